@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The nodes in memory. One hash over all: a clean node is found by its address, a dirty one by a number of its own
+ * (TFS_MEM_ADDR | n), which its parent holds in place of an address until a checkpoint gives it one. Three states:
+ *   clean   epoch 0, on vol->lru, may go in tfs_cache_trim
+ *   dirty   epoch == vol->epoch, on vol->dirty
+ *   frozen  epoch == vol->ck.epoch, on vol->ck.frozen: being written; a change copies it first
+ * Trimming takes the least recently used of at least TFS_CACHE_MIN clean nodes, more than an operation can touch, so
+ * pointers into nodes are good within one.
+ */
+#include "tfs/vol.h"
+
+static struct tfs_node **bucket(struct tfs_vol *vol, u64 id)
+{
+	return &vol->hash[(id * 0x9e3779b97f4a7c15ull) >> 54 & (TFS_HASH_BUCKETS - 1)];
+}
+
+struct tfs_node *tfs_cache_find(struct tfs_vol *vol, u64 id)
+{
+	struct tfs_node *n = *bucket(vol, id);
+
+	while (n && n->id != id)
+		n = n->hash_next;
+	return n;
+}
+
+static void hash_add(struct tfs_vol *vol, struct tfs_node *n)
+{
+	struct tfs_node **b = bucket(vol, n->id);
+
+	n->hash_next = *b;
+	*b = n;
+}
+
+static void hash_remove(struct tfs_vol *vol, struct tfs_node *n)
+{
+	struct tfs_node **p = bucket(vol, n->id);
+
+	while (*p != n)
+		p = &(*p)->hash_next;
+	*p = n->hash_next;
+}
+
+void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n)
+{
+	n->next = NULL;
+	n->prev = l->last;
+	if (l->last)
+		l->last->next = n;
+	else
+		l->first = n;
+	l->last = n;
+	l->count++;
+}
+
+void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n)
+{
+	if (n->prev)
+		n->prev->next = n->next;
+	else
+		l->first = n->next;
+	if (n->next)
+		n->next->prev = n->prev;
+	else
+		l->last = n->prev;
+	l->count--;
+}
+
+static void node_free(struct tfs_node *n)
+{
+	tfs_port_free(n->buf);
+	tfs_port_free(n);
+}
+
+static struct tfs_node *node_alloc(void)
+{
+	struct tfs_node *n = tfs_port_alloc(sizeof(*n));
+
+	if (!n)
+		return NULL;
+	memset(n, 0, sizeof(*n));
+	n->buf = tfs_port_alloc(TFS_NODE_SIZE);
+	if (!n->buf) {
+		tfs_port_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+/* ---- stored form ---- */
+
+u32 tfs_node_store(struct tfs_vol *vol, struct tfs_node *node, u8 *out)
+{
+	struct tfs_node_head *h = (struct tfs_node_head *)out;
+	const u32 body = TFS_NODE_SIZE - sizeof(*h);
+	u32 stored, bytes;
+
+	if (!node->level && ((struct tfs_node_head *)node->buf)->garbage)
+		tfs_leaf_compact(node->buf, out);
+	memcpy(h, node->buf, sizeof(*h));
+	/* one unit saved pays for the decoding */
+	stored = (u32)tfs_port_compress(TFS_CODEC_LZ4, 0, out + sizeof(*h), body - TFS_UNIT, node->buf + sizeof(*h),
+					body);
+	h->codec = tfs_cpu16(stored ? TFS_CODEC_LZ4 : TFS_CODEC_NONE);
+	if (!stored) {
+		memcpy(out + sizeof(*h), node->buf + sizeof(*h), body);
+		stored = body;
+	}
+	h->stored = tfs_cpu32(stored);
+	bytes = (stored + (u32)sizeof(*h) + TFS_UNIT - 1) & ~(TFS_UNIT - 1);
+	memset(out + sizeof(*h) + stored, 0, bytes - stored - sizeof(*h));
+	(void)vol;
+	return bytes;
+}
+
+static const char *node_decode(u8 *buf, const u8 *in, u32 bytes)
+{
+	struct tfs_node_head *h = (struct tfs_node_head *)buf;
+	const u32 body = TFS_NODE_SIZE - sizeof(*h);
+	u32 stored;
+
+	memcpy(h, in, sizeof(*h));
+	stored = tfs_le32(h->stored);
+	if (stored > bytes - sizeof(*h))
+		return "stored length out of range";
+	if (tfs_le16(h->codec) == TFS_CODEC_LZ4) {
+		if (tfs_port_decompress(TFS_CODEC_LZ4, buf + sizeof(*h), body, in + sizeof(*h), stored))
+			return "node does not decode";
+	} else if (h->codec || stored != body) {
+		return "unknown node codec";
+	} else {
+		memcpy(buf + sizeof(*h), in + sizeof(*h), body);
+	}
+	h->stored = 0;
+	h->codec = 0;
+	return NULL;
+}
+
+/* That a sound node is the one the parent means. */
+static const char *node_in_place(const u8 *buf, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+				 struct tfs_key hi)
+{
+	const struct tfs_node_head *h = (const struct tfs_node_head *)buf;
+	u32 n = tfs_node_count(buf);
+
+	if (h->tree != tree || (level >= 0 && h->level != level))
+		return "node of another tree or level";
+	if (tfs_le64(h->birth) != ptr->birth)
+		return "node of another birth";
+	if (h->level && tfs_key_cmp(tfs_node_key(buf, 0), lo))
+		return "first branch differs from the parent's key";
+	if (n && (tfs_key_cmp(tfs_node_key(buf, 0), lo) < 0 || tfs_key_cmp(tfs_node_key(buf, n - 1), hi) >= 0))
+		return "keys outside of the parent's range";
+	return NULL;
+}
+
+static int node_damaged(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, const char *why)
+{
+	tfs_err(vol, "tree %d node at unit %llu: %s; run fsck.tfs", tree, (unsigned long long)ptr->addr, why);
+	return -EIO;
+}
+
+static int node_read(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+		     struct tfs_key hi, struct tfs_node **out)
+{
+	u32 bytes = ptr->len * TFS_UNIT;
+	struct tfs_node *n;
+	const char *why;
+	int err;
+
+	if (bytes < TFS_UNIT || bytes > TFS_NODE_SIZE + TFS_UNIT)
+		return node_damaged(vol, tree, ptr, "pointer length out of range");
+	err = tfs_read_ptr(vol, ptr, vol->node_scratch, true);
+	if (err)
+		return err == -ENOMEM ? err : node_damaged(vol, tree, ptr, "cannot be read or CRC differs");
+	n = node_alloc();
+	if (!n)
+		return -ENOMEM;
+	why = node_decode(n->buf, vol->node_scratch, bytes);
+	if (!why)
+		why = tfs_node_check(n->buf, vol->volume);
+	if (!why)
+		why = node_in_place(n->buf, tree, ptr, level, lo, hi);
+	if (why) {
+		node_free(n);
+		return node_damaged(vol, tree, ptr, why);
+	}
+	n->id = ptr->addr;
+	n->ptr = *ptr;
+	n->tree = (u8)tree;
+	n->level = (u8)tfs_node_level(n->buf);
+	hash_add(vol, n);
+	tfs_list_add(&vol->lru, n);
+	tfs_cache_trim(vol); /* the oldest: what an operation holds is far younger, see TFS_CACHE_MIN */
+	*out = n;
+	return 0;
+}
+
+void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *n)
+{
+	if (n->epoch || vol->lru.last == n)
+		return;
+	tfs_list_remove(&vol->lru, n);
+	tfs_list_add(&vol->lru, n);
+}
+
+int tfs_cache_get(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+		  struct tfs_key hi, struct tfs_node **out)
+{
+	struct tfs_node *n = tfs_cache_find(vol, ptr->addr);
+
+	if (!n) {
+		TFS_BUG_ON(ptr->addr & TFS_MEM_ADDR);
+		return node_read(vol, tree, ptr, level, lo, hi, out);
+	}
+	/* a crafted image may name one node twice */
+	if (n->tree != tree || (level >= 0 && n->level != level) ||
+	    (!n->epoch && (n->ptr.crc != ptr->crc || n->ptr.birth != ptr->birth ||
+			   node_in_place(n->buf, tree, ptr, level, lo, hi))))
+		return node_damaged(vol, tree, ptr, "named by two pointers");
+	tfs_cache_touch(vol, n);
+	*out = n;
+	return 0;
+}
+
+/* ---- changes of state ---- */
+
+static void make_dirty(struct tfs_vol *vol, struct tfs_node *n)
+{
+	n->id = TFS_MEM_ADDR | ++vol->next_mem;
+	n->epoch = vol->epoch;
+	n->placed = n->superseded = false;
+	memset(&n->ptr, 0, sizeof(n->ptr));
+	hash_add(vol, n);
+	tfs_list_add(&vol->dirty, n);
+}
+
+struct tfs_node *tfs_cache_new(struct tfs_vol *vol, int tree, int level)
+{
+	struct tfs_node *n = node_alloc();
+
+	if (!n)
+		return NULL;
+	tfs_node_init(n->buf, tree, level, vol->volume);
+	n->tree = (u8)tree;
+	n->level = (u8)level;
+	make_dirty(vol, n);
+	return n;
+}
+
+int tfs_cache_dirty(struct tfs_vol *vol, struct tfs_node **node)
+{
+	struct tfs_node *n = *node, *copy;
+	int err;
+
+	if (n->epoch == vol->epoch)
+		return 0;
+	if (!n->epoch) { /* the buffer changes hands, no copy */
+		err = tfs_push_drop(vol, &n->ptr);
+		if (err)
+			return err;
+		hash_remove(vol, n);
+		tfs_list_remove(&vol->lru, n);
+		make_dirty(vol, n);
+		return 0;
+	}
+	copy = node_alloc();
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy->buf, n->buf, TFS_NODE_SIZE);
+	copy->tree = n->tree;
+	copy->level = n->level;
+	make_dirty(vol, copy);
+	n->superseded = true; /* its place is dropped when the checkpoint has claimed it */
+	*node = copy;
+	return 0;
+}
+
+void tfs_cache_forget(struct tfs_vol *vol, struct tfs_node *n)
+{
+	hash_remove(vol, n);
+	tfs_list_remove(&vol->dirty, n);
+	node_free(n);
+}
+
+void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *n)
+{
+	struct tfs_node *stale;
+
+	hash_remove(vol, n);
+	if (n->superseded) {
+		node_free(n);
+		return;
+	}
+	stale = tfs_cache_find(vol, n->ptr.addr);
+	if (stale) { /* a clean node that was merged away long ago lay here */
+		hash_remove(vol, stale);
+		tfs_list_remove(&vol->lru, stale);
+		node_free(stale);
+	}
+	n->id = n->ptr.addr;
+	n->epoch = 0;
+	n->placed = false;
+	hash_add(vol, n);
+	tfs_list_add(&vol->lru, n);
+}
+
+void tfs_cache_trim(struct tfs_vol *vol)
+{
+	while (vol->lru.count > vol->cache_max) {
+		struct tfs_node *n = vol->lru.first;
+
+		hash_remove(vol, n);
+		tfs_list_remove(&vol->lru, n);
+		node_free(n);
+	}
+}
+
+static void list_destroy(struct tfs_list_head *l)
+{
+	struct tfs_node *n;
+
+	while ((n = l->first)) {
+		tfs_list_remove(l, n);
+		node_free(n);
+	}
+}
+
+void tfs_cache_destroy(struct tfs_vol *vol)
+{
+	struct tfs_drop *d;
+
+	list_destroy(&vol->lru);
+	list_destroy(&vol->dirty);
+	list_destroy(&vol->ck.frozen);
+	while ((d = vol->drops)) {
+		vol->drops = d->next;
+		tfs_port_free(d);
+	}
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The log: records in one total order, gathered in memory (append cannot fail) and written as whole blocks into runs.
+ * A run names the one after it, which is reserved before the first write into it. All runs since the durable anchor
+ * are pinned META. A write belongs to one epoch: a checkpoint submits first. tfs_sync makes all records so far durable
+ * with one flush. Any failed write stops the volume: nothing after it is acknowledged.
+ */
+#include "tfs/vol.h"
+
+static u64 run_block(u64 addr)
+{
+	return addr / TFS_UNITS_PER_BLOCK;
+}
+
+/* ---- runs ---- */
+
+static int run_keep(struct tfs_vol *vol, u64 addr, u32 blocks)
+{
+	struct tfs_log_run *r = tfs_port_alloc(sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	err = tfs_pin(vol, TFS_PIN_META, run_block(addr), blocks);
+	if (err) {
+		tfs_port_free(r);
+		return err;
+	}
+	r->addr = addr;
+	r->blocks = blocks;
+	r->older = vol->log.runs;
+	vol->log.runs = r;
+	return 0;
+}
+
+int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 blocks)
+{
+	return run_keep(vol, addr, blocks);
+}
+
+/* A whole segment where there are many, else 64 KiB, at worst a block. */
+static int run_find(struct tfs_vol *vol, u64 *addr, u32 *blocks)
+{
+	struct tfs_head *h = &vol->head[TFS_HEAD_LOG];
+	u32 want = vol->segments >= 64 && vol->segment_blocks <= vol->log_share ? vol->segment_blocks : 16;
+	int err = tfs_head_open(vol, TFS_HEAD_LOG, want, want);
+
+	if (err == -ENOSPC)
+		err = tfs_head_open(vol, TFS_HEAD_LOG, 16, 16);
+	if (err == -ENOSPC)
+		err = tfs_head_open(vol, TFS_HEAD_LOG, 1, 16);
+	if (err)
+		return err;
+	*addr = h->from * TFS_UNITS_PER_BLOCK;
+	*blocks = (u32)(h->end - h->from);
+	h->pos = h->end;
+	h->from = h->end = 0;
+	return run_keep(vol, *addr, *blocks);
+}
+
+void tfs_log_release(struct tfs_vol *vol, const struct tfs_log_position *keep)
+{
+	struct tfs_log_run **p = &vol->log.runs, *r;
+
+	while (*p && (*p)->addr != keep->run)
+		p = &(*p)->older;
+	if (*p)
+		p = &(*p)->older;
+	while ((r = *p)) {
+		*p = r->older;
+		tfs_unpin(vol, run_block(r->addr), r->blocks);
+		tfs_port_free(r);
+	}
+}
+
+void tfs_log_destroy(struct tfs_vol *vol)
+{
+	struct tfs_log_run *r;
+
+	while ((r = vol->log.runs)) {
+		vol->log.runs = r->older;
+		tfs_port_free(r);
+	}
+}
+
+int tfs_log_start(struct tfs_vol *vol)
+{
+	struct tfs_log_position *p = &vol->log.pos;
+	u64 sequence = p->sequence;
+	int err;
+
+	memset(p, 0, sizeof(*p));
+	p->sequence = sequence;
+	err = run_find(vol, &p->run, &p->run_blocks);
+	if (!err)
+		err = run_find(vol, &p->next, &p->next_blocks);
+	while (!p->generation)
+		p->generation = tfs_random(vol);
+	return err;
+}
+
+/* The run is full: on to the next, once the one after that is reserved. */
+static int run_advance(struct tfs_vol *vol)
+{
+	struct tfs_log_position *p = &vol->log.pos;
+	u64 addr;
+	u32 blocks;
+	int err = run_find(vol, &addr, &blocks);
+
+	if (err)
+		return err;
+	p->run = p->next;
+	p->run_blocks = p->next_blocks;
+	p->offset = 0;
+	p->next = addr;
+	p->next_blocks = blocks;
+	return 0;
+}
+
+/* ---- records ---- */
+
+static u32 padded(u32 len)
+{
+	return (len + 7) & ~7u;
+}
+
+u64 tfs_log_append(struct tfs_vol *vol, const struct tfs_rec_head *rec, u32 len)
+{
+	struct tfs_log *log = &vol->log;
+	u64 sequence = log->next++;
+
+	if (!vol->bulk) {
+		TFS_BUG_ON(log->bytes + padded(len) > TFS_LOG_BUFFER);
+		memcpy(log->pending + log->bytes, rec, len);
+		log->bytes += padded(len);
+		log->begun++;
+	}
+	if (vol->env.logged)
+		vol->env.logged(vol->env.ctx, sequence, rec);
+	return sequence;
+}
+
+/* How many of the pending records begin in the first `bytes` bytes, and how far the last of them reaches beyond. */
+static u32 records_in(const struct tfs_log *log, u32 bytes, u32 *beyond)
+{
+	u32 at = log->carry, n = 0;
+
+	while (at < bytes) {
+		const struct tfs_rec_head *r = (const struct tfs_rec_head *)(log->pending + at);
+
+		at += tfs_le32(r->len);
+		n++;
+	}
+	*beyond = at - bytes;
+	return n;
+}
+
+static void head_build(struct tfs_vol *vol, struct tfs_log_head *h, u32 bytes, u32 records)
+{
+	const struct tfs_log_position *p = &vol->log.pos;
+
+	memset(h, 0, sizeof(*h));
+	h->generation = tfs_cpu64(p->generation);
+	h->epoch = tfs_cpu64(vol->epoch);
+	h->addr = tfs_cpu64(p->run + (u64)p->offset * TFS_UNITS_PER_BLOCK);
+	h->run = tfs_cpu64(p->run);
+	h->next = tfs_cpu64(p->next);
+	h->run_blocks = tfs_cpu32(p->run_blocks);
+	h->next_blocks = tfs_cpu32(p->next_blocks);
+	h->sequence = tfs_cpu64(p->sequence);
+	h->durable = tfs_cpu64(vol->log.durable);
+	h->anchor = tfs_cpu64(vol->anchor);
+	h->prev_crc = tfs_cpu32(p->prev_crc);
+	h->records = tfs_cpu32(records);
+	h->bytes = tfs_cpu32(bytes);
+	h->carry = tfs_cpu32(vol->log.carry < bytes ? vol->log.carry : bytes);
+}
+
+/* One write into the current run, as much as it takes. */
+static int write_one(struct tfs_vol *vol)
+{
+	struct tfs_log *log = &vol->log;
+	struct tfs_log_head *h = (struct tfs_log_head *)log->write;
+	u32 room = (log->pos.run_blocks - log->pos.offset) * TFS_BLOCK - (u32)sizeof(*h);
+	u32 bytes = log->bytes < room ? log->bytes : room, beyond, records, blocks;
+	int err;
+
+	records = records_in(log, bytes, &beyond);
+	head_build(vol, h, bytes, records);
+	memcpy(h + 1, log->pending, bytes);
+	blocks = ((u32)sizeof(*h) + bytes + TFS_BLOCK - 1) / TFS_BLOCK;
+	memset((u8 *)(h + 1) + bytes, 0, blocks * TFS_BLOCK - sizeof(*h) - bytes);
+	tfs_head_seal(&h->head, TFS_BT_LOG, vol->volume, (u32)sizeof(*h) + bytes);
+	err = tfs_dev_io(vol, TFS_IO_WRITE, (log->pos.run + (u64)log->pos.offset * TFS_UNITS_PER_BLOCK) * TFS_UNIT, h,
+			 blocks * TFS_BLOCK, 0);
+	if (err)
+		return err;
+	log->pos.offset += blocks;
+	log->pos.prev_crc = tfs_le32(h->head.crc);
+	log->pos.sequence += records;
+	log->blocks_used += blocks;
+	log->bytes -= bytes;
+	log->begun -= records;
+	log->carry = log->carry > bytes ? log->carry - bytes : beyond;
+	memmove(log->pending, log->pending + bytes, log->bytes);
+	return 0;
+}
+
+int tfs_log_submit(struct tfs_vol *vol)
+{
+	int err = vol->log.bytes ? tfs_head_close(vol, TFS_HEAD_DATA) : 0;
+
+	while (!err && vol->log.bytes) {
+		if (vol->log.pos.offset == vol->log.pos.run_blocks)
+			err = run_advance(vol);
+		if (!err)
+			err = write_one(vol);
+	}
+	return err;
+}
+
+/* ---- durability ---- */
+
+int tfs_flush(struct tfs_vol *vol)
+{
+	int err = vol->dev->ops->flush(vol->dev);
+	u64 written;
+
+	if (err) {
+		tfs_err(vol, "flush failed: error %d; nothing more is written", err);
+		return tfs_stop(vol, err);
+	}
+	vol->unflushed = false;
+	/* data heads are closed before records are written, so a written record's data was written too */
+	written = vol->log.pos.sequence - (vol->log.carry != 0);
+	if (!vol->bulk && written > vol->log.durable) {
+		vol->log.durable = written;
+		if (vol->env.durable)
+			vol->env.durable(vol->env.ctx, written);
+	}
+	return 0;
+}
+
+u64 tfs_sequence(const struct tfs_vol *vol)
+{
+	return vol->log.next;
+}
+
+int tfs_sync(struct tfs_vol *vol)
+{
+	int err;
+
+	if (vol->stopped)
+		return vol->stopped;
+	if (vol->bulk || vol->read_only)
+		return 0;
+	err = tfs_head_close(vol, TFS_HEAD_DATA);
+	if (!err)
+		err = tfs_log_submit(vol);
+	if (err || (!vol->unflushed && vol->log.durable == vol->log.next))
+		return err;
+	return tfs_flush(vol);
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * A volume's life in memory: from superblock and anchor to trees, through recovery, to the last checkpoint. A read-only
+ * mount replays into memory and writes nothing. A read-write mount ends recovery with a checkpoint that starts a new log
+ * generation, before the first new operation; then it frees what orphans a crash left. Damage that recovery proves
+ * leaves the volume read-only.
+ */
+#include "tfs/vol.h"
+
+int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
+{
+	int err;
+
+	TFS_BUG_ON(op == TFS_IO_WRITE && vol->read_only);
+	err = vol->dev->ops->io(vol->dev, op, offset, buf, bytes, flags);
+	if (op == TFS_IO_WRITE)
+		vol->unflushed = true;
+	if (!err)
+		return 0;
+	tfs_err(vol, "%s of %u bytes at byte %llu failed: error %d", op == TFS_IO_WRITE ? "write" : "read", bytes,
+		(unsigned long long)offset, err);
+	return op == TFS_IO_WRITE ? tfs_stop(vol, err) : err;
+}
+
+/* ---- memory ---- */
+
+static bool buffers_alloc(struct tfs_vol *vol)
+{
+	u32 h;
+
+	vol->rec = tfs_port_alloc(TFS_REC_MAX + TFS_BLOCK);
+	vol->scratch = tfs_port_alloc(TFS_SCRATCH);
+	vol->node_scratch = tfs_port_alloc(2 * TFS_NODE_SIZE);
+	vol->log.pending = tfs_port_alloc(TFS_LOG_BUFFER);
+	vol->log.write = tfs_port_alloc(TFS_LOG_BUFFER + 2 * TFS_BLOCK);
+	for (h = 0; h < TFS_HEAD_LOG; h++)
+		vol->head[h].buf = tfs_port_alloc(TFS_HEAD_BLOCKS * TFS_BLOCK);
+	return vol->rec && vol->scratch && vol->node_scratch && vol->log.pending && vol->log.write &&
+	       vol->head[0].buf && vol->head[1].buf;
+}
+
+int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol **out)
+{
+	struct tfs_vol *vol = tfs_port_alloc(sizeof(*vol));
+	u32 h;
+
+	if (!vol)
+		return -ENOMEM;
+	memset(vol, 0, sizeof(*vol));
+	vol->dev = dev;
+	vol->env = *env;
+	vol->cache_max = TFS_CACHE_MIN;
+	for (h = 0; h < TFS_HEADS; h++)
+		vol->head[h].segment = ~0ull;
+	if (!buffers_alloc(vol)) {
+		tfs_vol_free(vol);
+		return -ENOMEM;
+	}
+	*out = vol;
+	return 0;
+}
+
+void tfs_vol_free(struct tfs_vol *vol)
+{
+	u32 h;
+
+	tfs_cache_destroy(vol);
+	tfs_gangs_forget(vol);
+	tfs_log_destroy(vol);
+	tfs_pin_destroy(vol);
+	for (h = 0; h < TFS_HEADS; h++)
+		tfs_port_free(vol->head[h].buf);
+	tfs_port_free(vol->segment);
+	tfs_port_free(vol->log.write);
+	tfs_port_free(vol->log.pending);
+	tfs_port_free(vol->node_scratch);
+	tfs_port_free(vol->scratch);
+	tfs_port_free(vol->rec);
+	tfs_port_free(vol);
+}
+
+/* ---- mounting ---- */
+
+static int features_check(struct tfs_vol *vol)
+{
+	if (vol->super.incompat) {
+		tfs_err(vol, "volume uses features %llx that this version does not know",
+			(unsigned long long)tfs_le64(vol->super.incompat));
+		return -EOPNOTSUPP;
+	}
+	if (vol->super.ro_compat && !vol->read_only) {
+		tfs_err(vol, "volume can only be mounted read-only: unknown features %llx",
+			(unsigned long long)tfs_le64(vol->super.ro_compat));
+		return -EROFS;
+	}
+	return 0;
+}
+
+static int meta_read(struct tfs_vol *vol, const struct tfs_disk_ptr *d, int type, void *block)
+{
+	struct tfs_ptr ptr = tfs_ptr_cpu(d);
+	int err;
+
+	if (ptr.len != TFS_UNITS_PER_BLOCK || ptr.addr % TFS_UNITS_PER_BLOCK || ptr.flags)
+		return tfs_corrupt(vol, 0, "checkpoint or list pointer out of range");
+	err = tfs_read_ptr(vol, &ptr, block, true);
+	if (err)
+		return err;
+	if (tfs_head_check(block, type, vol->volume, TFS_BLOCK))
+		return tfs_corrupt(vol, 0, "checkpoint or list block is not one");
+	vol->meta[vol->metas++] = ptr.addr;
+	return tfs_pin(vol, TFS_PIN_META, ptr.addr / TFS_UNITS_PER_BLOCK, 1);
+}
+
+/* The nodes that the checkpoint wrote become live in SPACE. */
+static int list_apply(struct tfs_vol *vol, const struct tfs_list *list)
+{
+	u32 i, n = tfs_le32(list->count);
+	int err = n > TFS_LIST_RUNS ? tfs_corrupt(vol, 0, "list block count out of range") : 0;
+
+	for (i = 0; !err && i < n; i++) {
+		u64 addr = tfs_le64(list->run[i].addr);
+		u32 len = tfs_le32(list->run[i].len);
+
+		err = tfs_space_prepare(vol, addr, len);
+		if (!err)
+			err = tfs_space_live(vol, addr, len, false);
+		if (!err)
+			tfs_space_mark(vol, addr, len, true);
+	}
+	return err;
+}
+
+static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp, void *block)
+{
+	u32 i, n = tfs_le32(cp->lists);
+	int err = n > TFS_LIST_PTRS ? tfs_corrupt(vol, 0, "checkpoint list count out of range") : 0;
+
+	for (i = 0; !err && i < TFS_TREES; i++)
+		vol->root[i] = tfs_ptr_cpu(&cp->root[i]);
+	vol->counters.next_ino = tfs_le64(cp->next_ino);
+	vol->counters.inodes = tfs_le64(cp->inodes);
+	vol->counters.prealloc_blocks = tfs_le64(cp->prealloc_blocks);
+	if (!err)
+		err = tfs_space_load(vol);
+	for (i = 0; !err && i < n; i++) {
+		err = meta_read(vol, &cp->list[i], TFS_BT_LIST, block);
+		if (!err)
+			err = list_apply(vol, block);
+	}
+	return err ? err : tfs_settle_drops(vol);
+}
+
+static int checkpoint_load(struct tfs_vol *vol, const struct tfs_anchor *a)
+{
+	u8 *block = tfs_port_alloc(2 * TFS_BLOCK);
+	int err;
+
+	if (!block)
+		return -ENOMEM;
+	vol->anchor = tfs_le64(a->epoch);
+	vol->epoch = vol->anchor + 1;
+	vol->was_clean = tfs_le32(a->flags) & TFS_ANCHOR_CLEAN;
+	err = meta_read(vol, &a->checkpoint, TFS_BT_CHECKPOINT, block);
+	if (!err)
+		err = checkpoint_apply(vol, (struct tfs_checkpoint *)block, block + TFS_BLOCK);
+	tfs_port_free(block);
+	return err;
+}
+
+static int orphans_evict(struct tfs_vol *vol)
+{
+	u64 ino = 0;
+	int err;
+
+	while (!(err = tfs_next_orphan(vol, ino, &ino)))
+		do {
+			err = tfs_evict(vol, ino);
+			if (err < 0)
+				return err;
+		} while (err);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Ends recovery: a checkpoint under a new generation. */
+static int session_start(struct tfs_vol *vol)
+{
+	int err = tfs_log_start(vol);
+
+	if (!err)
+		err = tfs_checkpoint_run(vol, false);
+	if (!err)
+		err = orphans_evict(vol);
+	return err;
+}
+
+static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
+{
+	bool want_write = !(flags & TFS_MOUNT_RO);
+	int err;
+
+	vol->volume = tfs_le64(vol->super.head.volume);
+	vol->read_only = !want_write;
+	err = features_check(vol);
+	vol->read_only = true; /* nothing is written before recovery is through */
+	if (!err)
+		err = tfs_space_init(vol);
+	if (!err)
+		err = checkpoint_load(vol, a);
+	if (!err && !(flags & TFS_MOUNT_NOREPLAY))
+		err = tfs_replay(vol, a);
+	if (err || !want_write || vol->damaged)
+		return err;
+	vol->read_only = false;
+	return session_start(vol);
+}
+
+int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt,
+	      struct tfs_vol **out)
+{
+	struct tfs_anchor anchor;
+	struct tfs_vol *vol;
+	int err;
+
+	if (dev->read_only && !(opt->flags & TFS_MOUNT_RO))
+		return -EROFS;
+	err = tfs_vol_new(dev, env, &vol);
+	if (err)
+		return err;
+	if (opt->cache_nodes > vol->cache_max)
+		vol->cache_max = opt->cache_nodes;
+	err = tfs_probe(dev, env, &vol->super, &anchor);
+	if (!err)
+		err = vol_open(vol, &anchor, opt->flags);
+	if (err) {
+		tfs_vol_free(vol);
+		return err == -EIO ? -EUCLEAN : err;
+	}
+	*out = vol;
+	return 0;
+}
+
+int tfs_unmount(struct tfs_vol *vol)
+{
+	int err = vol->stopped;
+
+	if (!err && !vol->read_only && !vol->bulk)
+		err = tfs_checkpoint_run(vol, true);
+	tfs_vol_free(vol);
+	return err;
+}
+
+void tfs_abandon(struct tfs_vol *vol)
+{
+	tfs_vol_free(vol);
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The frame of an operation: begin (housekeeping and the space check), prepare (the fallible part), commit (apply and
+ * append). tfs_commit is the only way a record comes to be; replay calls tfs_apply alone. Housekeeping that may write
+ * or checkpoint happens in tfs_op_begin and nowhere else, so nothing moves while an operation is under way.
+ */
+#include "tfs/vol.h"
+
+#define NODE_COST 5u /* blocks a dirty node may need at worst: four and the gang's list */
+
+int tfs_stop(struct tfs_vol *vol, int err)
+{
+	if (!vol->stopped)
+		vol->stopped = err;
+	return err;
+}
+
+int tfs_corrupt(struct tfs_vol *vol, u64 ino, const char *what)
+{
+	tfs_err(vol, "inode %llu: %s; run fsck.tfs", (unsigned long long)ino, what);
+	return -EUCLEAN;
+}
+
+bool tfs_bulk(const struct tfs_vol *vol)
+{
+	return vol->bulk;
+}
+
+bool tfs_replaying(const struct tfs_vol *vol)
+{
+	return vol->replaying;
+}
+
+struct tfs_counters *tfs_counters_of(struct tfs_vol *vol)
+{
+	return &vol->counters;
+}
+
+struct tfs_time tfs_now(struct tfs_vol *vol)
+{
+	return vol->env.now(vol->env.ctx);
+}
+
+u64 tfs_random(struct tfs_vol *vol)
+{
+	return vol->env.random(vol->env.ctx);
+}
+
+void *tfs_scratch(struct tfs_vol *vol)
+{
+	return vol->scratch;
+}
+
+const struct tfs_super *tfs_super_of(const struct tfs_vol *vol)
+{
+	return &vol->super;
+}
+
+u32 tfs_dirty_nodes(const struct tfs_vol *vol)
+{
+	return vol->dirty.count + vol->ck.frozen.count;
+}
+
+/* ---- space ---- */
+
+static u64 minus(u64 a, u64 b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* Blocks that nothing live or promised needs; pins come free by themselves. */
+static u64 free_blocks(const struct tfs_vol *vol)
+{
+	return minus(vol->total_blocks,
+		     vol->used_blocks + vol->counters.prealloc_blocks + vol->counters.delayed_blocks);
+}
+
+static u64 tier_floor(const struct tfs_vol *vol, enum tfs_tier tier)
+{
+	return tier == TFS_TIER_NORMAL ? vol->reserve_blocks : vol->reserve_blocks / 2;
+}
+
+/* Blocks that could be written this moment, less what the next checkpoint needs for its nodes. */
+static u64 writable_blocks(const struct tfs_vol *vol)
+{
+	u64 held = vol->used_blocks + vol->pinned_blocks + (u64)NODE_COST * tfs_dirty_nodes(vol) + 16;
+	u32 h;
+
+	for (h = 0; h < TFS_HEADS; h++)
+		held += (vol->head[h].fill + TFS_BLOCK - 1) / TFS_BLOCK;
+	return minus(vol->total_blocks, held);
+}
+
+static bool want_checkpoint(const struct tfs_vol *vol)
+{
+	return vol->dirty.count >= vol->dirty_cap / 2 || vol->log.blocks_used >= vol->log_share / 2;
+}
+
+/* Two in a row at most: the first ends a running one, the second frees what this epoch dropped. */
+static int make_writable(struct tfs_vol *vol, u64 blocks)
+{
+	int i, err = 0;
+
+	for (i = 0; !err && i < 2 && writable_blocks(vol) < blocks + vol->reserve_blocks / 8; i++)
+		err = tfs_checkpoint(vol);
+	if (!err && writable_blocks(vol) < blocks + NODE_COST * 4)
+		err = -ENOSPC;
+	return err;
+}
+
+static int housekeeping(struct tfs_vol *vol, u64 blocks)
+{
+	int err = 0;
+
+	tfs_placed_forget(vol);
+	if (vol->ck.state == TFS_CK_IDLE) /* a checkpoint still needs those of its nodes */
+		tfs_gangs_forget(vol);
+	tfs_cache_trim(vol);
+	if (vol->drops)
+		err = tfs_settle_drops(vol);
+	if (!err && !vol->bulk && vol->log.bytes > TFS_LOG_BUFFER / 2)
+		err = tfs_log_submit(vol);
+	if (!err && want_checkpoint(vol))
+		err = tfs_checkpoint(vol);
+	return err ? err : make_writable(vol, blocks);
+}
+
+int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
+{
+	int err;
+
+	if (vol->stopped)
+		return vol->stopped;
+	if (vol->read_only)
+		return -EROFS;
+	if (blocks && free_blocks(vol) < blocks + tier_floor(vol, tier))
+		return -ENOSPC;
+	err = housekeeping(vol, blocks);
+	if (err == -EIO || err == -EUCLEAN)
+		tfs_stop(vol, err);
+	return err;
+}
+
+void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->blocks = vol->total_blocks;
+	out->free = free_blocks(vol);
+	out->available = minus(out->free, vol->reserve_blocks);
+	out->inodes = vol->counters.inodes;
+	out->live_units = vol->live_units;
+	out->prealloc_blocks = vol->counters.prealloc_blocks;
+	out->epoch = vol->epoch;
+	out->sequence = vol->log.next;
+	out->next_ino = vol->counters.next_ino;
+	out->size = tfs_le64(vol->super.size);
+	out->segments = vol->segments;
+	out->segment_bits = vol->segment_bits;
+	out->volume = vol->volume;
+	out->read_only = vol->read_only;
+	out->damaged = vol->damaged;
+	out->was_clean = vol->was_clean;
+}
+
+/* ---- prepare ---- */
+
+void tfs_need_reset(struct tfs_vol *vol)
+{
+	vol->needs = 0;
+}
+
+void tfs_need(struct tfs_vol *vol, int tree, struct tfs_key key, u32 bytes)
+{
+	TFS_BUG_ON(vol->needs >= TFS_NEEDS_MAX);
+	vol->need[vol->needs++] = (struct tfs_need){ tree, key, bytes };
+}
+
+/* The first need whose leaf cannot take all that is needed of it; -1: all fit. */
+static int first_misfit(const struct tfs_vol *vol)
+{
+	u32 i, j;
+
+	for (i = 0; i < vol->needs; i++) {
+		u32 sum = 0;
+
+		for (j = 0; j < vol->needs; j++)
+			if (vol->need_leaf[j] == vol->need_leaf[i] && vol->need[j].bytes)
+				sum += tfs_leaf_cost(vol->need[j].bytes);
+		if (sum > tfs_leaf_free(vol->need_leaf[i]->buf))
+			return (int)i;
+	}
+	return -1;
+}
+
+int tfs_prepare(struct tfs_vol *vol)
+{
+	u32 i;
+	int err = 0, misfit;
+
+	for (;;) {
+		for (i = 0; !err && i < vol->needs; i++)
+			err = tfs_tree_dirty(vol, vol->need[i].tree, vol->need[i].key, &vol->need_leaf[i]);
+		if (err)
+			return err;
+		misfit = first_misfit(vol);
+		if (misfit < 0)
+			return 0;
+		err = tfs_tree_split(vol, vol->need[misfit].tree, vol->need[misfit].key);
+	}
+}
+
+/* ---- commit ---- */
+
+void *tfs_rec_start(struct tfs_vol *vol, int type, u64 ino, u32 size)
+{
+	struct tfs_rec_head *r = (struct tfs_rec_head *)vol->rec;
+
+	memset(r, 0, size);
+	r->type = tfs_cpu16((u16)type);
+	r->ino = tfs_cpu64(ino);
+	r->time = tfs_now(vol);
+	return r;
+}
+
+int tfs_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
+{
+	u32 type = tfs_le16(rec->type);
+
+	tfs_need_reset(vol);
+	if (type >= TFS_REC_CREATE && type <= TFS_REC_XATTR)
+		return tfs_apply_name(vol, rec);
+	if (type >= TFS_REC_WRITE && type <= TFS_REC_PREALLOC)
+		return tfs_apply_data(vol, rec);
+	return tfs_corrupt(vol, tfs_le64(rec->ino), "unknown record type");
+}
+
+int tfs_commit(struct tfs_vol *vol, u32 bytes)
+{
+	struct tfs_rec_head *r = (struct tfs_rec_head *)vol->rec;
+	u32 len = (bytes + 7) & ~7u;
+	int err;
+
+	TFS_BUG_ON(len > TFS_REC_MAX);
+	memset(vol->rec + bytes, 0, len - bytes);
+	r->len = tfs_cpu32(len);
+	err = tfs_apply(vol, r);
+	if (!err)
+		tfs_log_append(vol, r, len);
+	return err;
+}

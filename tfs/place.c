@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Placing content on the device. A head holds an open run of free blocks and fills it in ascending order through a
+ * buffer: whole blocks for raw data, 512-byte units packed for nodes and compressed extents. Whole segments first,
+ * then the emptiest with a long enough run, then any hole; content that finds no run at all becomes a gang of blocks.
+ * What is placed is pinned META until tfs_ptr_claim makes it live, so two places never overlap, whatever fails.
+ */
+#include "tfs/vol.h"
+
+static u32 blocks_of(u32 bytes)
+{
+	return (bytes + TFS_BLOCK - 1) / TFS_BLOCK;
+}
+
+static u64 block_units(u64 block)
+{
+	return block * TFS_UNITS_PER_BLOCK;
+}
+
+/* ---- runs ---- */
+
+static bool segment_taken(const struct tfs_vol *vol, int head, u64 segment)
+{
+	int h;
+
+	for (h = 0; h < TFS_HEADS; h++)
+		if (h != head && vol->head[h].segment == segment)
+			return true;
+	return false;
+}
+
+static bool run_in(struct tfs_vol *vol, struct tfs_head *h, u64 segment, u64 from, u32 min, u32 max)
+{
+	u64 start, n = tfs_space_find(vol, segment, from, min, max, &start);
+
+	if (!n)
+		return false;
+	h->segment = segment;
+	h->pos = h->from = start;
+	h->end = start + n;
+	h->fill = 0;
+	return true;
+}
+
+static bool whole_segment(struct tfs_vol *vol, int head, u32 max)
+{
+	u64 i, start;
+
+	for (i = 0; i < vol->segments; i++) {
+		u64 s = (vol->search + i) % vol->segments, first = tfs_segment_block(vol, s);
+
+		if (vol->segment[s].used_blocks || segment_taken(vol, head, s))
+			continue;
+		if (tfs_space_find(vol, s, first, vol->segment_blocks, vol->segment_blocks, &start)) {
+			vol->search = s + 1;
+			return run_in(vol, &vol->head[head], s, first, max < vol->segment_blocks ? max : vol->segment_blocks,
+				      max);
+		}
+	}
+	return false;
+}
+
+/* Segments with at least `free` free blocks, in turn. */
+static bool any_segment(struct tfs_vol *vol, int head, u32 free, u32 min, u32 max)
+{
+	u64 i;
+
+	for (i = 0; i < vol->segments; i++) {
+		u64 s = (vol->search + i) % vol->segments;
+
+		if (vol->segment_blocks - vol->segment[s].used_blocks >= free &&
+		    run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), min, max))
+			return true;
+	}
+	return false;
+}
+
+int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max)
+{
+	struct tfs_head *h = &vol->head[head];
+	u32 free;
+
+	if (h->pos && run_in(vol, h, h->segment, h->pos, min, max))
+		return 0;
+	if (whole_segment(vol, head, max))
+		return 0;
+	for (free = vol->segment_blocks / 2; free > min; free /= 2)
+		if (any_segment(vol, head, free, min, max))
+			return 0;
+	return any_segment(vol, head, min, min, max) ? 0 : -ENOSPC;
+}
+
+int tfs_head_close(struct tfs_vol *vol, int head)
+{
+	struct tfs_head *h = &vol->head[head];
+	u32 blocks = blocks_of(h->fill);
+	u64 at = h->from;
+	int err = 0;
+
+	h->pos = at + blocks;
+	h->from = h->end = 0;
+	if (blocks) {
+		memset(h->buf + h->fill, 0, blocks * TFS_BLOCK - h->fill);
+		err = tfs_dev_io(vol, TFS_IO_WRITE, at << TFS_BLOCK_BITS, h->buf, blocks * TFS_BLOCK, 0);
+	}
+	h->fill = 0;
+	return err;
+}
+
+static u32 head_room(const struct tfs_head *h)
+{
+	return (u32)(h->end - h->from) * TFS_BLOCK - h->fill;
+}
+
+static int head_reopen(struct tfs_vol *vol, int head, u32 min)
+{
+	int err = tfs_head_close(vol, head);
+
+	return err ? err : tfs_head_open(vol, head, min, TFS_HEAD_BLOCKS);
+}
+
+/* ---- pins of what is placed ---- */
+
+/* What was claimed is not pinned any more: nothing happens to it. */
+void tfs_placed_forget(struct tfs_vol *vol)
+{
+	u32 i;
+
+	for (i = 0; i < vol->placeds; i++)
+		tfs_unpin(vol, vol->placed[i].block, vol->placed[i].blocks);
+	vol->placeds = 0;
+}
+
+static void placed_note(struct tfs_vol *vol, u64 block, u32 blocks)
+{
+	struct tfs_placed *last = vol->placeds ? &vol->placed[vol->placeds - 1] : NULL;
+
+	if (last && last->block + last->blocks == block)
+		last->blocks += blocks;
+	else if (vol->placeds < TFS_PLACED_MAX)
+		vol->placed[vol->placeds++] = (struct tfs_placed){ block, blocks };
+}
+
+/* Copies into the open run, which has room, and pins the blocks it begins. */
+static int head_fill(struct tfs_vol *vol, int head, const void *buf, u32 bytes, u32 padded, struct tfs_ptr *out)
+{
+	struct tfs_head *h = &vol->head[head];
+	u64 first = h->from + blocks_of(h->fill), end = h->from + blocks_of(h->fill + padded);
+	int err = end > first ? tfs_pin(vol, TFS_PIN_META, first, end - first) : 0;
+
+	if (err)
+		return err;
+	if (head == TFS_HEAD_DATA && end > first)
+		placed_note(vol, first, (u32)(end - first));
+	memcpy(h->buf + h->fill, buf, bytes);
+	memset(h->buf + h->fill + bytes, 0, padded - bytes);
+	memset(out, 0, sizeof(*out));
+	out->addr = block_units(h->from) + h->fill / TFS_UNIT;
+	out->birth = vol->epoch;
+	out->len = (u16)(padded / TFS_UNIT);
+	h->fill += padded;
+	return 0;
+}
+
+int tfs_head_blocks(struct tfs_vol *vol, int head, const void *buf, u32 blocks, struct tfs_ptr *out)
+{
+	struct tfs_head *h = &vol->head[head];
+	u32 n;
+	int err = 0;
+
+	memset(h->buf + h->fill, 0, blocks_of(h->fill) * TFS_BLOCK - h->fill);
+	h->fill = blocks_of(h->fill) * TFS_BLOCK;
+	if (head_room(h) < blocks * TFS_BLOCK) {
+		err = head_reopen(vol, head, blocks);
+		if (err == -ENOSPC)
+			err = tfs_head_open(vol, head, 1, blocks);
+	}
+	if (err)
+		return err;
+	n = head_room(h) / TFS_BLOCK < blocks ? head_room(h) / TFS_BLOCK : blocks;
+	err = head_fill(vol, head, buf, n * TFS_BLOCK, n * TFS_BLOCK, out);
+	return err ? err : (int)n;
+}
+
+/* ---- gangs ---- */
+
+/* Content in several runs of whole blocks and a block that lists them. */
+static int gang_place(struct tfs_vol *vol, int head, const u8 *buf, u32 bytes, struct tfs_ptr *out)
+{
+	struct tfs_gang_ref *ref = tfs_port_alloc(sizeof(*ref));
+	u32 done = 0, total = blocks_of(bytes) * TFS_BLOCK, n = 0;
+	struct tfs_ptr p;
+	int got = 0;
+
+	if (!ref)
+		return -ENOMEM;
+	memset(&ref->gang, 0, sizeof(ref->gang));
+	while (done < total && n < TFS_GANG_RUNS) {
+		u32 last = bytes - done < TFS_BLOCK;
+		u8 *pad = vol->rec + TFS_REC_MAX; /* a spare block behind the record buffer */
+
+		if (last) {
+			memset(pad, 0, TFS_BLOCK);
+			memcpy(pad, buf + done, bytes - done);
+		}
+		got = tfs_head_blocks(vol, head, last ? pad : buf + done, last ? 1 : (bytes - done) / TFS_BLOCK, &p);
+		if (got < 0)
+			break;
+		ref->gang.run[n].addr = tfs_cpu64(p.addr);
+		ref->gang.run[n].len = tfs_cpu32(p.len);
+		ref->gang.run[n++].crc =
+			tfs_cpu32(tfs_port_crc32c(0, last ? pad : buf + done, (u32)got * TFS_BLOCK));
+		done += (u32)got * TFS_BLOCK;
+	}
+	if (got >= 0) {
+		ref->gang.count = tfs_cpu32(n);
+		ref->gang.bytes = tfs_cpu32(bytes);
+		tfs_head_seal(&ref->gang.head, TFS_BT_GANG, vol->volume, sizeof(ref->gang));
+		got = tfs_head_blocks(vol, head, &ref->gang, 1, out);
+	}
+	if (got < 0) {
+		tfs_port_free(ref);
+		return got;
+	}
+	out->flags = TFS_PTR_GANG;
+	out->len = (u16)((bytes + TFS_UNIT - 1) / TFS_UNIT);
+	ref->addr = out->addr;
+	ref->next = vol->gangs;
+	vol->gangs = ref;
+	return 0;
+}
+
+int tfs_head_packed(struct tfs_vol *vol, int head, const void *buf, u32 bytes, struct tfs_ptr *out)
+{
+	u32 padded = (bytes + TFS_UNIT - 1) & ~(TFS_UNIT - 1), crc;
+	static const u8 zero[TFS_UNIT];
+	int err = 0;
+
+	if (head_room(&vol->head[head]) < padded)
+		err = head_reopen(vol, head, blocks_of(padded));
+	if (err == -ENOSPC)
+		err = gang_place(vol, head, buf, bytes, out);
+	else if (!err)
+		err = head_fill(vol, head, buf, bytes, padded, out);
+	if (err)
+		return err;
+	crc = tfs_port_crc32c(0, buf, bytes);
+	out->crc = tfs_port_crc32c(crc, zero, padded - bytes);
+	return 0;
+}
+
+int tfs_place_raw(struct tfs_vol *vol, const void *buf, u32 blocks, struct tfs_ptr *out)
+{
+	return tfs_head_blocks(vol, TFS_HEAD_DATA, buf, blocks, out);
+}
+
+int tfs_place_packed(struct tfs_vol *vol, const void *buf, u32 bytes, struct tfs_ptr *out)
+{
+	return tfs_head_packed(vol, TFS_HEAD_DATA, buf, bytes, out);
+}
+
+void tfs_gangs_forget(struct tfs_vol *vol)
+{
+	struct tfs_gang_ref *g;
+
+	while ((g = vol->gangs)) {
+		vol->gangs = g->next;
+		tfs_port_free(g);
+	}
+}
+
+static int gang_check(struct tfs_vol *vol, const struct tfs_gang *g, const struct tfs_ptr *ptr)
+{
+	u32 n = tfs_le32(g->count), units = 0, i;
+
+	if (tfs_head_check(g, TFS_BT_GANG, vol->volume, sizeof(*g)) || !n || n > TFS_GANG_RUNS)
+		return -EIO;
+	for (i = 0; i < n; i++) {
+		u32 len = tfs_le32(g->run[i].len);
+
+		if (len % 8 || !tfs_space_valid(vol, tfs_le64(g->run[i].addr), len))
+			return -EIO;
+		units += len;
+	}
+	return units == (ptr->len + 7u) / 8 * 8 ? 0 : -EIO;
+}
+
+static int gang_get(struct tfs_vol *vol, const struct tfs_ptr *ptr, const struct tfs_gang **out)
+{
+	struct tfs_gang_ref *g;
+	int err;
+
+	for (g = vol->gangs; g; g = g->next)
+		if (g->addr == ptr->addr)
+			goto found;
+	if (!tfs_space_valid(vol, ptr->addr, 8) || ptr->addr % 8)
+		return -EIO;
+	g = tfs_port_alloc(sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	err = tfs_dev_io(vol, TFS_IO_READ, ptr->addr * TFS_UNIT, &g->gang, TFS_BLOCK, 0);
+	if (!err)
+		err = gang_check(vol, &g->gang, ptr);
+	if (err) {
+		tfs_port_free(g);
+		return err;
+	}
+	g->addr = ptr->addr;
+	g->next = vol->gangs;
+	vol->gangs = g;
+found:
+	*out = &g->gang;
+	return 0;
+}
+
+/* ---- pointers ---- */
+
+/* The i-th run of units that ptr stands for; gang NULL: just itself. */
+static bool ptr_run(const struct tfs_ptr *ptr, const struct tfs_gang *gang, u32 i, u64 *addr, u32 *units)
+{
+	if (!gang || !i) {
+		*addr = ptr->addr;
+		*units = gang ? TFS_UNITS_PER_BLOCK : ptr->len;
+		return !i;
+	}
+	if (i > tfs_le32(gang->count))
+		return false;
+	*addr = tfs_le64(gang->run[i - 1].addr);
+	*units = tfs_le32(gang->run[i - 1].len);
+	return true;
+}
+
+static int ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool live)
+{
+	const struct tfs_gang *gang = NULL;
+	u64 addr;
+	u32 units, i;
+	int err = ptr->flags & TFS_PTR_GANG ? gang_get(vol, ptr, &gang) : 0;
+
+	for (i = 0; !err && ptr_run(ptr, gang, i, &addr, &units); i++) {
+		err = tfs_space_prepare(vol, addr, units);
+		if (!err)
+			err = tfs_space_live(vol, addr, units, live);
+	}
+	return err;
+}
+
+int tfs_ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	return ptr_prepare(vol, ptr, true);
+}
+
+int tfs_ptr_prepare_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	return ptr_prepare(vol, ptr, false);
+}
+
+static void ptr_mark(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool live)
+{
+	const struct tfs_gang *gang = NULL;
+	u64 addr;
+	u32 units, i;
+
+	TFS_BUG_ON(ptr->flags & TFS_PTR_GANG && gang_get(vol, ptr, &gang)); /* prepared: in memory */
+	for (i = 0; ptr_run(ptr, gang, i, &addr, &units); i++)
+		tfs_space_mark(vol, addr, units, live);
+}
+
+void tfs_ptr_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	ptr_mark(vol, ptr, true);
+}
+
+void tfs_ptr_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	ptr_mark(vol, ptr, false);
+}
+
+/* ---- reading ---- */
+
+/* What is still in a head's buffer must reach the device before it is read back. */
+static int heads_close_over(struct tfs_vol *vol, u64 addr, u32 units)
+{
+	int h, err = 0;
+
+	for (h = 0; h < TFS_HEADS && !err; h++)
+		if (vol->head[h].fill && addr + units > block_units(vol->head[h].from) &&
+		    addr < block_units(vol->head[h].end))
+			err = tfs_head_close(vol, h);
+	return err;
+}
+
+/* Whole blocks are read; the units asked for are copied out of the bounce buffer when the ends do not fit. */
+static int read_units(struct tfs_vol *vol, u64 addr, u32 units, u8 *buf)
+{
+	u64 first = addr / 8, end = (addr + units + 7) / 8;
+	u8 *bounce;
+	int err = heads_close_over(vol, addr, units);
+
+	if (err)
+		return err;
+	if (addr % 8 == 0 && units % 8 == 0)
+		return tfs_dev_io(vol, TFS_IO_READ, first * TFS_BLOCK, buf, units * TFS_UNIT, 0);
+	bounce = tfs_port_alloc((size_t)(end - first) * TFS_BLOCK);
+	if (!bounce)
+		return -ENOMEM;
+	err = tfs_dev_io(vol, TFS_IO_READ, first * TFS_BLOCK, bounce, (u32)(end - first) * TFS_BLOCK, 0);
+	if (!err)
+		memcpy(buf, bounce + addr % 8 * TFS_UNIT, units * TFS_UNIT);
+	tfs_port_free(bounce);
+	return err;
+}
+
+static int gang_read(struct tfs_vol *vol, const struct tfs_ptr *ptr, u8 *buf)
+{
+	const struct tfs_gang *gang;
+	u32 done = 0, want = ptr->len, i;
+	int err = heads_close_over(vol, ptr->addr, 8);
+
+	if (!err)
+		err = gang_get(vol, ptr, &gang);
+	for (i = 0; !err && i < tfs_le32(gang->count); i++) {
+		u32 units = tfs_le32(gang->run[i].len);
+
+		if (units > want - done)
+			units = want - done;
+		err = read_units(vol, tfs_le64(gang->run[i].addr), units, buf + done * TFS_UNIT);
+		done += units;
+	}
+	return err;
+}
+
+int tfs_read_ptr(struct tfs_vol *vol, const struct tfs_ptr *ptr, void *buf, bool crc)
+{
+	u32 found;
+	int err;
+
+	if (!(ptr->flags & TFS_PTR_GANG) && !tfs_space_valid(vol, ptr->addr, ptr->len))
+		return -EIO;
+	err = ptr->flags & TFS_PTR_GANG ? gang_read(vol, ptr, buf) : read_units(vol, ptr->addr, ptr->len, buf);
+	if (err || !crc)
+		return err;
+	found = tfs_port_crc32c(0, buf, ptr->len * TFS_UNIT);
+	if (found == ptr->crc)
+		return 0;
+	tfs_err(vol, "units %llu+%u: expected CRC %08x, found %08x; run fsck.tfs --data", (unsigned long long)ptr->addr,
+		ptr->len, ptr->crc, found);
+	return -EIO;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What hosts call. Every function returns 0 (or a count) or a negative errno and, unless it says otherwise, changes
+ * nothing when it fails. The host serialises all calls on one volume (the kernel's finer locking is its own issue).
+ * Names are bytes with a length: no NUL, no '/'; "." and ".." are refused with -EINVAL.
+ */
+#ifndef TFS_TFS_H
+#define TFS_TFS_H
+
+#include "tfs/format.h"
+
+struct tfs_vol;
+
+/* ---- the host's device ---- */
+enum tfs_io_op { TFS_IO_READ, TFS_IO_WRITE };
+#define TFS_IO_FUA 1u /* durable when complete */
+
+struct tfs_dev {
+	const struct tfs_dev_ops *ops;
+	u64 size; /* bytes */
+	bool read_only;
+};
+struct tfs_dev_ops {
+	/* Whole blocks (offset and bytes multiples of 4096). A write may be deferred until flush or a later call of
+	 * any kind, but buf is the caller's again on return. */
+	int (*io)(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags);
+	/* All writes that returned before this are durable when it returns 0. */
+	int (*flush)(struct tfs_dev *dev);
+	int (*discard)(struct tfs_dev *dev, u64 offset, u64 bytes); /* may be NULL */
+};
+
+/* ---- the host's environment ---- */
+struct tfs_env {
+	void *ctx;
+	struct tfs_time (*now)(void *ctx); /* fields little endian */
+	u64 (*random)(void *ctx);
+	/* A record got its sequence number (after it was applied). May be NULL. The simulator's model hangs on it. */
+	void (*logged)(void *ctx, u64 sequence, const struct tfs_rec_head *rec);
+	/* Records below `sequence` are durable. May be NULL. */
+	void (*durable)(void *ctx, u64 sequence);
+};
+
+/* ---- making and mounting ---- */
+struct tfs_format_options {
+	u64 size;	  /* bytes; rounded down to blocks */
+	u32 segment_bits; /* 0: chosen from size */
+	u8 codec, codec_level, window_bits; /* 0: LZ4 is NOT the default: give it; window_bits 0: 16 */
+	u8 uuid[16];
+	char label[64];
+	u32 root_mode, root_uid, root_gid; /* permission bits; 0 mode: 0755 */
+	struct tfs_time created;	   /* also the root's times */
+};
+/* Starts a volume in memory and returns it mounted in bulk mode: no log, nothing durable, until
+ * tfs_format_finish writes the last checkpoint, anchors, and the superblocks last. Volume id, first generation and
+ * hash seed derive from the uuid. Ends with tfs_unmount either way. new_size (0: as is) cuts an unused end off. */
+int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_format_options *opt,
+	       struct tfs_vol **out);
+int tfs_format_finish(struct tfs_vol *vol, u64 new_size);
+/* After tfs_format: smallest size tfs_format_finish takes for what is in the volume now. */
+u64 tfs_format_min_size(struct tfs_vol *vol);
+
+#define TFS_MOUNT_RO 1u	     /* replays into memory, writes nothing */
+#define TFS_MOUNT_NOREPLAY 2u /* with RO: the last checkpoint only */
+struct tfs_mount_options {
+	u32 flags;
+	u32 cache_nodes; /* clean nodes kept, 0: 1024 */
+};
+/* -EINVAL not a volume; -EUCLEAN damaged (message logged); -EROFS an unknown ro_compat feature or read-only device
+ * asked to be written; -EOPNOTSUPP an unknown incompat feature. */
+int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt,
+	      struct tfs_vol **out);
+/* Read-write: a last checkpoint marked clean. Frees vol whatever it returns. */
+int tfs_unmount(struct tfs_vol *vol);
+/* Frees vol and writes nothing: what a crash would leave. */
+void tfs_abandon(struct tfs_vol *vol);
+
+/* ---- durability ---- */
+u64 tfs_sequence(const struct tfs_vol *vol); /* of the next record */
+/* Makes every record so far durable with one flush; nothing to do: no flush. */
+int tfs_sync(struct tfs_vol *vol);
+int tfs_checkpoint(struct tfs_vol *vol);
+/* One checkpoint in pieces, for tests and background threads: starts one when none runs; writes up to `nodes` nodes.
+ * Returns 1 while there is more, 0 when it is durable. Operations may come between. */
+int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes);
+
+/* ---- attributes ---- */
+struct tfs_attr { /* CPU order, times as on disk */
+	u64 ino, size, blocks, parent; /* blocks: of 4 KiB */
+	u32 mode, uid, gid, nlink, rdev_major, rdev_minor, flags, user_flags, generation;
+	u8 codec, codec_level, window_bits;
+	struct tfs_time atime, mtime, ctime, btime;
+};
+int tfs_getattr(struct tfs_vol *vol, u64 ino, struct tfs_attr *out); /* -ENOENT */
+/* mask: TFS_SET_*. ctime is now unless TFS_SET_CTIME. */
+int tfs_setattr(struct tfs_vol *vol, u64 ino, u32 mask, const struct tfs_attr *attr);
+
+/* ---- names ---- */
+struct tfs_create {
+	u32 mode; /* type and permission bits */
+	u32 uid, gid, rdev_major, rdev_minor;
+	const char *target; /* symlinks */
+	u32 target_len;
+};
+/* -EEXIST, -ENOTDIR, -ENOENT (parent gone), -ENAMETOOLONG, -EMLINK, -ENOSPC. A new inode takes codec and window from
+ * its parent. name_len 0: O_TMPFILE, an orphan (nlink 0) until linked. */
+int tfs_create(struct tfs_vol *vol, u64 parent, const char *name, u32 name_len, const struct tfs_create *c,
+	       u64 *ino_out);
+int tfs_lookup(struct tfs_vol *vol, u64 parent, const char *name, u32 name_len, u64 *ino_out, u8 *type_out);
+int tfs_link(struct tfs_vol *vol, u64 ino, u64 parent, const char *name, u32 name_len);
+/* Removes a name (dir: an empty directory's, else -EISDIR / -ENOTDIR / -ENOTEMPTY). An inode without a name left
+ * becomes an orphan; when the host holds it no longer it calls tfs_evict. ino_out: which inode lost the name. */
+int tfs_unlink(struct tfs_vol *vol, u64 parent, const char *name, u32 name_len, bool dir, u64 *ino_out);
+#define TFS_RENAME_NOREPLACE 1u
+/* victim_out: the inode replaced (0: none), maybe an orphan now. Moving a directory below itself: -EINVAL. */
+int tfs_rename(struct tfs_vol *vol, u64 old_parent, const char *old_name, u32 old_len, u64 new_parent,
+	       const char *new_name, u32 new_len, u32 flags, u64 *victim_out);
+int tfs_readlink(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* bytes copied; no NUL */
+/* Calls emit for entries at positions from *pos on (start with 0); emit returns nonzero to stop before that entry is
+ * consumed. next is the position after the entry: stable while other names come and go. *pos is kept up to date. */
+typedef int (*tfs_emit_fn)(void *arg, const char *name, u32 name_len, u64 ino, u8 type, u64 next);
+int tfs_readdir(struct tfs_vol *vol, u64 dir, u64 *pos, tfs_emit_fn emit, void *arg);
+/* Frees an orphan's content and then itself, in bounded steps: 1 while there is more, 0 done (also if not an orphan).
+ * A read-write mount does so for all orphans that a crash left. */
+int tfs_evict(struct tfs_vol *vol, u64 ino);
+int tfs_next_orphan(struct tfs_vol *vol, u64 after, u64 *ino_out); /* -ENOENT when none */
+
+/* ---- extended attributes: full names with prefix, not interpreted ---- */
+#define TFS_XATTR_CREATE 1u
+#define TFS_XATTR_REPLACE 2u
+int tfs_getxattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len, void *buf, u32 size); /* size 0: length */
+int tfs_setxattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len, const void *value, u32 len, u32 flags);
+int tfs_removexattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len); /* -ENODATA */
+int tfs_listxattr(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* NUL-terminated names; size 0: length */
+
+/* ---- data: the host keeps the page cache; the core knows what is on disk ---- */
+/* Bytes of [off, off + len) as the volume holds them, verified; holes as zeros; short at the end of the file. -EIO on
+ * damage, with a message. */
+s64 tfs_read(struct tfs_vol *vol, u64 ino, u64 off, void *buf, u32 len);
+
+/* An encoded window part: pure computation, any thread, no volume. */
+struct tfs_encoded {
+	u8 codec;      /* what it came to be; TFS_CODEC_NONE: buf is the data itself */
+	u32 blocks;    /* decoded */
+	u32 bytes;     /* stored */
+	const void *buf; /* scratch or data */
+};
+/* data: blocks * 4096 bytes (the tail past the end of the file zero). scratch: as large. */
+void tfs_encode(int codec, int level, const void *data, u32 blocks, void *scratch, struct tfs_encoded *out);
+/*
+ * Writeback: blocks [block, block + e->blocks) of the file, within one window, become these; size becomes `size` if
+ * larger than the volume's; mtime and ctime become *mtime when given. A file whose whole new size is at most
+ * TFS_INLINE_MAX and that is written from block 0 with raw data is kept inline. On -ENOSPC nothing changed.
+ */
+int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
+	      const struct tfs_time *mtime);
+/* Sets the size, drops what lies behind, keeps PREALLOC below. Growing past a dirty tail rewrites that block first. */
+int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size);
+/* Whole blocks become a hole (PREALLOC in it is given back). */
+int tfs_punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks);
+/* Promises space for the holes in the range; size (0: as is) grows the file. -ENOSPC: nothing promised. */
+int tfs_preallocate(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, u64 size);
+/* Next data (or hole) at or after byte off; -ENXIO past the end. PREALLOC counts as a hole. */
+s64 tfs_seek(struct tfs_vol *vol, u64 ino, u64 off, bool hole);
+/* Delayed allocation: a promise that tfs_write of so many more blocks will not meet ENOSPC. Give back what was used or
+ * dropped with tfs_unreserve, after the tfs_write. */
+int tfs_reserve(struct tfs_vol *vol, u64 blocks);
+void tfs_unreserve(struct tfs_vol *vol, u64 blocks);
+
+/* ---- the whole volume ---- */
+struct tfs_stat {
+	u64 blocks, free, available; /* 4 KiB; available: what users can still write */
+	u64 inodes, live_units, prealloc_blocks;
+	u64 epoch, sequence, next_ino;
+	u64 size, segments;
+	u32 segment_bits;
+	u64 volume;
+	bool read_only, damaged, was_clean;
+};
+void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);
+const struct tfs_super *tfs_super_of(const struct tfs_vol *vol);
+int tfs_set_label(struct tfs_vol *vol, const char *label, u32 len); /* both superblocks, one after the other */
+
+/* ---- looking inside: fsck, dump, fuzzers ---- */
+struct tfs_key {
+	u64 a, b;
+};
+struct tfs_ptr { /* CPU order */
+	u64 addr, birth;
+	u32 crc;
+	u16 len, flags;
+};
+/* First item at or after *key; value points into the cache until the next call on vol. -ENOENT at the end. */
+int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);
+/* Every node of a tree, parents first. ptr.addr 0: changed in memory only. A damaged node is reported with err < 0
+ * (node NULL, keys [lo, hi) unknown) and skipped. fn returns nonzero to stop. */
+struct tfs_node_info {
+	struct tfs_ptr ptr;
+	const void *node; /* TFS_NODE_SIZE bytes, verified, as in memory */
+	u8 tree, level;
+	int err;
+	struct tfs_key lo, hi;
+};
+typedef int (*tfs_node_fn)(void *arg, const struct tfs_node_info *info);
+int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
+/* Live bitmap of a segment as the volume believes it: segment size / 4096 bytes into map. */
+int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segment *info);
+/* Reads and verifies stored bytes of a pointer (gangs put together). crc: false to skip (raw extents). */
+int tfs_read_ptr(struct tfs_vol *vol, const struct tfs_ptr *ptr, void *buf, bool crc);
+/* Verifiers: NULL or a static text of what is wrong. */
+const char *tfs_super_check(const void *block, u64 dev_size);
+const char *tfs_anchor_check(const void *block, u64 volume);
+const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 len);
+const char *tfs_node_check(const void *node, u64 volume);
+const char *tfs_log_head_check(const void *block, u64 volume);
+/* Picks superblock and newest anchor. Any of the outputs may be NULL. */
+int tfs_probe(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_super *super, struct tfs_anchor *anchor);
+
+#endif

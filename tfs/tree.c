@@ -1,0 +1,571 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The copy-on-write B+tree. Reading descends from vol->root; changing comes in two parts: tfs_prepare makes the path of
+ * every key dirty and splits until all new values fit (may fail; splits and copies leave the content as it is), then
+ * put, del and edit work in dirty leaves and cannot fail. Full index nodes are split on the way down, so a split
+ * below always finds room above. An empty leaf is legal; tfs_tidy merges small nodes when it can.
+ */
+#include "tfs/vol.h"
+
+static const struct tfs_key KEY_MIN = { 0, 0 };
+static const struct tfs_key KEY_MAX = { ~0ull, ~0ull };
+
+struct path {
+	struct tfs_node *node[TFS_HEIGHT_MAX]; /* by level */
+	u32 slot[TFS_HEIGHT_MAX];
+	int height; /* levels */
+};
+
+static struct tfs_key branch_hi(const struct tfs_node *n, u32 slot, struct tfs_key hi)
+{
+	return slot + 1 < tfs_node_count(n->buf) ? tfs_node_key(n->buf, slot + 1) : hi;
+}
+
+static int child_get(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct tfs_key *hi, struct tfs_node **out)
+{
+	struct tfs_ptr ptr = tfs_ptr_cpu(&tfs_branch_at(n->buf, slot)->ptr);
+
+	*hi = branch_hi(n, slot, *hi);
+	return tfs_cache_get(vol, n->tree, &ptr, n->level - 1, tfs_node_key(n->buf, slot), *hi, out);
+}
+
+/* -ENOENT: empty tree */
+static int root_get(struct tfs_vol *vol, int tree, struct tfs_node **out)
+{
+	if (!vol->root[tree].addr)
+		return -ENOENT;
+	return tfs_cache_get(vol, tree, &vol->root[tree], -1, KEY_MIN, KEY_MAX, out);
+}
+
+/* Down to the leaf that covers key; slot[0] is the first slot at or after it. hi: where that leaf's range ends. */
+static int descend(struct tfs_vol *vol, int tree, struct tfs_key key, struct path *p, bool *exact, struct tfs_key *hi)
+{
+	struct tfs_node *n;
+	int err = root_get(vol, tree, &n);
+
+	if (err)
+		return err;
+	p->height = n->level + 1;
+	*hi = KEY_MAX;
+	while (n->level) {
+		p->node[n->level] = n;
+		p->slot[n->level] = tfs_branch_find(n->buf, key);
+		err = child_get(vol, n, p->slot[n->level], hi, &n);
+		if (err)
+			return err;
+	}
+	p->node[0] = n;
+	p->slot[0] = tfs_node_search(n->buf, key, exact);
+	return 0;
+}
+
+int tfs_item_find(struct tfs_vol *vol, int tree, struct tfs_key key, const void **value, u32 *len)
+{
+	struct path p;
+	struct tfs_key hi;
+	bool exact;
+	int err = descend(vol, tree, key, &p, &exact, &hi);
+
+	if (err)
+		return err;
+	if (!exact)
+		return -ENOENT;
+	*value = tfs_leaf_value(p.node[0]->buf, p.slot[0], len);
+	return 0;
+}
+
+static void item_at(const struct path *p, u32 slot, struct tfs_key *key, const void **value, u32 *len)
+{
+	*key = tfs_node_key(p->node[0]->buf, slot);
+	*value = tfs_leaf_value(p->node[0]->buf, slot, len);
+}
+
+int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)
+{
+	struct tfs_key from = *key, hi;
+	struct path p;
+	bool exact;
+
+	for (;;) {
+		int err = descend(vol, tree, from, &p, &exact, &hi);
+
+		if (err)
+			return err;
+		if (p.slot[0] < tfs_node_count(p.node[0]->buf)) {
+			item_at(&p, p.slot[0], key, value, len);
+			return 0;
+		}
+		if (!tfs_key_cmp(hi, KEY_MAX))
+			return -ENOENT;
+		from = hi; /* the next leaf begins there */
+	}
+}
+
+/* The leaf before the one p leads to: where its range ends is where p's leaf begins. */
+static bool leaf_lo(const struct path *p, struct tfs_key *lo)
+{
+	int l;
+
+	for (l = 1; l < p->height; l++)
+		if (p->slot[l]) {
+			*lo = tfs_node_key(p->node[l]->buf, p->slot[l]);
+			return true;
+		}
+	return false;
+}
+
+int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)
+{
+	struct tfs_key from = *key, hi;
+	struct path p;
+	bool exact;
+
+	for (;;) {
+		int err = descend(vol, tree, from, &p, &exact, &hi);
+
+		if (err)
+			return err;
+		if (exact || p.slot[0]) {
+			item_at(&p, exact ? p.slot[0] : p.slot[0] - 1, key, value, len);
+			return 0;
+		}
+		if (!leaf_lo(&p, &from))
+			return -ENOENT;
+		if (!from.b--) /* the key just before it */
+			from.a--;
+	}
+}
+
+/* ---- making room ---- */
+
+static struct tfs_ptr mem_ptr(const struct tfs_node *n)
+{
+	return (struct tfs_ptr){ .addr = n->id };
+}
+
+static void branch_point(struct tfs_node *parent, u32 slot, const struct tfs_node *child)
+{
+	struct tfs_ptr ptr = mem_ptr(child);
+
+	tfs_branch_at(parent->buf, slot)->ptr = tfs_ptr_disk(&ptr);
+}
+
+static int root_dirty(struct tfs_vol *vol, int tree, struct tfs_node **out)
+{
+	int err = root_get(vol, tree, out);
+
+	if (err == -ENOENT) {
+		*out = tfs_cache_new(vol, tree, 0);
+		if (!*out)
+			return -ENOMEM;
+	} else {
+		if (!err)
+			err = tfs_cache_dirty(vol, out);
+		if (err)
+			return err;
+	}
+	vol->root[tree] = mem_ptr(*out);
+	return 0;
+}
+
+/* A new root above the old one, which is dirty. */
+static int root_grow(struct tfs_vol *vol, int tree, struct tfs_node **root)
+{
+	struct tfs_node *old = *root, *n;
+	struct tfs_ptr ptr = mem_ptr(old);
+
+	if (old->level + 1u >= TFS_HEIGHT_MAX)
+		return -EFBIG;
+	n = tfs_cache_new(vol, tree, old->level + 1);
+	if (!n)
+		return -ENOMEM;
+	tfs_branch_insert(n->buf, 0, KEY_MIN, &ptr);
+	vol->root[tree] = mem_ptr(n);
+	*root = n;
+	return 0;
+}
+
+static void index_move(struct tfs_node *to, struct tfs_node *from, u32 slot)
+{
+	u32 n = tfs_node_count(from->buf), i;
+
+	for (i = slot; i < n; i++) {
+		struct tfs_ptr ptr = tfs_ptr_cpu(&tfs_branch_at(from->buf, i)->ptr);
+
+		tfs_branch_insert(to->buf, tfs_node_count(to->buf), tfs_node_key(from->buf, i), &ptr);
+	}
+	while (n-- > slot)
+		tfs_branch_remove(from->buf, n);
+}
+
+/* Splits child (dirty, at parent's slot, room in the dirty parent) before its slot `at`; lo: the new node's bound. */
+static int split_at(struct tfs_vol *vol, struct tfs_node *parent, u32 slot, struct tfs_node *child, u32 at,
+		    struct tfs_key lo)
+{
+	struct tfs_node *right = tfs_cache_new(vol, child->tree, child->level);
+	struct tfs_ptr ptr;
+
+	if (!right)
+		return -ENOMEM;
+	if (child->level)
+		index_move(right, child, at);
+	else
+		tfs_leaf_move(right->buf, vol->node_scratch, child->buf, at);
+	ptr = mem_ptr(right);
+	tfs_branch_insert(parent->buf, slot + 1, lo, &ptr);
+	return 0;
+}
+
+static bool index_full(const struct tfs_node *n)
+{
+	return n->level && tfs_node_count(n->buf) >= TFS_BRANCH_MAX;
+}
+
+/* Full index nodes: in half, but all on the left when the key goes behind the last (keys mostly ascend). */
+static int split_index(struct tfs_vol *vol, struct tfs_node *parent, u32 slot, struct tfs_node *child,
+		       struct tfs_key key)
+{
+	u32 n = tfs_node_count(child->buf);
+	u32 at = tfs_branch_find(child->buf, key) == n - 1 ? n - 1 : n / 2;
+
+	return split_at(vol, parent, slot, child, at, tfs_node_key(child->buf, at));
+}
+
+/* Dirty path to the leaf of key, index nodes on it with room for one more entry. */
+static int descend_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct path *p)
+{
+	struct tfs_node *n, *child;
+	struct tfs_key hi = KEY_MAX;
+	int err = root_dirty(vol, tree, &n);
+
+	if (!err && index_full(n))
+		err = root_grow(vol, tree, &n);
+	if (err)
+		return err;
+	p->height = n->level + 1;
+	while (n->level) {
+		u32 slot = tfs_branch_find(n->buf, key);
+		struct tfs_key child_hi = hi;
+
+		err = child_get(vol, n, slot, &child_hi, &child);
+		if (!err)
+			err = tfs_cache_dirty(vol, &child);
+		if (err)
+			return err;
+		branch_point(n, slot, child);
+		if (index_full(child)) {
+			err = split_index(vol, n, slot, child, key);
+			if (err)
+				return err;
+			continue; /* choose between the halves */
+		}
+		p->node[n->level] = n;
+		p->slot[n->level] = slot;
+		hi = child_hi;
+		n = child;
+	}
+	p->node[0] = n;
+	return 0;
+}
+
+int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf)
+{
+	struct path p;
+	int err = descend_dirty(vol, tree, key, &p);
+
+	if (!err)
+		*leaf = p.node[0];
+	return err;
+}
+
+/* Where to cut a leaf: behind everything when key is behind everything, else where the bytes halve. */
+static u32 leaf_cut(struct tfs_node *leaf, struct tfs_key key)
+{
+	u32 n = tfs_node_count(leaf->buf), sum = 0, half, i, len;
+	bool exact;
+
+	if (tfs_node_search(leaf->buf, key, &exact) == n)
+		return n;
+	half = (TFS_NODE_SIZE - (u32)sizeof(struct tfs_node_head) - tfs_leaf_free(leaf->buf)) / 2;
+	for (i = 0; i < n - 1 && sum < half; i++) {
+		tfs_leaf_value(leaf->buf, i, &len);
+		sum += tfs_leaf_cost(len);
+	}
+	return i ? i : 1;
+}
+
+int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key)
+{
+	struct path p;
+	struct tfs_node *root;
+	struct tfs_key lo;
+	u32 at;
+	int err = descend_dirty(vol, tree, key, &p);
+
+	if (err)
+		return err;
+	if (p.height == 1) {
+		root = p.node[0];
+		err = root_grow(vol, tree, &root);
+		if (err)
+			return err;
+		p.node[1] = root;
+		p.slot[1] = 0;
+	}
+	TFS_BUG_ON(!tfs_node_count(p.node[0]->buf));
+	at = leaf_cut(p.node[0], key);
+	lo = at == tfs_node_count(p.node[0]->buf) ? key : tfs_node_key(p.node[0]->buf, at);
+	return split_at(vol, p.node[1], p.slot[1], p.node[0], at, lo);
+}
+
+/* ---- the apply phase ---- */
+
+static struct tfs_node *leaf_of(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *slot, bool *exact)
+{
+	struct path p;
+	struct tfs_key hi;
+
+	TFS_BUG_ON(descend(vol, tree, key, &p, exact, &hi));
+	TFS_BUG_ON(p.node[0]->epoch != vol->epoch); /* not prepared */
+	*slot = p.slot[0];
+	return p.node[0];
+}
+
+void tfs_item_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len)
+{
+	u32 slot;
+	bool exact;
+	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+
+	if (exact)
+		tfs_leaf_remove(n->buf, slot);
+	tfs_leaf_insert(n->buf, vol->node_scratch, slot, key, value, len);
+}
+
+void tfs_item_del(struct tfs_vol *vol, int tree, struct tfs_key key)
+{
+	u32 slot;
+	bool exact;
+	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+
+	TFS_BUG_ON(!exact);
+	tfs_leaf_remove(n->buf, slot);
+}
+
+void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *len)
+{
+	u32 slot, n_len;
+	bool exact;
+	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+	void *v;
+
+	TFS_BUG_ON(!exact);
+	v = tfs_leaf_value(n->buf, slot, &n_len);
+	if (len)
+		*len = n_len;
+	return v;
+}
+
+int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len)
+{
+	struct tfs_node *leaf;
+	bool exact;
+	int err = tfs_tree_dirty(vol, tree, key, &leaf);
+
+	if (err)
+		return err;
+	tfs_node_search(leaf->buf, key, &exact);
+	if (exact)
+		return 0;
+	while (tfs_leaf_free(leaf->buf) < tfs_leaf_cost(len)) {
+		err = tfs_tree_split(vol, tree, key);
+		if (!err)
+			err = tfs_tree_dirty(vol, tree, key, &leaf);
+		if (err)
+			return err;
+	}
+	tfs_item_put(vol, tree, key, value, len);
+	return 0;
+}
+
+/* ---- drops of old nodes: booked once the SPACE leaves for them are dirty, which drops further nodes ---- */
+
+int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	struct tfs_drop *d = tfs_port_alloc(sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	d->ptr = *ptr;
+	d->next = vol->drops;
+	vol->drops = d;
+	return 0;
+}
+
+/* Ends because every round dirties nodes that were not: at most the SPACE tree's own path each time. */
+int tfs_settle_drops(struct tfs_vol *vol)
+{
+	struct tfs_drop *d;
+
+	while ((d = vol->drops)) {
+		int err;
+
+		vol->drops = d->next;
+		err = tfs_ptr_prepare(vol, &d->ptr);
+		if (err) {
+			d->next = vol->drops;
+			vol->drops = d;
+			return err;
+		}
+		tfs_ptr_drop(vol, &d->ptr);
+		tfs_port_free(d);
+	}
+	return 0;
+}
+
+/* ---- merging ---- */
+
+static bool node_small(const struct tfs_node *n)
+{
+	return n->level ? tfs_node_count(n->buf) < TFS_BRANCH_MAX / 4 : tfs_leaf_free(n->buf) > TFS_NODE_SIZE * 3 / 4;
+}
+
+static bool nodes_fit(const struct tfs_node *x, const struct tfs_node *y)
+{
+	if (x->level)
+		return tfs_node_count(x->buf) + tfs_node_count(y->buf) <= TFS_BRANCH_MAX * 3 / 4;
+	return tfs_leaf_free(x->buf) + tfs_leaf_free(y->buf) >= TFS_NODE_SIZE + TFS_NODE_SIZE / 4;
+}
+
+static int sibling_dirty(struct tfs_vol *vol, struct tfs_node *parent, u32 slot, struct tfs_node **out)
+{
+	/* its upper bound is known when it is not the last; the parent's own was checked on the way down */
+	struct tfs_key hi = KEY_MAX;
+	int err = child_get(vol, parent, slot, &hi, out);
+
+	if (!err)
+		err = tfs_cache_dirty(vol, out);
+	if (!err)
+		branch_point(parent, slot, *out);
+	return err;
+}
+
+/* Merges the child at p->slot[level + 1] with its right or left neighbour. */
+static int merge_level(struct tfs_vol *vol, struct path *p, int level)
+{
+	struct tfs_node *parent = p->node[level + 1], *left, *right;
+	u32 slot = p->slot[level + 1], n = tfs_node_count(parent->buf);
+	int err;
+
+	if (n < 2 || !node_small(p->node[level]))
+		return 0;
+	if (slot + 1 == n)
+		slot--;
+	err = sibling_dirty(vol, parent, slot, &left);
+	if (!err)
+		err = sibling_dirty(vol, parent, slot + 1, &right);
+	if (err || !nodes_fit(left, right))
+		return err;
+	if (level)
+		index_move(left, right, 0);
+	else
+		tfs_leaf_move(left->buf, vol->node_scratch, right->buf, 0);
+	tfs_branch_remove(parent->buf, slot + 1);
+	tfs_cache_forget(vol, right);
+	p->node[level] = left;
+	return 0;
+}
+
+static void root_shrink(struct tfs_vol *vol, int tree)
+{
+	struct tfs_node *root;
+
+	while (!root_get(vol, tree, &root) && root->level && tfs_node_count(root->buf) == 1 &&
+	       root->epoch == vol->epoch) {
+		vol->root[tree] = tfs_ptr_cpu(&tfs_branch_at(root->buf, 0)->ptr);
+		tfs_cache_forget(vol, root);
+	}
+}
+
+void tfs_tidy(struct tfs_vol *vol, int tree, struct tfs_key key)
+{
+	struct path p;
+	struct tfs_key hi;
+	bool exact;
+	int level;
+
+	if (descend(vol, tree, key, &p, &exact, &hi) || p.height == 1 || !node_small(p.node[0]))
+		return;
+	if (descend_dirty(vol, tree, key, &p))
+		return;
+	for (level = 0; level + 1 < p.height; level++)
+		if (merge_level(vol, &p, level))
+			return;
+	root_shrink(vol, tree);
+}
+
+/* ---- walking every node, for tools ---- */
+
+struct walk {
+	tfs_node_fn fn;
+	void *arg;
+	struct tfs_key lo[TFS_HEIGHT_MAX], hi[TFS_HEIGHT_MAX];
+};
+
+static int walk_report(struct walk *w, int tree, int level, struct tfs_node *n, const struct tfs_ptr *ptr, int err)
+{
+	struct tfs_node_info info = { .tree = (u8)tree, .level = (u8)level, .err = err };
+
+	info.lo = w->lo[level];
+	info.hi = w->hi[level];
+	if (!(ptr->addr & TFS_MEM_ADDR))
+		info.ptr = *ptr;
+	if (n)
+		info.node = n->buf;
+	return w->fn(w->arg, &info);
+}
+
+int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
+{
+	struct walk w = { .fn = fn, .arg = arg };
+	struct tfs_node *node[TFS_HEIGHT_MAX];
+	u32 next[TFS_HEIGHT_MAX];
+	struct tfs_ptr ptr = vol->root[tree];
+	int level, top, l, err;
+
+	if (!ptr.addr)
+		return 0;
+	tfs_cache_trim(vol);
+	w.lo[0] = KEY_MIN;
+	w.hi[0] = KEY_MAX;
+	err = tfs_cache_get(vol, tree, &ptr, -1, KEY_MIN, KEY_MAX, &node[0]);
+	if (err)
+		return walk_report(&w, tree, 0, NULL, &ptr, err);
+	top = level = node[0]->level;
+	node[top] = node[0];
+	w.lo[top] = KEY_MIN;
+	w.hi[top] = KEY_MAX;
+	next[top] = 0;
+	err = walk_report(&w, tree, top, node[top], &ptr, 0);
+	while (!err && level <= top) {
+		struct tfs_node *n = node[level];
+
+		if (!level || next[level] == tfs_node_count(n->buf)) {
+			level++;
+			continue;
+		}
+		for (l = top; l >= level; l--)
+			tfs_cache_touch(vol, node[l]); /* held over what fn reads */
+		ptr = tfs_ptr_cpu(&tfs_branch_at(n->buf, next[level])->ptr);
+		w.lo[level - 1] = tfs_node_key(n->buf, next[level]);
+		w.hi[level - 1] = branch_hi(n, next[level], w.hi[level]);
+		next[level]++;
+		err = tfs_cache_get(vol, tree, &ptr, level - 1, w.lo[level - 1], w.hi[level - 1], &node[level - 1]);
+		if (!err) {
+			level--;
+			next[level] = 0;
+		}
+		err = walk_report(&w, tree, err ? level - 1 : level, err ? NULL : node[level], &ptr, err);
+	}
+	return err;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The volume in memory, whole: for tree, space, log, checkpoint and mount. Names and data get by with core.h. */
+#ifndef TFS_VOL_H
+#define TFS_VOL_H
+
+#include "tfs/core.h"
+
+#define TFS_LOG_BUFFER (128u << 10)
+#define TFS_HEAD_BLOCKS 64u /* a head's open run, at most */
+#define TFS_HASH_BUCKETS 1024u
+#define TFS_PIN_BUCKETS 256u
+#define TFS_CACHE_MIN 1024u
+#define TFS_SCRATCH (256u << 10)
+
+/* Blocks that are dead in SPACE and must not be reused yet, by reason. A block is pinned for one reason at most. */
+enum tfs_pin { TFS_PIN_EVEN, TFS_PIN_ODD, TFS_PIN_META, TFS_PINS };
+
+struct tfs_pin_chunk { /* 1024 blocks */
+	struct tfs_pin_chunk *next;
+	u64 index;
+	u64 bits[TFS_PINS][16];
+};
+
+/* Where content of one kind goes: an open run of free blocks, filled in ascending order and written when closed. */
+struct tfs_head {
+	u64 segment; /* where it looks first */
+	u64 pos;     /* block to look on from */
+	u64 from;    /* block: the run's first not yet written */
+	u64 end;     /* block after the run; from == end: no run */
+	u32 fill;    /* bytes placed in buf since from */
+	u8 *buf;     /* TFS_HEAD_BLOCKS blocks */
+};
+enum { TFS_HEAD_DATA, TFS_HEAD_NODE, TFS_HEAD_LOG, TFS_HEADS };
+
+struct tfs_log_run {
+	struct tfs_log_run *older;
+	u64 addr;
+	u32 blocks;
+	u64 last_sequence; /* sequence after the last write into it */
+};
+
+struct tfs_log {
+	struct tfs_log_position pos; /* CPU order; sequence: of the next record to be written */
+	struct tfs_log_run *runs;    /* newest (pos.next) first; all pinned */
+	u8 *pending;		     /* records not yet written */
+	u32 bytes;
+	u32 begun;	 /* records that begin in pending */
+	u32 carry;	 /* bytes at pending's front that belong to a record begun in the last write */
+	u64 next;	 /* sequence of the next record */
+	u64 durable;	 /* records below are durable */
+	u64 blocks_used; /* since the last checkpoint began */
+	u8 *write;	 /* the write being built */
+};
+
+struct tfs_drop {
+	struct tfs_drop *next;
+	struct tfs_ptr ptr;
+};
+
+#define TFS_PLACED_MAX 64u
+struct tfs_placed {
+	u64 block;
+	u32 blocks;
+};
+
+struct tfs_gang_ref { /* gangs read by tfs_ptr_prepare, until the next operation begins */
+	struct tfs_gang_ref *next;
+	u64 addr;
+	struct tfs_gang gang;
+};
+
+#define TFS_META_BLOCKS (TFS_LIST_PTRS + 1)
+enum tfs_ck_state { TFS_CK_IDLE, TFS_CK_NODES, TFS_CK_ANCHOR, TFS_CK_CLAIM };
+struct tfs_ck {
+	enum tfs_ck_state state;
+	u64 epoch;
+	bool clean;
+	u8 level;
+	struct tfs_node *cursor;
+	struct tfs_list_head frozen;
+	struct tfs_ptr root[TFS_TREES];
+	struct tfs_counters counters;
+	u64 live_units;
+	u64 sequence;
+	struct tfs_log_position log;
+	u64 meta[TFS_META_BLOCKS]; /* addresses of its checkpoint and list blocks */
+	u32 metas;
+};
+
+struct tfs_vol {
+	struct tfs_dev *dev;
+	struct tfs_env env;
+	struct tfs_super super;
+	u64 volume;
+	bool bulk, read_only, replaying, damaged, was_clean;
+	int stopped; /* first I/O error that ended writing */
+	u64 epoch;   /* open */
+	u64 anchor;  /* newest durable at both ends */
+
+	struct tfs_ptr root[TFS_TREES];
+	struct tfs_node *hash[TFS_HASH_BUCKETS];
+	struct tfs_list_head lru, dirty;
+	u64 next_mem;
+	u32 cache_max;
+	u32 dirty_cap;
+	struct tfs_drop *drops;
+	struct tfs_gang_ref *gangs;
+
+	u32 segment_bits;
+	u32 segment_blocks, map_bytes; /* map_bytes: of one SPACE map item */
+	u64 segments, total_blocks;
+	struct tfs_segment *segment; /* CPU order */
+	u64 used_blocks, live_units, pinned_blocks, reserve_blocks;
+	struct tfs_pin_chunk *pins[TFS_PIN_BUCKETS];
+	struct tfs_head head[TFS_HEADS];
+	u64 search; /* segment to look at first for a new run */
+	struct tfs_placed placed[TFS_PLACED_MAX]; /* by the operation under way, pinned META until claimed */
+	u32 placeds;
+
+	struct tfs_counters counters;
+	struct tfs_log log;
+	u32 log_share; /* blocks */
+	bool unflushed;
+	struct tfs_ck ck;
+	u64 meta[TFS_META_BLOCKS]; /* of the durable anchor */
+	u32 metas;
+
+	struct tfs_need need[TFS_NEEDS_MAX];
+	struct tfs_node *need_leaf[TFS_NEEDS_MAX];
+	u32 needs;
+	u8 *rec, *scratch, *node_scratch; /* node_scratch: a stored node, 2 * TFS_NODE_SIZE */
+};
+
+/* node.c: one node in its buffer; no volume, no I/O */
+void tfs_node_init(void *buf, int tree, int level, u64 volume);
+u32 tfs_node_count(const void *buf);
+int tfs_node_level(const void *buf);
+/* Lowest slot whose key is >= key; *exact tells whether it is equal. Leaf and index. */
+u32 tfs_node_search(const void *buf, struct tfs_key key, bool *exact);
+struct tfs_key tfs_node_key(const void *buf, u32 slot);
+void *tfs_leaf_value(void *buf, u32 slot, u32 *len);
+u32 tfs_leaf_free(const void *buf); /* bytes for slots and aligned values */
+u32 tfs_leaf_cost(u32 len);	    /* what a value of len bytes takes of it */
+/* spare: TFS_NODE_SIZE bytes to compact with */
+void tfs_leaf_insert(void *buf, u8 *spare, u32 slot, struct tfs_key key, const void *value, u32 len);
+void tfs_leaf_remove(void *buf, u32 slot);
+void tfs_leaf_move(void *to, u8 *spare, void *from, u32 slot); /* slots from `slot` on go to the (emptier, higher) node `to` */
+void tfs_leaf_compact(void *buf, u8 *spare);
+struct tfs_branch *tfs_branch_at(void *buf, u32 slot);
+u32 tfs_branch_find(const void *buf, struct tfs_key key); /* the child that covers key */
+void tfs_branch_insert(void *buf, u32 slot, struct tfs_key key, const struct tfs_ptr *ptr);
+void tfs_branch_remove(void *buf, u32 slot);
+
+/* cache.c */
+struct tfs_node *tfs_cache_find(struct tfs_vol *vol, u64 id);
+/* lo: what the first branch's key must equal and the least key; hi: all keys below (hi.a == ~0: none). */
+int tfs_cache_get(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+		  struct tfs_key hi, struct tfs_node **out);
+struct tfs_node *tfs_cache_new(struct tfs_vol *vol, int tree, int level); /* dirty, in the open epoch */
+int tfs_cache_dirty(struct tfs_vol *vol, struct tfs_node **node);	  /* may replace *node by a copy */
+void tfs_cache_forget(struct tfs_vol *vol, struct tfs_node *node);	  /* dirty, of the open epoch, unlinked */
+void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *node); /* written: goes to the LRU by its address, or away if superseded */
+void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *node);
+void tfs_cache_trim(struct tfs_vol *vol);
+void tfs_cache_destroy(struct tfs_vol *vol);
+void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n);
+void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n);
+u32 tfs_node_store(struct tfs_vol *vol, struct tfs_node *node, u8 *out); /* stored form; bytes, multiple of 512 */
+
+/* tree.c */
+int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf);
+int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key); /* its leaf in two */
+int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len); /* dirty leaf, item there */
+int tfs_settle_drops(struct tfs_vol *vol);
+int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+
+/* space.c */
+int tfs_space_init(struct tfs_vol *vol); /* geometry and segment table from vol->super */
+int tfs_space_load(struct tfs_vol *vol); /* segment table from the SPACE tree */
+int tfs_space_format(struct tfs_vol *vol);
+bool tfs_space_valid(const struct tfs_vol *vol, u64 addr, u32 units);
+int tfs_space_prepare(struct tfs_vol *vol, u64 addr, u32 units);
+void tfs_space_mark(struct tfs_vol *vol, u64 addr, u32 units, bool live);
+int tfs_space_live(struct tfs_vol *vol, u64 addr, u32 units, bool want); /* -EUCLEAN unless all are so */
+/* First run of min..max free blocks at or after block `from` of the segment. Returns its length, 0: none. */
+u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max, u64 *start);
+static inline u64 tfs_segment_block(const struct tfs_vol *vol, u64 segment)
+{
+	return (TFS_SEGMENTS_OFFSET >> TFS_BLOCK_BITS) + (segment << (vol->segment_bits - TFS_BLOCK_BITS));
+}
+static inline u64 tfs_block_segment(const struct tfs_vol *vol, u64 block)
+{
+	return (block - (TFS_SEGMENTS_OFFSET >> TFS_BLOCK_BITS)) >> (vol->segment_bits - TFS_BLOCK_BITS);
+}
+
+/* pin.c */
+int tfs_pin_prepare(struct tfs_vol *vol, u64 block, u64 blocks);
+void tfs_pin_set(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks); /* prepared */
+int tfs_pin(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks);
+void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks);
+void tfs_unpin_all(struct tfs_vol *vol, enum tfs_pin pin);
+bool tfs_pinned(const struct tfs_vol *vol, u64 block);
+void tfs_pin_destroy(struct tfs_vol *vol);
+static inline enum tfs_pin tfs_epoch_pin(u64 epoch) { return epoch & 1 ? TFS_PIN_ODD : TFS_PIN_EVEN; }
+
+/* place.c */
+int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max); /* finds a run of at least min blocks */
+int tfs_head_close(struct tfs_vol *vol, int head);
+int tfs_head_packed(struct tfs_vol *vol, int head, const void *buf, u32 bytes, struct tfs_ptr *out);
+int tfs_head_blocks(struct tfs_vol *vol, int head, const void *buf, u32 blocks, struct tfs_ptr *out);
+void tfs_placed_forget(struct tfs_vol *vol); /* lifts the pins of what a failed operation placed */
+void tfs_gangs_forget(struct tfs_vol *vol);
+
+/* log.c */
+int tfs_log_start(struct tfs_vol *vol); /* a new generation in fresh runs */
+u64 tfs_log_append(struct tfs_vol *vol, const struct tfs_rec_head *rec, u32 len);
+int tfs_log_submit(struct tfs_vol *vol);
+void tfs_log_release(struct tfs_vol *vol, const struct tfs_log_position *keep); /* runs older than keep's */
+int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 blocks);		       /* pins a run found in replay */
+void tfs_log_destroy(struct tfs_vol *vol);
+int tfs_flush(struct tfs_vol *vol);
+
+/* replay.c */
+int tfs_replay(struct tfs_vol *vol, const struct tfs_anchor *anchor);
+
+/* checkpoint.c */
+int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean);
+int tfs_checkpoint_run(struct tfs_vol *vol, bool clean); /* finishes a running one first */
+u32 tfs_dirty_nodes(const struct tfs_vol *vol);
+
+/* super.c */
+u32 tfs_head_crc(const struct tfs_block_head *head, u32 length);
+void tfs_head_seal(struct tfs_block_head *head, int type, u64 volume, u32 length);
+const char *tfs_head_check(const void *block, int type, u64 volume, u32 max);
+int tfs_super_write(struct tfs_vol *vol);
+int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor);
+
+/* mount.c */
+int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol **out);
+void tfs_vol_free(struct tfs_vol *vol);
+int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags);
+int tfs_stop(struct tfs_vol *vol, int err); /* ends writing; returns err */
+
+#endif
