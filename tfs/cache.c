@@ -89,27 +89,24 @@ static struct tfs_node *node_alloc(void)
 
 /* ---- stored form ---- */
 
-u32 tfs_node_store(struct tfs_vol *vol, struct tfs_node *node, u8 *out)
+u32 tfs_node_store(const u8 *node, u8 *out)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)out;
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
 	u32 stored, bytes;
 
-	if (!node->level && ((struct tfs_node_head *)node->buf)->garbage)
-		tfs_leaf_compact(node->buf, out);
-	memcpy(h, node->buf, sizeof(*h));
+	memcpy(h, node, sizeof(*h));
 	/* one unit saved pays for the decoding */
-	stored = (u32)tfs_port_compress(TFS_CODEC_LZ4, 0, out + sizeof(*h), body - TFS_UNIT, node->buf + sizeof(*h),
+	stored = (u32)tfs_port_compress(TFS_CODEC_LZ4, 0, out + sizeof(*h), body - TFS_UNIT, node + sizeof(*h),
 					body);
 	h->codec = tfs_cpu16(stored ? TFS_CODEC_LZ4 : TFS_CODEC_NONE);
 	if (!stored) {
-		memcpy(out + sizeof(*h), node->buf + sizeof(*h), body);
+		memcpy(out + sizeof(*h), node + sizeof(*h), body);
 		stored = body;
 	}
 	h->stored = tfs_cpu32(stored);
 	bytes = (stored + (u32)sizeof(*h) + TFS_UNIT - 1) & ~(TFS_UNIT - 1);
 	memset(out + sizeof(*h) + stored, 0, bytes - stored - sizeof(*h));
-	(void)vol;
 	return bytes;
 }
 

@@ -41,12 +41,12 @@ int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 /* ---- nodes ---- */
 
 /* Children that were dirty have their places by now. */
-static void fill_branches(struct tfs_vol *vol, struct tfs_node *n)
+static void fill_branches(struct tfs_vol *vol, void *buf)
 {
-	u32 i, count = tfs_node_count(n->buf);
+	u32 i, count = tfs_node_count(buf);
 
 	for (i = 0; i < count; i++) {
-		struct tfs_branch *b = tfs_branch_at(n->buf, i);
+		struct tfs_branch *b = tfs_branch_at(buf, i);
 		struct tfs_node *child;
 
 		if (!(tfs_le64(b->ptr.addr) & TFS_MEM_ADDR))
@@ -60,13 +60,18 @@ static void fill_branches(struct tfs_vol *vol, struct tfs_node *n)
 static int node_write(struct tfs_vol *vol, struct tfs_node *n)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)n->buf;
+	const u8 *image = n->buf;
 	u32 bytes;
 	int err;
 
-	if (n->level)
-		fill_branches(vol, n);
 	h->birth = tfs_cpu64(vol->ck.epoch);
-	bytes = tfs_node_store(vol, n, vol->node_scratch);
+	if (n->level) { /* in a copy: until the end readers find the children by their numbers */
+		image = memcpy(vol->scratch, n->buf, TFS_NODE_SIZE);
+		fill_branches(vol, vol->scratch);
+	} else if (h->garbage) {
+		tfs_leaf_compact(n->buf, vol->node_scratch);
+	}
+	bytes = tfs_node_store(image, vol->node_scratch);
 	err = tfs_head_packed(vol, TFS_HEAD_NODE, vol->node_scratch, bytes, &n->ptr);
 	n->ptr.birth = vol->ck.epoch; /* of the tree it belongs to, not of the epoch open by now */
 	if (!err)
@@ -314,7 +319,10 @@ static int finish(struct tfs_vol *vol)
 		return err;
 	for (n = vol->dirty.first; n; n = n->next)
 		if (n->level)
-			fill_branches(vol, n);
+			fill_branches(vol, n->buf);
+	for (n = ck->frozen.first; n; n = n->next)
+		if (n->level)
+			fill_branches(vol, n->buf);
 	roots_fill(vol);
 	while ((n = ck->frozen.first)) {
 		tfs_list_remove(&ck->frozen, n);

@@ -339,6 +339,16 @@ static int apply_all(struct scan *s, struct feed *f, u64 end)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* What loading the checkpoint dirtied belongs to the epoch that recovery opens. */
+static void epoch_raise(struct tfs_vol *vol, u64 epoch)
+{
+	struct tfs_node *n;
+
+	vol->epoch = epoch;
+	for (n = vol->dirty.first; n; n = n->next)
+		n->epoch = epoch;
+}
+
 static int replay(struct tfs_vol *vol, const struct tfs_anchor *a, struct scan *s, struct feed *f)
 {
 	struct scan end;
@@ -350,7 +360,7 @@ static int replay(struct tfs_vol *vol, const struct tfs_anchor *a, struct scan *
 	if (err)
 		return err;
 	end = *s;
-	vol->epoch = s->epoch + 1;
+	epoch_raise(vol, s->epoch + 1);
 	f->durable = s->durable;
 	scan_start(s, a);
 	err = apply_all(s, f, end.pos.sequence);

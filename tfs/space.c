@@ -297,7 +297,10 @@ int tfs_space_format(struct tfs_vol *vol)
 int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segment *info)
 {
 	u32 done;
+	int settled = tfs_settle_drops(vol);
 
+	if (settled)
+		return settled;
 	if (segment >= vol->segments)
 		return -EINVAL;
 	for (done = 0; done < vol->segment_blocks; done += vol->map_bytes) {

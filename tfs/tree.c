@@ -530,11 +530,12 @@ int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
 	struct walk w = { .fn = fn, .arg = arg };
 	struct tfs_node *node[TFS_HEIGHT_MAX];
 	u32 next[TFS_HEIGHT_MAX];
-	struct tfs_ptr ptr = vol->root[tree];
-	int level, top, l, err;
+	struct tfs_ptr ptr;
+	int level, top, l, err = tfs_settle_drops(vol);
 
-	if (!ptr.addr)
-		return 0;
+	ptr = vol->root[tree];
+	if (err || !ptr.addr)
+		return err;
 	tfs_cache_trim(vol);
 	w.lo[0] = KEY_MIN;
 	w.hi[0] = KEY_MAX;

@@ -165,7 +165,7 @@ void tfs_cache_trim(struct tfs_vol *vol);
 void tfs_cache_destroy(struct tfs_vol *vol);
 void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n);
 void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n);
-u32 tfs_node_store(struct tfs_vol *vol, struct tfs_node *node, u8 *out); /* stored form; bytes, multiple of 512 */
+u32 tfs_node_store(const u8 *node, u8 *out); /* stored form of a compact node; bytes, multiple of 512 */
 
 /* tree.c */
 int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf);
