@@ -17,9 +17,8 @@
 #include "tfs/tfs.h"
 
 #define TFS_MEM_ADDR (1ull << 63) /* node pointers in memory: addr is a dirty node's id, not a place */
-#define TFS_ERROR_LEVEL 0
-#define tfs_err(vol, ...) tfs_port_log((vol)->env.ctx, 0, __VA_ARGS__)
-#define tfs_warn(vol, ...) tfs_port_log((vol)->env.ctx, 1, __VA_ARGS__)
+#define tfs_err(vol, ...) tfs_port_log(tfs_log_ctx(vol), 0, __VA_ARGS__)
+void *tfs_log_ctx(const struct tfs_vol *vol);
 
 struct tfs_node {
 	u64 id; /* cache key: address, or TFS_MEM_ADDR | n while in memory only */

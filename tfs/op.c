@@ -21,6 +21,11 @@ int tfs_corrupt(struct tfs_vol *vol, u64 ino, const char *what)
 	return -EUCLEAN;
 }
 
+void *tfs_log_ctx(const struct tfs_vol *vol)
+{
+	return vol->env.ctx;
+}
+
 bool tfs_bulk(const struct tfs_vol *vol)
 {
 	return vol->bulk;

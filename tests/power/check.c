@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What a volume holds, as one number, and whether its accounting is exact. The number covers every name, attribute,
+ * target, xattr and byte; of the live volume the bytes come from the model (what the workload handed over), of a
+ * recovered one from the volume: so they are compared. Accounting: live units recomputed from all trees.
+ */
+#include "tests/power/power.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static u64 mix(u64 h, const void *data, size_t n)
+{
+	const u8 *p = data;
+	u64 w;
+
+	for (; n >= 8; n -= 8, p += 8) {
+		memcpy(&w, p, 8);
+		h = (h ^ w) * 0x9fb21c651e98df25ull;
+		h ^= h >> 32;
+	}
+	w = 0;
+	memcpy(&w, p, n);
+	h = (h ^ w ^ (u64)n << 56) * 0x9fb21c651e98df25ull;
+	return h ^ h >> 29;
+}
+
+struct walk {
+	struct tfs_vol *vol;
+	bool live;
+	int err;
+	u64 sum;
+	u64 dirs[512];
+	u32 n, done;
+	u64 dir;
+};
+
+static void xattrs_hash(struct walk *w, u64 ino, u64 *h)
+{
+	static char names[4096], value[65536];
+	int n = tfs_listxattr(w->vol, ino, names, sizeof(names)), i, len;
+	u64 sum = 0;
+
+	if (n < 0)
+		w->err = n;
+	for (i = 0; i < n; i += (int)strlen(names + i) + 1) {
+		u32 l = (u32)strlen(names + i);
+
+		len = tfs_getxattr(w->vol, ino, names + i, l, NULL, 0);
+		if (len > 2048 && w->live)
+			memset(value, 'X', (size_t)len); /* what ops.c sets: not to be read back from the live one */
+		else
+			len = tfs_getxattr(w->vol, ino, names + i, l, value, sizeof(value));
+		if (len < 0)
+			w->err = len;
+		else
+			sum += mix(mix(1, names + i, l), value, (size_t)len);
+	}
+	*h = mix(*h, &sum, 8);
+}
+
+static void content_hash(struct walk *w, const struct tfs_attr *a, u64 *h)
+{
+	static u8 buf[POWER_FILE_MAX];
+	u64 n = a->size < POWER_FILE_MAX ? a->size : POWER_FILE_MAX;
+	s64 got;
+
+	if (w->live) {
+		*h = mix(*h, power_file(a->ino), n);
+		return;
+	}
+	got = tfs_read(w->vol, a->ino, 0, buf, (u32)n);
+	if (got != (s64)n)
+		w->err = got < 0 ? (int)got : -EIO;
+	*h = mix(*h, buf, n);
+}
+
+static u64 inode_hash(struct walk *w, u64 ino)
+{
+	struct tfs_attr a;
+	char target[4096];
+	u64 h = ino;
+	int n;
+
+	w->err = w->err ? w->err : tfs_getattr(w->vol, ino, &a);
+	if (w->err)
+		return 0;
+	a.blocks = 0; /* a matter of placement; the accounting checks it */
+	a.flags = 0;
+	h = mix(h, &a, sizeof(a));
+	xattrs_hash(w, ino, &h);
+	if ((a.mode & 0170000) == 0100000)
+		content_hash(w, &a, &h);
+	if ((a.mode & 0170000) == 0120000) {
+		n = tfs_readlink(w->vol, ino, target, sizeof(target));
+		h = n < 0 ? 0 : mix(h, target, (size_t)n);
+	}
+	return h;
+}
+
+static int emit(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next)
+{
+	struct walk *w = arg;
+	u64 h = mix(w->dir * 31 + type, name, len);
+
+	(void)next;
+	h = h * 3 + inode_hash(w, ino);
+	w->sum += h * h + h;
+	if (type == 4 && w->n < 512)
+		w->dirs[w->n++] = ino;
+	return w->err;
+}
+
+u64 power_walk(struct tfs_vol *vol, bool live, int *err)
+{
+	static struct walk w;
+
+	memset(&w, 0, sizeof(w));
+	w.vol = vol;
+	w.live = live;
+	w.dirs[w.n++] = TFS_INO_ROOT;
+	w.sum = inode_hash(&w, TFS_INO_ROOT);
+	while (w.done < w.n && !w.err) {
+		u64 pos = 0;
+		int e;
+
+		w.dir = w.dirs[w.done++];
+		e = tfs_readdir(vol, w.dir, &pos, emit, &w);
+		if (!w.err)
+			w.err = e;
+	}
+	*err = w.err;
+	return w.sum;
+}
+
+/* ---- accounting ---- */
+
+static u8 want[POWER_PAGES];
+static bool twice;
+
+static void live_add(u64 addr, u32 units)
+{
+	for (; units; units--, addr++) {
+		twice |= want[addr / 8] >> addr % 8 & 1;
+		want[addr / 8] |= (u8)(1 << addr % 8);
+	}
+}
+
+/* A gang's block is read raw: it is the only structure that a pointer does not describe by itself. */
+static struct tfs_dev *gang_dev;
+
+static void ptr_add(const struct tfs_ptr *p)
+{
+	static struct tfs_gang g;
+	u32 i;
+
+	if (!(p->flags & TFS_PTR_GANG)) {
+		live_add(p->addr, p->len);
+		return;
+	}
+	live_add(p->addr, 8);
+	gang_dev->ops->io(gang_dev, TFS_IO_READ, p->addr * 512, &g, 4096, 0);
+	for (i = 0; i < tfs_le32(g.count) && i < TFS_GANG_RUNS; i++)
+		live_add(tfs_le64(g.run[i].addr), tfs_le32(g.run[i].len));
+}
+
+static int node_add(void *arg, const struct tfs_node_info *info)
+{
+	int *err = arg;
+
+	if (info->err)
+		*err = info->err;
+	else if (info->ptr.addr)
+		ptr_add(&info->ptr);
+	return 0;
+}
+
+static struct tfs_ptr disk_ptr(const void *p)
+{
+	struct tfs_disk_ptr d;
+
+	memcpy(&d, p, sizeof(d));
+	return (struct tfs_ptr){ tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len),
+				 tfs_le16(d.flags) };
+}
+
+static int items_add(struct tfs_vol *vol)
+{
+	struct tfs_key k = { 0, 0 };
+	static u64 seen[16];
+	u64 seen_window = ~0ull;
+	u32 seens = 0, i;
+	const void *v;
+	u32 len;
+	int err;
+
+	for (; !(err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len)); k.b++) {
+		u32 type = (u32)(k.b >> 56);
+		u64 window = k.a << 20 ^ (k.b & TFS_POS_MASK) >> 4;
+
+		if (type == TFS_IT_XATTR && ((const struct tfs_xattr *)v)->where) {
+			struct tfs_ptr p = disk_ptr((const u8 *)v + 6 + ((const struct tfs_xattr *)v)->name_len);
+
+			ptr_add(&p);
+		}
+		if (type != TFS_IT_EXTENT)
+			continue;
+		struct tfs_ptr p = disk_ptr(v);
+
+		if (window != seen_window)
+			seens = 0;
+		seen_window = window;
+		for (i = 0; i < seens && seen[i] != p.addr; i++)
+			;
+		if (i < seens && ((const struct tfs_extent *)v)->codec)
+			continue;
+		seen[seens++ % 16] = p.addr;
+		ptr_add(&p);
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
+{
+	static char text[160];
+	struct tfs_stat st;
+	u8 map[65536 / 8];
+	u64 s, live = 0;
+	int t, err = 0;
+
+	gang_dev = dev;
+	memset(want, 0, sizeof(want));
+	twice = false;
+	for (t = 0; t < TFS_TREES && !err; t++)
+		tfs_tree_walk(vol, t, node_add, &err);
+	if (!err)
+		err = items_add(vol);
+	if (err || twice)
+		return err ? "tree cannot be read" : "a unit is used twice";
+	tfs_statfs(vol, &st);
+	for (s = 0; s < st.segments; s++) {
+		u32 blocks = 1u << (st.segment_bits - 12), b, used = 0, units = 0;
+		const u8 *w = want + 16 + s * blocks;
+		struct tfs_segment info;
+
+		if (tfs_segment_map(vol, s, map, &info))
+			return "segment map cannot be read";
+		for (b = 0; b < blocks; b++) {
+			used += w[b] != 0;
+			units += (u32)__builtin_popcount(w[b]);
+			if (map[b] != w[b]) {
+				snprintf(text, sizeof(text), "segment %llu block %u: expected live %02x, found %02x",
+					 (unsigned long long)s, b, w[b], map[b]);
+				return text;
+			}
+		}
+		live += units;
+		if (info.live != units || info.used_blocks != used)
+			return "segment counts differ";
+	}
+	return st.live_units == live ? NULL : "live units differ";
+}

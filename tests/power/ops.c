@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The one table of concrete operations over a small namespace, and the model of file contents. Names: a b f (files),
+ * l (link), s (symlink), d e (directories), d/c d/n. An operation looks its names up, does one thing and returns its
+ * errno; what fails must change nothing. Contents of regular files are kept in flat buffers by inode number.
+ */
+#include "tests/power/power.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct power_content power_content[POWER_FILES];
+u64 power_clock;
+
+u8 *power_file(u64 ino)
+{
+	struct power_content *c = &power_content[ino % POWER_FILES];
+
+	if (!c->data)
+		c->data = malloc(POWER_FILE_MAX);
+	if (c->ino != ino) {
+		c->ino = ino;
+		memset(c->data, 0, POWER_FILE_MAX);
+	}
+	return c->data;
+}
+
+void power_model_reset(void)
+{
+	u32 i;
+
+	for (i = 0; i < POWER_FILES; i++)
+		power_content[i].ino = 0;
+}
+
+static struct tfs_time env_now(void *ctx)
+{
+	(void)ctx;
+	return (struct tfs_time){ .sec = tfs_cpu64(1000000 + ++power_clock) };
+}
+
+static u64 env_random(void *ctx)
+{
+	(void)ctx;
+	power_clock++;
+	return power_clock * 0x9e3779b97f4a7c15ull | 1;
+}
+
+struct tfs_env power_env(void)
+{
+	return (struct tfs_env){ .now = env_now, .random = env_random };
+}
+
+/* ---- names ---- */
+
+static u64 find(struct tfs_vol *vol, const char *path, u64 *parent, const char **last)
+{
+	const char *slash = strchr(path, '/');
+	u64 ino = 0;
+	u8 type;
+
+	*parent = TFS_INO_ROOT;
+	*last = path;
+	if (slash) {
+		if (tfs_lookup(vol, TFS_INO_ROOT, path, (u32)(slash - path), parent, &type))
+			*parent = 0;
+		*last = slash + 1;
+	}
+	if (*parent && tfs_lookup(vol, *parent, *last, (u32)strlen(*last), &ino, &type))
+		ino = 0;
+	return ino;
+}
+
+/* After each call that may append: the volume's state is that of its sequence. */
+static int stepped(struct tfs_vol *vol, int err)
+{
+	if (!err)
+		power_step(vol);
+	return err;
+}
+
+static int make(struct tfs_vol *vol, const char *path, u32 mode, const char *target)
+{
+	struct tfs_create c = { .mode = mode, .uid = 7, .gid = 8, .rdev_major = 1, .rdev_minor = 3, .target = target,
+				.target_len = target ? (u32)strlen(target) : 0 };
+	const char *last;
+	u64 parent, ino;
+
+	find(vol, path, &parent, &last);
+	return stepped(vol, tfs_create(vol, parent, last, (u32)strlen(last), &c, &ino));
+}
+
+static int evict(struct tfs_vol *vol, u64 ino)
+{
+	int err;
+
+	do
+		err = tfs_evict(vol, ino);
+	while (err > 0);
+	return err;
+}
+
+static int drop(struct tfs_vol *vol, const char *path, bool dir, bool keep)
+{
+	const char *last;
+	u64 parent, ino;
+	int err;
+
+	find(vol, path, &parent, &last);
+	err = stepped(vol, tfs_unlink(vol, parent, last, (u32)strlen(last), dir, &ino));
+	return err || keep ? err : evict(vol, ino);
+}
+
+static int move(struct tfs_vol *vol, const char *from, const char *to, u32 flags)
+{
+	const char *a, *b;
+	u64 pa, pb, victim;
+	int err;
+
+	find(vol, from, &pa, &a);
+	find(vol, to, &pb, &b);
+	err = stepped(vol, tfs_rename(vol, pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, &victim));
+	return err || !victim ? err : evict(vol, victim);
+}
+
+static int link_to(struct tfs_vol *vol, const char *path, const char *to)
+{
+	const char *a, *b;
+	u64 pa, pb, ino = find(vol, path, &pa, &a);
+
+	find(vol, to, &pb, &b);
+	return tfs_link(vol, ino, pb, b, (u32)strlen(b));
+}
+
+/* ---- contents ---- */
+
+static void fill(u8 *p, u32 n, int kind)
+{
+	static u64 r = 88172645463325252ull;
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		p[i] = (u8)(kind ? r : (u64)"log-structured "[i % 15] + (r % 61 == 0));
+	}
+}
+
+/* Bytes [off, off + len) become new content: kind 0 compresses, 1 does not. Whole windows as one write. */
+static int put(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind)
+{
+	static u8 data[65536], scratch[65536];
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last);
+	struct tfs_attr a;
+	u32 at = off, end = off + len;
+	int err = tfs_getattr(vol, ino, &a);
+
+	if (!err && (a.mode & 0170000) != 0100000)
+		err = -EINVAL;
+	while (!err && at < end) {
+		u32 first = at & ~4095u, stop = (at | 65535) + 1 < end ? (at | 65535) + 1 : end;
+		u32 blocks = (stop - first + 4095) / 4096;
+		u64 size = a.size > stop ? a.size : stop;
+		struct tfs_time now = env_now(NULL);
+		struct tfs_encoded e;
+
+		memcpy(data, power_file(ino) + first, blocks * 4096);
+		fill(data + (at - first), stop - at, kind);
+		tfs_encode(size <= TFS_INLINE_MAX ? TFS_CODEC_NONE : a.codec, 0, data, blocks, scratch, &e);
+		err = tfs_write(vol, ino, first / 4096, &e, size, &now);
+		if (!err)
+			memcpy(power_file(ino) + first, data, blocks * 4096);
+		if (!err && a.size < size)
+			a.size = size;
+		stepped(vol, err);
+		at = stop;
+	}
+	return err;
+}
+
+static int cut(struct tfs_vol *vol, const char *path, u32 size)
+{
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last);
+	int err = tfs_truncate(vol, ino, size);
+
+	if (!err)
+		memset(power_file(ino) + size, 0, POWER_FILE_MAX - size);
+	return err;
+}
+
+static int punch(struct tfs_vol *vol, const char *path, u32 block, u32 blocks)
+{
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last);
+	int err = tfs_punch(vol, ino, block, blocks);
+
+	if (!err)
+		memset(power_file(ino) + block * 4096, 0, blocks * 4096);
+	return err;
+}
+
+static int prealloc(struct tfs_vol *vol, const char *path, u32 block, u32 blocks, u64 size)
+{
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last);
+
+	return tfs_preallocate(vol, ino, block, blocks, size);
+}
+
+/* ---- attributes ---- */
+
+static int attr(struct tfs_vol *vol, const char *path, u32 mask)
+{
+	struct tfs_attr a = { .mode = 0640, .uid = 11, .gid = 12, .user_flags = 5, .codec = TFS_CODEC_ZLIB,
+			      .window_bits = 16, .mtime = env_now(NULL), .atime = env_now(NULL) };
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last);
+
+	return tfs_setattr(vol, ino, mask, &a);
+}
+
+static int xattr(struct tfs_vol *vol, const char *path, const char *name, int len)
+{
+	static char value[65536];
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last);
+
+	memset(value, 'X', sizeof(value));
+	if (len < 0)
+		return tfs_removexattr(vol, ino, name, (u32)strlen(name));
+	return tfs_setxattr(vol, ino, name, (u32)strlen(name), value, (u32)len, 0);
+}
+
+static int tmpfile_link(struct tfs_vol *vol)
+{
+	struct tfs_create c = { .mode = 0100600 };
+	u64 ino = 0;
+	int err = stepped(vol, tfs_create(vol, TFS_INO_ROOT, "", 0, &c, &ino));
+
+	if (!err)
+		err = tfs_link(vol, ino, TFS_INO_ROOT, "t", 1);
+	return err && ino ? evict(vol, ino), err : err;
+}
+
+/* ---- the table ---- */
+
+#define FILE_MODE 0100644
+#define DIR_MODE 0040755
+#define OPS                                                                                                            \
+	OP("create b", make(vol, "b", FILE_MODE, NULL))                                                                \
+	OP("create d/n", make(vol, "d/n", FILE_MODE, NULL))                                                            \
+	OP("mkdir e", make(vol, "e", DIR_MODE, NULL))                                                                  \
+	OP("mkdir d/e", make(vol, "d/e", DIR_MODE, NULL))                                                              \
+	OP("symlink s", make(vol, "s", 0120777, "d/c"))                                                                \
+	OP("mknod n", make(vol, "n", 0020600, NULL))                                                                   \
+	OP("tmpfile t", tmpfile_link(vol))                                                                             \
+	OP("link a l", link_to(vol, "a", "l"))                                                                         \
+	OP("link d/c c", link_to(vol, "d/c", "c"))                                                                     \
+	OP("unlink a", drop(vol, "a", false, false))                                                                   \
+	OP("unlink a kept open", drop(vol, "a", false, true))                                                          \
+	OP("unlink b", drop(vol, "b", false, false))                                                                   \
+	OP("unlink d/c", drop(vol, "d/c", false, false))                                                               \
+	OP("unlink f", drop(vol, "f", false, false))                                                                   \
+	OP("rmdir d", drop(vol, "d", true, false))                                                                     \
+	OP("rmdir e", drop(vol, "e", true, false))                                                                     \
+	OP("rename a b", move(vol, "a", "b", 0))                                                                       \
+	OP("rename b a", move(vol, "b", "a", 0))                                                                       \
+	OP("rename a d/c", move(vol, "a", "d/c", 0))                                                                   \
+	OP("rename d/c a", move(vol, "d/c", "a", 0))                                                                   \
+	OP("rename noreplace", move(vol, "a", "x", TFS_RENAME_NOREPLACE))                                              \
+	OP("exchange a d/c", move(vol, "a", "d/c", TFS_RENAME_EXCHANGE))                                               \
+	OP("exchange a d", move(vol, "a", "d", TFS_RENAME_EXCHANGE))                                                   \
+	OP("whiteout a w", move(vol, "a", "w", TFS_RENAME_WHITEOUT))                                                   \
+	OP("rename d e/d", move(vol, "d", "e/d", 0))                                                                   \
+	OP("rename d y", move(vol, "d", "y", 0))                                                                       \
+	OP("write a inline", put(vol, "a", 0, 100, 0))                                                                 \
+	OP("write b inline", put(vol, "b", 0, 2000, 1))                                                                \
+	OP("write a 4K", put(vol, "a", 0, 4096, 1))                                                                    \
+	OP("write b 4K", put(vol, "b", 0, 4096, 1))                                                                    \
+	OP("write a 64K compressible", put(vol, "a", 0, 65536, 0))                                                     \
+	OP("write a 64K random", put(vol, "a", 0, 65536, 1))                                                           \
+	OP("overwrite a 4K at 20K", put(vol, "a", 20480, 4096, 1))                                                     \
+	OP("overwrite a 4K at 28K", put(vol, "a", 28672, 4096, 0))                                                     \
+	OP("overwrite a bytes", put(vol, "a", 5000, 300, 1))                                                           \
+	OP("write d/c 130K", put(vol, "d/c", 1000, 133120, 0))                                                         \
+	OP("write a at 300K", put(vol, "a", 307200, 5000, 1))                                                          \
+	OP("write f 200K", (make(vol, "f", FILE_MODE, NULL), put(vol, "f", 0, 204800, 1)))                             \
+	OP("truncate a 0", cut(vol, "a", 0))                                                                           \
+	OP("truncate a 50", cut(vol, "a", 50))                                                                         \
+	OP("truncate a 6000", cut(vol, "a", 6000))                                                                     \
+	OP("truncate a 40000", cut(vol, "a", 40000))                                                                   \
+	OP("truncate a 100000", cut(vol, "a", 100000))                                                                 \
+	OP("truncate d/c 70000", cut(vol, "d/c", 70000))                                                               \
+	OP("punch a 1+2", punch(vol, "a", 1, 2))                                                                       \
+	OP("punch a 0+16", punch(vol, "a", 0, 16))                                                                     \
+	OP("punch d/c 10+20", punch(vol, "d/c", 10, 20))                                                               \
+	OP("preallocate a", prealloc(vol, "a", 2, 30, 0))                                                              \
+	OP("preallocate b grow", prealloc(vol, "b", 0, 20, 80000))                                                     \
+	OP("chmod a", attr(vol, "a", TFS_SET_MODE))                                                                    \
+	OP("chown d", attr(vol, "d", TFS_SET_UID | TFS_SET_GID))                                                       \
+	OP("utimes d/c", attr(vol, "d/c", TFS_SET_ATIME | TFS_SET_MTIME))                                              \
+	OP("codec a", attr(vol, "a", TFS_SET_CODEC | TFS_SET_FLAGS))                                                   \
+	OP("setxattr a small", xattr(vol, "a", "user.s", 40))                                                          \
+	OP("setxattr a big", xattr(vol, "a", "user.b", 9000))                                                          \
+	OP("setxattr d small", xattr(vol, "d", "user.s", 2000))                                                        \
+	OP("removexattr a small", xattr(vol, "a", "user.s", -1))                                                       \
+	OP("removexattr a big", xattr(vol, "a", "user.b", -1))                                                         \
+	OP("sync", tfs_sync(vol))                                                                                      \
+	OP("checkpoint", tfs_checkpoint(vol))                                                                          \
+	OP("checkpoint step", tfs_checkpoint_step(vol, 2))
+
+const char *power_op_name(int op)
+{
+#define OP(name, call) name,
+	static const char *const names[] = { OPS };
+#undef OP
+	return names[op];
+}
+
+int power_ops(void)
+{
+#define OP(name, call) +1
+	return 0 OPS;
+#undef OP
+}
+
+int power_op_run(struct tfs_vol *vol, int op)
+{
+	int i = 0;
+#define OP(name, call)                                                                                                 \
+	if (op == i++)                                                                                                 \
+		return call;
+	OPS
+#undef OP
+	return -EINVAL;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The crash simulator: see main.c. */
+#ifndef POWER_H
+#define POWER_H
+
+#include "tfs/tfs.h"
+
+#define POWER_SIZE (16u << 20)
+#define POWER_PAGES (POWER_SIZE / TFS_BLOCK)
+
+/* ---- ram.c: a device of page pointers over a shared base ---- */
+struct power_write {
+	u64 page;
+	u32 pages;
+	u8 *data;
+};
+struct power_dev {
+	struct tfs_dev dev;
+	u8 *page[POWER_PAGES]; /* what a read sees */
+	u32 touched[POWER_PAGES], touches;
+	u8 *arena;
+	size_t used;
+	/* recording: writes since the last flush, and who wants to know */
+	struct power_write *flight;
+	u32 flights, flights_max;
+	u64 writes, blocks, flushes; /* counts of what was issued */
+	void (*before_flush)(struct power_dev *d, void *arg);
+	void *arg;
+	long fail_in; /* the nth request from now fails with EIO; -1: never */
+};
+extern u8 *power_base[POWER_PAGES]; /* pages of the volume all workloads start from */
+void power_dev_init(struct power_dev *d);
+void power_dev_reset(struct power_dev *d); /* back to the base */
+/* State: what was durable before the writes in flight, as pages of `from`'s shadow. */
+void power_dev_page(struct power_dev *d, u64 page, u8 *data); /* shares data */
+u8 *power_dev_alloc(struct power_dev *d);
+
+/* ---- ops.c: the table of concrete operations, and the model of contents ---- */
+struct power_content { /* by inode number, modulo; what was handed to tfs_write */
+	u64 ino;
+	u8 *data; /* POWER_FILE_MAX bytes */
+};
+#define POWER_FILE_MAX (512u << 10)
+#define POWER_FILES 4096u
+extern struct power_content power_content[POWER_FILES];
+extern u64 power_clock;
+int power_ops(void); /* how many there are */
+const char *power_op_name(int op);
+int power_op_run(struct tfs_vol *vol, int op); /* its errno */
+void power_step(struct tfs_vol *vol); /* main.c: the model and the live volume agree now */
+void power_model_reset(void);
+u8 *power_file(u64 ino); /* zeros at first */
+struct tfs_env power_env(void);
+
+/* ---- check.c ---- */
+/* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */
+u64 power_walk(struct tfs_vol *vol, bool live, int *err);
+/* NULL, or what is wrong with the accounting. */
+const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev);
+
+#endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * One window's pieces: loading its EXTENT items, cutting a range out, adding new pieces, writing the difference back.
+ * A raw piece is its 4 KiB blocks: a part cut off dies at once. A compressed extent is one range that several pieces
+ * may use: it dies with the last of them, and all of them are in one window, so the check is local. Called by
+ * data_apply.c and read.c; at most 16 pieces a window.
+ */
+#include "tfs/window.h"
+
+static int window_bad(struct tfs_vol *vol, u64 ino)
+{
+	return tfs_corrupt(vol, ino, "extents overlap or cross a window");
+}
+
+int tfs_window_load(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_window *w)
+{
+	struct tfs_key k = tfs_extent_key(ino, tfs_window_first(block));
+	u64 at;
+
+	memset(w, 0, sizeof(*w));
+	at = w->first = tfs_window_first(block);
+	for (;; k.b++) {
+		struct tfs_piece *p = &w->old[w->olds];
+		const void *v;
+		u32 len;
+		int err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);
+
+		if (err == -ENOENT || (!err && (k.a != ino || tfs_key_type(k) != TFS_IT_EXTENT ||
+						tfs_key_pos(k) >= w->first + TFS_WINDOW_BLOCKS)))
+			break;
+		if (err)
+			return err;
+		if (w->olds == TFS_WINDOW_BLOCKS || len > sizeof(p->bytes) || tfs_key_pos(k) < at)
+			return window_bad(vol, ino);
+		p->block = tfs_key_pos(k);
+		memcpy(p->bytes, v, len);
+		at = p->block + tfs_piece_blocks(p);
+		if (at > w->first + TFS_WINDOW_BLOCKS)
+			return window_bad(vol, ino);
+		w->olds++;
+	}
+	memcpy(w->piece, w->old, w->olds * sizeof(w->old[0]));
+	w->news = w->olds;
+	return 0;
+}
+
+/* The part [skip, skip + blocks) of a piece. */
+static void piece_part(struct tfs_piece *out, const struct tfs_piece *p, u32 skip, u32 blocks)
+{
+	*out = *p;
+	out->block += skip;
+	out->e.blocks = tfs_cpu16((u16)blocks);
+	if (p->e.codec) {
+		out->e.skip = tfs_cpu16((u16)(tfs_le16(p->e.skip) + skip));
+		return;
+	}
+	out->e.total = out->e.blocks;
+	out->e.ptr.addr = tfs_cpu64(tfs_le64(p->e.ptr.addr) + (u64)skip * TFS_UNITS_PER_BLOCK);
+	out->e.ptr.len = tfs_cpu16((u16)(blocks * TFS_UNITS_PER_BLOCK));
+	memmove(out->e.crc, p->e.crc + skip, 4 * blocks);
+}
+
+static bool addr_used(const struct tfs_window *w, le64 addr)
+{
+	u32 i;
+
+	for (i = 0; i < w->news; i++)
+		if (w->piece[i].e.codec && w->piece[i].e.ptr.addr == addr)
+			return true;
+	for (i = 0; i < w->dead; i++)
+		if (w->die[i].addr == tfs_le64(addr))
+			return true;
+	return false;
+}
+
+static int piece_insert(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u32 at, const struct tfs_piece *p)
+{
+	if (w->news == TFS_WINDOW_BLOCKS)
+		return window_bad(vol, ino);
+	memmove(&w->piece[at + 1], &w->piece[at], (w->news - at) * sizeof(*p));
+	w->piece[at] = *p;
+	w->news++;
+	return 0;
+}
+
+/* Takes [from, to) out of piece i; the rest stays as up to two pieces. */
+static int piece_cut(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u32 i, u64 from, u64 to)
+{
+	struct tfs_piece old = w->piece[i], part, gone;
+	u32 head = (u32)(from - old.block), cut = (u32)(to - from), tail = tfs_piece_blocks(&old) - head - cut;
+	int err = 0;
+
+	memmove(&w->piece[i], &w->piece[i + 1], (w->news - i - 1) * sizeof(old));
+	w->news--;
+	if (tail) {
+		piece_part(&part, &old, head + cut, tail);
+		err = piece_insert(vol, ino, w, i, &part);
+	}
+	if (!err && head) {
+		piece_part(&part, &old, 0, head);
+		err = piece_insert(vol, ino, w, i, &part);
+	}
+	w->mapped -= cut;
+	piece_part(&gone, &old, head, cut);
+	if (err || (old.e.codec && addr_used(w, old.e.ptr.addr)))
+		return err;
+	if (w->dead == TFS_WINDOW_BLOCKS)
+		return window_bad(vol, ino);
+	w->die[w->dead++] = tfs_ptr_cpu(&gone.e.ptr);
+	return 0;
+}
+
+int tfs_window_cut(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u64 block, u64 end)
+{
+	u32 i = 0;
+
+	while (i < w->news) {
+		u64 from = w->piece[i].block, to = from + tfs_piece_blocks(&w->piece[i]);
+		u32 before = w->news;
+		int err;
+
+		if (to <= block || from >= end) {
+			i++;
+			continue;
+		}
+		err = piece_cut(vol, ino, w, i, from > block ? from : block, to < end ? to : end);
+		if (err)
+			return err;
+		i += w->news >= before; /* a head stayed (or head and tail): step over it */
+	}
+	return 0;
+}
+
+int tfs_window_add(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u64 block, const struct tfs_extent *e, u32 len)
+{
+	struct tfs_piece p;
+	u32 i = 0;
+
+	memset(&p, 0, sizeof(p));
+	if (len > sizeof(p.bytes))
+		return window_bad(vol, ino);
+	p.block = block;
+	memcpy(p.bytes, e, len);
+	while (i < w->news && w->piece[i].block < block)
+		i++;
+	if (block < w->first || block + tfs_piece_blocks(&p) > w->first + TFS_WINDOW_BLOCKS ||
+	    (i && w->piece[i - 1].block + tfs_piece_blocks(&w->piece[i - 1]) > block) ||
+	    (i < w->news && block + tfs_piece_blocks(&p) > w->piece[i].block))
+		return window_bad(vol, ino);
+	w->mapped += tfs_piece_blocks(&p);
+	return piece_insert(vol, ino, w, i, &p);
+}
+
+static bool piece_same(const struct tfs_piece *a, const struct tfs_piece *b)
+{
+	return a->block == b->block && tfs_piece_bytes(a) == tfs_piece_bytes(b) &&
+	       !memcmp(a->bytes, b->bytes, tfs_piece_bytes(a));
+}
+
+static bool in_list(const struct tfs_piece *list, u32 n, const struct tfs_piece *p)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (piece_same(&list[i], p))
+			return true;
+	return false;
+}
+
+int tfs_window_need(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
+{
+	u32 i;
+	int err = 0;
+
+	for (i = 0; i < w->olds; i++)
+		if (!in_list(w->piece, w->news, &w->old[i]))
+			tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, w->old[i].block), 0);
+	for (i = 0; i < w->news; i++)
+		if (!in_list(w->old, w->olds, &w->piece[i]))
+			tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block),
+				 tfs_piece_bytes(&w->piece[i]));
+	for (i = 0; !err && i < w->dead; i++)
+		err = tfs_ptr_prepare(vol, &w->die[i]);
+	return err;
+}
+
+void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
+{
+	u32 i;
+
+	for (i = 0; i < w->olds; i++)
+		if (!in_list(w->piece, w->news, &w->old[i]))
+			tfs_item_del(vol, TFS_TREE_FS, tfs_extent_key(ino, w->old[i].block));
+	for (i = 0; i < w->news; i++)
+		if (!in_list(w->old, w->olds, &w->piece[i]))
+			tfs_item_put(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block), w->piece[i].bytes,
+				     tfs_piece_bytes(&w->piece[i]));
+	for (i = 0; i < w->dead; i++)
+		tfs_ptr_drop(vol, &w->die[i]);
+}
