@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# `make help` lists what there is. V=1 shows commands, SAN=address,undefined builds with sanitizers (in a folder of its own).
+CC ?= cc
+SAN ?=
+B := build/$(if $(SAN),san,obj)
+BIN := build/bin$(if $(SAN),-san,)
+CFLAGS ?= -O2 -g
+FLAGS := -std=gnu11 -Wall -Wextra -Werror -Wframe-larger-than=1024 -I. -Itfs/user $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -Wno-frame-larger-than)
+LIBS := -llz4 -lz
+Q := $(if $(V),,@)
+
+CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
+USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
+POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
+UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
+TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs)
+PACKAGES := gcc make liblz4-dev zlib1g-dev libcmocka-dev
+
+all: $(TOOLS) $(UNIT) ## build everything
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+deps: ## install the Debian packages that are missing (as root), or name them
+	@missing=$$(for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		if [ $$(id -u) = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing >/dev/null; \
+		else echo "missing packages: $$missing; as root: apt-get install $$missing"; exit 1; fi; fi
+
+test: deps ## every test that needs no kernel; ends with 'N passed, N failed'
+	@$(MAKE) --no-print-directory all && tests/run.sh
+
+demo: deps ## build a volume from a directory, look into it, take it out again, compare
+	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
+
+soak: all ## random crash histories for T seconds (default 600)
+	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
+
+breaks: ## break each promise on purpose in a copy and see it noticed (minutes)
+	tests/power/breaks.sh
+
+format: ## let clang-format decide the layout
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove build/
+	rm -rf build
+
+$(B)/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% mkfs/% fsck/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
+
+$(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
+$(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)
+$(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USER)
+$(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) -lcmocka
+$(BIN)/%:
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+
+-include $(shell find build -name '*.d' 2>/dev/null)
+.PHONY: all help deps test demo soak breaks format clean
+.SECONDARY:

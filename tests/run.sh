@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# Runs the tests one after the other, says what each proves, and how to repeat one that fails.
+set -u
+passed=0 failed=0
+run() { # WHAT COMMAND...
+	local what=$1; shift
+	echo "== $what"
+	if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $what; repeat: $*"; fi
+}
+run "the core refers to nothing of its host beyond the port" tests/unit/hostless.sh
+for t in build/bin/test_*; do [ -x "$t" ] && run "unit: $(basename "$t")" "$t"; done
+run "crash simulator: every workload of one and two operations, and random histories" \
+	build/bin/tfs-power --histories 200 --length 300
+for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

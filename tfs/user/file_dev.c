@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Devices and environment of user-space programs: whole reads and writes with pread and pwrite, fdatasync as flush, a
+ * lock on the file so that two tools never write one image. Called by the tools.
+ */
+#include "tfs/user/file_dev.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int whole_io(int fd, enum tfs_io_op op, u64 at, u8 *buf, size_t bytes)
+{
+	while (bytes) {
+		ssize_t n = op == TFS_IO_READ ? pread(fd, buf, bytes, (off_t)at) : pwrite(fd, buf, bytes, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		at += (u64)n;
+		buf += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+static int file_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
+{
+	struct tfs_file_dev *d = (struct tfs_file_dev *)dev;
+	int err;
+
+	if (offset + bytes > dev->size)
+		return -EIO;
+	err = whole_io(d->fd, op, d->offset + offset, buf, bytes);
+	if (!err && flags & TFS_IO_FUA && fdatasync(d->fd))
+		err = -errno;
+	return err;
+}
+
+static int file_flush(struct tfs_dev *dev)
+{
+	return fdatasync(((struct tfs_file_dev *)dev)->fd) ? -errno : 0;
+}
+
+static int size_find(struct tfs_file_dev *d)
+{
+	struct stat st;
+	u64 size;
+
+	if (fstat(d->fd, &st))
+		return -errno;
+	size = (u64)st.st_size;
+	if (S_ISBLK(st.st_mode) && ioctl(d->fd, BLKGETSIZE64, &size))
+		return -errno;
+	d->dev.size = size > d->offset ? size - d->offset : 0;
+	return 0;
+}
+
+static int file_prepare(struct tfs_file_dev *d, bool write, u64 size)
+{
+	struct stat st;
+
+	if (flock(d->fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (fstat(d->fd, &st))
+		return -errno;
+	if (size && S_ISREG(st.st_mode) && (ftruncate(d->fd, 0) || ftruncate(d->fd, (off_t)size)))
+		return -errno;
+	return size_find(d);
+}
+
+int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size)
+{
+	static const struct tfs_dev_ops ops = { file_io, file_flush, NULL };
+	int err;
+
+	memset(d, 0, sizeof(*d));
+	d->dev.ops = &ops;
+	d->dev.read_only = !write;
+	d->offset = offset;
+	d->fd = open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | O_CLOEXEC, 0666);
+	if (d->fd < 0)
+		return -errno;
+	err = file_prepare(d, write, size);
+	if (err)
+		close(d->fd);
+	return err;
+}
+
+int tfs_file_dev_close(struct tfs_file_dev *d)
+{
+	return close(d->fd) ? -errno : 0;
+}
+
+/* ---- environment ---- */
+
+static struct tfs_time real_now(void *ctx)
+{
+	struct timespec t;
+
+	(void)ctx;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (struct tfs_time){ tfs_cpu64((u64)t.tv_sec), tfs_cpu32((u32)t.tv_nsec), 0 };
+}
+
+static u64 real_random(void *ctx)
+{
+	u64 v = 0;
+
+	(void)ctx;
+	while (getrandom(&v, sizeof(v), 0) != sizeof(v))
+		;
+	return v;
+}
+
+struct tfs_env tfs_user_env(void)
+{
+	return (struct tfs_env){ .now = real_now, .random = real_random };
+}
+
+static struct tfs_time fixed_time;
+static u64 fixed_seed;
+
+static struct tfs_time fixed_now(void *ctx)
+{
+	(void)ctx;
+	return fixed_time;
+}
+
+static u64 fixed_random(void *ctx)
+{
+	(void)ctx;
+	fixed_seed = fixed_seed * 6364136223846793005ull + 1442695040888963407ull;
+	return fixed_seed;
+}
+
+struct tfs_env tfs_fixed_env(const struct tfs_time *now, u64 seed)
+{
+	fixed_time = *now;
+	fixed_seed = seed;
+	return (struct tfs_env){ .now = fixed_now, .random = fixed_random };
+}

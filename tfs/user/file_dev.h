@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* A struct tfs_dev on a file or block device, and the environment of user-space programs. */
+#ifndef TFS_FILE_DEV_H
+#define TFS_FILE_DEV_H
+
+#include "tfs/tfs.h"
+
+struct tfs_file_dev {
+	struct tfs_dev dev; /* first */
+	int fd;
+	u64 offset; /* bytes, of the volume in the file */
+};
+
+/* size: of a new file (made, or an old one cut and extended); 0: opens what is there. Takes a lock: -EBUSY when another
+ * tool writes the image. */
+int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size);
+int tfs_file_dev_close(struct tfs_file_dev *d); /* errno of the last write-back */
+
+struct tfs_env tfs_user_env(void);
+/* The same answers every time: for images that can be repeated. One at a time. */
+struct tfs_env tfs_fixed_env(const struct tfs_time *now, u64 seed);
+
+#endif
