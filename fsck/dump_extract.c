@@ -75,7 +75,7 @@ static int attrs_restore(int dirfd, const char *name, const struct tfs_attr *a)
 static int content_restore(struct tfs_vol *vol, const struct tfs_attr *a, int fd, const char *name)
 {
 	static u8 buf[65536];
-	s64 at = 0, n;
+	s64 at = 0, n, hole;
 
 	while (at < (s64)a->size) {
 		s64 data = tfs_seek(vol, a->ino, (u64)at, false);
@@ -85,7 +85,11 @@ static int content_restore(struct tfs_vol *vol, const struct tfs_attr *a, int fd
 		if (data < 0)
 			return dump_fail(2, name, "content cannot be read");
 		at = data;
-		n = tfs_read(vol, a->ino, (u64)at, buf, (u32)(65536 - at % 65536));
+		hole = tfs_seek(vol, a->ino, (u64)at, true);
+		if (hole <= at)
+			return dump_fail(2, name, "content cannot be read");
+		n = 65536 - at % 65536;
+		n = tfs_read(vol, a->ino, (u64)at, buf, (u32)(hole - at < n ? hole - at : n));
 		if (n <= 0)
 			return dump_fail(2, name, "content cannot be read; nothing was left under this name");
 		if (pwrite(fd, buf, (size_t)n, at) != (ssize_t)n)

@@ -89,6 +89,7 @@ static int window_write(struct mkfs *m, const char *path, u64 ino, u64 at, u8 *d
 static int data_copy(struct mkfs *m, const char *path, int fd, u64 ino, u64 at, u64 end, u64 size)
 {
 	static u8 data[WINDOW];
+	int err;
 
 	while (at < end) {
 		u32 want = (u32)(WINDOW - at % WINDOW), got = 0;
@@ -102,8 +103,9 @@ static int data_copy(struct mkfs *m, const char *path, int fd, u64 ino, u64 at, 
 				return mkfs_fail(MKFS_SOURCE, path, n ? strerror(errno) : "became shorter while it was read");
 			got += (u32)n;
 		}
-		if (window_write(m, path, ino, at, data, got, size))
-			return MKFS_DEVICE;
+		err = window_write(m, path, ino, at, data, got, size);
+		if (err)
+			return err;
 		at += got;
 	}
 	m->bytes += size;

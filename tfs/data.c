@@ -361,7 +361,7 @@ int tfs_preallocate(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, u64 siz
 s64 tfs_seek(struct tfs_vol *vol, u64 ino, u64 off, bool hole)
 {
 	struct tfs_inode inode;
-	u64 size, block = off / TFS_BLOCK;
+	u64 size, start = off, block = off / TFS_BLOCK;
 	int err = file_find(vol, ino, &inode);
 
 	if (err)
@@ -388,7 +388,7 @@ s64 tfs_seek(struct tfs_vol *vol, u64 ino, u64 off, bool hole)
 			break;
 		off = block * TFS_BLOCK;
 	}
-	return hole && off <= size && tfs_le64(inode.size) ? (s64)(off < size ? off : size) : -ENXIO;
+	return hole && start < size ? (s64)(off < size ? off : size) : -ENXIO;
 }
 
 int tfs_reserve(struct tfs_vol *vol, u64 blocks)

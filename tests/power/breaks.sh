@@ -19,7 +19,7 @@ try() {
 	if ! (cd "$tmp/t" && ${CC:-gcc} -O2 -std=gnu11 -w -I. -Itfs/user tests/power/*.c tfs/*.c tfs/user/port.c -llz4 -lz -o power); then
 		echo "FAILED $1: does not build"; failed=$((failed + 1)); return
 	fi
-	if (cd "$tmp/t" && ulimit -t 25 && ./power --histories 6 --length 300 --jobs 2 >out 2>&1); then
+	if (cd "$tmp/t" && ulimit -t 25 && ./power --histories 9 --length 300 --jobs 2 >out 2>&1); then
 		echo "FAILED $1: not noticed; repeat: tests/power/breaks.sh $1"; failed=$((failed + 1))
 	else
 		echo "noticed $1: $(grep -m1 FAILED "$tmp/t/out" | cut -c1-110)"; passed=$((passed + 1))

@@ -65,6 +65,8 @@ static void content_hash(struct walk *w, const struct tfs_attr *a, u64 *h)
 	u64 n = a->size < POWER_FILE_MAX ? a->size : POWER_FILE_MAX;
 	s64 got;
 
+	if (a->size == POWER_FILL_SIZE)
+		n = TFS_BLOCK;
 	if (w->live) {
 		*h = mix(*h, power_file(a->ino), n);
 		return;

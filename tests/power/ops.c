@@ -210,6 +210,23 @@ static int prealloc(struct tfs_vol *vol, const char *path, u32 block, u32 blocks
 	return tfs_preallocate(vol, ino, block, blocks, size);
 }
 
+/* Fills the volume until it says ENOSPC; then the histories run where every hole counts. */
+int power_fill(struct tfs_vol *vol)
+{
+	char name[8];
+	int i, err = 0;
+
+	for (i = 0; !err && i < 100; i++) {
+		snprintf(name, sizeof(name), "g%d", i);
+		err = make(vol, name, 0100644, NULL);
+		if (!err)
+			err = put(vol, name, 0, POWER_FILL_SIZE, 1);
+	}
+	if (err == -ENOSPC) /* room for a little work */
+		err = drop(vol, "g0", false, false);
+	return err;
+}
+
 /* ---- attributes ---- */
 
 static int attr(struct tfs_vol *vol, const char *path, u32 mask)

@@ -48,6 +48,9 @@ int power_ops(void); /* how many there are */
 const char *power_op_name(int op);
 int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 void power_step(struct tfs_vol *vol); /* main.c: the model and the live volume agree now */
+/* Large files g0... until ENOSPC; of those only the first block is compared, for speed. */
+#define POWER_FILL_SIZE 200704u
+int power_fill(struct tfs_vol *vol);
 void power_model_reset(void);
 u8 *power_file(u64 ino); /* zeros at first */
 struct tfs_env power_env(void);
