@@ -3,7 +3,7 @@
 CC ?= cc
 SAN ?=
 B := build/$(if $(SAN),san,obj)
-BIN := build/bin$(if $(SAN),-san,)
+BIN := build/bin$(if $(SAN),-san)
 CFLAGS ?= -O2 -g
 FLAGS := -std=gnu11 -Wall -Wextra -Werror -Wframe-larger-than=1024 -I. -Itfs/user $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -Wno-frame-larger-than)
 LIBS := -llz4 -lz

@@ -497,6 +497,7 @@ static void child(int part, int parts, int histories, int length, int seconds, i
 		run_pairs(part, parts);
 	for (i = part; seconds ? now() - t0 < seconds : i < histories; i += parts)
 		run_random((u64)i + 1 + (seconds ? (u64)time(NULL) * 1000 : 0), length);
+	free(run_dev.flight);
 	r = (struct report){ states, failures, now() - t0 };
 	if (write(fd, &r, sizeof(r)) != sizeof(r))
 		exit(2);
