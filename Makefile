@@ -6,7 +6,7 @@ B := build/$(if $(SAN),san,obj)
 BIN := build/bin$(if $(SAN),-san)
 CFLAGS ?= -O2 -g
 FLAGS := -std=gnu11 -Wall -Wextra -Werror -Wframe-larger-than=1024 -I. -Itfs/user $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -Wno-frame-larger-than)
-LIBS := -llz4 -lz
+LIBS := -llz4 -lz -ljson-c
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
@@ -14,7 +14,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs)
-PACKAGES := gcc make liblz4-dev zlib1g-dev libcmocka-dev
+PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev
 
 all: $(TOOLS) $(UNIT) ## build everything
 
@@ -47,7 +47,7 @@ clean: ## remove build/
 
 $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% mkfs/% fsck/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% mkfs/% fsck/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 $(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)
