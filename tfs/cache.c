@@ -110,7 +110,7 @@ u32 tfs_node_store(const u8 *node, u8 *out)
 	return bytes;
 }
 
-static const char *node_decode(u8 *buf, const u8 *in, u32 bytes)
+const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)buf;
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
@@ -173,7 +173,7 @@ static int node_read(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, i
 	n = node_alloc();
 	if (!n)
 		return -ENOMEM;
-	why = node_decode(n->buf, vol->node_scratch, bytes);
+	why = tfs_node_decode(n->buf, vol->node_scratch, bytes);
 	if (!why)
 		why = tfs_node_check(n->buf, vol->volume);
 	if (!why)

@@ -143,6 +143,8 @@ static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp
 	vol->counters.prealloc_blocks = tfs_le64(cp->prealloc_blocks);
 	if (!err)
 		err = tfs_space_load(vol);
+	if (vol->repairing && (err == -EIO || err == -EUCLEAN))
+		err = 0; /* it will be rebuilt */
 	for (i = 0; !err && i < n; i++) {
 		err = meta_read(vol, &cp->list[i], TFS_BT_LIST, block);
 		if (!err)
@@ -183,7 +185,7 @@ static int orphans_evict(struct tfs_vol *vol)
 }
 
 /* Ends recovery: a checkpoint under a new generation. */
-static int session_start(struct tfs_vol *vol)
+int tfs_session_start(struct tfs_vol *vol)
 {
 	int err = tfs_log_start(vol);
 
@@ -201,6 +203,7 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 
 	vol->volume = tfs_le64(vol->super.head.volume);
 	vol->read_only = !want_write;
+	vol->repairing = flags & TFS_MOUNT_REPAIR;
 	err = features_check(vol);
 	vol->read_only = true; /* nothing is written before recovery is through */
 	if (!err)
@@ -209,10 +212,12 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 		err = checkpoint_load(vol, a);
 	if (!err && !(flags & TFS_MOUNT_NOREPLAY))
 		err = tfs_replay(vol, a);
+	if (vol->repairing && (err == -EIO || err == -EUCLEAN))
+		vol->damaged = true, err = 0; /* what could be replayed is there */
 	if (err || !want_write || vol->damaged)
 		return err;
 	vol->read_only = false;
-	return session_start(vol);
+	return tfs_session_start(vol);
 }
 
 int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt,

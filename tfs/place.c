@@ -330,6 +330,20 @@ static bool ptr_run(const struct tfs_ptr *ptr, const struct tfs_gang *gang, u32 
 	return true;
 }
 
+int tfs_ptr_runs(struct tfs_vol *vol, const struct tfs_ptr *ptr, int (*fn)(void *arg, u64 addr, u32 units), void *arg)
+{
+	const struct tfs_gang *gang = NULL;
+	u64 addr;
+	u32 units, i;
+	int err = ptr->flags & TFS_PTR_GANG ? gang_get(vol, ptr, &gang) : 0;
+
+	for (i = 0; !err && ptr_run(ptr, gang, i, &addr, &units); i++)
+		err = fn(arg, addr, units);
+	if (gang && vol->read_only) /* no operation is under way: memory stays bounded */
+		tfs_gangs_forget(vol);
+	return err;
+}
+
 static int ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool live)
 {
 	const struct tfs_gang *gang = NULL;

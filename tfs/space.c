@@ -61,6 +61,8 @@ int tfs_space_prepare(struct tfs_vol *vol, u64 addr, u32 units)
 
 	if (!tfs_space_valid(vol, addr, units))
 		return tfs_corrupt(vol, 0, "address out of range");
+	if (vol->repairing)
+		return 0;
 	err = tfs_pin_prepare(vol, addr / TFS_UNITS_PER_BLOCK, (addr % TFS_UNITS_PER_BLOCK + units + 7) / 8);
 	while (!err && units) {
 		struct piece p = piece_at(vol, addr, units);
@@ -121,6 +123,8 @@ static void segment_store(struct tfs_vol *vol, u64 segment)
 
 void tfs_space_mark(struct tfs_vol *vol, u64 addr, u32 units, bool live)
 {
+	if (vol->repairing)
+		return;
 	while (units) {
 		struct piece p = piece_at(vol, addr, units);
 
@@ -159,7 +163,7 @@ static s64 live_count(struct tfs_vol *vol, u64 addr, u32 units)
 
 int tfs_space_live(struct tfs_vol *vol, u64 addr, u32 units, bool want)
 {
-	s64 n = live_count(vol, addr, units);
+	s64 n = vol->repairing ? (want ? (s64)units : 0) : live_count(vol, addr, units);
 
 	if (n < 0)
 		return (int)n;
@@ -292,6 +296,33 @@ int tfs_space_format(struct tfs_vol *vol)
 	for (group = 0; !err && group * TFS_SEGS_PER_ITEM < vol->segments; group++)
 		err = tfs_tree_ensure(vol, TFS_TREE_SPACE, segs_key(group * TFS_SEGS_PER_ITEM), zero, sizeof(zero));
 	return err;
+}
+
+int tfs_space_set(struct tfs_vol *vol, u64 segment, const u8 *map)
+{
+	struct tfs_segment *s = &vol->segment[segment];
+	struct tfs_node *leaf;
+	u32 done, b, used;
+	int err = 0;
+
+	for (done = 0; !err && done < vol->segment_blocks; done += vol->map_bytes) {
+		for (b = done, used = 0; b < done + vol->map_bytes; b++) {
+			used += map[b] != 0;
+			s->live += (u32)__builtin_popcount(map[b]);
+		}
+		s->used_blocks += used;
+		if (used)
+			err = tfs_tree_ensure(vol, TFS_TREE_SPACE, map_key(segment, done / vol->map_bytes), map + done,
+					      vol->map_bytes);
+	}
+	if (!err)
+		err = tfs_tree_dirty(vol, TFS_TREE_SPACE, segs_key(segment), &leaf);
+	if (err)
+		return err;
+	vol->used_blocks += s->used_blocks;
+	vol->live_units += s->live;
+	segment_store(vol, segment);
+	return 0;
 }
 
 int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segment *info)

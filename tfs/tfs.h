@@ -61,6 +61,7 @@ u64 tfs_format_min_size(struct tfs_vol *vol);
 
 #define TFS_MOUNT_RO 1u	     /* replays into memory, writes nothing */
 #define TFS_MOUNT_NOREPLAY 2u /* with RO: the last checkpoint only */
+#define TFS_MOUNT_REPAIR 4u   /* with RO: whatever can be read and replayed, for tfs_repair_*; SPACE is not looked at */
 struct tfs_mount_options {
 	u32 flags;
 	u32 cache_nodes; /* clean nodes kept, 0: 1024 */
@@ -204,8 +205,27 @@ typedef int (*tfs_node_fn)(void *arg, const struct tfs_node_info *info);
 int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
 /* Live bitmap of a segment as the volume believes it: segment size / 4096 bytes into map. */
 int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segment *info);
+/* Calls fn for every run of units that ptr stands for, until it returns nonzero. -EIO: its gang cannot be read. */
+int tfs_ptr_runs(struct tfs_vol *vol, const struct tfs_ptr *ptr, int (*fn)(void *arg, u64 addr, u32 units), void *arg);
 /* Reads and verifies stored bytes of a pointer (gangs put together). crc: false to skip (raw extents). */
 int tfs_read_ptr(struct tfs_vol *vol, const struct tfs_ptr *ptr, void *buf, bool crc);
+/* ---- repair: on a volume mounted with TFS_MOUNT_REPAIR. Everything stays in memory until tfs_repair_finish, which makes
+ * it durable in one checkpoint: a crash before it leaves the volume as it was. ---- */
+/* The node that a walk reported as damaged becomes an empty one. */
+int tfs_repair_node(struct tfs_vol *vol, int tree, struct tfs_key lo, int level);
+/* Items of a damaged leaf that are sound one by one (its stored bytes must match their CRC). Returns how many. */
+typedef int (*tfs_item_fn)(void *arg, struct tfs_key key, const void *value, u32 len);
+int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tfs_item_fn fn, void *arg);
+int tfs_repair_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len);
+int tfs_repair_del(struct tfs_vol *vol, int tree, struct tfs_key key);
+struct tfs_repair_counters {
+	u64 next_ino, inodes, prealloc_blocks;
+};
+/* map: the live bytes of a segment, or NULL: none live. Afterwards the volume is mounted read-write. */
+int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c, const u8 *(*map)(void *arg, u64 segment),
+		      void *arg);
+u64 tfs_name_position(const struct tfs_vol *vol, const void *name, u32 len); /* of a dirent or xattr, n = 0 */
+
 /* Verifiers: NULL or a static text of what is wrong. */
 const char *tfs_super_check(const void *block, u64 dev_size);
 const char *tfs_anchor_check(const void *block, u64 volume);

@@ -407,6 +407,8 @@ int tfs_settle_drops(struct tfs_vol *vol)
 {
 	struct tfs_drop *d;
 
+	if (vol->repairing) /* kept until tfs_repair_finish: their blocks must not be reused before it is durable */
+		return 0;
 	while ((d = vol->drops)) {
 		int err;
 
@@ -421,6 +423,61 @@ int tfs_settle_drops(struct tfs_vol *vol)
 		tfs_port_free(d);
 	}
 	return 0;
+}
+
+/* ---- replacing a damaged node ---- */
+
+/* An empty leaf, and index nodes above it up to `level`, all with the same lower bound. */
+static struct tfs_node *blank_chain(struct tfs_vol *vol, int tree, int level, struct tfs_key lo)
+{
+	struct tfs_node *n = tfs_cache_new(vol, tree, 0), *up;
+
+	while (n && n->level < level) {
+		struct tfs_ptr ptr = mem_ptr(n);
+
+		up = tfs_cache_new(vol, tree, n->level + 1);
+		if (up)
+			tfs_branch_insert(up->buf, 0, lo, &ptr);
+		n = up;
+	}
+	return n;
+}
+
+int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
+{
+	struct tfs_node *n, *blank;
+	struct tfs_key hi = KEY_MAX;
+	struct tfs_ptr old;
+	u32 slot;
+	int err = root_get(vol, tree, &n);
+
+	if (err == -EIO) { /* the root itself: an empty tree */
+		err = tfs_push_drop(vol, &vol->root[tree]);
+		if (!err)
+			vol->root[tree].addr = 0;
+		return err;
+	}
+	if (!err)
+		err = root_dirty(vol, tree, &n);
+	for (; !err && n->level > level + 1; hi = KEY_MAX) {
+		struct tfs_node *parent = n;
+
+		slot = tfs_branch_find(n->buf, lo);
+		err = child_get(vol, parent, slot, &hi, &n);
+		if (!err)
+			err = tfs_cache_dirty(vol, &n);
+		if (!err)
+			branch_point(parent, slot, n);
+	}
+	if (err)
+		return err;
+	slot = tfs_branch_find(n->buf, lo);
+	old = tfs_ptr_cpu(&tfs_branch_at(n->buf, slot)->ptr);
+	blank = blank_chain(vol, tree, level, tfs_node_key(n->buf, slot));
+	if (!blank)
+		return -ENOMEM;
+	branch_point(n, slot, blank);
+	return tfs_push_drop(vol, &old);
 }
 
 /* ---- merging ---- */

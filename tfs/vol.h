@@ -93,6 +93,7 @@ struct tfs_vol {
 	struct tfs_super super;
 	u64 volume;
 	bool bulk, read_only, replaying, damaged, was_clean;
+	bool repairing; /* fsck: SPACE is not looked at, it will be rebuilt (repair.c) */
 	int stopped; /* first I/O error that ended writing */
 	u64 epoch;   /* open */
 	u64 anchor;  /* newest durable at both ends */
@@ -165,6 +166,7 @@ void tfs_cache_trim(struct tfs_vol *vol);
 void tfs_cache_destroy(struct tfs_vol *vol);
 void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n);
 void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n);
+const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes); /* stored form to memory; NULL or what is wrong */
 u32 tfs_node_store(const u8 *node, u8 *out); /* stored form of a compact node; bytes, multiple of 512 */
 
 /* tree.c */
@@ -173,11 +175,15 @@ int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key); /* its le
 int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len); /* dirty leaf, item there */
 int tfs_settle_drops(struct tfs_vol *vol);
 int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+/* The node of this level that covers lo becomes an empty one, whatever state it is in. */
+int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level);
 
 /* space.c */
 int tfs_space_init(struct tfs_vol *vol); /* geometry and segment table from vol->super */
 int tfs_space_load(struct tfs_vol *vol); /* segment table from the SPACE tree */
 int tfs_space_format(struct tfs_vol *vol);
+/* Puts a segment's whole map (segment_blocks bytes) and its counts, under keys not there yet. */
+int tfs_space_set(struct tfs_vol *vol, u64 segment, const u8 *map);
 bool tfs_space_valid(const struct tfs_vol *vol, u64 addr, u32 units);
 int tfs_space_prepare(struct tfs_vol *vol, u64 addr, u32 units);
 void tfs_space_mark(struct tfs_vol *vol, u64 addr, u32 units, bool live);
@@ -238,6 +244,7 @@ int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor);
 /* mount.c */
 int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol **out);
 void tfs_vol_free(struct tfs_vol *vol);
+int tfs_session_start(struct tfs_vol *vol); /* ends recovery: a checkpoint under a new generation, orphans freed */
 int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags);
 int tfs_stop(struct tfs_vol *vol, int err); /* ends writing; returns err */
 

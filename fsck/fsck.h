@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * fsck.tfs: what its parts share. The order: places in place (superblocks, anchors), a mount that writes nothing, then
+ * the passes over trees and items, names, space; each notes problems and, where it knows one, a fix. Fixes are applied
+ * at the end, in memory, and made durable in one checkpoint (tfs/repair.c).
+ */
+#ifndef FSCK_H
+#define FSCK_H
+
+#include "fsck/problems.h"
+#include "tfs/user/cli.h"
+
+/* fsck(8) */
+enum fsck_exit { FSCK_OK = 0, FSCK_FIXED = 1, FSCK_LEFT = 4, FSCK_FAILED = 8, FSCK_USAGE = 16, FSCK_CANCELLED = 32 };
+enum fsck_mode { MODE_CHECK, MODE_PREEN, MODE_YES, MODE_ASK };
+
+/* ---- found objects ---- */
+enum { OBJ_DIR = 1, OBJ_ORPHAN = 2, OBJ_NAMED = 4, OBJ_REACHED = 8, OBJ_WALKED = 16 };
+struct fsck_object { /* one an inode, in ascending order */
+	u64 ino, parent, size; /* parent, size: directories */
+	u32 nlink, links;      /* stated, found */
+	u32 entries, subdirs;
+	u8 type, flags;
+};
+struct fsck_name { /* one a directory entry */
+	u64 parent, pos;
+	u64 child; /* type << 56 | ino */
+};
+struct fsck_ref {
+	u64 addr;
+	u32 len, count, found;
+};
+
+/* ---- fixes, applied in the order noted ---- */
+enum fsck_fix_kind {
+	FIX_DEL,	/* item */
+	FIX_PUT,	/* item with value */
+	FIX_NODE,	/* blank a node: key = lo, n = tree << 8 | level; before all others */
+	FIX_SIZE,	/* of inode key.a: n */
+	FIX_BLOCKS,
+	FIX_NLINK,
+	FIX_PARENT,
+	FIX_ENTRY_TYPE, /* of the entry at key: n */
+	FIX_REHASH,	/* move the entry or xattr at key to its own hash */
+	FIX_LOST,	/* give inode key.a a name in lost+found */
+};
+struct fsck_fix {
+	enum fsck_fix_kind kind;
+	int tree;
+	struct tfs_key key;
+	u64 n;
+	u32 len;
+	u8 *value; /* owned */
+};
+
+extern struct tfs_env fsck_env; /* the host's clock and random numbers */
+struct fsck {
+	const char *image;
+	struct tfs_dev *dev;
+	struct tfs_vol *vol;
+	struct tfs_stat st;
+	enum fsck_mode mode;
+	bool json, data, quiet;
+	bool stop_preen; /* -p met a LOSS problem */
+	bool incomplete; /* damaged nodes: counts and links may be wrong for that reason alone */
+	bool space_bad, counters_bad, log_bad;
+	bool recount; /* after the repair: fsck_use reports nothing */
+	u32 found, fixed, left;
+	struct tfs_progress progress;
+
+	struct fsck_object *object;
+	struct fsck_name *name;
+	struct fsck_ref *ref;
+	struct fsck_fix *fix;
+	size_t objects, names, refs, fixes;
+	size_t objects_max, names_max, refs_max, fixes_max;
+	u64 prealloc, max_ino;
+
+	u8 **live; /* per segment: live units, a byte a block; NULL: none */
+	u8 *map;   /* one segment */
+};
+
+/* fsck_report.c: notes the problem and says whether it is to be fixed now. fmt: detail, "expected ..., found ...". */
+bool fsck_problem(struct fsck *f, enum fsck_problem p, const char *object, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void fsck_list_problems(void);
+const char *fsck_core_message(void); /* the last thing the core said, "" if nothing */
+void fsck_core_quiet(void);	     /* core messages become details of problems from now on */
+int fsck_grow(void *array, size_t *max, size_t need, size_t size); /* -ENOMEM; array: address of the pointer */
+void fsck_fix_add(struct fsck *f, enum fsck_fix_kind kind, int tree, struct tfs_key key, u64 n, const void *value, u32 len);
+struct tfs_key fsck_key(u64 ino, u32 type, u64 pos);
+
+/* Each pass: 0, or -ENOMEM and the like, which end the run. */
+int fsck_places(struct fsck *f); /* fsck_places.c: superblocks and anchors; writes copies at once. -EINVAL: no volume */
+int fsck_trees(struct fsck *f);		   /* fsck_trees.c: all nodes and items, usage */
+struct fsck_item_state;
+int fsck_items_begin(struct fsck *f, struct fsck_item_state **out);
+int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len); /* fsck_items.c */
+int fsck_items_end(struct fsck_item_state *s);
+int fsck_names(struct fsck *f); /* fsck_names.c */
+struct fsck_object *fsck_object_find(struct fsck *f, u64 ino);
+int fsck_space(struct fsck *f);					       /* fsck_space.c */
+int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const char *object); /* counts the place as live */
+int fsck_use_start(struct fsck *f);
+void fsck_use_free(struct fsck *f);
+int fsck_repair(struct fsck *f); /* fsck_repair.c: applies the fixes; the volume is read-write afterwards */
+
+/* fsck_undo.c: a device that saves what it overwrites. */
+int fsck_undo_open(struct tfs_dev *under, const char *path, struct tfs_dev **out);
+int fsck_undo_close(struct tfs_dev *dev);
+int fsck_undo_restore(const char *path, struct tfs_dev *dev);
+
+#endif

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The items of the FS tree as they come in key order: those of one inode stand together, the inode item first. Each is
+ * held against its inode's type and against its neighbours; sizes, blocks and entries are summed and compared when the
+ * next inode begins. Leaves behind the table of objects and the list of names for fsck_names.c.
+ */
+#include "fsck/fsck.h"
+
+#include <stdlib.h>
+
+#define WINDOW_BLOCKS (1u << (TFS_WINDOW_BITS - TFS_BLOCK_BITS))
+#define NAMES_OF_HASH 256
+
+struct fsck_item_state {
+	struct fsck *f;
+	u64 ino;
+	bool begun, have, dead; /* have: its inode item was there; dead: its items are not kept */
+	struct tfs_inode inode;
+	u32 types;	   /* 1 << item type seen */
+	u64 blocks, end;   /* mapped and promised; end of the last extent, blocks */
+	u32 target, inline_bytes;
+	u32 entries, subdirs;
+	bool past_pending; /* a pending range reaches past the end: extents there are to go */
+	u64 window, seen[WINDOW_BLOCKS]; /* compressed extents of this window already counted */
+	u32 seens;
+	u64 hash; /* of the names kept below */
+	u32 same;
+	u8 name[NAMES_OF_HASH][256];
+	u8 name_len[NAMES_OF_HASH];
+	u8 *buf; /* for --data */
+};
+
+static const char *object_name(u64 ino, char *out, size_t size, const char *what, u64 n)
+{
+	if (what)
+		snprintf(out, size, "inode %llu %s %llu", (unsigned long long)ino, what, (unsigned long long)n);
+	else
+		snprintf(out, size, "inode %llu", (unsigned long long)ino);
+	return out;
+}
+
+int fsck_items_begin(struct fsck *f, struct fsck_item_state **out)
+{
+	struct fsck_item_state *s = calloc(1, sizeof(*s) + (f->data ? 1u << 18 : 0));
+
+	if (!s)
+		return -ENOMEM;
+	s->f = f;
+	s->buf = f->data ? (u8 *)(s + 1) : NULL;
+	*out = s;
+	return 0;
+}
+
+static u32 inode_type(const struct tfs_inode *i)
+{
+	return tfs_le32(i->mode) >> 12;
+}
+
+/* ---- the end of an inode's items ---- */
+
+/* No inode item: one is made from what its items say it was. */
+static void inode_make(struct fsck_item_state *s)
+{
+	struct tfs_inode *i = &s->inode;
+	char object[64];
+	bool root = s->ino == TFS_INO_ROOT;
+	u32 type = root || s->types >> TFS_IT_DIRENT & 1 ? 4 : s->types >> TFS_IT_SYMLINK & 1 ? 10 : 8;
+	u64 size = type == 4 ? s->entries : type == 10 ? s->target : s->end ? s->end * TFS_BLOCK : s->inline_bytes;
+
+	memset(i, 0, sizeof(*i));
+	i->mode = tfs_cpu32(type << 12 | (type == 4 ? 0700 : type == 10 ? 0777 : 0600));
+	i->nlink = tfs_cpu32(type == 4 ? 2 + s->subdirs : 1);
+	i->size = tfs_cpu64(size);
+	i->blocks = tfs_cpu64(s->blocks);
+	i->parent = tfs_cpu64(type == 4 ? TFS_INO_ROOT : 0);
+	i->codec = TFS_CODEC_NONE;
+	i->window_bits = TFS_WINDOW_BITS;
+	if (fsck_problem(s->f, root ? FSCK_ROOT_MISSING : FSCK_INODE_MISSING, object_name(s->ino, object, sizeof(object), NULL, 0),
+			 "expected an inode item, found only items of type mask %x", s->types))
+		fsck_fix_add(s->f, FIX_PUT, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), 0, i, sizeof(*i));
+}
+
+static void number_check(struct fsck_item_state *s, enum fsck_problem p, enum fsck_fix_kind fix, u64 stated, u64 found)
+{
+	char object[64];
+
+	if (stated == found)
+		return;
+	if (fsck_problem(s->f, p, object_name(s->ino, object, sizeof(object), NULL, 0), "expected %llu, found %llu",
+			 (unsigned long long)found, (unsigned long long)stated))
+		fsck_fix_add(s->f, fix, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), found, NULL, 0);
+}
+
+static void content_check(struct fsck_item_state *s)
+{
+	u64 size = tfs_le64(s->inode.size), blocks = (size + TFS_BLOCK - 1) / TFS_BLOCK;
+	char object[64];
+
+	if (inode_type(&s->inode) == 8) {
+		/* shrinking would lose what was written: so the size follows the content */
+		if (s->end > blocks && !s->past_pending)
+			number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->end * TFS_BLOCK);
+		else if (s->inline_bytes > size)
+			number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->inline_bytes);
+		number_check(s, FSCK_BLOCKS_WRONG, FIX_BLOCKS, tfs_le64(s->inode.blocks), s->blocks);
+	}
+	if (inode_type(&s->inode) != 10)
+		return;
+	if (!(s->types >> TFS_IT_SYMLINK & 1)) {
+		if (fsck_problem(s->f, FSCK_TARGET_MISSING, object_name(s->ino, object, sizeof(object), NULL, 0),
+				 "expected a target of %llu bytes, found none", (unsigned long long)size)) {
+			fsck_fix_add(s->f, FIX_PUT, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_SYMLINK, 0), 0, "lost-target", 11);
+			fsck_fix_add(s->f, FIX_SIZE, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), 11, NULL, 0);
+		}
+		return;
+	}
+	number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->target);
+}
+
+static int object_end(struct fsck_item_state *s)
+{
+	struct fsck *f = s->f;
+	struct fsck_object *o;
+
+	if (!s->begun || !s->ino || s->dead)
+		return 0;
+	if (s->have)
+		content_check(s);
+	else if (s->types & ~(1u << TFS_IT_XATTR) || s->ino == TFS_INO_ROOT)
+		inode_make(s);
+	else
+		return 0;
+	if (fsck_grow(&f->object, &f->objects_max, f->objects + 1, sizeof(*f->object)))
+		return -ENOMEM;
+	o = &f->object[f->objects++];
+	memset(o, 0, sizeof(*o));
+	o->ino = s->ino;
+	o->type = (u8)inode_type(&s->inode);
+	o->nlink = tfs_le32(s->inode.nlink);
+	o->entries = s->entries;
+	o->subdirs = s->subdirs;
+	if (o->type == 4) {
+		o->flags |= OBJ_DIR;
+		o->parent = tfs_le64(s->inode.parent);
+		o->size = tfs_le64(s->inode.size);
+	}
+	if (s->ino > f->max_ino)
+		f->max_ino = s->ino;
+	tfs_progress_add(&f->progress, 0);
+	return 0;
+}
+
+static int object_begin(struct fsck_item_state *s, u64 ino)
+{
+	int err = object_end(s);
+
+	s->begun = true;
+	s->have = s->dead = s->past_pending = false;
+	s->ino = ino;
+	s->types = s->target = s->inline_bytes = s->entries = s->subdirs = s->seens = s->same = 0;
+	s->blocks = s->end = 0;
+	s->window = s->hash = ~0ull;
+	memset(&s->inode, 0, sizeof(s->inode));
+	return err;
+}
+
+/* ---- extents ---- */
+
+static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, const char *object)
+{
+	u32 n = tfs_le16(e->blocks);
+	int err = tfs_read_ptr(s->f->vol, ptr, s->buf, e->codec != 0);
+
+	if (err == -ENOMEM)
+		return err;
+	if (err) {
+		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
+		return 0;
+	}
+	for (u32 i = 0; !e->codec && i < n; i++) {
+		u32 crc = tfs_port_crc32c(0, s->buf + i * TFS_BLOCK, TFS_BLOCK);
+
+		if (crc != tfs_le32(e->crc[i]))
+			fsck_problem(s->f, FSCK_DATA_BAD, object, "block %u at unit %llu: expected CRC %08x, found %08x", i,
+				     (unsigned long long)ptr->addr, tfs_le32(e->crc[i]), crc);
+	}
+	return 0;
+}
+
+static bool counted_before(struct fsck_item_state *s, u64 window, const struct tfs_extent *e, u64 addr)
+{
+	if (window != s->window)
+		s->seens = 0;
+	s->window = window;
+	for (u32 i = 0; e->codec && i < s->seens; i++)
+		if (s->seen[i] == addr)
+			return true;
+	if (e->codec && s->seens < WINDOW_BLOCKS)
+		s->seen[s->seens++] = addr;
+	return false;
+}
+
+static bool ptr_sound(struct fsck_item_state *s, const struct tfs_ptr *p)
+{
+	u64 in, all = s->f->st.segments << (s->f->st.segment_bits - TFS_UNIT_BITS);
+	u32 bits = s->f->st.segment_bits - TFS_UNIT_BITS, units = p->flags & TFS_PTR_GANG ? TFS_UNITS_PER_BLOCK : p->len;
+
+	if (p->addr < TFS_SEGMENTS_OFFSET / TFS_UNIT || p->birth > s->f->st.epoch)
+		return false;
+	in = p->addr - TFS_SEGMENTS_OFFSET / TFS_UNIT;
+	return in < all && in >> bits == (in + units - 1) >> bits;
+}
+
+static void item_remove(struct fsck_item_state *s, struct tfs_key key)
+{
+	fsck_fix_add(s->f, FIX_DEL, TFS_TREE_FS, key, 0, NULL, 0);
+}
+
+static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_extent *e)
+{
+	u64 block = key.b & TFS_POS_MASK, n = tfs_le16(e->blocks);
+	struct tfs_disk_ptr d = e->ptr;
+	struct tfs_ptr ptr = { tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
+	char object[64];
+	int err = 0;
+
+	object_name(s->ino, object, sizeof(object), "block", block);
+	if (!ptr_sound(s, &ptr) || block / WINDOW_BLOCKS != (block + n - 1) / WINDOW_BLOCKS ||
+	    tfs_le16(e->total) > WINDOW_BLOCKS) {
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected a place in the volume born by epoch %llu, found unit %llu+%u of %llu",
+				 (unsigned long long)s->f->st.epoch, (unsigned long long)ptr.addr, ptr.len,
+				 (unsigned long long)ptr.birth))
+			item_remove(s, key);
+		return 0;
+	}
+	if (block < s->end || (!block && s->types >> TFS_IT_INLINE & 1)) {
+		if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected to begin at block %llu or later",
+				 (unsigned long long)s->end))
+			item_remove(s, key);
+		return 0;
+	}
+	s->end = block + n;
+	s->blocks += n;
+	if (!counted_before(s, block / WINDOW_BLOCKS, e, ptr.addr)) {
+		err = fsck_use(s->f, &ptr, object);
+		if (!err && s->f->data)
+			err = data_check(s, e, &ptr, object);
+	}
+	return err;
+}
+
+/* Promised space must not lie over an extent: the last one that begins before its end decides. */
+static int prealloc(struct fsck_item_state *s, struct tfs_key key, const struct tfs_prealloc *p)
+{
+	u64 block = key.b & TFS_POS_MASK, n = tfs_le64(p->blocks);
+
+	if (block < s->end) {
+		struct tfs_key k = fsck_key(s->ino, TFS_IT_EXTENT, block > WINDOW_BLOCKS ? block - WINDOW_BLOCKS : 0);
+		const void *v;
+		u32 len;
+		char object[64];
+		int err;
+
+		while (!(err = tfs_item_next(s->f->vol, TFS_TREE_FS, &k, &v, &len)) && k.a == s->ino &&
+		       k.b >> TFS_POS_BITS == TFS_IT_EXTENT && (k.b & TFS_POS_MASK) < block + n) {
+			u64 at = k.b & TFS_POS_MASK;
+
+			if (at + tfs_le16(((const struct tfs_extent *)v)->blocks) > block) {
+				if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object_name(s->ino, object, sizeof(object), "promised block", block),
+						 "expected no extent there, found one at block %llu", (unsigned long long)at))
+					item_remove(s, key);
+				return 0;
+			}
+			k.b++;
+		}
+		if (err && err != -ENOENT && err != -EIO)
+			return err;
+	}
+	s->blocks += n;
+	s->f->prealloc += n;
+	return 0;
+}
+
+/* ---- names and xattrs: under their own hash, each once ---- */
+
+static bool name_again(struct fsck_item_state *s, u64 hash, const u8 *name, u32 len)
+{
+	if (hash != s->hash)
+		s->same = 0;
+	s->hash = hash;
+	for (u32 i = 0; i < s->same; i++)
+		if (s->name_len[i] == len && !memcmp(s->name[i], name, len))
+			return true;
+	if (s->same < NAMES_OF_HASH) {
+		memcpy(s->name[s->same], name, len);
+		s->name_len[s->same++] = (u8)len;
+	}
+	return false;
+}
+
+/* False: the item does not stay. */
+static bool name_place(struct fsck_item_state *s, struct tfs_key key, const u8 *name, u32 len, bool *moved)
+{
+	u64 pos = key.b & TFS_POS_MASK, want = tfs_name_position(s->f->vol, name, len);
+	char object[600], text[520];
+
+	snprintf(object, sizeof(object), "inode %llu name %s", (unsigned long long)s->ino,
+		 tfs_cli_escape(text, sizeof(text), (const char *)name, len));
+	*moved = pos >> 8 != want >> 8;
+	if (*moved) {
+		if (fsck_problem(s->f, FSCK_HASH_WRONG, object, "expected position %llx, found %llx", (unsigned long long)want >> 8,
+				 (unsigned long long)pos >> 8))
+			fsck_fix_add(s->f, FIX_REHASH, TFS_TREE_FS, key, 0, NULL, 0);
+		return true;
+	}
+	if (!name_again(s, pos >> 8, name, len))
+		return true;
+	if (!fsck_problem(s->f, FSCK_NAME_TWICE, object, "expected once, found again at position %llx", (unsigned long long)pos))
+		return true;
+	item_remove(s, key);
+	return false;
+}
+
+static int dirent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_dirent *d)
+{
+	struct fsck *f = s->f;
+	bool moved;
+
+	if (!name_place(s, key, d->name, d->name_len, &moved))
+		return 0;
+	s->entries++;
+	if (fsck_grow(&f->name, &f->names_max, f->names + 1, sizeof(*f->name)))
+		return -ENOMEM;
+	f->name[f->names++] = (struct fsck_name){ s->ino, key.b & TFS_POS_MASK, (u64)d->type << 56 | tfs_le64(d->ino) };
+	return 0;
+}
+
+static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x)
+{
+	struct tfs_disk_ptr d;
+	struct tfs_ptr ptr;
+	char object[600], text[520];
+	bool moved;
+
+	if (!name_place(s, key, x->name, x->name_len, &moved) || !x->where)
+		return 0;
+	memcpy(&d, x->name + x->name_len, sizeof(d));
+	ptr = (struct tfs_ptr){ tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
+	snprintf(object, sizeof(object), "inode %llu xattr %s", (unsigned long long)s->ino,
+		 tfs_cli_escape(text, sizeof(text), (const char *)x->name, x->name_len));
+	if (!ptr_sound(s, &ptr)) {
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected a place in the volume, found unit %llu+%u",
+				 (unsigned long long)ptr.addr, ptr.len))
+			item_remove(s, key);
+		return 0;
+	}
+	if (s->f->data && tfs_read_ptr(s->f->vol, &ptr, s->buf, true))
+		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
+	return fsck_use(s->f, &ptr, object);
+}
+
+/* ---- one item ---- */
+
+static int orphan(struct fsck *f, struct tfs_key key)
+{
+	struct fsck_name n = { TFS_INO_ORPHANS, key.b & TFS_POS_MASK, key.b & TFS_POS_MASK };
+
+	if (fsck_grow(&f->name, &f->names_max, f->names + 1, sizeof(*f->name)))
+		return -ENOMEM;
+	f->name[f->names++] = n;
+	return 0;
+}
+
+static bool fits(struct fsck_item_state *s, u32 type)
+{
+	u32 inode = inode_type(&s->inode);
+
+	if (!s->have || type == TFS_IT_XATTR)
+		return true;
+	if (type == TFS_IT_DIRENT)
+		return inode == 4;
+	if (type == TFS_IT_SYMLINK)
+		return inode == 10;
+	return inode == 8;
+}
+
+static int item_of_inode(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len)
+{
+	u64 size = tfs_le64(s->inode.size);
+
+	switch (key.b >> TFS_POS_BITS) {
+	case TFS_IT_SYMLINK:
+		s->target = len;
+		return 0;
+	case TFS_IT_INLINE:
+		s->inline_bytes = len;
+		return 0;
+	case TFS_IT_XATTR:
+		return xattr(s, key, value);
+	case TFS_IT_DIRENT:
+		return dirent(s, key, value);
+	case TFS_IT_EXTENT:
+		return extent(s, key, value);
+	case TFS_IT_PREALLOC:
+		return prealloc(s, key, value);
+	case TFS_IT_PENDING:
+		if ((key.b & TFS_POS_MASK) <= (size + TFS_BLOCK - 1) / TFS_BLOCK &&
+		    (key.b & TFS_POS_MASK) + tfs_le64(((const struct tfs_pending *)value)->blocks) >= s->end)
+			s->past_pending = true;
+		return 0;
+	}
+	return 0;
+}
+
+int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len)
+{
+	u32 type = (u32)(key.b >> TFS_POS_BITS);
+	char object[64];
+	int err = !s->begun || key.a != s->ino ? object_begin(s, key.a) : 0;
+
+	if (err)
+		return err;
+	s->types |= 1u << type;
+	if (!key.a)
+		return type == TFS_IT_ORPHAN ? orphan(s->f, key) : 0;
+	if (type == TFS_IT_INODE) {
+		memcpy(&s->inode, value, sizeof(s->inode));
+		s->have = true;
+		return 0;
+	}
+	if (fits(s, type))
+		return item_of_inode(s, key, value, len);
+	s->types &= ~(1u << type);
+	object_name(s->ino, object, sizeof(object), "item at", key.b & TFS_POS_MASK);
+	if (fsck_problem(s->f, FSCK_ITEM_UNFIT, object, "expected none of type %u under an inode of type %u", type,
+			 inode_type(&s->inode)))
+		item_remove(s, key);
+	return 0;
+}
+
+int fsck_items_end(struct fsck_item_state *s)
+{
+	return object_end(s);
+}

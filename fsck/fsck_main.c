@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * fsck.tfs: options and exit bits of fsck(8), and the order of the passes. Nothing is written before all passes are
+ * through, but copies of superblocks and anchors; a repair is one checkpoint. Exit codes are enum fsck_exit.
+ */
+#include "fsck/fsck.h"
+#include "tfs/user/file_dev.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: fsck.tfs [options] IMAGE\n"
+	"  -n            change nothing, answer no to everything\n"
+	"  -y            answer yes to everything\n"
+	"  -a, -p        repair without asking what loses nothing; stop at anything else\n"
+	"  -f            check although the volume is clean\n"
+	"  --data        read all data and verify its checksums (implies -f)\n"
+	"  -C FD         progress to a file descriptor, as fsck(8) wants it\n"
+	"  --json        one JSON object a line: problems, then a summary\n"
+	"  -q            say nothing about a sound volume\n"
+	"  --offset N    the volume begins at byte N of IMAGE\n"
+	"  --undo FILE   save every block that is changed; --restore FILE puts them back\n"
+	"  --problems    list all that is known to go wrong\n"
+	"exit: 0 sound, 1 repaired, 4 problems left, 8 could not be done, 16 usage, 32 cancelled\n";
+
+struct tfs_env fsck_env;
+
+struct options {
+	const char *image, *undo, *restore;
+	u64 offset;
+	bool no, yes, preen, force;
+	int fd;
+};
+
+static int options_parse(struct options *o, struct fsck *f, int argc, char **argv)
+{
+	static const struct option list[] = { { "data", 0, 0, 'D' },	 { "json", 0, 0, 'J' },	    { "offset", 1, 0, 'O' },
+					      { "undo", 1, 0, 'U' },	 { "restore", 1, 0, 'R' },  { "problems", 0, 0, 'L' },
+					      { "help", 0, 0, 'h' },	 { 0, 0, 0, 0 } };
+	int c;
+
+	o->fd = -1;
+	while ((c = getopt_long(argc, argv, "nyapfqC:", list, NULL)) != -1) {
+		switch (c) {
+		case 'n': o->no = true; break;
+		case 'y': o->yes = true; break;
+		case 'a':
+		case 'p': o->preen = true; break;
+		case 'f': o->force = true; break;
+		case 'q': f->quiet = true; break;
+		case 'D': f->data = o->force = true; break;
+		case 'J': f->json = true; break;
+		case 'C': o->fd = atoi(optarg); break;
+		case 'U': o->undo = optarg; break;
+		case 'R': o->restore = optarg; break;
+		case 'O':
+			if (tfs_cli_size(optarg, &o->offset))
+				return tfs_cli_fail(FSCK_USAGE, optarg, "expected an offset in bytes, such as 1048576 or 1M");
+			break;
+		case 'L':
+			fsck_list_problems();
+			exit(tfs_cli_end(FSCK_OK, FSCK_FAILED));
+		case 'h':
+			fputs(usage, stdout);
+			exit(tfs_cli_end(FSCK_OK, FSCK_FAILED));
+		default:
+			fputs(usage, stderr);
+			return FSCK_USAGE;
+		}
+	}
+	if (argc - optind != 1 || o->no + o->yes + o->preen > 1) {
+		fputs(usage, stderr);
+		return FSCK_USAGE;
+	}
+	o->image = argv[optind];
+	f->mode = o->no ? MODE_CHECK : o->yes ? MODE_YES : o->preen ? MODE_PREEN : MODE_ASK;
+	return 0;
+}
+
+/* ---- the passes ---- */
+
+static int volume_open(struct fsck *f)
+{
+	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO, .cache_nodes = 4096 };
+	char why[512];
+	int err;
+
+	err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
+	if (err == -EUCLEAN) {
+		snprintf(why, sizeof(why), "%s", fsck_core_message());
+		opt.flags |= TFS_MOUNT_REPAIR;
+		err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
+		if (!err) {
+			f->space_bad = true;
+			tfs_statfs(f->vol, &f->st);
+			if (!f->st.damaged)
+				fsck_problem(f, FSCK_SPACE_NODE_BAD, "volume", "%s", why);
+		}
+	}
+	if (err)
+		return err;
+	tfs_statfs(f->vol, &f->st);
+	if (f->st.damaged && fsck_problem(f, FSCK_LOG_DAMAGED, "log", "%s", fsck_core_message()))
+		f->log_bad = true;
+	return fsck_use_start(f);
+}
+
+static int passes(struct fsck *f)
+{
+	int err = fsck_trees(f);
+
+	if (!err)
+		err = fsck_names(f);
+	if (!err)
+		err = fsck_space(f);
+	return err;
+}
+
+static bool must_write(const struct fsck *f)
+{
+	return f->fixes || f->counters_bad || f->log_bad || (f->space_bad && f->fixed);
+}
+
+/* Recovery alone: what mounting would do. */
+static int recover(struct fsck *f)
+{
+	struct tfs_mount_options opt = { 0 };
+	int err;
+
+	tfs_abandon(f->vol);
+	f->vol = NULL;
+	err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
+	return err;
+}
+
+static int close_volume(struct fsck *f, int err)
+{
+	int end = 0;
+
+	if (f->vol && err)
+		tfs_abandon(f->vol);
+	else if (f->vol)
+		end = tfs_unmount(f->vol);
+	f->vol = NULL;
+	return err ? err : end;
+}
+
+static int repair_or_recover(struct fsck *f)
+{
+	if (f->mode == MODE_CHECK || f->stop_preen || f->dev->read_only)
+		return 0;
+	if (must_write(f))
+		return fsck_repair(f);
+	if (!f->st.was_clean && !f->left)
+		return recover(f);
+	return 0;
+}
+
+static int check(struct fsck *f, bool force)
+{
+	int err = fsck_places(f);
+
+	if (err)
+		return err;
+	fsck_core_quiet();
+	err = volume_open(f);
+	if (err)
+		return err;
+	if (!force && f->st.was_clean && !f->found)
+		return close_volume(f, 0);
+	err = passes(f);
+	if (!err)
+		err = repair_or_recover(f);
+	return close_volume(f, err);
+}
+
+/* ---- the end ---- */
+
+static void summary(struct fsck *f, int code, bool checked)
+{
+	u64 blocks = f->st.blocks, free = f->st.free;
+
+	tfs_progress_end(&f->progress);
+	if (f->stop_preen)
+		tfs_cli_fail(0, f->image, "unexpected inconsistency; run fsck.tfs without -a or -p; the repairs above were not made");
+	if (f->quiet && !code)
+		return;
+	if (!f->json) {
+		printf("%s: %s, %llu inodes, %llu of %llu blocks free", f->image,
+		       code & FSCK_LEFT ? "has problems" : code & FSCK_FIXED ? "repaired" : checked ? "sound" : "clean",
+		       (unsigned long long)f->st.inodes, (unsigned long long)free, (unsigned long long)blocks);
+		printf(f->found ? "; %u problems, %u repaired\n" : "\n", f->found, f->fixed);
+		return;
+	}
+	printf("{\"image_exit\":%d,\"checked\":%s,\"problems\":%u,\"repaired\":%u,\"inodes\":%llu,\"blocks\":%llu,\"free\":%llu}\n", code,
+	       checked ? "true" : "false", f->found, f->fixed, (unsigned long long)f->st.inodes, (unsigned long long)blocks,
+	       (unsigned long long)free);
+}
+
+static int conclude(struct fsck *f, int err)
+{
+	bool checked = f->objects != 0;
+
+	if (err == -EINVAL && !f->live)
+		return FSCK_FAILED; /* said already */
+	if (err)
+		return tfs_cli_fail(err == -EUCLEAN ? FSCK_LEFT : FSCK_FAILED, f->image, "%s%s%s",
+				    err == -EUCLEAN ? "cannot be opened and there is no second copy to repair it from" : strerror(-err),
+				    *fsck_core_message() ? ": " : "", fsck_core_message());
+	if (f->stop_preen) {
+		f->left = f->found;
+		f->fixed = 0;
+	}
+	err = f->left ? FSCK_LEFT : f->fixed ? FSCK_FIXED : FSCK_OK;
+	summary(f, err, checked);
+	return err;
+}
+
+static void fsck_free(struct fsck *f)
+{
+	fsck_use_free(f);
+	for (size_t i = 0; i < f->fixes; i++)
+		free(f->fix[i].value);
+	free(f->fix);
+	free(f->ref);
+	free(f->name);
+	free(f->object);
+}
+
+static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
+{
+	int err, code;
+
+	f->dev = &file->dev;
+	f->image = o->image;
+	fsck_env = tfs_user_env();
+	if (o->restore) {
+		err = fsck_undo_restore(o->restore, f->dev);
+		return err ? tfs_cli_fail(FSCK_FAILED, o->restore, "expected an undo file of this image: %s", strerror(-err)) : FSCK_FIXED;
+	}
+	if (o->undo) {
+		err = fsck_undo_open(&file->dev, o->undo, &f->dev);
+		if (err)
+			return tfs_cli_fail(FSCK_FAILED, o->undo, "expected a file that can be created: %s", strerror(-err));
+	}
+	tfs_progress_start(&f->progress, f->quiet || f->json, o->fd, 4);
+	code = conclude(f, check(f, o->force));
+	if (o->undo && fsck_undo_close(f->dev))
+		code |= tfs_cli_fail(FSCK_FAILED, o->undo, "cannot be written to the end");
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options o;
+	static struct fsck f;
+	struct tfs_file_dev file;
+	int err;
+
+	tfs_cli_start("fsck.tfs");
+	err = options_parse(&o, &f, argc, argv);
+	if (err)
+		return err;
+	if (f.mode == MODE_ASK && !o.restore && !isatty(STDIN_FILENO))
+		return tfs_cli_fail(FSCK_FAILED, o.image, "no terminal to ask on; give -n, -p or -y");
+	err = tfs_file_dev_open(&file, o.image, o.offset, f.mode != MODE_CHECK || o.restore, 0);
+	if (err)
+		return tfs_cli_fail(FSCK_FAILED, o.image, "%s", err == -EBUSY ? "another tool is using it" : strerror(-err));
+	err = run(&o, &f, &file);
+	fsck_free(&f);
+	if (tfs_file_dev_close(&file) && !(err & FSCK_FAILED))
+		err |= tfs_cli_fail(FSCK_FAILED, o.image, "cannot be written to the end");
+	return tfs_cli_end(err, FSCK_FAILED);
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Applies the noted fixes: the volume is mounted again with TFS_MOUNT_REPAIR, blank nodes first, then items, then names in
+ * lost+found (they count up what the others set); then everything in use is counted afresh, and one checkpoint makes
+ * it durable. Afterwards the volume is mounted read-write.
+ */
+#include "fsck/fsck.h"
+
+#include <stdlib.h>
+
+#define LOST_FOUND "lost+found"
+
+/* ---- single fixes ---- */
+
+static int inode_get(struct fsck *f, u64 ino, struct tfs_inode *i)
+{
+	struct tfs_key key = fsck_key(ino, TFS_IT_INODE, 0), at = key;
+	const void *v;
+	u32 len;
+	int err = tfs_item_next(f->vol, TFS_TREE_FS, &at, &v, &len);
+
+	if (!err && (at.a != key.a || at.b != key.b))
+		err = -ENOENT;
+	if (!err)
+		memcpy(i, v, sizeof(*i));
+	return err;
+}
+
+static int inode_put(struct fsck *f, u64 ino, const struct tfs_inode *i)
+{
+	return tfs_repair_put(f->vol, TFS_TREE_FS, fsck_key(ino, TFS_IT_INODE, 0), i, sizeof(*i));
+}
+
+static int inode_field(struct fsck *f, const struct fsck_fix *x)
+{
+	struct tfs_inode i;
+	int err = inode_get(f, x->key.a, &i);
+
+	if (err)
+		return err;
+	if (x->kind == FIX_SIZE)
+		i.size = tfs_cpu64(x->n);
+	else if (x->kind == FIX_BLOCKS)
+		i.blocks = tfs_cpu64(x->n);
+	else if (x->kind == FIX_NLINK)
+		i.nlink = tfs_cpu32((u32)x->n);
+	else
+		i.parent = tfs_cpu64(x->n);
+	return inode_put(f, x->key.a, &i);
+}
+
+/* A copy of the item at key, which must be there. */
+static int item_get(struct fsck *f, struct tfs_key key, u8 *buf, u32 *len)
+{
+	struct tfs_key at = key;
+	const void *v;
+	int err = tfs_item_next(f->vol, TFS_TREE_FS, &at, &v, len);
+
+	if (!err && (at.a != key.a || at.b != key.b))
+		err = -ENOENT;
+	if (!err)
+		memcpy(buf, v, *len);
+	return err;
+}
+
+static int entry_type(struct fsck *f, const struct fsck_fix *x)
+{
+	u8 buf[TFS_ITEM_MAX];
+	u32 len;
+	int err = item_get(f, x->key, buf, &len);
+
+	if (err)
+		return err;
+	((struct tfs_dirent *)buf)->type = (u8)x->n;
+	return tfs_repair_put(f->vol, TFS_TREE_FS, x->key, buf, len);
+}
+
+/* The first free position of a name's hash. */
+static int position(struct fsck *f, u64 ino, u32 type, const void *name, u32 name_len, struct tfs_key *key)
+{
+	u8 buf[TFS_ITEM_MAX];
+	u32 len;
+
+	*key = fsck_key(ino, type, tfs_name_position(f->vol, name, name_len));
+	for (u32 n = 0; n < 256; n++, key->b++) {
+		int err = item_get(f, *key, buf, &len);
+
+		if (err)
+			return err == -ENOENT ? 0 : err;
+	}
+	return -ENOSPC;
+}
+
+static int rehash(struct fsck *f, const struct fsck_fix *x)
+{
+	u32 type = (u32)(x->key.b >> TFS_POS_BITS), len;
+	u8 buf[TFS_ITEM_MAX];
+	const struct tfs_dirent *d = (const struct tfs_dirent *)buf;
+	const struct tfs_xattr *a = (const struct tfs_xattr *)buf;
+	struct tfs_key to;
+	int err = item_get(f, x->key, buf, &len);
+
+	if (!err && type == TFS_IT_DIRENT)
+		err = position(f, x->key.a, type, d->name, d->name_len, &to);
+	else if (!err)
+		err = position(f, x->key.a, type, a->name, a->name_len, &to);
+	if (!err)
+		err = tfs_repair_del(f->vol, TFS_TREE_FS, x->key);
+	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, to, buf, len);
+}
+
+/* ---- lost+found ---- */
+
+static int name_add(struct fsck *f, u64 dir, const char *name, u64 ino, u8 type)
+{
+	union {
+		struct tfs_dirent d;
+		u8 bytes[300];
+	} u;
+	struct tfs_inode i;
+	struct tfs_key key;
+	u32 len = (u32)strlen(name);
+	int err = position(f, dir, TFS_IT_DIRENT, name, len, &key);
+
+	u.d.ino = tfs_cpu64(ino);
+	u.d.type = type;
+	u.d.name_len = (u8)len;
+	memcpy(u.d.name, name, len);
+	if (!err)
+		err = tfs_repair_put(f->vol, TFS_TREE_FS, key, &u, 10 + len);
+	if (!err)
+		err = inode_get(f, dir, &i);
+	if (err)
+		return err;
+	i.size = tfs_cpu64(tfs_le64(i.size) + 1);
+	if (type == 4)
+		i.nlink = tfs_cpu32(tfs_le32(i.nlink) + 1);
+	return inode_put(f, dir, &i);
+}
+
+static int lost_found(struct fsck *f, u64 *ino)
+{
+	struct tfs_inode i;
+	u8 type = 0;
+	int err = tfs_lookup(f->vol, TFS_INO_ROOT, LOST_FOUND, sizeof(LOST_FOUND) - 1, ino, &type);
+
+	if (!err)
+		return type == 4 ? 0 : -ENOTDIR;
+	if (err != -ENOENT)
+		return err;
+	*ino = ++f->max_ino > f->st.next_ino ? f->max_ino : f->st.next_ino;
+	f->max_ino = *ino;
+	memset(&i, 0, sizeof(i));
+	i.mode = tfs_cpu32(0040700);
+	i.nlink = tfs_cpu32(2);
+	i.parent = tfs_cpu64(TFS_INO_ROOT);
+	i.window_bits = TFS_WINDOW_BITS;
+	err = inode_put(f, *ino, &i);
+	return err ? err : name_add(f, TFS_INO_ROOT, LOST_FOUND, *ino, 4);
+}
+
+static int lost(struct fsck *f, const struct fsck_fix *x)
+{
+	struct tfs_inode i;
+	char name[48];
+	u64 dir, other, n = 0;
+	u8 type;
+	int err = lost_found(f, &dir);
+
+	snprintf(name, sizeof(name), "#%llu", (unsigned long long)x->key.a);
+	while (!err && !tfs_lookup(f->vol, dir, name, (u32)strlen(name), &other, &type))
+		snprintf(name, sizeof(name), "#%llu.%llu", (unsigned long long)x->key.a, (unsigned long long)++n);
+	if (!err)
+		err = inode_get(f, x->key.a, &i);
+	if (!err && x->n == 4) {
+		i.parent = tfs_cpu64(dir);
+		err = inode_put(f, x->key.a, &i);
+	}
+	return err ? err : name_add(f, dir, name, x->key.a, (u8)x->n);
+}
+
+/* ---- all of them ---- */
+
+static int fix_one(struct fsck *f, const struct fsck_fix *x)
+{
+	switch (x->kind) {
+	case FIX_NODE:
+		return tfs_repair_node(f->vol, (int)(x->n >> 8), x->key, (int)(x->n & 0xff));
+	case FIX_DEL:
+		return tfs_repair_del(f->vol, x->tree, x->key);
+	case FIX_PUT:
+		return tfs_repair_put(f->vol, x->tree, x->key, x->value, x->len);
+	case FIX_ENTRY_TYPE:
+		return entry_type(f, x);
+	case FIX_REHASH:
+		return rehash(f, x);
+	case FIX_LOST:
+		return lost(f, x);
+	default:
+		return inode_field(f, x);
+	}
+}
+
+static int fix_round(struct fsck *f, bool nodes, bool lost_ones)
+{
+	for (size_t i = 0; i < f->fixes; i++) {
+		const struct fsck_fix *x = &f->fix[i];
+		int err;
+
+		if (nodes != (x->kind == FIX_NODE) || lost_ones != (x->kind == FIX_LOST))
+			continue;
+		err = fix_one(f, x);
+		if (err)
+			return tfs_cli_fail(err, f->image, "repair of inode %llu (kind %d) failed: %s; nothing was changed",
+					    (unsigned long long)x->key.a, x->kind, strerror(-err));
+	}
+	return 0;
+}
+
+/* ---- counting afresh ---- */
+
+struct recount {
+	struct fsck *f;
+	struct tfs_repair_counters c;
+};
+
+static int recount_item(struct recount *r, struct tfs_key key, const void *value)
+{
+	const struct tfs_xattr *x = value;
+	struct tfs_disk_ptr d;
+	struct tfs_ptr ptr;
+
+	switch (key.b >> TFS_POS_BITS) {
+	case TFS_IT_INODE:
+		r->c.inodes++;
+		if (key.a >= r->c.next_ino)
+			r->c.next_ino = key.a + 1;
+		return 0;
+	case TFS_IT_PREALLOC:
+		r->c.prealloc_blocks += tfs_le64(((const struct tfs_prealloc *)value)->blocks);
+		return 0;
+	case TFS_IT_EXTENT:
+		memcpy(&d, value, sizeof(d));
+		break;
+	case TFS_IT_XATTR:
+		if (!x->where)
+			return 0;
+		memcpy(&d, x->name + x->name_len, sizeof(d));
+		break;
+	default:
+		return 0;
+	}
+	ptr = (struct tfs_ptr){ tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
+	return fsck_use(r->f, &ptr, "");
+}
+
+static int recount_node(void *arg, const struct tfs_node_info *info)
+{
+	const struct tfs_node_head *h = info->node;
+	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
+	struct recount *r = arg;
+	int err = info->err;
+
+	if (!err && info->ptr.addr)
+		err = fsck_use(r->f, &info->ptr, "");
+	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
+		struct tfs_key key = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
+
+		err = recount_item(r, key, (const u8 *)h + tfs_le16(s[i].off));
+	}
+	return err;
+}
+
+static const u8 *segment_live(void *arg, u64 segment)
+{
+	struct fsck *f = arg;
+
+	return f->live[segment];
+}
+
+static int finish(struct fsck *f)
+{
+	struct recount r = { .f = f, .c.next_ino = f->st.next_ino };
+	int err;
+
+	fsck_use_free(f);
+	f->recount = true;
+	err = fsck_use_start(f);
+	for (int tree = 0; !err && tree < TFS_TREES; tree++)
+		if (tree != TFS_TREE_SPACE)
+			err = tfs_tree_walk(f->vol, tree, recount_node, &r);
+	return err ? err : tfs_repair_finish(f->vol, &r.c, segment_live, f);
+}
+
+int fsck_repair(struct fsck *f)
+{
+	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO | TFS_MOUNT_REPAIR };
+	int err;
+
+	tfs_progress_pass(&f->progress, "repair", 0);
+	tfs_abandon(f->vol);
+	f->vol = NULL;
+	err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
+	if (!err)
+		err = fix_round(f, true, false);
+	if (!err)
+		err = fix_round(f, false, false);
+	if (!err)
+		err = fix_round(f, false, true);
+	return err ? err : finish(f);
+}

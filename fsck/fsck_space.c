@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Pass 4: what is in use, recomputed from nothing, against SPACE: a byte a block, a bit a 512-byte unit, in one map for each
+ * segment that holds anything (1 KiB for 4 MiB). Filled by the other passes through fsck_use; compared here, together
+ * with the counters of the checkpoint and the reference counts.
+ */
+#include "fsck/fsck.h"
+
+#include <stdlib.h>
+
+static u32 segment_blocks(const struct fsck *f)
+{
+	return 1u << (f->st.segment_bits - TFS_BLOCK_BITS);
+}
+
+int fsck_use_start(struct fsck *f)
+{
+	f->live = calloc(f->st.segments, sizeof(*f->live));
+	f->map = malloc(segment_blocks(f));
+	return f->live && f->map ? 0 : -ENOMEM;
+}
+
+void fsck_use_free(struct fsck *f)
+{
+	for (u64 s = 0; f->live && s < f->st.segments; s++)
+		free(f->live[s]);
+	free(f->live);
+	free(f->map);
+	f->live = NULL;
+	f->map = NULL;
+}
+
+struct use {
+	struct fsck *f;
+	const char *object;
+	u64 twice; /* first unit that was in use before */
+	u32 twices;
+};
+
+/* The shared range that holds all of it, NULL: none. */
+static struct fsck_ref *ref_of(struct fsck *f, u64 addr, u32 units)
+{
+	size_t lo = 0, hi = f->refs;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (f->ref[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!lo || addr + units > f->ref[lo - 1].addr + f->ref[lo - 1].len)
+		return NULL;
+	return &f->ref[lo - 1];
+}
+
+static int use_run(void *arg, u64 addr, u32 units)
+{
+	struct use *u = arg;
+	struct fsck *f = u->f;
+	u64 in = addr - TFS_SEGMENTS_OFFSET / TFS_UNIT, segment = in >> (f->st.segment_bits - TFS_UNIT_BITS);
+	struct fsck_ref *ref = f->refs ? ref_of(f, addr, units) : NULL;
+	u8 *map;
+
+	if (addr < TFS_SEGMENTS_OFFSET / TFS_UNIT || segment >= f->st.segments)
+		return -ERANGE;
+	if (!f->live[segment])
+		f->live[segment] = calloc(1, segment_blocks(f));
+	map = f->live[segment];
+	if (!map)
+		return -ENOMEM;
+	if (ref)
+		ref->found++;
+	in &= ((u64)segment_blocks(f) << 3) - 1;
+	for (; units && in < (u64)segment_blocks(f) * 8; units--, in++) {
+		u8 bit = (u8)(1 << (in & 7));
+
+		if (map[in >> 3] & bit && !ref && !u->twices++)
+			u->twice = TFS_SEGMENTS_OFFSET / TFS_UNIT + (segment << (f->st.segment_bits - TFS_UNIT_BITS)) + in;
+		map[in >> 3] |= bit;
+	}
+	return units ? -ERANGE : 0;
+}
+
+int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const char *object)
+{
+	struct use u = { .f = f, .object = object };
+	int err = tfs_ptr_runs(f->vol, ptr, use_run, &u);
+
+	if (f->recount)
+		return err == -EIO || err == -ERANGE ? 0 : err;
+	if (u.twices)
+		fsck_problem(f, FSCK_UNIT_TWICE, object, "expected its own place, found %u units in use by another object from unit %llu on",
+			     u.twices, (unsigned long long)u.twice);
+	if (err == -EIO || err == -ERANGE) {
+		fsck_problem(f, FSCK_DATA_BAD, object, "its list of places at unit %llu cannot be read", (unsigned long long)ptr->addr);
+		f->incomplete = true;
+		return 0;
+	}
+	return err;
+}
+
+/* ---- comparing ---- */
+
+static bool map_compare(struct fsck *f, u64 s, u32 *units, u32 *used)
+{
+	const u8 *want = f->live[s];
+	char object[64];
+	bool same = true;
+
+	*units = *used = 0;
+	for (u32 b = 0; b < segment_blocks(f); b++) {
+		u8 w = want ? want[b] : 0;
+
+		*units += (u32)__builtin_popcount(w);
+		*used += w != 0;
+		if (w == f->map[b] || !same)
+			continue;
+		same = false;
+		snprintf(object, sizeof(object), "segment %llu", (unsigned long long)s);
+		if (fsck_problem(f, FSCK_SPACE_MAP, object, "block %u: expected units %02x in use, found %02x", b, w, f->map[b]))
+			f->space_bad = true;
+	}
+	return same;
+}
+
+static int segment_compare(struct fsck *f, u64 s)
+{
+	struct tfs_segment info;
+	u32 units, used;
+	char object[64];
+	int err = tfs_segment_map(f->vol, s, f->map, &info);
+
+	if (err)
+		return err == -ENOMEM ? err : 0; /* the damaged node is reported */
+	if (!map_compare(f, s, &units, &used))
+		return 0;
+	snprintf(object, sizeof(object), "segment %llu", (unsigned long long)s);
+	if ((info.live != units || info.used_blocks != used) &&
+	    fsck_problem(f, FSCK_SPACE_COUNT, object, "expected %u units in %u blocks, found %u in %u", units, used, info.live,
+			 info.used_blocks))
+		f->space_bad = true;
+	return 0;
+}
+
+static void counter(struct fsck *f, const char *name, u64 stated, u64 found)
+{
+	if (stated != found && fsck_problem(f, FSCK_COUNTERS, name, "expected %llu, found %llu", (unsigned long long)found,
+					    (unsigned long long)stated))
+		f->counters_bad = true;
+}
+
+static void refs_compare(struct fsck *f)
+{
+	char object[64];
+
+	for (size_t i = 0; i < f->refs; i++) {
+		struct fsck_ref *r = &f->ref[i];
+		struct tfs_ref value = { tfs_cpu32(r->len), tfs_cpu32(r->found) };
+		struct tfs_key key = { r->addr, 0 };
+
+		snprintf(object, sizeof(object), "shared range at unit %llu", (unsigned long long)r->addr);
+		if (r->count == r->found || !fsck_problem(f, FSCK_REF_COUNT, object, "expected %u, found %u", r->found, r->count))
+			continue;
+		fsck_fix_add(f, r->found > 1 ? FIX_PUT : FIX_DEL, TFS_TREE_REFS, key, 0, r->found > 1 ? &value : NULL, sizeof(value));
+	}
+}
+
+int fsck_space(struct fsck *f)
+{
+	int err = 0;
+
+	tfs_progress_pass(&f->progress, "space", f->st.segments);
+	refs_compare(f);
+	if (f->incomplete)
+		return 0; /* what could not be read is in use too: a repair builds SPACE anew */
+	counter(f, "inodes", f->st.inodes, f->objects);
+	counter(f, "promised blocks", f->st.prealloc_blocks, f->prealloc);
+	if (f->max_ino >= f->st.next_ino &&
+	    fsck_problem(f, FSCK_NEXT_INO, "next inode number", "expected above %llu, found %llu", (unsigned long long)f->max_ino,
+			 (unsigned long long)f->st.next_ino))
+		f->counters_bad = true;
+	for (u64 s = 0; !err && !f->space_bad && !f->incomplete && s < f->st.segments; s++) {
+		err = segment_compare(f, s);
+		tfs_progress_add(&f->progress, 1);
+	}
+	return err;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Pass 2: every node of every tree, in key order, verified by the core as it is read; its place counts as used; the items
+ * of leaves go to fsck_items.c. A damaged leaf is searched for items that are sound by themselves: with them the
+ * following passes see what a repair would leave.
+ */
+#include "fsck/fsck.h"
+
+#include <stdlib.h>
+
+struct walk {
+	struct fsck *f;
+	struct fsck_item_state *items;
+	int tree;
+	bool fix; /* salvaged items are put again */
+};
+
+static const char *const tree_name[TFS_TREES] = { "FS", "SPACE", "SNAP", "REFS" };
+
+static int ref_item(struct fsck *f, struct tfs_key key, const void *value)
+{
+	const struct tfs_ref *r = value;
+
+	if (fsck_grow(&f->ref, &f->refs_max, f->refs + 1, sizeof(*f->ref)))
+		return -ENOMEM;
+	f->ref[f->refs++] = (struct fsck_ref){ key.a, tfs_le32(r->len), tfs_le32(r->count), 0 };
+	return 0;
+}
+
+static int item(void *arg, struct tfs_key key, const void *value, u32 len)
+{
+	struct walk *w = arg;
+
+	if (w->tree == TFS_TREE_FS)
+		return fsck_item(w->items, key, value, len);
+	return w->tree == TFS_TREE_REFS ? ref_item(w->f, key, value) : 0;
+}
+
+static int salvaged(void *arg, struct tfs_key key, const void *value, u32 len)
+{
+	struct walk *w = arg;
+
+	if (w->fix)
+		fsck_fix_add(w->f, FIX_PUT, w->tree, key, 0, value, len);
+	return item(arg, key, value, len);
+}
+
+static int damaged(struct walk *w, const struct tfs_node_info *info)
+{
+	enum fsck_problem p = w->tree == TFS_TREE_SPACE ? FSCK_SPACE_NODE_BAD : FSCK_NODE_BAD;
+	char object[96];
+	int n;
+
+	snprintf(object, sizeof(object), "%s tree, level %u node at unit %llu", tree_name[w->tree], info->level,
+		 (unsigned long long)info->ptr.addr);
+	w->fix = fsck_problem(w->f, p, object, "%s", fsck_core_message());
+	if (w->tree == TFS_TREE_SPACE) {
+		w->f->space_bad = true;
+		return 0;
+	}
+	w->f->incomplete = true;
+	if (w->fix)
+		fsck_fix_add(w->f, FIX_NODE, w->tree, info->lo, (u64)w->tree << 8 | info->level, NULL, 0);
+	n = tfs_repair_salvage(w->f->vol, info, salvaged, w);
+	return n < 0 ? n : 0;
+}
+
+static int node(void *arg, const struct tfs_node_info *info)
+{
+	const struct tfs_node_head *h = info->node;
+	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
+	struct walk *w = arg;
+	char object[64];
+	int err = 0;
+
+	tfs_progress_add(&w->f->progress, 1);
+	if (info->err == -ENOMEM)
+		return info->err;
+	if (info->err)
+		return damaged(w, info);
+	if (info->ptr.addr) {
+		snprintf(object, sizeof(object), "%s tree node", tree_name[w->tree]);
+		err = fsck_use(w->f, &info->ptr, object);
+	}
+	for (u32 i = 0; !err && !info->level && i < tfs_le16(h->count); i++) {
+		struct tfs_key key = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
+
+		err = item(w, key, (const u8 *)h + tfs_le16(s[i].off), tfs_le16(s[i].len));
+	}
+	return err;
+}
+
+int fsck_trees(struct fsck *f)
+{
+	static const int order[TFS_TREES] = { TFS_TREE_REFS, TFS_TREE_SNAP, TFS_TREE_FS, TFS_TREE_SPACE };
+	struct walk w = { .f = f };
+	int err = fsck_items_begin(f, &w.items);
+
+	tfs_progress_pass(&f->progress, "trees and items", 0);
+	for (u32 i = 0; !err && i < TFS_TREES; i++) {
+		w.tree = order[i];
+		if (w.tree == TFS_TREE_SPACE && f->space_bad)
+			continue; /* it is built anew anyway */
+		err = tfs_tree_walk(f->vol, w.tree, node, &w);
+	}
+	if (!err)
+		err = fsck_items_end(w.items);
+	free(w.items);
+	return err;
+}

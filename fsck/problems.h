@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Every inconsistency that fsck.tfs knows, once: number (never reused), name (of the JSON), class, what it is, what repair
+ * does. Text, JSON, `fsck.tfs --problems` and the man page come from here.
+ *   SAFE  repair loses nothing: -a and -p do it
+ *   LOSS  repair gives something up: it takes -y or a yes
+ *   NONE  cannot be repaired here
+ */
+#ifndef FSCK_PROBLEMS_H
+#define FSCK_PROBLEMS_H
+
+#define FSCK_PROBLEMS(P)                                                                                               \
+	P(1, SUPER_BAD, "super-bad", SAFE, "a superblock copy is damaged", "written again from the other copy")        \
+	P(2, SUPER_DIFFERS, "super-differs", SAFE, "the superblock copies differ", "the first one is copied")          \
+	P(3, ANCHOR_BAD, "anchor-bad", SAFE, "an anchor slot is damaged", "copied from its twin, or cleared")          \
+	P(4, LOG_DAMAGED, "log-damaged", LOSS, "the log cannot be replayed to its end", "what follows is given up")    \
+	P(10, NODE_BAD, "node-bad", LOSS, "a tree node is damaged", "what it still holds is kept, the rest given up")  \
+	P(11, SPACE_NODE_BAD, "space-node-bad", SAFE, "a node of the space tree is damaged", "SPACE is built anew")    \
+	P(20, INODE_MISSING, "inode-missing", LOSS, "items belong to an inode that is not there",                      \
+	  "the inode is made again from its items")                                                                    \
+	P(21, ROOT_MISSING, "root-missing", LOSS, "the root is no directory", "made again")                            \
+	P(22, SIZE_WRONG, "size-wrong", SAFE, "size differs", "set to what was found")                                 \
+	P(23, BLOCKS_WRONG, "blocks-wrong", SAFE, "block count differs", "set to what was found")                      \
+	P(24, NLINK_WRONG, "nlink-wrong", SAFE, "link count differs", "set to what was found")                         \
+	P(25, EXTENT_OVERLAP, "extent-overlap", LOSS, "two extents map the same block", "the second is removed")       \
+	P(26, EXTENT_RANGE, "extent-range", LOSS, "an extent lies outside of the volume or of its window", "removed")  \
+	P(27, ITEM_UNFIT, "item-unfit", LOSS, "an item does not fit the type of its inode", "removed")                 \
+	P(28, TARGET_MISSING, "target-missing", LOSS, "a symlink has no target", "points to 'lost-target' from now on") \
+	P(29, HASH_WRONG, "hash-wrong", SAFE, "a name stands under another name's hash", "moved to its own")           \
+	P(30, NAME_TWICE, "name-twice", LOSS, "a directory holds one name twice", "the second is removed")             \
+	P(31, ENTRY_DANGLING, "entry-dangling", LOSS, "an entry names an inode that is not there", "removed")          \
+	P(32, ENTRY_TYPE, "entry-type", SAFE, "an entry states another type than its inode", "set to the inode's")     \
+	P(33, DIR_TWO_NAMES, "dir-two-names", LOSS, "a directory has a second name", "the second is removed")          \
+	P(34, DIR_PARENT, "dir-parent", SAFE, "a directory states another parent", "set to where its name is")         \
+	P(35, UNREACHABLE, "unreachable", SAFE, "no name leads to an inode", "gets a name in lost+found")              \
+	P(36, ORPHAN_WRONG, "orphan-wrong", SAFE, "the orphan list differs from the link counts", "made to agree")     \
+	P(40, NEXT_INO, "next-ino", SAFE, "the next inode number is in use", "set above all")                          \
+	P(41, COUNTERS, "counters", SAFE, "a counter of the volume differs", "set to what was found")                  \
+	P(50, UNIT_TWICE, "unit-twice", NONE, "a place on the device is used twice", "none: restore the files named")  \
+	P(51, SPACE_MAP, "space-map", SAFE, "the space map differs from what is in use", "SPACE is built anew")        \
+	P(52, SPACE_COUNT, "space-count", SAFE, "a segment's counts differ", "SPACE is built anew")                    \
+	P(60, REF_COUNT, "ref-count", SAFE, "a shared extent's reference count differs", "set to what was found")      \
+	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")
+
+enum fsck_problem {
+#define P(number, name, text, class, what, repair) FSCK_##name = number,
+	FSCK_PROBLEMS(P)
+#undef P
+};
+
+#endif

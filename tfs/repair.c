@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What fsck changes a volume with. A volume mounted with TFS_MOUNT_REPAIR is read-only and replayed, and the SPACE tree
+ * plays no part: items are put and deleted in memory, old places are gathered in vol->drops, and tfs_repair_finish
+ * builds SPACE anew from the caller's map, pins what the state on the device still needs, and makes it all durable in
+ * one checkpoint. So a repair that is cut off left nothing behind, and can be repeated.
+ */
+#include "tfs/name.h"
+#include "tfs/vol.h"
+
+u64 tfs_name_position(const struct tfs_vol *vol, const void *name, u32 len)
+{
+	return tfs_name_hash(vol, name, len) << 8;
+}
+
+int tfs_repair_node(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
+{
+	return vol->repairing ? tfs_tree_blank(vol, tree, lo, level) : -EINVAL;
+}
+
+/* ---- items ---- */
+
+/* What the item refers to is no longer wanted; its place stays untouched until the repair is durable. */
+static int item_drop(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value)
+{
+	const struct tfs_xattr *x = value;
+	struct tfs_disk_ptr d;
+	struct tfs_ptr ptr;
+
+	if (tree != TFS_TREE_FS || (tfs_key_type(key) != TFS_IT_EXTENT && tfs_key_type(key) != TFS_IT_XATTR))
+		return 0;
+	if (tfs_key_type(key) == TFS_IT_XATTR && !x->where)
+		return 0;
+	memcpy(&d, tfs_key_type(key) == TFS_IT_EXTENT ? value : x->name + x->name_len, sizeof(d));
+	ptr = tfs_ptr_cpu(&d);
+	return tfs_push_drop(vol, &ptr);
+}
+
+static int prepare_one(struct tfs_vol *vol, int tree, struct tfs_key key, u32 len)
+{
+	tfs_need_reset(vol);
+	tfs_need(vol, tree, key, len);
+	return tfs_prepare(vol);
+}
+
+int tfs_repair_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len)
+{
+	int err;
+
+	if (!vol->repairing || len > TFS_ITEM_MAX || tfs_item_check(tree, key, value, len))
+		return -EINVAL;
+	err = prepare_one(vol, tree, key, len ? len : 1);
+	if (!err)
+		tfs_item_put(vol, tree, key, value, len);
+	return err;
+}
+
+int tfs_repair_del(struct tfs_vol *vol, int tree, struct tfs_key key)
+{
+	const void *v;
+	u32 len;
+	int err = vol->repairing ? tfs_item_find(vol, tree, key, &v, &len) : -EINVAL;
+
+	if (!err)
+		err = item_drop(vol, tree, key, v);
+	if (!err)
+		err = prepare_one(vol, tree, key, 0);
+	if (!err)
+		tfs_item_del(vol, tree, key);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* ---- what a damaged leaf still holds ---- */
+
+static int salvage_slots(const u8 *node, const struct tfs_node_info *info, tfs_item_fn fn, void *arg)
+{
+	const struct tfs_node_head *h = (const struct tfs_node_head *)node;
+	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
+	u32 n = tfs_le16(h->count), max = (TFS_NODE_SIZE - sizeof(*h)) / sizeof(*s), i;
+	struct tfs_key last = { 0, 0 };
+	int found = 0;
+
+	for (i = 0; i < n && i < max; i++) {
+		u32 off = tfs_le16(s[i].off), len = tfs_le16(s[i].len);
+		struct tfs_key k = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
+
+		if (off % 8 || off < sizeof(*h) || off + len > TFS_NODE_SIZE || (found && tfs_key_cmp(k, last) <= 0) ||
+		    tfs_key_cmp(k, info->lo) < 0 || tfs_key_cmp(k, info->hi) >= 0 ||
+		    tfs_item_check(info->tree, k, node + off, len))
+			continue;
+		if (fn(arg, k, node + off, len))
+			break;
+		last = k;
+		found++;
+	}
+	return found;
+}
+
+int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tfs_item_fn fn, void *arg)
+{
+	u32 bytes = info->ptr.len * TFS_UNIT;
+	u8 *buf;
+	int found = 0;
+
+	if (info->level || bytes < TFS_UNIT || bytes > TFS_NODE_SIZE + TFS_UNIT)
+		return 0;
+	buf = tfs_port_alloc(2 * TFS_NODE_SIZE + TFS_NODE_SIZE);
+	if (!buf)
+		return -ENOMEM;
+	if (!tfs_read_ptr(vol, &info->ptr, buf + TFS_NODE_SIZE, true) &&
+	    !tfs_node_decode(buf, buf + TFS_NODE_SIZE, bytes) && !tfs_node_level(buf))
+		found = salvage_slots(buf, info, fn, arg);
+	tfs_port_free(buf);
+	return found;
+}
+
+/* ---- finishing ---- */
+
+static int old_node(void *arg, const struct tfs_node_info *info)
+{
+	struct tfs_vol *vol = arg;
+
+	return info->ptr.addr && info->ptr.len ? tfs_push_drop(vol, &info->ptr) : 0;
+}
+
+/* The old SPACE tree, as far as it can be read, is given up. */
+static int space_forget(struct tfs_vol *vol)
+{
+	struct tfs_node *n, *next;
+	int err = tfs_tree_walk(vol, TFS_TREE_SPACE, old_node, vol);
+
+	if (err)
+		return err;
+	for (n = vol->dirty.first; n; n = next) {
+		next = n->next;
+		if (n->tree == TFS_TREE_SPACE)
+			tfs_cache_forget(vol, n);
+	}
+	memset(&vol->root[TFS_TREE_SPACE], 0, sizeof(vol->root[TFS_TREE_SPACE]));
+	vol->used_blocks = vol->live_units = 0;
+	return tfs_space_format(vol);
+}
+
+static bool block_live(struct tfs_vol *vol, u64 block)
+{
+	const void *v;
+	u64 segment = tfs_block_segment(vol, block), in = block - tfs_segment_block(vol, segment);
+	u32 len;
+
+	if (tfs_item_find(vol, TFS_TREE_SPACE, (struct tfs_key){ TFS_SPACE_MAP | segment, in / vol->map_bytes }, &v, &len))
+		return false;
+	return ((const u8 *)v)[in % vol->map_bytes];
+}
+
+/* The state on the device still needs them until the repair is durable. */
+static int pin_run(void *arg, u64 addr, u32 units)
+{
+	struct tfs_vol *vol = arg;
+	u64 block = addr / TFS_UNITS_PER_BLOCK, end = (addr + units + 7) / TFS_UNITS_PER_BLOCK;
+	int err = 0;
+
+	if (!tfs_space_valid(vol, addr, units))
+		return 0;
+	for (; !err && block < end; block++)
+		if (!block_live(vol, block))
+			err = tfs_pin(vol, tfs_epoch_pin(vol->epoch), block, 1);
+	return err;
+}
+
+static int drops_pin(struct tfs_vol *vol)
+{
+	struct tfs_drop *d;
+
+	while ((d = vol->drops)) {
+		int err = tfs_ptr_runs(vol, &d->ptr, pin_run, vol);
+
+		if (err && err != -EIO) /* a gang that cannot be read: the state before cannot be read there either */
+			return err;
+		vol->drops = d->next;
+		tfs_port_free(d);
+	}
+	return 0;
+}
+
+int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c, const u8 *(*map)(void *arg, u64 segment),
+		      void *arg)
+{
+	u64 s;
+	int err = vol->repairing && !vol->dev->read_only ? space_forget(vol) : -EROFS;
+
+	for (s = 0; !err && s < vol->segments; s++) {
+		const u8 *bytes = map(arg, s);
+
+		vol->segment[s].live = vol->segment[s].used_blocks = 0;
+		if (bytes)
+			err = tfs_space_set(vol, s, bytes);
+	}
+	if (!err)
+		err = drops_pin(vol);
+	if (err)
+		return err;
+	vol->counters.next_ino = c->next_ino;
+	vol->counters.inodes = c->inodes;
+	vol->counters.prealloc_blocks = c->prealloc_blocks;
+	vol->repairing = vol->damaged = vol->read_only = false;
+	return tfs_session_start(vol);
+}
