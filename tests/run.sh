@@ -12,6 +12,7 @@ run "the core refers to nothing of its host beyond the port" tests/unit/hostless
 for t in build/bin/test_*; do [ -x "$t" ] && run "unit: $(basename "$t")" "$t"; done
 run "crash simulator: every workload of one and two operations, and random histories" \
 	build/bin/tfs-power --histories 620 --length 300
+run "fsck: each mutation is reported, mended in one run, and gone in the next" tests/fsck/test_fsck.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Damages one thing in a sound volume and keeps all checksums right, for the tests of fsck.tfs: `mutate IMAGE NAME`;
+ * `mutate list` names them all with the problem that fsck must report, and `mutate make IMAGE` builds the volume they
+ * work on. Uses the core from inside: the edits are those that no host can make.
+ */
+#include "tfs/name.h"
+#include "tfs/user/cli.h"
+#include "tfs/user/file_dev.h"
+#include "tfs/vol.h"
+
+#include <stdlib.h>
+
+static struct tfs_vol *vol;
+
+static void must(int err, const char *what)
+{
+	if (err < 0)
+		exit(tfs_cli_fail(2, what, "%s", strerror(-err)));
+}
+
+/* ---- the volume: /dir/{a,b,sub/deep}, /big raw, /packed lz4, /link, /twin (hard link of dir/a), an orphan ---- */
+
+static u64 make(u64 parent, const char *name, u32 mode)
+{
+	struct tfs_create c = { .mode = mode, .target = "dir/a", .target_len = 5 };
+	u64 ino;
+
+	must(tfs_create(vol, parent, name, (u32)strlen(name), &c, &ino), name);
+	return ino;
+}
+
+static void write_blocks(u64 ino, u32 blocks, int codec)
+{
+	static u8 data[16 * TFS_BLOCK], scratch[16 * TFS_BLOCK];
+	struct tfs_encoded e;
+
+	for (u32 done = 0; done < blocks; done += 16) {
+		for (u32 i = 0; i < sizeof(data); i++)
+			data[i] = (u8)(codec ? i / 64 : i * 2654435761u >> 13);
+		tfs_encode(codec, 0, data, 16, scratch, &e);
+		must(tfs_write(vol, ino, done, &e, (u64)(done + 16) * TFS_BLOCK, NULL), "write");
+	}
+}
+
+static void volume_make(const char *path)
+{
+	struct tfs_format_options opt = { .size = 32u << 20, .uuid = "mutation test 1", .label = "mutate" };
+	struct tfs_env env = tfs_user_env();
+	struct tfs_file_dev dev;
+	static u8 big[8192];
+	u64 dir, a;
+
+	must(tfs_file_dev_open(&dev, path, 0, true, opt.size), path);
+	must(tfs_format(&dev.dev, &env, &opt, &vol), path);
+	dir = make(TFS_INO_ROOT, "dir", 0040755);			/* 2 */
+	a = make(dir, "a", 0100644);					/* 3 */
+	make(dir, "b", 0100644);					/* 4 */
+	make(make(dir, "sub", 0040755), "deep", 0100644);		/* 5, 6 */
+	write_blocks(make(TFS_INO_ROOT, "big", 0100644), 64, 0);	/* 7 */
+	write_blocks(make(TFS_INO_ROOT, "packed", 0100644), 32, 1);	/* 8 */
+	make(TFS_INO_ROOT, "link", 0120777);				/* 9 */
+	must(tfs_link(vol, a, TFS_INO_ROOT, "twin", 4), "link");
+	must(tfs_setxattr(vol, a, "user.small", 10, "v", 1, 0), "xattr");
+	must(tfs_setxattr(vol, a, "user.big", 8, big, sizeof(big), 0), "xattr");
+	must(tfs_preallocate(vol, 4, 0, 4, 0), "preallocate");
+	must(tfs_format_finish(vol, 0), "finish");
+	must(tfs_unmount(vol), "unmount");
+	must(tfs_file_dev_close(&dev), path);
+}
+
+/* ---- edits ---- */
+
+static struct tfs_key key_of(u64 ino, u32 type, u64 pos)
+{
+	return tfs_key(ino, type, pos);
+}
+
+static struct tfs_key item_first(u64 ino, u32 type)
+{
+	struct tfs_key k = tfs_key(ino, type, 0);
+	const void *v;
+	u32 len;
+
+	must(tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len), "item");
+	return k;
+}
+
+static void put(struct tfs_key key, const void *value, u32 len)
+{
+	tfs_need_reset(vol);
+	tfs_need(vol, TFS_TREE_FS, key, len ? len : 1);
+	must(tfs_prepare(vol), "prepare");
+	tfs_item_put(vol, TFS_TREE_FS, key, value, len);
+}
+
+static void del(struct tfs_key key)
+{
+	tfs_need_reset(vol);
+	tfs_need(vol, TFS_TREE_FS, key, 0);
+	must(tfs_prepare(vol), "prepare");
+	tfs_item_del(vol, TFS_TREE_FS, key);
+}
+
+static u32 get(struct tfs_key key, void *out)
+{
+	const void *v;
+	u32 len;
+
+	must(tfs_item_find(vol, TFS_TREE_FS, key, &v, &len), "item");
+	memcpy(out, v, len);
+	return len;
+}
+
+static u8 buf[TFS_ITEM_MAX];
+static struct tfs_inode inode;
+
+static void inode_load(u64 ino) { get(tfs_inode_key(ino), &inode); }
+static void inode_store(u64 ino) { put(tfs_inode_key(ino), &inode, sizeof(inode)); }
+
+static struct tfs_key entry_of(u64 dir, const char *name)
+{
+	struct tfs_key k;
+	u64 ino;
+	u8 type;
+
+	must(tfs_dirent_find(vol, dir, name, (u32)strlen(name), &k, &ino, &type), name);
+	return k;
+}
+
+static void entry_put(u64 dir, u64 pos, const char *name, u64 ino, u8 type)
+{
+	tfs_need_reset(vol);
+	tfs_need(vol, TFS_TREE_FS, key_of(dir, TFS_IT_DIRENT, pos), 300);
+	must(tfs_prepare(vol), "prepare");
+	tfs_dirent_put(vol, key_of(dir, TFS_IT_DIRENT, pos), name, (u32)strlen(name), ino, type);
+}
+
+static u64 free_pos(const char *name) { return tfs_name_position(vol, name, (u32)strlen(name)); }
+
+static void m_nlink(void) { inode_load(3); inode.nlink = tfs_cpu32(7); inode_store(3); }
+static void m_dir_nlink(void) { inode_load(2); inode.nlink = tfs_cpu32(9); inode_store(2); }
+static void m_dir_size(void) { inode_load(2); inode.size = tfs_cpu64(1); inode_store(2); }
+static void m_size(void) { inode_load(7); inode.size = tfs_cpu64(4096); inode_store(7); }
+static void m_link_size(void) { inode_load(9); inode.size = tfs_cpu64(77); inode_store(9); }
+static void m_blocks(void) { inode_load(7); inode.blocks = tfs_cpu64(3); inode_store(7); }
+static void m_parent(void) { inode_load(5); inode.parent = tfs_cpu64(TFS_INO_ROOT); inode_store(5); }
+static void m_zero_nlink(void) { inode_load(3); inode.nlink = 0; inode_store(3); }
+static void m_inode_gone(void) { del(tfs_inode_key(7)); }
+static void m_dir_gone(void) { del(tfs_inode_key(5)); }
+static void m_root_gone(void) { del(tfs_inode_key(TFS_INO_ROOT)); }
+static void m_entry_gone(void) { del(entry_of(2, "b")); inode_load(2); inode.size = tfs_cpu64(2); inode_store(2); }
+static void m_subdir_gone(void) { del(entry_of(2, "sub")); }
+static void m_all_gone(void) { del(tfs_inode_key(6)); }
+static void m_target(void) { del(key_of(9, TFS_IT_SYMLINK, 0)); }
+static void m_dangling(void) { entry_put(2, free_pos("ghost"), "ghost", 999, 8); }
+static void m_type(void) { entry_put(2, entry_of(2, "a").b & TFS_POS_MASK, "a", 3, 12); }
+static void m_hash(void) { struct tfs_key k = entry_of(2, "a"); del(k); entry_put(2, (k.b & TFS_POS_MASK) ^ 0x5500, "a", 3, 8); }
+static void m_twice(void)
+{
+	entry_put(2, (entry_of(2, "a").b & TFS_POS_MASK) + 1, "a", 4, 8);
+}
+static void m_two_names(void) { entry_put(1, free_pos("again"), "again", 5, 4); }
+static void m_cycle(void)
+{
+	struct tfs_key k = entry_of(TFS_INO_ROOT, "dir");
+
+	del(k);
+	entry_put(5, free_pos("dir"), "dir", 2, 4);
+	inode_load(2);
+	inode.parent = tfs_cpu64(5);
+	inode_store(2);
+}
+static void m_overlap(void)
+{
+	struct tfs_key k = item_first(7, TFS_IT_EXTENT), n = k;
+	struct tfs_extent *e = (struct tfs_extent *)buf;
+
+	get(k, buf);
+	n.b += 4; /* raw, four blocks in: the same place again */
+	e->blocks = e->total = tfs_cpu16(8);
+	e->ptr.len = tfs_cpu16(64);
+	put(n, buf, TFS_EXTENT_HEAD + 4 * 8);
+}
+static void m_range(void)
+{
+	struct tfs_key k = item_first(8, TFS_IT_EXTENT);
+	u32 len = get(k, buf);
+
+	((struct tfs_extent *)buf)->ptr.addr = tfs_cpu64(1ull << 40);
+	put(k, buf, len);
+}
+static void m_future(void)
+{
+	struct tfs_key k = item_first(8, TFS_IT_EXTENT);
+	u32 len = get(k, buf);
+
+	((struct tfs_extent *)buf)->ptr.birth = tfs_cpu64(1ull << 40);
+	put(k, buf, len);
+}
+static void m_claim(void)
+{
+	struct tfs_key k = item_first(8, TFS_IT_EXTENT), n = k;
+	u32 len = get(k, buf);
+
+	n.a = 6;
+	put(n, buf, len);
+	inode_load(6);
+	inode.size = tfs_cpu64(65536);
+	inode.blocks = tfs_cpu64(16);
+	inode_store(6);
+}
+static void m_unfit(void) { put(key_of(3, TFS_IT_DIRENT, 0x12345600), "\4\0\0\0\0\0\0\0\x08\1x", 11); }
+static void m_orphan_extra(void) { put(tfs_orphan_key(3), "", 0); }
+static void m_orphan_none(void) { put(tfs_orphan_key(4242), "", 0); }
+static void m_prealloc(void) { u64 n = 60; put(key_of(7, TFS_IT_PREALLOC, 0), &n, 8); }
+static void m_next_ino(void) { vol->counters.next_ino = 4; }
+static void m_inodes(void) { vol->counters.inodes += 5; }
+static void m_promised(void) { vol->counters.prealloc_blocks += 5; }
+static void m_bad_item(void) { inode_load(3); inode.mode = tfs_cpu32(0170644); inode_store(3); }
+static void m_space_live(void)
+{
+	must(tfs_space_prepare(vol, (TFS_SEGMENTS_OFFSET + (20u << 20)) / TFS_UNIT, 8), "space");
+	tfs_space_mark(vol, (TFS_SEGMENTS_OFFSET + (20u << 20)) / TFS_UNIT, 8, true);
+}
+static void m_space_dead(void)
+{
+	struct tfs_key k = item_first(7, TFS_IT_EXTENT);
+	u64 addr;
+
+	get(k, buf);
+	addr = tfs_le64(((struct tfs_extent *)buf)->ptr.addr);
+	must(tfs_space_prepare(vol, addr, 8), "space");
+	tfs_space_mark(vol, addr, 8, false);
+}
+static void m_space_count(void)
+{
+	struct tfs_key k = { TFS_SPACE_SEGS, 0 };
+	struct tfs_node *leaf;
+	struct tfs_segment *s;
+
+	must(tfs_tree_dirty(vol, TFS_TREE_SPACE, k, &leaf), "space");
+	s = tfs_item_edit(vol, TFS_TREE_SPACE, k, NULL);
+	s[100].live = tfs_cpu32(5);
+	s[100].used_blocks = tfs_cpu32(3);
+	vol->segment[100].live = 5;
+	vol->segment[100].used_blocks = 3;
+}
+
+/* left: 1 when a repair cannot mend it */
+static const struct mutation {
+	const char *name;
+	void (*fn)(void);
+	int problem, left;
+} list[] = {
+	{ "nlink", m_nlink, 24, 0 },		 { "dir-nlink", m_dir_nlink, 24, 0 },
+	{ "dir-size", m_dir_size, 22, 0 },	 { "size", m_size, 22, 0 },
+	{ "link-size", m_link_size, 22, 0 },	 { "blocks", m_blocks, 23, 0 },
+	{ "parent", m_parent, 34, 0 },		 { "zero-nlink", m_zero_nlink, 24, 0 },
+	{ "inode-gone", m_inode_gone, 20, 0 },	 { "dir-gone", m_dir_gone, 20, 0 },
+	{ "root-gone", m_root_gone, 21, 0 },	 { "entry-gone", m_entry_gone, 35, 0 },
+	{ "subdir-gone", m_subdir_gone, 35, 0 }, { "empty-gone", m_all_gone, 31, 0 },
+	{ "target", m_target, 28, 0 },		 { "dangling", m_dangling, 31, 0 },
+	{ "type", m_type, 32, 0 },		 { "hash", m_hash, 29, 0 },
+	{ "twice", m_twice, 30, 0 },		 { "two-names", m_two_names, 33, 0 },
+	{ "cycle", m_cycle, 35, 0 },		 { "overlap", m_overlap, 25, 0 },
+	{ "range", m_range, 26, 0 },		 { "future", m_future, 26, 0 },
+	{ "claim", m_claim, 50, 1 },		 { "unfit", m_unfit, 27, 0 },
+	{ "orphan-extra", m_orphan_extra, 36, 0 }, { "orphan-none", m_orphan_none, 36, 0 },
+	{ "prealloc", m_prealloc, 25, 0 },	 { "next-ino", m_next_ino, 40, 0 },
+	{ "inodes", m_inodes, 41, 0 },		 { "promised", m_promised, 41, 0 },
+	{ "bad-item", m_bad_item, 10, 0 },	 { "space-live", m_space_live, 51, 0 },
+	{ "space-dead", m_space_dead, 51, 0 },	 { "space-count", m_space_count, 52, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	struct tfs_mount_options opt = { 0 };
+	struct tfs_env env = tfs_user_env();
+	struct tfs_file_dev dev;
+
+	tfs_cli_start("mutate");
+	for (size_t i = 0; argc == 2 && i < sizeof(list) / sizeof(*list); i++)
+		printf("%s %d %d\n", list[i].name, list[i].problem, list[i].left);
+	if (argc != 3)
+		return argc != 2;
+	if (!strcmp(argv[1], "make"))
+		return volume_make(argv[2]), 0;
+	must(tfs_file_dev_open(&dev, argv[1], 0, true, 0), argv[1]);
+	if (!strcmp(argv[2], "where"))
+		opt.flags = TFS_MOUNT_RO;
+	must(tfs_mount(&dev.dev, &env, &opt, &vol), argv[1]);
+	if (!strcmp(argv[2], "where")) { /* bytes: the FS tree's root as it was stored, data of /big */
+		get(item_first(7, TFS_IT_EXTENT), buf);
+		printf("%llu %llu\n", (unsigned long long)vol->root[TFS_TREE_FS].addr * TFS_UNIT,
+		       (unsigned long long)tfs_le64(((struct tfs_extent *)buf)->ptr.addr) * TFS_UNIT);
+		tfs_abandon(vol);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
+		if (!strcmp(list[i].name, argv[2])) {
+			must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+			list[i].fn();
+			must(tfs_unmount(vol), "unmount");
+			return tfs_file_dev_close(&dev) != 0;
+		}
+	return tfs_cli_fail(1, argv[2], "no such mutation");
+}

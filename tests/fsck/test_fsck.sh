@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# fsck.tfs: one thing is changed in a sound volume, checksums right; fsck -n must report it by number and write nothing, fsck
+# -y must mend it in one run, the next run must find nothing, and the rest must still be there. Then damage by bytes:
+# superblocks, anchors, nodes, data. usage: test_fsck.sh [MUTATION]
+set -u
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+fsck=build/bin/fsck.tfs mutate=build/bin/mutate dump=build/bin/dump.tfs i=$tmp/i.img failed=0
+bad() { echo "FAILED: $*; repeat: tests/fsck/test_fsck.sh $name"; sed 's/^/   /' "$tmp/out" | head -20; failed=1; }
+run() { local want=$1 got=0; shift; "$@" >"$tmp/out" 2>&1 || got=$?; [ "$got" = "$want" ] || bad "expected exit $want, found $got: ${*//$tmp\//}"; }
+name=base
+$mutate make "$tmp/base.img" || exit 1
+run 0 $fsck -fn --data "$tmp/base.img"
+while read -r name problem left; do
+	[ $# = 0 ] || [ "$1" = "$name" ] || continue
+	cp "$tmp/base.img" "$i"
+	$mutate "$i" "$name" || { bad "mutation"; continue; }
+	cp "$i" "$tmp/before.img"
+	run 4 $fsck -fn "$i"
+	grep -q "($problem):" "$tmp/out" || bad "expected problem $problem to be reported"
+	cmp -s "$i" "$tmp/before.img" || bad "fsck -n wrote to the image"
+	run 4 $fsck -fn --json "$i"
+	grep -q "\"problem\":$problem," "$tmp/out" || bad "expected problem $problem in the JSON"
+	if [ "$left" = 1 ]; then run 4 $fsck -fy "$i"; continue; fi
+	run 1 $fsck -fy --undo "$tmp/undo" "$i"
+	run 0 $fsck -fn --data "$i"
+	run 0 $dump ls "$i"
+	for f in big packed; do
+		[ "$name" = range ] || [ "$name" = future ] || [ "$name" = root-gone ] || [ "$name" = inode-gone ] ||
+			[ "$($dump cat "$tmp/base.img" $f | md5sum)" = "$($dump cat "$i" $f | md5sum)" ] || bad "content of $f changed"
+	done
+	run 1 $fsck -n --restore "$tmp/undo" "$i"; rm -f "$tmp/undo"
+	cmp -s "$i" "$tmp/before.img" || bad "the undo file did not bring the image back"
+done < <($mutate list)
+[ $# = 0 ] || exit $failed
+
+# damage by bytes: place, what -n says, what -y does
+poke() { printf '\xa5\x5a' | dd of="$i" bs=1 seek="$1" conv=notrunc status=none; }
+size=$(stat -c %s "$tmp/base.img")
+byte() { # NAME PLACE EXIT_OF_N EXIT_OF_Y EXIT_AFTER
+	name=$1; cp "$tmp/base.img" "$i"; poke "$2"
+	run "$3" $fsck -fn --data "$i"; run "$4" $fsck -fy --data "$i"; run "$5" $fsck -fn --data "$i"
+}
+byte super-first 4200 4 1 0
+byte super-last $((size - 4096 + 100)) 4 1 0
+for s in 0 1 2 3; do
+	# slots that were never used are zeros: what was poked into them is damage too
+	byte anchor-$s $((16384 + 4096 * s + 50)) 4 1 0
+	byte anchor-copy-$s $((size - 32768 + 4096 * s + 50)) 4 1 0
+done
+read -r node data < <($mutate "$tmp/base.img" where)
+byte node $((node + 200)) 4 1 0
+byte data $((data + 200)) 4 4 4
+name=both-supers; cp "$tmp/base.img" "$i"; poke 4200; poke $((size - 4000)); run 8 $fsck -fn "$i"; run 8 $fsck -fy "$i"
+name=foreign; head -c 20000000 /dev/zero >"$i"; run 8 $fsck -fy "$i"
+name=truncated; head -c 20000000 "$tmp/base.img" >"$i"; run 8 $fsck -fn "$i"
+name=short; head -c 5000 "$tmp/base.img" >"$i"; run 8 $fsck -fn "$i"
+name=usage; run 16 $fsck; run 16 $fsck -n -y "$i"; run 8 $fsck -n "$tmp/none"
+name=preen; cp "$tmp/base.img" "$i"; $mutate "$i" nlink; run 1 $fsck -fp "$i"; run 0 $fsck -fp "$i"
+$mutate "$i" overlap; run 4 $fsck -fa "$i"
+name=full-output; cp "$tmp/base.img" "$i"; run 8 sh -c "$fsck -fn $i >/dev/full"
+[ $failed = 0 ] && echo "fsck: all as expected"
+exit $failed
