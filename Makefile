@@ -13,7 +13,7 @@ CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
 USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs) $(BIN)/fsck.tfs $(BIN)/mutate
+TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs) $(BIN)/fsck.tfs $(BIN)/mutate $(BIN)/tfs-fuse $(BIN)/differ
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev
 
 all: $(TOOLS) $(UNIT) ## build everything
@@ -47,12 +47,17 @@ clean: ## remove build/
 
 $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% mkfs/% fsck/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% mkfs/% fsck/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 $(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)
 $(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USER)
 $(BIN)/fsck.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/fsck*.c)) $(CORE) $(USER)
+FUSE := $(patsubst %.c,$(B)/%.o,$(wildcard kernel/fuse/*.c))
+$(FUSE): FLAGS += $(shell pkg-config --cflags fuse3)
+$(BIN)/tfs-fuse: LIBS += -lfuse3
+$(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
+$(BIN)/differ: $(B)/tests/fuse/differ.o
 $(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)

@@ -226,6 +226,13 @@ static void write_claim(struct tfs_vol *vol, const struct tfs_rec_write *r)
 	}
 }
 
+static bool time_before(const struct tfs_time *a, const struct tfs_time *b)
+{
+	s64 x = (s64)tfs_le64(a->sec), y = (s64)tfs_le64(b->sec);
+
+	return x != y ? x < y : tfs_le32(a->nsec) < tfs_le32(b->nsec);
+}
+
 static void write_inode(struct tfs_inode *inode, const struct tfs_rec_write *r)
 {
 	u64 old = tfs_le64(inode->size), tail = old / TFS_BLOCK, block = tfs_le64(r->block);
@@ -233,8 +240,11 @@ static void write_inode(struct tfs_inode *inode, const struct tfs_rec_write *r)
 	if (block <= tail && tail < block + tfs_le32(r->blocks))
 		inode->flags &= tfs_cpu32(~TFS_INODE_TAIL);
 	inode->size = r->size;
-	if (tfs_le16(r->head.flags) & TFS_WRITE_TIMES)
-		inode->mtime = inode->ctime = r->head.time;
+	if (!(tfs_le16(r->head.flags) & TFS_WRITE_TIMES))
+		return;
+	inode->mtime = r->head.time;
+	if (time_before(&inode->ctime, &r->head.time)) /* else something after the write, as a chmod, was logged first */
+		inode->ctime = r->head.time;
 }
 
 static int write_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * tfs-fuse: what its parts share. One thread serves requests in turn, as the core asks for; between requests it writes back
+ * what is old and takes checkpoints (main.c). Inode numbers of the volume are FUSE's node ids; both call the root 1.
+ */
+#ifndef FUSE_HOST_H
+#define FUSE_HOST_H
+
+#define FUSE_USE_VERSION 34
+#include "tfs/user/cli.h"
+#include "tfs/user/pagecache.h"
+
+#include <fuse_lowlevel.h>
+
+struct host_inode { /* known to the kernel */
+	struct host_inode *next;
+	u64 ino, lookups;
+	u32 opens;
+	bool emptied; /* truncated to nothing while open: written back at the last close */
+};
+#define HOST_BUCKETS 4096u
+
+struct host {
+	struct tfs_vol *vol;
+	struct tfs_cache *cache;
+	struct host_inode *bucket[HOST_BUCKETS];
+	bool read_only, noatime;
+	double timeout; /* seconds that the kernel may keep names and attributes */
+	u8 *buf;	/* HOST_READ_MAX */
+};
+#define HOST_READ_MAX (1u << 20)
+
+static inline struct host *host_of(fuse_req_t req) { return fuse_req_userdata(req); }
+struct tfs_time host_now(void);
+
+/* inodes.c */
+struct host_inode *host_inode_find(struct host *h, u64 ino);
+int host_inode_hold(struct host *h, u64 ino); /* one lookup more; -ENOMEM */
+void host_inode_drop(struct host *h, u64 ino, u64 lookups); /* the last frees an inode without a name */
+void host_inode_unnamed(struct host *h, u64 ino);	     /* lost a name: freed at once if nobody holds it */
+void host_inodes_free(struct host *h);
+int host_stat(struct host *h, u64 ino, struct stat *st);
+int host_entry(struct host *h, u64 ino, struct fuse_entry_param *e); /* with a hold */
+struct tfs_time host_time(const struct timespec *t);
+
+/* The operations, by file. */
+extern const struct fuse_lowlevel_ops host_ops;
+void op_init(void *userdata, struct fuse_conn_info *conn); /* ops.c */
+void op_lookup(fuse_req_t, fuse_ino_t, const char *); /* op_names.c */
+void op_forget(fuse_req_t, fuse_ino_t, uint64_t);
+void op_forget_multi(fuse_req_t, size_t, struct fuse_forget_data *);
+void op_readlink(fuse_req_t, fuse_ino_t);
+void op_mknod(fuse_req_t, fuse_ino_t, const char *, mode_t, dev_t);
+void op_mkdir(fuse_req_t, fuse_ino_t, const char *, mode_t);
+void op_symlink(fuse_req_t, const char *, fuse_ino_t, const char *);
+void op_create(fuse_req_t, fuse_ino_t, const char *, mode_t, struct fuse_file_info *);
+void op_link(fuse_req_t, fuse_ino_t, fuse_ino_t, const char *);
+void op_unlink(fuse_req_t, fuse_ino_t, const char *);
+void op_rmdir(fuse_req_t, fuse_ino_t, const char *);
+void op_rename(fuse_req_t, fuse_ino_t, const char *, fuse_ino_t, const char *, unsigned);
+void op_opendir(fuse_req_t, fuse_ino_t, struct fuse_file_info *); /* op_dirs.c */
+void op_readdir(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void op_readdirplus(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void op_fsyncdir(fuse_req_t, fuse_ino_t, int, struct fuse_file_info *);
+void op_getattr(fuse_req_t, fuse_ino_t, struct fuse_file_info *); /* op_attrs.c */
+void op_setattr(fuse_req_t, fuse_ino_t, struct stat *, int, struct fuse_file_info *);
+void op_setxattr(fuse_req_t, fuse_ino_t, const char *, const char *, size_t, int);
+void op_getxattr(fuse_req_t, fuse_ino_t, const char *, size_t);
+void op_listxattr(fuse_req_t, fuse_ino_t, size_t);
+void op_removexattr(fuse_req_t, fuse_ino_t, const char *);
+void op_statfs(fuse_req_t, fuse_ino_t);
+void op_open(fuse_req_t, fuse_ino_t, struct fuse_file_info *); /* op_files.c */
+void op_read(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void op_write(fuse_req_t, fuse_ino_t, const char *, size_t, off_t, struct fuse_file_info *);
+void op_flush(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_release(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_fsync(fuse_req_t, fuse_ino_t, int, struct fuse_file_info *);
+void op_fallocate(fuse_req_t, fuse_ino_t, int, off_t, off_t, struct fuse_file_info *);
+void op_lseek(fuse_req_t, fuse_ino_t, off_t, int, struct fuse_file_info *);
+
+#endif

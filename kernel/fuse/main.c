@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tfs-fuse: mounts a volume read-write without root. Options, the mount, the loop (requests, and once a second what is due:
+ * write back after 5 s, a checkpoint after 30 s), and an end that leaves a clean volume. Exit codes: usage text.
+ */
+#include "kernel/fuse/fuse_host.h"
+#include "tfs/user/file_dev.h"
+#include "tfs/user/port.h"
+
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: tfs-fuse [options] IMAGE DIR\n"
+	"  -o OPTION[,...]   ro, noatime, allow_other, and others of fuse(8)\n"
+	"  -f                stay in the foreground\n"
+	"  --offset N        the volume begins at byte N of IMAGE\n"
+	"  --cache SIZE      unwritten data kept at most (64M)\n"
+	"Unmount with `fusermount3 -u DIR`; the volume is clean when tfs-fuse has ended.\n"
+	"exit: 0 unmounted clean, 1 usage, 2 image cannot be opened or is damaged, 3 cannot be mounted, 4 not everything written\n";
+
+enum { EXIT_USED_WRONG = 1, EXIT_IMAGE = 2, EXIT_MOUNT = 3, EXIT_LOST = 4 };
+
+#define WRITE_BACK_MS 5000u
+#define CHECKPOINT_MS 30000u
+
+struct options {
+	const char *image, *dir;
+	char fuse[4096]; /* for libfuse */
+	u64 offset, cache;
+	bool foreground, read_only, noatime;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+static void to_syslog(int level, const char *line)
+{
+	syslog(level ? LOG_WARNING : LOG_ERR, "%s", line);
+}
+
+/* ---- options ---- */
+
+static int mount_option(struct options *o, const char *name)
+{
+	size_t used = strlen(o->fuse);
+
+	if (!strcmp(name, "noatime")) {
+		o->noatime = true;
+		return 0;
+	}
+	if (!strcmp(name, "ro"))
+		o->read_only = true;
+	else if (!strcmp(name, "rw") || !strcmp(name, "defaults"))
+		return 0;
+	if (used + strlen(name) + 2 > sizeof(o->fuse))
+		return -1;
+	strcat(strcat(o->fuse, ","), name);
+	return 0;
+}
+
+static int mount_options(struct options *o, char *list)
+{
+	char *save = NULL, *name;
+
+	for (name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save))
+		if (mount_option(o, name))
+			return -1;
+	return 0;
+}
+
+static int options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option list[] = { { "offset", 1, 0, 'O' }, { "cache", 1, 0, 'C' }, { "help", 0, 0, 'h' }, { 0, 0, 0, 0 } };
+	int c, err = 0;
+
+	o->cache = 64u << 20;
+	strcpy(o->fuse, "default_permissions,subtype=tfs,max_read=1048576");
+	while (!err && (c = getopt_long(argc, argv, "fo:", list, NULL)) != -1) {
+		if (c == 'f')
+			o->foreground = true;
+		else if (c == 'o')
+			err = mount_options(o, optarg);
+		else if (c == 'O')
+			err = tfs_cli_size(optarg, &o->offset);
+		else if (c == 'C')
+			err = tfs_cli_size(optarg, &o->cache);
+		else if (c == 'h')
+			exit((fputs(usage, stdout), tfs_cli_end(0, EXIT_IMAGE)));
+		else
+			err = 1;
+	}
+	if (err || argc - optind != 2)
+		return fputs(usage, stderr), EXIT_USED_WRONG;
+	o->image = argv[optind];
+	o->dir = argv[optind + 1];
+	return 0;
+}
+
+/* ---- the loop ---- */
+
+/* Nothing is due for a volume that nobody writes. What fails stays dirty, and fsync and the end report it. */
+static void due_work(struct host *h, u64 *checkpoint_ms)
+{
+	u64 now = tfs_cache_now();
+
+	if (h->read_only)
+		return;
+	tfs_cache_flush_old(h->cache, now > WRITE_BACK_MS ? now - WRITE_BACK_MS : 0);
+	if (now - *checkpoint_ms < CHECKPOINT_MS)
+		return;
+	*checkpoint_ms = now;
+	tfs_checkpoint(h->vol);
+}
+
+static int serve(struct fuse_session *se, struct host *h)
+{
+	struct fuse_buf buf = { 0 };
+	struct pollfd p = { .fd = fuse_session_fd(se), .events = POLLIN };
+	u64 checkpoint_ms = tfs_cache_now(), work_ms = checkpoint_ms, sequence = 0;
+	int n = 0;
+
+	while (!stop && !fuse_session_exited(se)) {
+		n = poll(&p, 1, 1000);
+		if (n > 0) {
+			n = fuse_session_receive_buf(se, &buf);
+			if (n == -EINTR || n == -EAGAIN)
+				continue;
+			if (n <= 0)
+				break;
+			fuse_session_process_buf(se, &buf);
+		}
+		if (tfs_cache_now() - work_ms < 1000)
+			continue;
+		work_ms = tfs_cache_now();
+		if (tfs_sequence(h->vol) == sequence) /* nothing new since the last checkpoint */
+			checkpoint_ms = work_ms;
+		due_work(h, &checkpoint_ms);
+		if (checkpoint_ms == work_ms)
+			sequence = tfs_sequence(h->vol);
+	}
+	free(buf.mem);
+	return n < 0 && n != -ENODEV && n != -EINTR ? n : 0;
+}
+
+static void signals_set(void)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGHUP, &a, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int volume_close(struct host *h, const char *image)
+{
+	int err = tfs_cache_flush_all(h->cache), end;
+
+	host_inodes_free(h);
+	tfs_cache_free(h->cache);
+	end = tfs_unmount(h->vol);
+	if (!err)
+		err = end;
+	if (err)
+		tfs_cli_fail(0, image, "not everything could be written: %s; what was synced is safe", strerror(-err));
+	return err ? EXIT_LOST : 0;
+}
+
+static int mounted_run(struct options *o, struct host *h, struct fuse_session *se)
+{
+	int err;
+
+	signals_set();
+	if (!o->foreground) {
+		if (fuse_daemonize(0))
+			return EXIT_MOUNT;
+		openlog("tfs-fuse", LOG_PID, LOG_DAEMON);
+		tfs_user_log_sink(to_syslog);
+	}
+	err = serve(se, h);
+	if (err)
+		tfs_cli_fail(0, o->dir, "the kernel's requests cannot be read: %s", strerror(-err));
+	return err ? EXIT_MOUNT : 0;
+}
+
+static int session_run(struct options *o, struct host *h)
+{
+	char fsname[4200], *argv[] = { "tfs-fuse", "-o", fsname };
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_session *se;
+	int code;
+
+	snprintf(fsname, sizeof(fsname), "%s", o->fuse);
+	se = fuse_session_new(&args, &host_ops, sizeof(host_ops), h);
+	if (!se)
+		return EXIT_USED_WRONG; /* libfuse has said why */
+	if (fuse_session_mount(se, o->dir)) {
+		fuse_session_destroy(se);
+		return tfs_cli_fail(EXIT_MOUNT, o->dir, "cannot be mounted; expected a directory of yours and /dev/fuse");
+	}
+	code = mounted_run(o, h, se);
+	fuse_session_unmount(se);
+	fuse_session_destroy(se);
+	fuse_opt_free_args(&args);
+	return code;
+}
+
+static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *dev)
+{
+	struct tfs_mount_options opt = { .flags = o->read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096 };
+	struct tfs_env env = tfs_user_env();
+	struct tfs_stat st;
+	int err = tfs_mount(&dev->dev, &env, &opt, &h->vol);
+
+	if (err)
+		return tfs_cli_fail(EXIT_IMAGE, o->image, "%s",
+				    err == -EINVAL ? "expected a TFS superblock, found none" :
+				    err == -EUCLEAN ? "is damaged; run fsck.tfs" : strerror(-err));
+	tfs_statfs(h->vol, &st);
+	if (st.damaged && !o->read_only) {
+		tfs_abandon(h->vol);
+		return tfs_cli_fail(EXIT_IMAGE, o->image, "its log is damaged; run fsck.tfs, or mount with -o ro");
+	}
+	h->read_only = o->read_only;
+	h->noatime = o->noatime;
+	h->timeout = 1.0;
+	h->buf = malloc(HOST_READ_MAX);
+	if (!h->buf || tfs_cache_create(h->vol, o->cache, &h->cache))
+		return tfs_cli_fail(EXIT_IMAGE, o->image, "out of memory");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options o;
+	static struct host h;
+	struct tfs_file_dev dev;
+	int err, code;
+
+	tfs_cli_start("tfs-fuse");
+	code = options_parse(&o, argc, argv);
+	if (code)
+		return code;
+	err = tfs_file_dev_open(&dev, o.image, o.offset, !o.read_only, 0);
+	if (err)
+		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s", err == -EBUSY ? "another tool is using it" : strerror(-err));
+	code = volume_open(&o, &h, &dev);
+	if (code)
+		return code;
+	code = session_run(&o, &h);
+	err = volume_close(&h, o.image);
+	free(h.buf);
+	tfs_file_dev_close(&dev);
+	return code ? code : err;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Contents. Writes go to the write-back cache, fsync writes back and makes durable with one flush; what is older than a
+ * few seconds is written back by main.c. An error that write back meets is kept for the file and given to fsync and close.
+ */
+#define _GNU_SOURCE
+#include "kernel/fuse/fuse_host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct host *h = host_of(req);
+	struct host_inode *i = host_inode_find(h, ino);
+	int err = 0;
+
+	if (fi->flags & O_TRUNC) {
+		err = tfs_cache_truncate(h->cache, ino, 0);
+		if (!err && i)
+			i->emptied = true;
+	}
+	if (err) {
+		fuse_reply_err(req, -err);
+		return;
+	}
+	if (i)
+		i->opens++;
+	fi->keep_cache = 1; /* nobody else changes the volume */
+	if (fuse_reply_open(req, fi) && i)
+		i->opens--;
+}
+
+static bool later(const struct tfs_time *a, const struct tfs_time *b)
+{
+	return (s64)tfs_le64(a->sec) > (s64)tfs_le64(b->sec) ||
+	       (a->sec == b->sec && tfs_le32(a->nsec) > tfs_le32(b->nsec));
+}
+
+/* relatime: when it is not newer than the last change, or a day old. */
+static void atime_touch(struct host *h, u64 ino)
+{
+	struct tfs_time now = host_now();
+	struct tfs_attr a;
+
+	if (h->noatime || h->read_only || tfs_cache_getattr(h->cache, ino, &a))
+		return;
+	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) && tfs_le64(now.sec) - tfs_le64(a.atime.sec) < 86400)
+		return;
+	a.atime = now;
+	if (!tfs_getattr(h->vol, ino, &a)) { /* ctime as it is in the volume */
+		a.atime = now;
+		tfs_setattr(h->vol, ino, TFS_SET_ATIME | TFS_SET_CTIME, &a);
+	}
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct host *h = host_of(req);
+	u32 done = 0, len = size > HOST_READ_MAX ? HOST_READ_MAX : (u32)size;
+	s64 n = 0;
+
+	(void)fi;
+	while (done < len) {
+		n = tfs_cache_read(h->cache, ino, (u64)off + done, h->buf + done, len - done);
+		if (n <= 0)
+			break;
+		done += (u32)n;
+	}
+	if (n < 0 && !done) {
+		fuse_reply_err(req, n == -EUCLEAN ? EIO : (int)-n);
+		return;
+	}
+	atime_touch(h, ino);
+	fuse_reply_buf(req, (char *)h->buf, done);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct host *h = host_of(req);
+	struct tfs_time now = host_now();
+	s64 n = h->read_only ? -EROFS : tfs_cache_write(h->cache, ino, (u64)off, buf, (u32)size, &now);
+
+	if (n > 0 && fi->flags & (O_SYNC | O_DSYNC)) {
+		int err = tfs_cache_flush(h->cache, ino);
+
+		if (!err)
+			err = tfs_sync(h->vol);
+		n = err ? err : n;
+	}
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_write(req, (size_t)n);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)fi;
+	fuse_reply_err(req, 0);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct host *h = host_of(req);
+	struct host_inode *i = host_inode_find(h, ino);
+
+	(void)fi;
+	if (i && i->opens && !--i->opens && i->emptied) {
+		i->emptied = false;
+		tfs_cache_flush(h->cache, ino);
+	}
+	fuse_reply_err(req, 0);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct host *h = host_of(req);
+	int err = tfs_cache_flush(h->cache, ino);
+
+	(void)datasync;
+	(void)fi;
+	if (!err)
+		err = tfs_sync(h->vol);
+	fuse_reply_err(req, -err);
+}
+
+/* ---- fallocate, lseek ---- */
+
+static int preallocate(struct host *h, u64 ino, u64 off, u64 len, bool keep_size)
+{
+	u64 first = off / TFS_BLOCK, last = (off + len + TFS_BLOCK - 1) / TFS_BLOCK;
+	int err = tfs_cache_flush(h->cache, ino);
+
+	return err ? err : tfs_preallocate(h->vol, ino, first, last - first, keep_size ? 0 : off + len);
+}
+
+static int times_touch(struct host *h, u64 ino)
+{
+	struct tfs_attr a = { .mtime = host_now() };
+
+	return tfs_setattr(h->vol, ino, TFS_SET_MTIME, &a);
+}
+
+static int zero_range(struct host *h, u64 ino, u64 off, u64 len, bool keep_size)
+{
+	struct tfs_time now = host_now();
+	struct tfs_attr a;
+	int err = tfs_cache_zero(h->cache, ino, off, len, &now);
+
+	if (!err)
+		err = preallocate(h, ino, off, len, keep_size);
+	if (!err)
+		err = tfs_getattr(h->vol, ino, &a);
+	return err;
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len, struct fuse_file_info *fi)
+{
+	struct host *h = host_of(req);
+	struct tfs_time now = host_now();
+	int err;
+
+	(void)fi;
+	if (h->read_only)
+		err = -EROFS;
+	else if (off < 0 || len <= 0)
+		err = -EINVAL;
+	else if (off > (off_t)TFS_FILE_SIZE_MAX - len)
+		err = -EFBIG;
+	else if (!(mode & ~FALLOC_FL_KEEP_SIZE))
+		err = preallocate(h, ino, (u64)off, (u64)len, mode & FALLOC_FL_KEEP_SIZE);
+	else if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		err = tfs_cache_zero(h->cache, ino, (u64)off, (u64)len, &now);
+	else if ((mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE)
+		err = zero_range(h, ino, (u64)off, (u64)len, mode & FALLOC_FL_KEEP_SIZE);
+	else
+		err = -EOPNOTSUPP;
+	if (!err)
+		err = times_touch(h, ino);
+	fuse_reply_err(req, -err);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	struct host *h = host_of(req);
+	int err = off < 0 ? -ENXIO : whence != SEEK_DATA && whence != SEEK_HOLE ? -EINVAL : tfs_cache_flush(h->cache, ino);
+	s64 at = err ? err : tfs_seek(h->vol, ino, (u64)off, whence == SEEK_HOLE);
+
+	(void)fi;
+	if (at < 0)
+		fuse_reply_err(req, (int)-at);
+	else
+		fuse_reply_lseek(req, at);
+}

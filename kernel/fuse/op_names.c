@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Operations on names. The kernel has checked permissions (default_permissions) and resolved paths; the core gives the
+ * errnos. A created inode belongs to the caller; in a set-group-id directory to the directory's group.
+ */
+#include "kernel/fuse/fuse_host.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+static void reply_entry(fuse_req_t req, u64 ino)
+{
+	struct fuse_entry_param e;
+	int err = host_entry(host_of(req), ino, &e);
+
+	if (err)
+		fuse_reply_err(req, -err);
+	else if (fuse_reply_entry(req, &e))
+		host_inode_drop(host_of(req), ino, 1); /* the caller was interrupted */
+}
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct host *h = host_of(req);
+	u64 ino;
+	u8 type;
+	int err = tfs_lookup(h->vol, parent, name, (u32)strlen(name), &ino, &type);
+
+	if (err)
+		fuse_reply_err(req, -err);
+	else
+		reply_entry(req, ino);
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	host_inode_drop(host_of(req), ino, n);
+	fuse_reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f)
+{
+	for (size_t i = 0; i < count; i++)
+		host_inode_drop(host_of(req), f[i].ino, f[i].nlookup);
+	fuse_reply_none(req);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[TFS_SYMLINK_MAX + 1];
+	int n = tfs_readlink(host_of(req)->vol, ino, target, TFS_SYMLINK_MAX);
+
+	if (n < 0) {
+		fuse_reply_err(req, -n);
+		return;
+	}
+	target[n] = 0;
+	fuse_reply_readlink(req, target);
+}
+
+/* ---- creating ---- */
+
+static bool in_group(fuse_req_t req, gid_t gid)
+{
+	gid_t list[256];
+	int n = fuse_req_getgroups(req, 256, list);
+
+	if (fuse_req_ctx(req)->gid == gid || fuse_req_ctx(req)->uid == 0)
+		return true;
+	for (int i = 0; i < n && i < 256; i++)
+		if (list[i] == gid)
+			return true;
+	return false;
+}
+
+/* Owner, group and the set-group-id bit as Linux's own filesystems give them. */
+static int owner_set(fuse_req_t req, u64 parent, struct tfs_create *c)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct tfs_attr dir;
+	int err = tfs_getattr(host_of(req)->vol, parent, &dir);
+
+	if (err)
+		return err;
+	c->uid = ctx->uid;
+	c->gid = ctx->gid;
+	if (!(dir.mode & S_ISGID))
+		return 0;
+	c->gid = dir.gid;
+	if (S_ISDIR(c->mode))
+		c->mode |= S_ISGID;
+	else if ((c->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !in_group(req, dir.gid))
+		c->mode &= ~(u32)S_ISGID;
+	return 0;
+}
+
+static int make(fuse_req_t req, u64 parent, const char *name, struct tfs_create *c, u64 *ino)
+{
+	int err = owner_set(req, parent, c);
+
+	return err ? err : tfs_create(host_of(req)->vol, parent, name, (u32)strlen(name), c, ino);
+}
+
+static void make_and_reply(fuse_req_t req, u64 parent, const char *name, struct tfs_create *c)
+{
+	u64 ino;
+	int err = make(req, parent, name, c, &ino);
+
+	if (err)
+		fuse_reply_err(req, -err);
+	else
+		reply_entry(req, ino);
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	struct tfs_create c = { .mode = mode, .rdev_major = major(rdev), .rdev_minor = minor(rdev) };
+
+	make_and_reply(req, parent, name, &c);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct tfs_create c = { .mode = S_IFDIR | mode };
+
+	make_and_reply(req, parent, name, &c);
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	struct tfs_create c = { .mode = S_IFLNK | 0777, .target = target, .target_len = (u32)strlen(target) };
+
+	make_and_reply(req, parent, name, &c);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct tfs_create c = { .mode = S_IFREG | (mode & 07777) };
+	struct host *h = host_of(req);
+	struct fuse_entry_param e;
+	u64 ino;
+	int err = make(req, parent, name, &c, &ino);
+
+	if (!err)
+		err = host_entry(h, ino, &e);
+	if (err) {
+		fuse_reply_err(req, -err);
+		return;
+	}
+	fi->keep_cache = 1;
+	host_inode_find(h, ino)->opens++;
+	if (fuse_reply_create(req, &e, fi))
+		host_inode_drop(h, ino, 1);
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	int err = tfs_link(host_of(req)->vol, ino, parent, name, (u32)strlen(name));
+
+	if (err)
+		fuse_reply_err(req, -err);
+	else
+		reply_entry(req, ino);
+}
+
+/* ---- removing and renaming ---- */
+
+static void name_remove(fuse_req_t req, u64 parent, const char *name, bool dir)
+{
+	u64 ino = 0;
+	int err = tfs_unlink(host_of(req)->vol, parent, name, (u32)strlen(name), dir, &ino);
+
+	if (!err)
+		host_inode_unnamed(host_of(req), ino);
+	fuse_reply_err(req, -err);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	name_remove(req, parent, name, false);
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	name_remove(req, parent, name, true);
+}
+
+/* Replacing by rename must never leave an empty file behind: what is unwritten of the new one goes first. */
+static int write_before_replace(struct host *h, u64 parent, const char *name, u64 new_parent, const char *new_name)
+{
+	u64 ino, target;
+	u8 type;
+
+	if (tfs_lookup(h->vol, parent, name, (u32)strlen(name), &ino, &type) ||
+	    tfs_lookup(h->vol, new_parent, new_name, (u32)strlen(new_name), &target, &type))
+		return 0;
+	return tfs_cache_flush(h->cache, ino);
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+	       unsigned flags)
+{
+	struct host *h = host_of(req);
+	u64 victim = 0;
+	int err = write_before_replace(h, parent, name, new_parent, new_name);
+
+	if (!err)
+		err = tfs_rename(h->vol, parent, name, (u32)strlen(name), new_parent, new_name, (u32)strlen(new_name), flags,
+				 &victim);
+	if (!err)
+		host_inode_unnamed(h, victim);
+	fuse_reply_err(req, -err);
+}

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# tfs-fuse on real mounts: the same system calls give the same results as on tmpfs; data written is data read, mounted again
+# and by dump.tfs; a full volume says so and loses nothing; what was synced is there after kill -9; the volume is clean
+# after every unmount. Needs /dev/fuse; exits 77 (skipped) where mounting is not allowed.
+set -u
+cd "$(dirname "$0")/../.."
+bin=$PWD/build/bin tmp=$(mktemp -d) failed=0 pid=
+m=$tmp/m i=$tmp/i.img; mkdir "$m"
+cleanup() { fusermount3 -qu "$m" 2>/dev/null; [ -n "$pid" ] && kill "$pid" 2>/dev/null; wait; rm -rf "$tmp"; }
+trap cleanup EXIT
+bad() { echo "FAILED: $*; repeat: tests/fuse/test_fuse.sh"; failed=1; }
+up() { # OPTIONS...
+	"$bin/tfs-fuse" -f "$@" "$i" "$m" 2>"$tmp/log" & pid=$!
+	for _ in $(seq 100); do mountpoint -q "$m" && return 0; kill -0 $pid 2>/dev/null || return 1; sleep 0.05; done
+	return 1
+}
+down() { fusermount3 -u "$m" || bad "unmount"; wait $pid || { bad "tfs-fuse ended with $?"; cat "$tmp/log"; }; pid=; }
+sound() { "$bin/fsck.tfs" -fn --data "$i" >"$tmp/fsck" || { bad "fsck after $1"; head -5 "$tmp/fsck"; }; }
+
+"$bin/mkfs.tfs" -q "$i" 64M || exit 1
+if ! up; then
+	echo "SKIPPED: FUSE cannot be mounted here: $(cat "$tmp/log")"; exit 77
+fi
+down
+
+# 1. differential against the host's tmpfs
+ref=$(mktemp -d -p "$([ -d /dev/shm ] && echo /dev/shm || echo /tmp)")
+opt=; [ "$(id -u)" = 0 ] && opt=allow_other,dev,suid
+for seed in 1 2 3; do
+	rm -rf "${ref:?}"/* "$i"; "$bin/mkfs.tfs" -q "$i" 64M
+	up ${opt:+-o $opt}; mkdir "$m/r" "$ref/r"; chmod 777 "$m/r" "$ref/r" "$ref" "$tmp"
+	"$bin/differ" "$ref/r" "$m/r" $seed 20000 || bad "differential, seed $seed"
+	down; sound "the differential run"
+done
+rm -rf "$ref"
+
+# 2. a tree of files: in through the kernel, out through dump.tfs, and read again after a remount
+src=/usr/include/linux; [ -d $src ] || src=/usr/share/doc/bash
+rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 128M; up
+cp -a $src "$m/tree"; for n in $(seq 3000); do : >"$m/tree/file-with-a-long-name-$n"; done
+[ "$(find "$m/tree" -name 'file-with*' | wc -l)" = 3000 ] || bad "a directory of 3000 names lists others"
+rm "$m"/tree/file-with-a-long-name-*5; rm -rf "$tmp/want"; cp -a "$m/tree" "$tmp/want"; down; sound "copying a tree"
+"$bin/dump.tfs" extract "$i" "$tmp/out" || bad "extract"
+diff -r --no-dereference "$tmp/want" "$tmp/out/tree" >/dev/null || bad "dump.tfs extracts something else than was written"
+up -o ro; diff -r --no-dereference "$tmp/want" "$m/tree" >/dev/null || bad "content differs after a remount"
+touch "$m/x" 2>/dev/null && bad "a read-only mount was written"
+down
+
+# 3. unlinked but open; a file's last name goes while it is written
+up; exec 7<>"$m/open"; rm "$m/open"; echo still >&7; [ "$(cat /proc/$$/fd/7)" = still ] || bad "an unlinked file lost its content"; exec 7>&-
+down; sound "an unlinked open file"
+
+# 4. full: the write that does not fit fails, what was there stays, and space comes back
+rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 16M; up
+head -c 1000000 /dev/urandom >"$m/keep"; sum=$(md5sum <"$m/keep")
+head -c 64000000 /dev/urandom >"$m/fill" 2>/dev/null && bad "64 MB fit into 16 MiB"
+[ "$(md5sum <"$m/keep")" = "$sum" ] || bad "a full volume changed another file"
+rm "$m/fill" || bad "a full volume does not unlink"; head -c 5000000 /dev/urandom >"$m/again" || bad "space did not come back"
+down; sound "a full volume"
+
+# 5. kill -9: what was synced is there, whole
+rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M
+for round in 1 2 3; do
+	up; head -c 3000000 /dev/urandom >"$m/synced$round"; sync "$m/synced$round"; mv "$m/synced$round" "$m/s$round"; sync "$m"
+	md5sum <"$m/s$round" >"$tmp/sum$round"; head -c 3000000 /dev/zero >"$m/not-synced"
+	kill -9 $pid; wait $pid 2>/dev/null; fusermount3 -qu "$m"; pid=
+	"$bin/fsck.tfs" -fn --data "$i" >"$tmp/fsck" || { bad "fsck after kill -9"; head -5 "$tmp/fsck"; }
+	up; for r in $(seq $round); do md5sum <"$m/s$r" | cmp -s - "$tmp/sum$r" || bad "synced file $r is lost or differs"; done
+	down; sound "recovery"
+done
+
+# 6. SQLite, when it is there
+if command -v sqlite3 >/dev/null; then
+	up; sqlite3 "$m/db" "pragma journal_mode=delete; create table t(a,b); with recursive c(x) as (select 1 union all select x+1 from c where x<3000) insert into t select x,hex(randomblob(100)) from c; update t set b=hex(randomblob(90)) where a%3=0; delete from t where a%7=0;" >/dev/null || bad "sqlite"
+	down; up; [ "$(sqlite3 "$m/db" 'pragma integrity_check; select count(*) from t')" = "ok
+2572" ] || bad "the database changed"; down; sound "sqlite"
+fi
+
+# bad input
+"$bin/tfs-fuse" -f "$tmp/none" "$m" 2>/dev/null; [ $? = 2 ] || bad "a missing image: expected exit 2"
+head -c 20000000 /dev/zero >"$tmp/zero"; "$bin/tfs-fuse" -f "$tmp/zero" "$m" 2>/dev/null; [ $? = 2 ] || bad "a foreign image: expected exit 2"
+"$bin/tfs-fuse" 2>/dev/null; [ $? = 1 ] || bad "no arguments: expected exit 1"
+"$bin/tfs-fuse" -f "$i" "$tmp/nodir" 2>/dev/null; [ $? = 3 ] || bad "no directory: expected exit 3"
+[ $failed = 0 ] && echo "fuse: all as expected"
+exit $failed
