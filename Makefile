@@ -39,6 +39,22 @@ soak: all ## random crash histories for T seconds (default 600)
 breaks: ## break each promise on purpose in a copy and see it noticed (minutes)
 	tests/power/breaks.sh
 
+MAN := build/man
+man: $(BIN)/fsck.tfs ## the man pages, in build/man
+	@mkdir -p $(MAN)
+	@cp $(wildcard docs/man/*.[1-8]) $(MAN)/
+	@$(BIN)/fsck.tfs --problems >$(MAN)/problems
+	@sed -e '/@PROBLEMS@/{r $(MAN)/problems' -e 'd}' docs/man/fsck.tfs.8.in >$(MAN)/fsck.tfs.8; rm $(MAN)/problems
+
+PREFIX ?= /usr/local
+INSTALLED := mkfs.tfs fsck.tfs dump.tfs
+install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(addprefix $(BIN)/,$(INSTALLED)) $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(BIN)/tfs-fuse $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
 format: ## let clang-format decide the layout
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -67,5 +83,5 @@ $(BIN)/%:
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all help deps test demo soak breaks format clean
+.PHONY: man install all help deps test demo soak breaks format clean
 .SECONDARY:

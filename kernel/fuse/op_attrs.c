@@ -56,7 +56,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 	/* a later write back must not undo the time given now */
 	if (!err && mask & TFS_SET_MTIME)
 		err = tfs_cache_flush(h->cache, ino);
-	if (!err && mask)
+	if (!err && (mask || !(set & FUSE_SET_ATTR_SIZE))) /* chown of nothing still changes ctime */
 		err = tfs_setattr(h->vol, ino, mask, &a);
 	if (!err)
 		err = host_stat(h, ino, &out);

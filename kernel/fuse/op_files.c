@@ -15,18 +15,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
 	struct host_inode *i = host_inode_find(h, ino);
-	int err = 0;
 
-	if (fi->flags & O_TRUNC) {
-		err = tfs_cache_truncate(h->cache, ino, 0);
-		if (!err && i)
-			i->emptied = true;
-	}
-	if (err) {
-		fuse_reply_err(req, -err);
-		return;
-	}
-	if (i)
+	if (i) /* O_TRUNC comes as a setattr of its own */
 		i->opens++;
 	fi->keep_cache = 1; /* nobody else changes the volume */
 	if (fuse_reply_open(req, fi) && i)

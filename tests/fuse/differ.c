@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The same random stream of system calls in two directories, one on the filesystem under test and one on the host's: every
- * result, errno, and attribute must be the same. usage: differ REFERENCE TESTED SEED COUNT. Names come from a small set, so
+ * result, errno, and attribute must be the same. usage: differ REFERENCE TESTED SEED COUNT [times]; with "times"
+ * which timestamps a call changes must be the same too. Names come from a small set, so
  * that operations meet; as root every other stretch runs as an ordinary user. Prints the first difference and how to
  * repeat it.
  */
@@ -47,7 +48,7 @@ static const char *path_any(void)
 struct outcome {
 	long result;
 	int error;
-	uint64_t extra;
+	uint64_t extra, times;
 };
 
 static uint64_t mix(uint64_t h, const void *p, size_t n)
@@ -74,7 +75,42 @@ static uint64_t stat_hash(const struct stat *s)
 
 static struct outcome done(long result, uint64_t extra)
 {
-	return (struct outcome){ result, result < 0 ? errno : 0, extra };
+	return (struct outcome){ result, result < 0 ? errno : 0, extra, 0 };
+}
+
+/* ---- times: which of these objects had mtime or ctime changed by a call ---- */
+
+#define WATCHED 8
+struct times {
+	struct timespec m[WATCHED + FDS], c[WATCHED + FDS];
+};
+
+static void times_take(int side, struct times *t)
+{
+	static const char *const watched[WATCHED] = { ".", "a", "b", "c", "d", "d/a", "d/e", "l" };
+	struct stat s;
+
+	memset(t, 0, sizeof(*t));
+	for (int i = 0; i < WATCHED + FDS; i++) {
+		int r = i < WATCHED ? fstatat(base[side], watched[i], &s, AT_SYMLINK_NOFOLLOW) :
+				      held[side][i - WATCHED] < 0 ? -1 : fstat(held[side][i - WATCHED], &s);
+
+		if (!r) {
+			t->m[i] = s.st_mtim;
+			t->c[i] = s.st_ctim;
+		}
+	}
+}
+
+static uint64_t times_changed(const struct times *x, const struct times *y)
+{
+	uint64_t bits = 0;
+
+	for (int i = 0; i < WATCHED + FDS; i++) {
+		bits |= (uint64_t)(memcmp(&x->m[i], &y->m[i], sizeof(x->m[i])) != 0) << (2 * i);
+		bits |= (uint64_t)(memcmp(&x->c[i], &y->c[i], sizeof(x->c[i])) != 0) << (2 * i + 1);
+	}
+	return bits;
 }
 
 /* All arguments are drawn once, then the call is made in both places. */
@@ -244,10 +280,10 @@ static void draw(struct call *c)
 
 static int same(const struct outcome *x, const struct outcome *y)
 {
-	return x->result == y->result && x->error == y->error && x->extra == y->extra;
+	return x->result == y->result && x->error == y->error && x->extra == y->extra && x->times == y->times;
 }
 
-static bool super;
+static bool super, times;
 
 static void user_switch(void)
 {
@@ -274,8 +310,9 @@ int main(int argc, char **argv)
 {
 	uint64_t count, first;
 
-	if (argc != 5)
-		return fprintf(stderr, "usage: differ REFERENCE TESTED SEED COUNT\n"), 2;
+	if (argc != 5 && argc != 6)
+		return fprintf(stderr, "usage: differ REFERENCE TESTED SEED COUNT [times]\n"), 2;
+	times = argc == 6;
 	base[0] = dir_open(argv[1]);
 	base[1] = dir_open(argv[2]);
 	first = seed = strtoull(argv[3], NULL, 10);
@@ -292,15 +329,27 @@ int main(int argc, char **argv)
 		if (i % 50 == 0)
 			user_switch();
 		draw(&c);
+		if (times)
+			usleep(5000); /* the reference's clock may tick that slowly */
 		for (int side = 0; side < 2; side++) {
+			struct times before, after;
+
+			if (times)
+				times_take(side, &before);
 			errno = 0;
 			r[side] = c.op < 8 ? file_call(&c, side) : name_call(&c, side);
+			if (times) {
+				times_take(side, &after);
+				r[side].times = times_changed(&before, &after);
+			}
+			if (c.op == 8 || c.op == 9) /* another file in this slot */
+				r[side].times &= ~(3ull << 2 * (WATCHED + c.n % FDS));
 		}
 		if (same(&r[0], &r[1]))
 			continue;
-		printf("step %llu as %u: %s\n  expected %ld (%s) %llx\n  found    %ld (%s) %llx\n  repeat: differ REFERENCE TESTED %llu %llu\n",
-		       (unsigned long long)i, geteuid(), trace, r[0].result, strerror(r[0].error), (unsigned long long)r[0].extra, r[1].result,
-		       strerror(r[1].error), (unsigned long long)r[1].extra, (unsigned long long)first, (unsigned long long)i + 1);
+		printf("step %llu as %u: %s\n  expected %ld (%s) %llx times %llx\n  found    %ld (%s) %llx times %llx\n  repeat: differ REFERENCE TESTED %llu %llu\n",
+		       (unsigned long long)i, geteuid(), trace, r[0].result, strerror(r[0].error), (unsigned long long)r[0].extra,
+		       (unsigned long long)r[0].times, r[1].result, strerror(r[1].error), (unsigned long long)r[1].extra, (unsigned long long)r[1].times, (unsigned long long)first, (unsigned long long)i + 1);
 		for (int side = 0; side < 2 && r[0].extra; side++)
 			printf("  last stat: mode %o uid %u gid %u nlink %u size %lld\n", seen[side].st_mode, seen[side].st_uid, seen[side].st_gid,
 			       (unsigned)seen[side].st_nlink, (long long)seen[side].st_size);

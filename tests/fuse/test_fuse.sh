@@ -27,10 +27,10 @@ down
 # 1. differential against the host's tmpfs
 ref=$(mktemp -d -p "$([ -d /dev/shm ] && echo /dev/shm || echo /tmp)")
 opt=; [ "$(id -u)" = 0 ] && opt=allow_other,dev,suid
-for seed in 1 2 3; do
+for seed in 1 2 3 times; do
 	rm -rf "${ref:?}"/* "$i"; "$bin/mkfs.tfs" -q "$i" 64M
-	up ${opt:+-o $opt}; mkdir "$m/r" "$ref/r"; chmod 777 "$m/r" "$ref/r" "$ref" "$tmp"
-	"$bin/differ" "$ref/r" "$m/r" $seed 20000 || bad "differential, seed $seed"
+	up ${opt:+-o $opt}; mkdir -p -m 755 "$ref/p"; mkdir "$m/r" "$ref/p/r"; chmod 777 "$m/r" "$ref/p/r"; chmod 755 "$ref" "$tmp"
+	"$bin/differ" "$ref/p/r" "$m/r" ${seed/times/7} $([ $seed = times ] && echo 2000 times || echo 20000) || bad "differential, seed $seed"
 	down; sound "the differential run"
 done
 rm -rf "$ref"
