@@ -100,7 +100,12 @@ int fsck_items_end(struct fsck_item_state *s);
 int fsck_names(struct fsck *f); /* fsck_names.c */
 struct fsck_object *fsck_object_find(struct fsck *f, u64 ino);
 int fsck_space(struct fsck *f);					       /* fsck_space.c */
-int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const char *object); /* counts the place as live */
+struct fsck_where { /* whose place it is; made into text only when there is a problem */
+	u64 ino; /* 0: what stands for itself */
+	const char *what;
+	u64 n;
+};
+int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where *w); /* counts the place as live */
 int fsck_use_start(struct fsck *f);
 void fsck_use_free(struct fsck *f);
 int fsck_repair(struct fsck *f); /* fsck_repair.c: applies the fixes; the volume is read-write afterwards */

@@ -166,13 +166,15 @@ static int object_begin(struct fsck_item_state *s, u64 ino)
 
 /* ---- extents ---- */
 
-static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, const char *object)
+static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, u64 block)
 {
+	char object[64];
 	u32 n = tfs_le16(e->blocks);
 	int err = tfs_read_ptr(s->f->vol, ptr, s->buf, e->codec != 0);
 
 	if (err == -ENOMEM)
 		return err;
+	object_name(s->ino, object, sizeof(object), "block", block);
 	if (err) {
 		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
 		return 0;
@@ -224,9 +226,9 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 	char object[64];
 	int err = 0;
 
-	object_name(s->ino, object, sizeof(object), "block", block);
 	if (!ptr_sound(s, &ptr) || block / WINDOW_BLOCKS != (block + n - 1) / WINDOW_BLOCKS ||
 	    tfs_le16(e->total) > WINDOW_BLOCKS) {
+		object_name(s->ino, object, sizeof(object), "block", block);
 		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected a place in the volume born by epoch %llu, found unit %llu+%u of %llu",
 				 (unsigned long long)s->f->st.epoch, (unsigned long long)ptr.addr, ptr.len,
 				 (unsigned long long)ptr.birth))
@@ -234,6 +236,7 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 		return 0;
 	}
 	if (block < s->end || (!block && s->types >> TFS_IT_INLINE & 1)) {
+		object_name(s->ino, object, sizeof(object), "block", block);
 		if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected to begin at block %llu or later",
 				 (unsigned long long)s->end))
 			item_remove(s, key);
@@ -242,9 +245,9 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 	s->end = block + n;
 	s->blocks += n;
 	if (!counted_before(s, block / WINDOW_BLOCKS, e, ptr.addr)) {
-		err = fsck_use(s->f, &ptr, object);
+		err = fsck_use(s->f, &ptr, &(struct fsck_where){ s->ino, "block", block });
 		if (!err && s->f->data)
-			err = data_check(s, e, &ptr, object);
+			err = data_check(s, e, &ptr, block);
 	}
 	return err;
 }
@@ -303,18 +306,20 @@ static bool name_place(struct fsck_item_state *s, struct tfs_key key, const u8 *
 {
 	u64 pos = key.b & TFS_POS_MASK, want = tfs_name_position(s->f->vol, name, len);
 	char object[600], text[520];
+	bool again;
 
+	*moved = pos >> 8 != want >> 8;
+	again = !*moved && name_again(s, pos >> 8, name, len);
+	if (!*moved && !again)
+		return true;
 	snprintf(object, sizeof(object), "inode %llu name %s", (unsigned long long)s->ino,
 		 tfs_cli_escape(text, sizeof(text), (const char *)name, len));
-	*moved = pos >> 8 != want >> 8;
 	if (*moved) {
 		if (fsck_problem(s->f, FSCK_HASH_WRONG, object, "expected position %llx, found %llx", (unsigned long long)want >> 8,
 				 (unsigned long long)pos >> 8))
 			fsck_fix_add(s->f, FIX_REHASH, TFS_TREE_FS, key, 0, NULL, 0);
 		return true;
 	}
-	if (!name_again(s, pos >> 8, name, len))
-		return true;
 	if (!fsck_problem(s->f, FSCK_NAME_TWICE, object, "expected once, found again at position %llx", (unsigned long long)pos))
 		return true;
 	item_remove(s, key);
@@ -356,7 +361,7 @@ static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs
 	}
 	if (s->f->data && tfs_read_ptr(s->f->vol, &ptr, s->buf, true))
 		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
-	return fsck_use(s->f, &ptr, object);
+	return fsck_use(s->f, &ptr, &(struct fsck_where){ s->ino, "xattr at", key.b & TFS_POS_MASK });
 }
 
 /* ---- one item ---- */

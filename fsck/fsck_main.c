@@ -83,7 +83,7 @@ static int options_parse(struct options *o, struct fsck *f, int argc, char **arg
 
 static int volume_open(struct fsck *f)
 {
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO, .cache_nodes = 4096 };
+	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO }; /* each node is read once */
 	char why[512];
 	int err;
 

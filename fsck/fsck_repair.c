@@ -219,6 +219,8 @@ static int fix_round(struct fsck *f, bool nodes, bool lost_ones)
 
 /* ---- counting afresh ---- */
 
+static const struct fsck_where nobody = { 0, "", 0 };
+
 struct recount {
 	struct fsck *f;
 	struct tfs_repair_counters c;
@@ -251,7 +253,7 @@ static int recount_item(struct recount *r, struct tfs_key key, const void *value
 		return 0;
 	}
 	ptr = (struct tfs_ptr){ tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
-	return fsck_use(r->f, &ptr, "");
+	return fsck_use(r->f, &ptr, &nobody);
 }
 
 static int recount_node(void *arg, const struct tfs_node_info *info)
@@ -262,7 +264,7 @@ static int recount_node(void *arg, const struct tfs_node_info *info)
 	int err = info->err;
 
 	if (!err && info->ptr.addr)
-		err = fsck_use(r->f, &info->ptr, "");
+		err = fsck_use(r->f, &info->ptr, &nobody);
 	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
 		struct tfs_key key = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
 

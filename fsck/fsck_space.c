@@ -32,7 +32,6 @@ void fsck_use_free(struct fsck *f)
 
 struct use {
 	struct fsck *f;
-	const char *object;
 	u64 twice; /* first unit that was in use before */
 	u32 twices;
 };
@@ -83,10 +82,18 @@ static int use_run(void *arg, u64 addr, u32 units)
 	return units ? -ERANGE : 0;
 }
 
-int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const char *object)
+int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where *w)
 {
-	struct use u = { .f = f, .object = object };
+	struct use u = { .f = f };
+	char object[128];
 	int err = tfs_ptr_runs(f->vol, ptr, use_run, &u);
+
+	if (!err && !u.twices)
+		return 0;
+	if (w->ino)
+		snprintf(object, sizeof(object), "inode %llu %s %llu", (unsigned long long)w->ino, w->what, (unsigned long long)w->n);
+	else
+		snprintf(object, sizeof(object), "%s", w->what);
 
 	if (f->recount)
 		return err == -EIO || err == -ERANGE ? 0 : err;

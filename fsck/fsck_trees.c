@@ -15,7 +15,7 @@ struct walk {
 	bool fix; /* salvaged items are put again */
 };
 
-static const char *const tree_name[TFS_TREES] = { "FS", "SPACE", "SNAP", "REFS" };
+static const char *const tree_node[TFS_TREES] = { "FS tree node", "SPACE tree node", "SNAP tree node", "REFS tree node" };
 
 static int ref_item(struct fsck *f, struct tfs_key key, const void *value)
 {
@@ -51,7 +51,7 @@ static int damaged(struct walk *w, const struct tfs_node_info *info)
 	char object[96];
 	int n;
 
-	snprintf(object, sizeof(object), "%s tree, level %u node at unit %llu", tree_name[w->tree], info->level,
+	snprintf(object, sizeof(object), "%s of level %u at unit %llu", tree_node[w->tree], info->level,
 		 (unsigned long long)info->ptr.addr);
 	w->fix = fsck_problem(w->f, p, object, "%s", fsck_core_message());
 	if (w->tree == TFS_TREE_SPACE) {
@@ -70,7 +70,6 @@ static int node(void *arg, const struct tfs_node_info *info)
 	const struct tfs_node_head *h = info->node;
 	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
 	struct walk *w = arg;
-	char object[64];
 	int err = 0;
 
 	tfs_progress_add(&w->f->progress, 1);
@@ -78,10 +77,8 @@ static int node(void *arg, const struct tfs_node_info *info)
 		return info->err;
 	if (info->err)
 		return damaged(w, info);
-	if (info->ptr.addr) {
-		snprintf(object, sizeof(object), "%s tree node", tree_name[w->tree]);
-		err = fsck_use(w->f, &info->ptr, object);
-	}
+	if (info->ptr.addr)
+		err = fsck_use(w->f, &info->ptr, &(struct fsck_where){ 0, tree_node[w->tree], 0 });
 	for (u32 i = 0; !err && !info->level && i < tfs_le16(h->count); i++) {
 		struct tfs_key key = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
 
