@@ -91,22 +91,60 @@ static int position(struct fsck *f, u64 ino, u32 type, const void *name, u32 nam
 	return -ENOSPC;
 }
 
-static int rehash(struct fsck *f, const struct fsck_fix *x)
+/* The entry's own name is taken by another: it gets a suffix. */
+static void entry_rename(struct fsck *f, u64 dir, struct tfs_dirent *d, u32 *len)
 {
-	u32 type = (u32)(x->key.b >> TFS_POS_BITS), len;
+	u32 base = d->name_len < TFS_NAME_MAX - 12 ? d->name_len : TFS_NAME_MAX - 12, n = 0;
+	u64 ino;
+	u8 type;
+
+	while (!tfs_lookup(f->vol, dir, (const char *)d->name, d->name_len, &ino, &type) && n < 1000000)
+		d->name_len = (u8)(base + (u32)sprintf((char *)d->name + base, "~%u", ++n));
+	*len = 10 + d->name_len;
+}
+
+static int rehash_entry(struct fsck *f, const struct fsck_fix *x)
+{
 	u8 buf[TFS_ITEM_MAX];
-	const struct tfs_dirent *d = (const struct tfs_dirent *)buf;
-	const struct tfs_xattr *a = (const struct tfs_xattr *)buf;
+	struct tfs_dirent *d = (struct tfs_dirent *)buf;
 	struct tfs_key to;
+	u32 len;
 	int err = item_get(f, x->key, buf, &len);
 
-	if (!err && type == TFS_IT_DIRENT)
-		err = position(f, x->key.a, type, d->name, d->name_len, &to);
-	else if (!err)
-		err = position(f, x->key.a, type, a->name, a->name_len, &to);
-	if (!err)
-		err = tfs_repair_del(f->vol, TFS_TREE_FS, x->key);
+	if (err)
+		return err;
+	err = tfs_repair_del(f->vol, TFS_TREE_FS, x->key);
+	if (!err) {
+		entry_rename(f, x->key.a, d, &len);
+		err = position(f, x->key.a, TFS_IT_DIRENT, d->name, d->name_len, &to);
+	}
 	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, to, buf, len);
+}
+
+/* An xattr whose name is there already goes: the one under the right hash was in force. */
+static int rehash_xattr(struct fsck *f, const struct fsck_fix *x)
+{
+	u8 buf[TFS_ITEM_MAX];
+	const struct tfs_xattr *a = (const struct tfs_xattr *)buf;
+	struct tfs_key to;
+	u32 len;
+	int err = item_get(f, x->key, buf, &len);
+
+	if (err)
+		return err;
+	err = tfs_repair_del(f->vol, TFS_TREE_FS, x->key);
+	if (err || tfs_getxattr(f->vol, x->key.a, (const char *)a->name, a->name_len, NULL, 0) >= 0)
+		return err;
+	err = position(f, x->key.a, TFS_IT_XATTR, a->name, a->name_len, &to);
+	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, to, buf, len);
+}
+
+/* After all fixes that name the item by its old place, which may have removed it. */
+static int rehash(struct fsck *f, const struct fsck_fix *x)
+{
+	int err = x->key.b >> TFS_POS_BITS == TFS_IT_DIRENT ? rehash_entry(f, x) : rehash_xattr(f, x);
+
+	return err == -ENOENT ? 0 : err;
 }
 
 /* ---- lost+found ---- */
@@ -201,15 +239,18 @@ static int fix_one(struct fsck *f, const struct fsck_fix *x)
 	}
 }
 
-static int fix_round(struct fsck *f, bool nodes, bool lost_ones)
+static int round_of(const struct fsck_fix *x)
+{
+	return x->kind == FIX_NODE ? 0 : x->kind == FIX_REHASH ? 2 : x->kind == FIX_LOST ? 3 : 1;
+}
+#define ROUNDS 4
+
+static int fix_round(struct fsck *f, int round)
 {
 	for (size_t i = 0; i < f->fixes; i++) {
 		const struct fsck_fix *x = &f->fix[i];
-		int err;
+		int err = round_of(x) == round ? fix_one(f, x) : 0;
 
-		if (nodes != (x->kind == FIX_NODE) || lost_ones != (x->kind == FIX_LOST))
-			continue;
-		err = fix_one(f, x);
 		if (err)
 			return tfs_cli_fail(err, f->image, "repair of inode %llu (kind %d) failed: %s; nothing was changed",
 					    (unsigned long long)x->key.a, x->kind, strerror(-err));
@@ -303,11 +344,7 @@ int fsck_repair(struct fsck *f)
 	tfs_abandon(f->vol);
 	f->vol = NULL;
 	err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
-	if (!err)
-		err = fix_round(f, true, false);
-	if (!err)
-		err = fix_round(f, false, false);
-	if (!err)
-		err = fix_round(f, false, true);
+	for (int round = 0; !err && round < ROUNDS; round++)
+		err = fix_round(f, round);
 	return err ? err : finish(f);
 }

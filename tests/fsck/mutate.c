@@ -247,6 +247,38 @@ static void m_space_count(void)
 	vol->segment[100].used_blocks = 3;
 }
 
+/* One to four random changes to items: bytes of values, or a swap of two values of the same length; any tree. */
+static void m_random(u64 seed)
+{
+	u64 x = seed * 0x9e3779b97f4a7c15ull + 1;
+	u32 times = 1 + (u32)(seed % 4);
+
+	while (times--) {
+		struct tfs_key k = { 0, 0 };
+		int tree = (x >> 40) % 8 ? TFS_TREE_FS : TFS_TREE_SPACE;
+		u32 skip, n = 0, len;
+		struct tfs_node *leaf;
+		const void *v;
+		u8 *value;
+
+		for (; !tfs_item_next(vol, tree, &k, &v, &len); k.b++)
+			n++;
+		x = x * 6364136223846793005ull + 1442695040888963407ull;
+		skip = (u32)(x >> 33) % n;
+		for (k = (struct tfs_key){ 0, 0 }; !tfs_item_next(vol, tree, &k, &v, &len) && skip; k.b++)
+			skip--;
+		must(tfs_tree_dirty(vol, tree, k, &leaf), "dirty");
+		value = tfs_item_edit(vol, tree, k, &len);
+		x = x * 6364136223846793005ull + 1442695040888963407ull;
+		if (!len)
+			del(k);
+		else if ((x >> 60) % 4)
+			value[(x >> 20) % (len < 64 ? len : 64)] ^= (u8)(1u << (x >> 50) % 8);
+		else
+			value[(x >> 20) % len] = (u8)(x >> 52);
+	}
+}
+
 /* left: 1 when a repair cannot mend it */
 static const struct mutation {
 	const char *name;
@@ -296,6 +328,12 @@ int main(int argc, char **argv)
 		       (unsigned long long)tfs_le64(((struct tfs_extent *)buf)->ptr.addr) * TFS_UNIT);
 		tfs_abandon(vol);
 		return 0;
+	}
+	if (!strncmp(argv[2], "random:", 7)) {
+		must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+		m_random(strtoull(argv[2] + 7, NULL, 10));
+		must(tfs_unmount(vol), "unmount");
+		return tfs_file_dev_close(&dev) != 0;
 	}
 	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
 		if (!strcmp(list[i].name, argv[2])) {

@@ -59,5 +59,6 @@ name=usage; run 16 $fsck; run 16 $fsck -n -y "$i"; run 8 $fsck -n "$tmp/none"
 name=preen; cp "$tmp/base.img" "$i"; $mutate "$i" nlink; run 1 $fsck -fp "$i"; run 0 $fsck -fp "$i"
 $mutate "$i" overlap; run 4 $fsck -fa "$i"
 name=full-output; cp "$tmp/base.img" "$i"; run 8 sh -c "$fsck -fn $i >/dev/full"
+tests/fsck/random.sh 1 150 || failed=1
 [ $failed = 0 ] && echo "fsck: all as expected"
 exit $failed
