@@ -14,7 +14,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs) $(BIN)/fsck.tfs $(BIN)/mutate $(BIN)/tfs-fuse $(BIN)/differ
-PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev
+PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev libarchive-dev
 
 all: $(TOOLS) $(UNIT) ## build everything
 
@@ -75,6 +75,7 @@ $(BIN)/tfs-fuse: LIBS += -lfuse3
 $(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
 $(BIN)/differ: $(B)/tests/fuse/differ.o
 $(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
+$(BIN)/dump.tfs: LIBS += -larchive
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) -lcmocka

@@ -1,228 +1,281 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * dump.tfs: looking into a volume without mounting it and without root. Opens the image read-only; the log of a crashed
- * volume is replayed in memory, so what one sees is what a mount would show. Never writes to the image.
+ * dump.tfs: looking into a volume without mounting it and without root. This file has the options, the command table and
+ * the device. Opens the image read-only; the log of a crashed volume is replayed in memory, so what one sees is what a
+ * mount would show. Never writes to the image. docs/man/dump.tfs.8 is the manual.
  */
 #include "fsck/dump.h"
-#include "tfs/user/file_dev.h"
 
 #include <getopt.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char usage[] = "usage: dump.tfs super IMAGE\n"
-			    "       dump.tfs ls IMAGE [PATH]        everything below, one a line\n"
-			    "       dump.tfs stat IMAGE PATH\n"
-			    "       dump.tfs cat IMAGE PATH\n"
-			    "       dump.tfs extract IMAGE DIR      all files, as they were\n"
-			    "options: --offset N   the volume begins N bytes into IMAGE\n"
-			    "exit: 0 done, 1 usage or no such path, 2 not a sound volume, 3 cannot write\n";
+static const char usage[] =
+	"usage: dump.tfs COMMAND IMAGE [ARGUMENTS] [OPTIONS]\n"
+	"  super IMAGE                      superblocks, sizes, state\n"
+	"  anchors IMAGE                    all 8 anchor slots and the checkpoint of the chosen one\n"
+	"  log IMAGE                        log writes and records past the anchor\n"
+	"  tree IMAGE [fs|space|snap|refs]  nodes; --items: what is in them\n"
+	"  segments IMAGE                   state and live units of each\n"
+	"  object IMAGE INO                 an inode and all its items\n"
+	"  ls IMAGE [PATH]                  names, sorted; -l long, -R everything below, -d PATH itself, -i inode\n"
+	"                                   numbers, -U unsorted, -0 raw names that end with NUL\n"
+	"  stat IMAGE PATH...               all attributes and xattrs\n"
+	"  cat IMAGE PATH...                contents to standard output\n"
+	"  find IMAGE [PATH]                --name GLOB  --type fdlbcps  --ino N  --addr UNIT  -0\n"
+	"  extract IMAGE DIR [PATH]         all files, as they were\n"
+	"  tar IMAGE [PATH]                 a pax archive, to standard output or -o FILE\n"
+	"options: --json, --offset N[KMGT], --no-replay (last checkpoint only), -q (no progress)\n"
+	"exit: 0 done, 1 usage or no such path, 2 damage, 3 cannot write or the host refuses\n";
 
-int dump_fail(int code, const char *object, const char *what)
+enum need { NEED_DEVICE, NEED_SUPER, NEED_MOUNT };
+struct command {
+	const char *name;
+	int (*run)(struct dump *d);
+	enum need need;
+	int min, max;	    /* arguments after IMAGE */
+	const char *letters; /* options beyond those of all commands */
+};
+static const struct command commands[] = {
+	{ "super", dump_cmd_super, NEED_DEVICE, 0, 0, "" },
+	{ "anchors", dump_cmd_anchors, NEED_SUPER, 0, 0, "" },
+	{ "log", dump_cmd_log, NEED_SUPER, 0, 0, "" },
+	{ "tree", dump_cmd_tree, NEED_MOUNT, 0, 1, "I" },
+	{ "segments", dump_cmd_segments, NEED_MOUNT, 0, 0, "" },
+	{ "object", dump_cmd_object, NEED_MOUNT, 1, 1, "" },
+	{ "ls", dump_cmd_ls, NEED_MOUNT, 0, 1, "lRUdi01" },
+	{ "stat", dump_cmd_stat, NEED_MOUNT, 1, 4096, "" },
+	{ "cat", dump_cmd_cat, NEED_MOUNT, 1, 4096, "" },
+	{ "find", dump_cmd_find, NEED_MOUNT, 0, 1, "0NTMA" },
+	{ "extract", dump_cmd_extract, NEED_MOUNT, 1, 2, "" },
+	{ "tar", dump_cmd_tar, NEED_MOUNT, 0, 1, "o" },
+};
+
+int dump_note(struct dump *d, int code)
 {
-	fprintf(stderr, "dump.tfs: ");
-	dump_name(stderr, object, strlen(object));
-	fprintf(stderr, ": %s\n", what);
+	if (code == DUMP_DAMAGE || !d->noted)
+		d->noted = code;
 	return code;
 }
 
-/* Names may hold anything: control and non-ASCII bytes that are no UTF-8 are shown as \xNN. */
-static size_t utf8_len(const u8 *p, size_t left)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 && p[0] >= 0xc2 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0, i;
+/* ---- signals: extract and tar remove what is half done ---- */
 
-	if (!n || n > left || (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)))
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int sig)
+{
+	signal_seen = sig;
+}
+
+void dump_catch_signals(void)
+{
+	struct sigaction a = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGHUP, &a, NULL);
+}
+
+bool dump_interrupted(void)
+{
+	return signal_seen != 0;
+}
+
+/* ---- the device ---- */
+
+int dump_read(struct dump *d, u64 addr, u32 units, void *buf)
+{
+	u64 at = addr * TFS_UNIT;
+
+	if (addr >> 45 || addr % TFS_UNITS_PER_BLOCK || units % TFS_UNITS_PER_BLOCK || at > d->dev.dev.size ||
+	    units * TFS_UNIT > d->dev.dev.size - at)
+		return -EIO;
+	return d->dev.dev.ops->io(&d->dev.dev, TFS_IO_READ, at, buf, units * TFS_UNIT, 0);
+}
+
+bool dump_place_valid(const struct dump *d, u64 addr, u64 units)
+{
+	u64 base = TFS_SEGMENTS_OFFSET / TFS_UNIT, bits = tfs_le32(d->super.segment_bits) - TFS_UNIT_BITS;
+	u64 all = tfs_le64(d->super.segments) << bits;
+
+	return units && addr >= base && addr - base < all && units <= all - (addr - base) &&
+	       (addr - base) >> bits == (addr - base + units - 1) >> bits;
+}
+
+const char *dump_head_check(const void *block, int type, u64 volume, u32 max)
+{
+	struct tfs_block_head h;
+	u32 length, crc;
+
+	memcpy(&h, block, sizeof(h));
+	length = tfs_le32(h.length);
+	if (tfs_le32(h.magic) != TFS_MAGIC || tfs_le16(h.type) != type)
+		return "wrong magic or type";
+	if (tfs_le64(h.volume) != volume)
+		return "of another volume";
+	if (length < sizeof(h) || length > max)
+		return "length out of range";
+	crc = tfs_le32(h.crc);
+	h.crc = 0;
+	return crc == tfs_port_crc32c(tfs_port_crc32c(0, &h, sizeof(h)), (const u8 *)block + sizeof(h), length - sizeof(h)) ?
+		       NULL :
+		       "CRC differs";
+}
+
+/* ---- options ---- */
+
+static int number(const char *text, u64 *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 0);
+	if (*text < '0' || *text > '9' || *end || errno)
+		return tfs_cli_fail(DUMP_USAGE, text, "expected a number");
+	return 0;
+}
+
+static int option_value(struct dump *d, int c, const char *value)
+{
+	switch (c) {
+	case 'O':
+		if (tfs_cli_size(value, &d->dev.offset))
+			return tfs_cli_fail(DUMP_USAGE, value, "expected an offset such as 1048576 or 1M");
 		return 0;
-	for (i = 1; i < n; i++)
-		if (p[i] >> 6 != 2)
-			return 0;
-	return n == 2 && p[0] == 0xc2 && p[1] < 0xa0 ? 0 : n; /* C1 controls */
+	case 'N':
+		d->glob = value;
+		return 0;
+	case 'T':
+		if (!*value || value[strspn(value, "fdlbcps")])
+			return tfs_cli_fail(DUMP_USAGE, value, "expected letters of fdlbcps");
+		d->types = value;
+		return 0;
+	case 'M':
+		d->by_ino = true;
+		return number(value, &d->ino);
+	case 'A':
+		d->by_addr = true;
+		return number(value, &d->addr);
+	case 'o':
+		d->output = value;
+		return 0;
+	}
+	return DUMP_USAGE;
 }
 
-void dump_name(FILE *out, const char *name, size_t len)
+static int option_take(struct dump *d, int c, const char *value)
 {
-	const u8 *p = (const u8 *)name;
-	size_t n;
+	bool *flag = c == 'J' ? &d->json : c == 'P' ? &d->no_replay : c == 'q' ? &d->quiet : c == 'I' ? &d->items :
+		     c == 'l' ? &d->full_lines : c == 'R' ? &d->recursive : c == 'U' ? &d->unsorted : c == 'd' ? &d->self :
+		     c == 'i' ? &d->inodes : c == '0' ? &d->null : NULL;
 
-	for (; len; p += n ? n : 1, len -= n ? n : 1) {
-		n = utf8_len(p, len);
-		if (!n || *p == '\\')
-			fprintf(out, "\\x%02x", *p), n = 0;
-		else
-			fwrite(p, 1, n, out);
-	}
-}
-
-static int resolve(struct tfs_vol *vol, const char *path, u64 *ino)
-{
-	*ino = TFS_INO_ROOT;
-	while (*path) {
-		size_t n = strcspn(path, "/");
-		u8 type;
-		int err = n ? tfs_lookup(vol, *ino, path, (u32)n, ino, &type) : 0;
-
-		if (err)
-			return err;
-		path += n + (path[n] == '/');
-	}
+	if (c == '1')
+		return 0;
+	if (!flag)
+		return option_value(d, c, value);
+	*flag = true;
 	return 0;
 }
 
-/* ---- commands ---- */
-
-static int cmd_super(struct tfs_vol *vol)
+static const struct command *command_find(const char *name)
 {
-	const struct tfs_super *s = tfs_super_of(vol);
-	struct tfs_stat st;
-	int i;
-
-	tfs_statfs(vol, &st);
-	printf("label          ");
-	dump_name(stdout, (const char *)s->label, strnlen((const char *)s->label, sizeof(s->label)));
-	printf("\nuuid           ");
-	for (i = 0; i < 16; i++)
-		printf("%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", s->uuid[i]);
-	printf("\nvolume         %016llx\nsize           %llu\nsegments       %llu of %u bytes\n",
-	       (unsigned long long)st.volume, (unsigned long long)st.size, (unsigned long long)st.segments,
-	       1u << st.segment_bits);
-	printf("bytes in use   %llu\nblocks         %llu, free %llu, available %llu\ninodes         %llu\n",
-	       (unsigned long long)st.live_units * 512, (unsigned long long)st.blocks, (unsigned long long)st.free,
-	       (unsigned long long)st.available, (unsigned long long)st.inodes);
-	printf("epoch          %llu\nnext record    %llu\nclean          %s\ndamaged        %s\n",
-	       (unsigned long long)st.epoch, (unsigned long long)st.sequence, st.was_clean ? "yes" : "no, log replayed",
-	       st.damaged ? "yes" : "no");
-	return st.damaged ? 2 : 0;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
 }
 
-static int show(struct tfs_vol *vol, u64 ino, const char *path)
+/* Fills d and *cmd. -1: help was printed. */
+static int options_parse(struct dump *d, int argc, char **argv, const struct command **cmd)
 {
-	struct tfs_attr a;
-	char target[4096];
-	int n, err = tfs_getattr(vol, ino, &a);
+	static const struct option list[] = { { "offset", 1, 0, 'O' }, { "json", 0, 0, 'J' }, { "no-replay", 0, 0, 'P' },
+					      { "items", 0, 0, 'I' },  { "name", 1, 0, 'N' }, { "type", 1, 0, 'T' },
+					      { "ino", 1, 0, 'M' },    { "addr", 1, 0, 'A' }, { "output", 1, 0, 'o' },
+					      { "quiet", 0, 0, 'q' },  { "null", 0, 0, '0' }, { "help", 0, 0, 'h' },
+					      { 0, 0, 0, 0 } };
+	char used[64];
+	int c, n = 0, err = 0;
 
+	while (!err && (c = getopt_long(argc, argv, "lRUdi01qo:h", list, NULL)) != -1) {
+		if (c == 'h')
+			return fputs(usage, stdout), -1;
+		if (c == '?')
+			return tfs_cli_fail(DUMP_USAGE, NULL, "see dump.tfs --help");
+		if (!strchr("OJPq", c) && n < (int)sizeof(used))
+			used[n++] = (char)c;
+		err = option_take(d, c, optarg);
+	}
 	if (err)
-		return dump_fail(2, path, strerror(-err));
-	printf("%06o %u %u:%u %llu %lld.%09u ", a.mode, a.nlink, a.uid, a.gid, (unsigned long long)a.size,
-	       (long long)tfs_le64(a.mtime.sec), tfs_le32(a.mtime.nsec));
-	dump_name(stdout, path, strlen(path));
-	if ((a.mode & 0170000) == 0120000) {
-		n = tfs_readlink(vol, ino, target, sizeof(target));
-		if (n < 0)
-			return dump_fail(2, path, strerror(-n));
-		printf(" -> ");
-		dump_name(stdout, target, (size_t)n);
-	}
-	putchar('\n');
+		return err;
+	if (argc - optind < 2)
+		return fputs(usage, stderr), DUMP_USAGE;
+	*cmd = command_find(argv[optind]);
+	if (!*cmd)
+		return tfs_cli_fail(DUMP_USAGE, argv[optind], "expected a command; see dump.tfs --help");
+	while (n--)
+		if (!strchr((*cmd)->letters, used[n]))
+			return tfs_cli_fail(DUMP_USAGE, (*cmd)->name, "takes no such option; see dump.tfs --help");
+	d->image = argv[optind + 1];
+	d->arg = argv + optind + 2;
+	d->args = argc - optind - 2;
+	if (d->args < (*cmd)->min || d->args > (*cmd)->max)
+		return tfs_cli_fail(DUMP_USAGE, (*cmd)->name, "expected %s arguments; see dump.tfs --help",
+				    d->args < (*cmd)->min ? "more" : "fewer");
 	return 0;
 }
 
-struct ls {
-	struct tfs_vol *vol;
-	const char *path;
-	u32 depth;
-	int err;
-};
+/* ---- running ---- */
 
-static int ls_dir(struct tfs_vol *vol, u64 ino, const char *path, u32 depth);
-
-static int ls_entry(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next)
+static int mount_failed(struct dump *d, int err)
 {
-	struct ls *l = arg;
-	char *path;
-
-	(void)next;
-	path = malloc(strlen(l->path) + len + 2);
-	if (!path)
-		return l->err = dump_fail(3, l->path, "out of memory");
-	sprintf(path, "%s%s%.*s", l->path, *l->path ? "/" : "", (int)len, name);
-	l->err = show(l->vol, ino, path);
-	if (!l->err && type == 4)
-		l->err = ls_dir(l->vol, ino, path, l->depth + 1);
-	free(path);
-	return l->err;
+	if (err == -EINVAL)
+		return tfs_cli_fail(DUMP_DAMAGE, d->image,
+				    "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
+	if (err == -ENOMEM)
+		return tfs_cli_fail(DUMP_HOST, d->image, "out of memory");
+	return tfs_cli_fail(DUMP_DAMAGE, d->image, "cannot be opened as a volume: %s; fsck.tfs says more, --no-replay leaves the log out",
+			    err == -EUCLEAN ? "damaged" : strerror(-err));
 }
 
-static int ls_dir(struct tfs_vol *vol, u64 ino, const char *path, u32 depth)
+static int run(struct dump *d, const struct command *cmd)
 {
-	struct ls l = { vol, path, depth, 0 };
-	u64 pos = 0;
-	int err;
+	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO | (d->no_replay ? TFS_MOUNT_NOREPLAY : 0) };
+	struct tfs_stat st;
+	int err = cmd->need == NEED_DEVICE ? 0 : tfs_probe(&d->dev.dev, &d->env, &d->super, NULL), code;
 
-	if (depth > 2048)
-		return dump_fail(2, path, "directories nest deeper than 2048; a cycle?");
-	err = tfs_readdir(vol, ino, &pos, ls_entry, &l);
-	return l.err ? l.err : err ? dump_fail(2, path, strerror(-err)) : 0;
-}
-
-static int cmd_cat(struct tfs_vol *vol, u64 ino, const char *path)
-{
-	static u8 buf[65536];
-	u64 at = 0;
-	s64 n;
-
-	while ((n = tfs_read(vol, ino, at, buf, sizeof(buf))) > 0) {
-		if (fwrite(buf, 1, (size_t)n, stdout) != (size_t)n)
-			return dump_fail(3, "standard output", strerror(errno));
-		at += (u64)n;
+	if (!err && cmd->need == NEED_MOUNT)
+		err = tfs_mount(&d->dev.dev, &d->env, &opt, &d->vol);
+	if (err)
+		return mount_failed(d, err);
+	code = cmd->run(d);
+	if (d->vol) {
+		tfs_statfs(d->vol, &st);
+		if (st.damaged)
+			dump_note(d, DUMP_DAMAGE); /* the mount has said what and where */
+		tfs_abandon(d->vol);
 	}
-	return n < 0 ? dump_fail(2, path, "content cannot be read; fsck names the place") : 0;
-}
-
-static int command(struct tfs_vol *vol, const char *name, const char *path)
-{
-	u64 ino;
-
-	if (!strcmp(name, "super"))
-		return cmd_super(vol);
-	if (!strcmp(name, "extract"))
-		return path ? dump_extract(vol, path) : dump_fail(1, "extract", "expected a directory to write to");
-	if (resolve(vol, path ? path : "", &ino))
-		return dump_fail(1, path, "no such file or directory in the volume");
-	if (!strcmp(name, "ls")) {
-		struct tfs_attr a;
-
-		if (!tfs_getattr(vol, ino, &a) && (a.mode & 0170000) == 0040000)
-			return ls_dir(vol, ino, path ? path : "", 0);
-		return show(vol, ino, path);
-	}
-	if (!path)
-		return dump_fail(1, name, "expected a path");
-	if (!strcmp(name, "stat"))
-		return show(vol, ino, path);
-	return cmd_cat(vol, ino, path);
+	return code ? code : d->noted;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option list[] = { { "offset", 1, 0, 'o' }, { "help", 0, 0, 'h' }, { 0, 0, 0, 0 } };
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO };
-	struct tfs_env env = tfs_user_env();
-	struct tfs_file_dev dev;
-	struct tfs_vol *vol;
-	u64 offset = 0;
-	int c, err;
+	static struct dump d;
+	const struct command *cmd = NULL;
+	int err;
 
-	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
-		if (c == 'o')
-			offset = strtoull(optarg, NULL, 0);
-		else
-			return fputs(usage, c == 'h' ? stdout : stderr), c != 'h';
-	}
-	if (argc - optind < 2 || argc - optind > 3 || !strstr(" super ls stat cat extract ", argv[optind]))
-		return fputs(usage, stderr), 1;
-	err = tfs_file_dev_open(&dev, argv[optind + 1], offset, false, 0);
+	tfs_cli_start("dump.tfs");
+	err = options_parse(&d, argc, argv, &cmd);
 	if (err)
-		return dump_fail(1, argv[optind + 1], err == -EBUSY ? "another tool is writing it" : strerror(-err));
-	err = tfs_mount(&dev.dev, &env, &opt, &vol);
+		return err < 0 ? tfs_cli_end(0, DUMP_HOST) : err;
+	d.env = tfs_user_env();
+	err = tfs_file_dev_open(&d.dev, d.image, d.dev.offset, false, 0);
 	if (err)
-		return dump_fail(2, argv[optind + 1],
-				 err == -EINVAL ? "expected a TFS superblock at byte 4096 or in the last block, found none" :
-				 err == -EUCLEAN ? "is damaged" : strerror(-err));
-	err = command(vol, argv[optind], argv[optind + 2]);
-	tfs_unmount(vol);
-	tfs_file_dev_close(&dev);
-	if (fflush(stdout) || ferror(stdout))
-		err = dump_fail(3, "standard output", strerror(errno));
+		return tfs_cli_fail(DUMP_USAGE, d.image, "%s", err == -EBUSY ? "another tool is writing it" : strerror(-err));
+	err = run(&d, cmd);
+	tfs_file_dev_close(&d.dev);
+	err = tfs_cli_end(err, DUMP_HOST);
+	if (signal_seen)
+		raise(signal_seen);
 	return err;
 }

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Tree items by name and field. Every item passes the core's verifier first, so lengths inside it may be trusted after that;
+ * one that does not is shown as what it claims to be and why it is not. Called by tree, object and find --addr.
+ */
+#include "fsck/dump.h"
+
+#include <json-c/json.h>
+
+const char *dump_tree_text(int tree)
+{
+	static const char *const names[TFS_TREES] = { "fs", "space", "snap", "refs" };
+
+	return tree >= 0 && tree < (int)TFS_TREES ? names[tree] : "unknown";
+}
+
+static u32 key_type(struct tfs_key k)
+{
+	return (u32)(k.b >> TFS_POS_BITS);
+}
+
+static u64 key_pos(struct tfs_key k)
+{
+	return k.b & TFS_POS_MASK;
+}
+
+static const char *fs_type(u32 type)
+{
+	static const char *const names[] = { "unknown", "inode",  "symlink",  "inline",  "xattr", "dirent",
+					     "extent",  "prealloc", "pending", "orphan", "ship" };
+
+	return type < sizeof(names) / sizeof(*names) ? names[type] : "unknown";
+}
+
+static void inode_fields(struct dump_line *l, const struct tfs_inode *i)
+{
+	dump_text(l, "type", dump_type_text(tfs_le32(i->mode)));
+	dump_octal(l, "mode", tfs_le32(i->mode));
+	dump_num(l, "nlink", tfs_le32(i->nlink));
+	dump_num(l, "uid", tfs_le32(i->uid));
+	dump_num(l, "gid", tfs_le32(i->gid));
+	dump_num(l, "size", tfs_le64(i->size));
+	dump_num(l, "blocks", tfs_le64(i->blocks));
+	dump_num(l, "major", tfs_le32(i->rdev_major));
+	dump_num(l, "minor", tfs_le32(i->rdev_minor));
+	dump_num(l, "parent", tfs_le64(i->parent));
+	dump_hex(l, "flags", tfs_le32(i->flags), 1);
+	dump_hex(l, "user_flags", tfs_le32(i->user_flags), 1);
+	dump_text(l, "codec", dump_codec_text(i->codec));
+	dump_num(l, "level", i->codec_level);
+	dump_num(l, "window_bits", i->window_bits);
+	dump_num(l, "generation", tfs_le32(i->generation));
+	dump_time(l, "atime", &i->atime);
+	dump_time(l, "mtime", &i->mtime);
+	dump_time(l, "ctime", &i->ctime);
+	dump_time(l, "btime", &i->btime);
+}
+
+void dump_extent_fields(struct dump_line *l, const struct tfs_extent *e)
+{
+	struct json_object *crcs;
+	char text[12];
+	u32 i, n = tfs_le16(e->blocks);
+
+	dump_num(l, "blocks", n);
+	dump_text(l, "codec", dump_codec_text(e->codec));
+	if (e->codec) {
+		dump_num(l, "skip", tfs_le16(e->skip));
+		dump_num(l, "total", tfs_le16(e->total));
+	}
+	dump_ptr(l, &e->ptr);
+	if (e->codec)
+		return;
+	crcs = l->o ? json_object_new_array() : NULL;
+	for (i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "%08x", tfs_le32(e->crc[i]));
+		if (crcs)
+			json_object_array_add(crcs, json_object_new_string(text));
+		else
+			printf("%s%s", i ? "," : " crcs=", text);
+	}
+	if (crcs)
+		json_object_object_add(l->o, "crcs", crcs);
+}
+
+static void xattr_fields(struct dump_line *l, const struct tfs_xattr *x)
+{
+	struct tfs_disk_ptr p;
+
+	dump_bytes(l, "name", x->name, x->name_len);
+	dump_num(l, "length", tfs_le32(x->value_len));
+	if (x->where) {
+		memcpy(&p, x->name + x->name_len, sizeof(p));
+		dump_ptr(l, &p);
+	} else {
+		dump_bytes(l, "value", x->name + x->name_len, tfs_le32(x->value_len));
+	}
+}
+
+static void dirent_fields(struct dump_line *l, const struct tfs_dirent *e)
+{
+	dump_bytes(l, "name", e->name, e->name_len);
+	dump_num(l, "target", tfs_le64(e->ino));
+	dump_text(l, "type", dump_type_text((u32)e->type << 12));
+}
+
+static void fs_fields(struct dump_line *l, struct tfs_key key, const void *v, u32 len)
+{
+	u64 blocks;
+
+	switch (key_type(key)) {
+	case TFS_IT_INODE:
+		inode_fields(l, v);
+		break;
+	case TFS_IT_SYMLINK:
+		dump_bytes(l, "target", v, len);
+		break;
+	case TFS_IT_INLINE:
+		dump_num(l, "length", len);
+		dump_hex(l, "crc", tfs_port_crc32c(0, v, len), 8);
+		break;
+	case TFS_IT_XATTR:
+		xattr_fields(l, v);
+		break;
+	case TFS_IT_DIRENT:
+		dirent_fields(l, v);
+		break;
+	case TFS_IT_EXTENT:
+		dump_extent_fields(l, v);
+		break;
+	case TFS_IT_PREALLOC:
+	case TFS_IT_PENDING:
+		memcpy(&blocks, v, 8);
+		dump_num(l, "blocks", tfs_le64(blocks));
+		break;
+	}
+}
+
+static void fs_item(struct dump *d, int indent, struct tfs_key key, const void *v, u32 len, const char *why)
+{
+	u32 type = key_type(key);
+	struct dump_line l;
+
+	dump_begin(d, &l, indent, fs_type(type));
+	dump_num(&l, "ino", type == TFS_IT_ORPHAN ? key_pos(key) : key.a);
+	if (type == TFS_IT_XATTR || type == TFS_IT_DIRENT)
+		dump_hex(&l, "position", key_pos(key), 14);
+	else if (type >= TFS_IT_EXTENT && type <= TFS_IT_PENDING)
+		dump_num(&l, "block", key_pos(key));
+	if (why)
+		dump_text(&l, "damage", why);
+	else
+		fs_fields(&l, key, v, len);
+	dump_end(&l);
+}
+
+static void segs_fields(struct dump_line *l, struct tfs_key key, const struct tfs_segment *s)
+{
+	u64 live = 0, used = 0;
+
+	for (u32 i = 0; i < TFS_SEGS_PER_ITEM; i++) {
+		live += tfs_le32(s[i].live);
+		used += tfs_le32(s[i].used_blocks);
+	}
+	dump_num(l, "segment", (key.a & TFS_POS_MASK) * TFS_SEGS_PER_ITEM);
+	dump_num(l, "segments", TFS_SEGS_PER_ITEM);
+	dump_num(l, "live_units", live);
+	dump_num(l, "used_blocks", used);
+}
+
+static void space_item(struct dump *d, int indent, struct tfs_key key, const u8 *v, u32 len, const char *why)
+{
+	bool map = key.a >> TFS_POS_BITS == 2;
+	struct dump_line l;
+	u64 live = 0;
+
+	dump_begin(d, &l, indent, map ? "map" : "segments");
+	if (why) {
+		dump_text(&l, "damage", why);
+	} else if (map) {
+		for (u32 i = 0; i < len; i++)
+			live += (u64)__builtin_popcount(v[i]);
+		dump_num(&l, "segment", key.a & TFS_POS_MASK);
+		dump_num(&l, "chunk", key.b);
+		dump_num(&l, "blocks", len);
+		dump_num(&l, "live_units", live);
+	} else {
+		segs_fields(&l, key, (const struct tfs_segment *)v);
+	}
+	dump_end(&l);
+}
+
+static void other_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *v, u32 len, const char *why)
+{
+	struct dump_line l;
+	struct tfs_ref r;
+
+	dump_begin(d, &l, indent, tree == TFS_TREE_REFS ? "ref" : "item");
+	dump_hex(&l, "a", key.a, 16);
+	dump_hex(&l, "b", key.b, 16);
+	dump_num(&l, "length", len);
+	if (why) {
+		dump_text(&l, "damage", why);
+	} else if (tree == TFS_TREE_REFS) {
+		memcpy(&r, v, sizeof(r));
+		dump_num(&l, "addr", key.a);
+		dump_num(&l, "len", tfs_le32(r.len));
+		dump_num(&l, "count", tfs_le32(r.count));
+	}
+	dump_end(&l);
+}
+
+void dump_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *value, u32 len)
+{
+	const char *why = tfs_item_check(tree, key, value, len);
+
+	if (tree == TFS_TREE_FS)
+		fs_item(d, indent, key, value, len, why);
+	else if (tree == TFS_TREE_SPACE)
+		space_item(d, indent, key, value, len, why);
+	else
+		other_item(d, indent, tree, key, value, len, why);
+}
+
+bool dump_item_ptr(int tree, struct tfs_key key, const void *value, u32 len, struct tfs_disk_ptr *out)
+{
+	const struct tfs_xattr *x = value;
+
+	if (tree != TFS_TREE_FS || tfs_item_check(tree, key, value, len))
+		return false;
+	if (key_type(key) == TFS_IT_EXTENT)
+		memcpy(out, &((const struct tfs_extent *)value)->ptr, sizeof(*out));
+	else if (key_type(key) == TFS_IT_XATTR && x->where)
+		memcpy(out, x->name + x->name_len, sizeof(*out));
+	else
+		return false;
+	return true;
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Log records by name and field. A record comes from a log that may be crafted: only its length has been checked (it is all in
+ * memory), so each part is checked against it before it is shown; what does not fit is said. Called by the log command.
+ */
+#include "fsck/dump.h"
+
+struct cursor { /* what is left of the record */
+	const u8 *at;
+	u32 left;
+};
+
+static const u8 *take(struct cursor *c, u32 n)
+{
+	const u8 *p = c->at;
+
+	if (n > c->left)
+		return NULL;
+	c->at += n;
+	c->left -= n;
+	return p;
+}
+
+static bool name_field(struct dump_line *l, struct cursor *c, const char *key, u32 n)
+{
+	const u8 *p = take(c, n);
+
+	if (p)
+		dump_bytes(l, key, p, n);
+	return p != NULL;
+}
+
+static bool create_fields(struct dump_line *l, const struct tfs_rec_create *r, struct cursor *c)
+{
+	dump_num(l, "parent", tfs_le64(r->parent));
+	dump_octal(l, "mode", tfs_le32(r->mode));
+	dump_num(l, "uid", tfs_le32(r->uid));
+	dump_num(l, "gid", tfs_le32(r->gid));
+	dump_num(l, "major", tfs_le32(r->rdev_major));
+	dump_num(l, "minor", tfs_le32(r->rdev_minor));
+	dump_text(l, "codec", dump_codec_text(r->codec));
+	dump_num(l, "window_bits", r->window_bits);
+	dump_num(l, "generation", tfs_le32(r->generation));
+	return name_field(l, c, "name", r->name_len) && (!r->target_len || name_field(l, c, "target", tfs_le16(r->target_len)));
+}
+
+static bool link_fields(struct dump_line *l, const struct tfs_rec_link *r, struct cursor *c)
+{
+	dump_num(l, "parent", tfs_le64(r->parent));
+	return name_field(l, c, "name", r->name_len);
+}
+
+static bool rename_fields(struct dump_line *l, const struct tfs_rec_rename *r, struct cursor *c)
+{
+	dump_num(l, "old_parent", tfs_le64(r->old_parent));
+	dump_num(l, "new_parent", tfs_le64(r->new_parent));
+	dump_num(l, "replaced", tfs_le64(r->target));
+	dump_num(l, "whiteout", tfs_le64(r->whiteout));
+	return name_field(l, c, "old", r->old_len) && name_field(l, c, "new", r->new_len);
+}
+
+static bool setattr_fields(struct dump_line *l, const struct tfs_rec_setattr *r)
+{
+	u32 mask = tfs_le16(r->head.flags);
+
+	if (mask & TFS_SET_MODE)
+		dump_octal(l, "mode", tfs_le32(r->mode));
+	if (mask & TFS_SET_UID)
+		dump_num(l, "uid", tfs_le32(r->uid));
+	if (mask & TFS_SET_GID)
+		dump_num(l, "gid", tfs_le32(r->gid));
+	if (mask & TFS_SET_ATIME)
+		dump_time(l, "atime", &r->atime);
+	if (mask & TFS_SET_MTIME)
+		dump_time(l, "mtime", &r->mtime);
+	if (mask & TFS_SET_CTIME)
+		dump_time(l, "ctime", &r->ctime);
+	if (mask & TFS_SET_BTIME)
+		dump_time(l, "btime", &r->btime);
+	if (mask & TFS_SET_FLAGS)
+		dump_hex(l, "user_flags", tfs_le32(r->user_flags), 1);
+	if (mask & TFS_SET_CODEC) {
+		dump_text(l, "codec", dump_codec_text(r->codec));
+		dump_num(l, "level", r->codec_level);
+		dump_num(l, "window_bits", r->window_bits);
+	}
+	return true;
+}
+
+static bool xattr_fields(struct dump_line *l, const struct tfs_rec_xattr *r, struct cursor *c)
+{
+	struct tfs_disk_ptr p;
+	const u8 *at;
+
+	if (!name_field(l, c, "name", r->name_len))
+		return false;
+	dump_bool(l, "removed", r->where == 0xff);
+	if (r->where == 0xff)
+		return true;
+	dump_num(l, "length", tfs_le32(r->value_len));
+	if (!r->where)
+		return name_field(l, c, "value", tfs_le32(r->value_len));
+	at = take(c, sizeof(p));
+	if (r->where != 1 || !at)
+		return false;
+	memcpy(&p, at, sizeof(p));
+	dump_ptr(l, &p);
+	return true;
+}
+
+static bool write_fields(struct dump_line *l, const struct tfs_rec_write *r, struct cursor *c)
+{
+	bool is_inline = tfs_le16(r->head.flags) & TFS_WRITE_INLINE;
+	const u8 *at;
+
+	dump_num(l, "block", tfs_le64(r->block));
+	dump_num(l, "blocks", tfs_le32(r->blocks));
+	dump_num(l, "size", tfs_le64(r->size));
+	dump_num(l, is_inline ? "inline_bytes" : "extents", tfs_le32(r->count));
+	dump_bool(l, "times", tfs_le16(r->head.flags) & TFS_WRITE_TIMES);
+	if (!is_inline)
+		return true; /* a line each follows */
+	at = take(c, tfs_le32(r->count));
+	if (at)
+		dump_hex(l, "crc", tfs_port_crc32c(0, at, tfs_le32(r->count)), 8);
+	return at != NULL;
+}
+
+static bool range_fields(struct dump_line *l, const struct tfs_rec_range *r)
+{
+	if (tfs_le16(r->head.type) != TFS_REC_TRUNCATE) {
+		dump_num(l, "block", tfs_le64(r->block));
+		dump_num(l, "blocks", tfs_le64(r->blocks));
+	}
+	if (tfs_le16(r->head.type) != TFS_REC_PUNCH)
+		dump_num(l, "size", tfs_le64(r->size));
+	return true;
+}
+
+static const struct {
+	const char *name;
+	u32 size;
+} kinds[] = {
+	{ "unknown", 0 },
+	{ "create", sizeof(struct tfs_rec_create) },
+	{ "link", sizeof(struct tfs_rec_link) },
+	{ "unlink", sizeof(struct tfs_rec_link) },
+	{ "rename", sizeof(struct tfs_rec_rename) },
+	{ "setattr", sizeof(struct tfs_rec_setattr) },
+	{ "xattr", sizeof(struct tfs_rec_xattr) },
+	{ "write", sizeof(struct tfs_rec_write) },
+	{ "truncate", sizeof(struct tfs_rec_range) },
+	{ "punch", sizeof(struct tfs_rec_range) },
+	{ "prealloc", sizeof(struct tfs_rec_range) },
+};
+
+static bool fields(struct dump_line *l, u32 type, const struct tfs_rec_head *rec, struct cursor *c)
+{
+	switch (type) {
+	case TFS_REC_CREATE:
+		return create_fields(l, (const struct tfs_rec_create *)rec, c);
+	case TFS_REC_LINK:
+	case TFS_REC_UNLINK:
+		return link_fields(l, (const struct tfs_rec_link *)rec, c);
+	case TFS_REC_RENAME:
+		return rename_fields(l, (const struct tfs_rec_rename *)rec, c);
+	case TFS_REC_SETATTR:
+		return setattr_fields(l, (const struct tfs_rec_setattr *)rec);
+	case TFS_REC_XATTR:
+		return xattr_fields(l, (const struct tfs_rec_xattr *)rec, c);
+	case TFS_REC_WRITE:
+		return write_fields(l, (const struct tfs_rec_write *)rec, c);
+	}
+	return range_fields(l, (const struct tfs_rec_range *)rec);
+}
+
+static bool extent_sound(const struct tfs_extent *e, u32 len)
+{
+	return len >= TFS_EXTENT_HEAD && (e->codec || len >= TFS_EXTENT_HEAD + 4u * tfs_le16(e->blocks));
+}
+
+/* {le64 first block, le32 length, le32 0, struct tfs_extent padded to 8}, count times */
+static bool extents(struct dump *d, const struct tfs_rec_write *r, struct cursor *c)
+{
+	for (u32 i = 0; i < tfs_le32(r->count); i++) {
+		const u8 *head = take(c, 16), *body;
+		struct dump_line l;
+		u64 block;
+		u32 len;
+
+		if (!head)
+			return false;
+		memcpy(&block, head, 8);
+		memcpy(&len, head + 8, 4);
+		len = tfs_le32(len);
+		body = len <= TFS_ITEM_MAX ? take(c, (len + 7) & ~7u) : NULL;
+		if (!body || !extent_sound((const struct tfs_extent *)body, len))
+			return false;
+		dump_begin(d, &l, 4, "extent");
+		dump_num(&l, "block", tfs_le64(block));
+		dump_extent_fields(&l, (const struct tfs_extent *)body);
+		dump_end(&l);
+	}
+	return true;
+}
+
+static void malformed(struct dump *d, u64 sequence)
+{
+	struct dump_line l;
+
+	dump_begin(d, &l, 4, "malformed");
+	dump_num(&l, "sequence", sequence);
+	dump_text(&l, "damage", "parts reach past the record's end");
+	dump_end(&l);
+	dump_note(d, DUMP_DAMAGE);
+}
+
+void dump_record(struct dump *d, u64 sequence, const struct tfs_rec_head *rec)
+{
+	u32 type = tfs_le16(rec->type), len = tfs_le32(rec->len);
+	bool known = type && type < sizeof(kinds) / sizeof(*kinds), ok = known && len >= kinds[type].size;
+	struct cursor c = { 0 };
+	struct dump_line l;
+
+	dump_begin(d, &l, 2, "record");
+	dump_num(&l, "sequence", sequence);
+	dump_text(&l, "type", known ? kinds[type].name : "unknown");
+	if (!known)
+		dump_num(&l, "number", type);
+	dump_num(&l, "ino", tfs_le64(rec->ino));
+	dump_num(&l, "len", len);
+	dump_hex(&l, "flags", tfs_le16(rec->flags), 1);
+	dump_time(&l, "time", &rec->time);
+	if (ok) {
+		c = (struct cursor){ (const u8 *)rec + kinds[type].size, len - kinds[type].size };
+		ok = fields(&l, type, rec, &c);
+	}
+	dump_end(&l);
+	if (ok && type == TFS_REC_WRITE && !(tfs_le16(rec->flags) & TFS_WRITE_INLINE))
+		ok = extents(d, (const struct tfs_rec_write *)rec, &c);
+	if (!ok)
+		malformed(d, sequence);
+}
