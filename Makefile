@@ -13,7 +13,7 @@ CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
 USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs) $(BIN)/fsck.tfs $(BIN)/mutate $(BIN)/tfs-fuse $(BIN)/differ
+TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs) $(BIN)/fsck.tfs $(BIN)/mutate $(BIN)/tfs-fuse $(BIN)/differ $(BIN)/tfs-craft
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev libarchive-dev
 
 all: $(TOOLS) $(UNIT) ## build everything
@@ -66,6 +66,7 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% mkfs/% fsck/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
+$(BIN)/tfs-craft: $(B)/tests/cli/craft.o $(CORE) $(USER)
 $(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)
 $(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USER)
 $(BIN)/fsck.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/fsck*.c)) $(CORE) $(USER)

@@ -13,10 +13,14 @@ struct scan {
 	u64 durable;		     /* the highest that a head of the chain states */
 	u64 epoch;		     /* of the last head */
 	u64 anchor;		     /* newest named */
+	u32 carried;		     /* writes in a row in which no record begins */
 	u8 *buf;		     /* one write */
 };
 
 #define SCAN_BUFFER (TFS_LOG_BUFFER + 2 * TFS_BLOCK)
+/* The longest record spans no more writes. Crafted writes that follow each other in a circle, which chained CRCs do not
+ * keep out, cannot advance the sequence, so this bounds them. */
+#define CARRIED_MAX (TFS_REC_MAX / (TFS_BLOCK - (u32)sizeof(struct tfs_log_head)) + 1)
 
 /* The write at a place, if it is one of ours. 0, or -ENOENT for anything else; -EIO when the device fails. */
 static int write_read(struct scan *s, u64 addr, u32 blocks_left)
@@ -85,6 +89,9 @@ static int scan_next(struct scan *s)
 	if (err)
 		return err;
 	if (!chains(s, h))
+		return -ENOENT;
+	s->carried = h->records ? 0 : s->carried + 1;
+	if (s->carried > CARRIED_MAX)
 		return -ENOENT;
 	s->pos.next = tfs_le64(h->next);
 	s->pos.next_blocks = tfs_le32(h->next_blocks);
@@ -289,6 +296,7 @@ static void scan_start(struct scan *s, const struct tfs_anchor *a)
 		.sequence = tfs_le64(p->sequence),
 	};
 	s->epoch = tfs_le64(a->epoch);
+	s->carried = 0;
 }
 
 static bool position_valid(const struct tfs_vol *vol, const struct tfs_log_position *p)
