@@ -82,6 +82,19 @@ static int damaged(struct extract *x, const struct dump_entry *e, const char *wh
 	return 0;
 }
 
+/* Attributes that could not be read or set: said, and the object stays without them. A host's ENOSPC for an xattr may mean its
+ * own limit; a disk that is full shows at the next step. */
+static void incomplete(struct extract *x, const struct dump_entry *e, int code, const char *what)
+{
+	char why[128];
+
+	if (!code)
+		return;
+	snprintf(why, sizeof(why), ": %s; the object is there without it", code == DUMP_DAMAGE ? "run fsck.tfs" : strerror(errno));
+	dump_note(x->d, code);
+	lost(x, e, what, why);
+}
+
 static int made(struct extract *x, const struct dump_entry *e)
 {
 	struct dump_line l;
@@ -143,17 +156,22 @@ static int content_make(struct extract *x, const struct tfs_attr *a, int fd, con
 	return ftruncate(fd, (off_t)a->size) ? DUMP_HOST : 0;
 }
 
-static int file_make(struct extract *x, const struct tfs_attr *a, const char **what)
+static int file_make(struct extract *x, const struct dump_entry *e, const char **what)
 {
+	const struct tfs_attr *a = &e->attr;
 	int fd = openat(x->stage, NEW, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), err, saved;
+	const char *missing = NULL;
 
 	*what = "cannot be made";
 	if (fd < 0)
 		return DUMP_HOST;
 	err = content_make(x, a, fd, what);
-	if (!err)
-		err = dump_attrs_fd(x->d, &x->attrs, a, fd, what);
 	saved = errno;
+	if (!err) {
+		err = dump_attrs_fd(x->d, &x->attrs, a, fd, &missing);
+		incomplete(x, e, err, missing);
+		err = 0;
+	}
 	if (close(fd) && !err) {
 		*what = "content cannot be written; nothing is left under this name";
 		return DUMP_HOST;
@@ -162,8 +180,10 @@ static int file_make(struct extract *x, const struct tfs_attr *a, const char **w
 	return err;
 }
 
-static int special_make(struct extract *x, const struct tfs_attr *a, const char **what)
+static int special_make(struct extract *x, const struct dump_entry *e, const char **what)
 {
+	const struct tfs_attr *a = &e->attr;
+	const char *missing = NULL;
 	char target[TFS_SYMLINK_MAX + 1];
 	int err;
 
@@ -181,7 +201,11 @@ static int special_make(struct extract *x, const struct tfs_attr *a, const char 
 		x->specials++;
 		*what = "device nodes can only be made by root";
 	}
-	return err ? DUMP_HOST : dump_attrs_at(x->d, &x->attrs, a, x->stage, NEW, what);
+	if (err)
+		return DUMP_HOST;
+	err = dump_attrs_at(x->d, &x->attrs, a, x->stage, NEW, &missing);
+	incomplete(x, e, err, missing);
+	return 0;
 }
 
 /* ---- hard links ---- */
@@ -236,7 +260,7 @@ static int object_extract(struct extract *x, const struct dump_entry *e)
 	unlinkat(x->stage, NEW, 0);
 	if (a->nlink > 1 && link_take(x, a))
 		return place(x, e);
-	err = (a->mode & 0170000) == 0100000 ? file_make(x, a, &what) : special_make(x, a, &what);
+	err = (a->mode & 0170000) == 0100000 ? file_make(x, e, &what) : special_make(x, e, &what);
 	if (!err && a->nlink > 1)
 		err = link_keep(x, a, &what);
 	if (!err)
@@ -332,10 +356,11 @@ static int dir_up(struct extract *x)
 
 static int attrs_set(struct extract *x, const struct dump_entry *e, int fd)
 {
-	const char *what;
-	int err = dump_attrs_fd(x->d, &x->attrs, &e->attr, fd, &what);
+	const char *what = NULL;
+	int code = dump_attrs_fd(x->d, &x->attrs, &e->attr, fd, &what);
 
-	return err == DUMP_DAMAGE ? damaged(x, e, what) : err ? refused(x, e, what) : made(x, e);
+	incomplete(x, e, code, what);
+	return made(x, e);
 }
 
 /* The target itself gets its attributes last, when the private directory in it is gone (root_finish). */

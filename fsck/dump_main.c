@@ -70,7 +70,7 @@ static void on_signal(int sig)
 
 void dump_catch_signals(void)
 {
-	struct sigaction a = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction a = { .sa_handler = on_signal };
 
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
@@ -275,7 +275,9 @@ int main(int argc, char **argv)
 	err = run(&d, cmd);
 	tfs_file_dev_close(&d.dev);
 	err = tfs_cli_end(err, DUMP_HOST);
-	if (signal_seen)
+	if (signal_seen) {
+		signal(signal_seen, SIG_DFL);
 		raise(signal_seen);
+	}
 	return err;
 }

@@ -380,7 +380,8 @@ static int format_open(struct tar *t)
 		return tfs_cli_fail(DUMP_HOST, t->d->image, "out of memory");
 	if (archive_write_set_format_pax(t->a) || archive_write_set_format_option(t->a, "pax", "xattrheader", "SCHILY") ||
 	    (!utf8 && archive_write_set_format_option(t->a, "pax", "hdrcharset", "BINARY")) ||
-	    archive_write_add_filter_none(t->a) || archive_write_open_fd(t->a, t->fd))
+	    archive_write_set_bytes_in_last_block(t->a, 10240) || archive_write_add_filter_none(t->a) ||
+	    archive_write_open_fd(t->a, t->fd))
 		return tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", archive_error_string(t->a));
 	return 0;
 }

@@ -67,7 +67,8 @@ static u64 place(u32 blocks_from_end)
 
 static u64 create(struct tfs_vol *vol, u64 parent, const char *name, u32 mode, const char *target)
 {
-	struct tfs_create c = { .mode = mode, .uid = 7, .gid = 8, .target = target, .target_len = target ? (u32)strlen(target) : 0 };
+	struct tfs_create c = { .mode = mode, .uid = 7, .gid = 8, .rdev_major = 1, .rdev_minor = 3, .target = target,
+				.target_len = target ? (u32)strlen(target) : 0 };
 	u64 ino;
 
 	check(tfs_create(vol, parent, name, (u32)strlen(name), &c, &ino), name);
@@ -88,11 +89,14 @@ static void file_write(struct tfs_vol *vol, u64 ino, u64 block, u32 blocks, int 
 static void log_image(void)
 {
 	struct tfs_vol *vol = mount_volume(0);
-	u64 dir = create(vol, TFS_INO_ROOT, "dir", 0040755, NULL), file = create(vol, dir, "file", 0100644, NULL), victim;
+	u64 dir = create(vol, TFS_INO_ROOT, "logged", 0040755, NULL), file = create(vol, dir, "file", 0100644, NULL), victim;
 	struct tfs_attr a = { .mode = 0600 };
 	static u8 big[5000];
 
 	create(vol, dir, "sym", 0120777, "some/target");
+	create(vol, dir, "device", 0020666, NULL);
+	create(vol, dir, "fifo", 0010600, NULL);
+	create(vol, dir, "socket", 0140600, NULL);
 	check(tfs_link(vol, file, TFS_INO_ROOT, "second", 6), "link");
 	check(tfs_rename(vol, TFS_INO_ROOT, "second", 6, dir, "third", 5, 0, &victim), "rename");
 	check(tfs_setattr(vol, file, TFS_SET_MODE | TFS_SET_MTIME, &a), "setattr");
