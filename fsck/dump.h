@@ -121,8 +121,8 @@ struct dump_attrs {
 	u64 xattrs_skipped; /* trusted and security ones, without root */
 	bool privileged;
 };
-/* fd: of a regular file or a directory; else dirfd and name: no link is followed. Sets all that can be set. 0; DUMP_DAMAGE or
- * DUMP_HOST (errno) for the first that could not, *what says which. */
+/* fd: of a regular file or a directory; else dirfd and name: no link is followed. Sets all that can be set. 0; DUMP_DAMAGE
+ * or DUMP_HOST (errno) for the first that could not, *what says which. */
 int dump_attrs_fd(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a, int fd, const char **what);
 int dump_attrs_at(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a, int dirfd, const char *name,
 		  const char **what);

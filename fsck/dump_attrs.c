@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * An object's attributes onto the host's: owner, xattrs, mode, ACLs, times, in this order, for each undoes a part of what
- * comes later: chown clears setuid and file capabilities, setting an xattr needs the write permission that the mode may take
- * away, chmod changes an ACL's mask, and all of them touch the times. Without root, owners stay and what only root may
- * set (trusted.*, security.*) is counted. What cannot be set keeps nothing else back, but for one: without its owner an object
- * gets no setuid. Called by extract.
+ * An object's attributes onto the host's: owner, xattrs, mode, ACLs, times. The order matters: chown clears setuid and file
+ * capabilities, setting an xattr needs the write permission that the mode may take away, chmod changes an ACL's mask, and
+ * all of them touch the times. Without root, owners stay and what only root may set (trusted.*, security.*) is counted.
+ * What cannot be set keeps nothing else back, but for one: without its owner an object gets no setuid. Called by extract.
  */
 #define _GNU_SOURCE
 #include "fsck/dump.h"

@@ -82,8 +82,8 @@ static int damaged(struct extract *x, const struct dump_entry *e, const char *wh
 	return 0;
 }
 
-/* Attributes that could not be read or set: said, and the object stays without them. A host's ENOSPC for an xattr may mean its
- * own limit; a disk that is full shows at the next step. */
+/* Attributes that could not be read or set: said, and the object stays without them. A host's ENOSPC for an xattr may
+ * mean its own limit; a disk that is full shows at the next step. */
 static void incomplete(struct extract *x, const struct dump_entry *e, int code, const char *what)
 {
 	char why[128];
@@ -438,7 +438,8 @@ static void summary(struct extract *x)
 		tfs_cli_warn(NULL, "%llu objects not or not fully extracted, %llu of them device nodes that need root; %llu made",
 			     (unsigned long long)x->missing, (unsigned long long)x->specials, (unsigned long long)x->made);
 	if (x->attrs.xattrs_skipped)
-		tfs_cli_warn(NULL, "note: %llu trusted or security xattrs left out: they need root", (unsigned long long)x->attrs.xattrs_skipped);
+		tfs_cli_warn(NULL, "note: %llu trusted or security xattrs left out: they need root",
+			     (unsigned long long)x->attrs.xattrs_skipped);
 	if (dump_interrupted())
 		tfs_cli_fail(0, NULL, "interrupted; what is there is whole");
 }

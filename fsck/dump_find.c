@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * find: names by pattern, type or inode number, and --addr: what uses a place of the device. A place is looked for in all that
- * can name one: fixed places, the checkpoint, log runs, nodes of every tree, extents and large xattrs, gangs included;
- * a file found so is shown with its names.
+ * find: names by pattern, type or inode number, and --addr: what uses a place of the device. A place is looked for in all
+ * that can name one: fixed places, the checkpoint, log runs, nodes of every tree, extents and large xattrs, gangs
+ * included; a file found so is shown with its names.
  */
 #include "fsck/dump.h"
 
@@ -233,7 +233,8 @@ int dump_find_addr(struct dump *d)
 	struct tfs_anchor a;
 
 	if (d->addr >= tfs_le64(d->super.size) / TFS_UNIT)
-		return tfs_cli_fail(DUMP_USAGE, d->image, "expected a unit of 512 bytes below %llu", (unsigned long long)tfs_le64(d->super.size) / TFS_UNIT);
+		return tfs_cli_fail(DUMP_USAGE, d->image, "expected a unit of 512 bytes below %llu",
+				    (unsigned long long)tfs_le64(d->super.size) / TFS_UNIT);
 	fixed_look(&p);
 	if (!tfs_probe(&d->dev.dev, &d->env, NULL, &a)) {
 		checkpoint_look(&p, &a);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The volume's structures: super, anchors, log, tree, segments, object. The first three look at the bare device, so that they
- * also serve where a mount fails.
+ * The volume's structures: super, anchors, log, tree, segments, object. The first three look at the bare device, so that
+ * they also serve where a mount fails.
  */
 #include "fsck/dump.h"
 
@@ -90,7 +90,8 @@ int dump_cmd_super(struct dump *d)
 	if (end > TFS_BLOCK)
 		super_copy(d, "last", end - TFS_BLOCK, block);
 	if (err)
-		return tfs_cli_fail(DUMP_DAMAGE, d->image, "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
+		return tfs_cli_fail(DUMP_DAMAGE, d->image,
+				    "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
 	super_fields(d);
 	err = tfs_mount(&d->dev.dev, &d->env, &opt, &vol);
 	if (err)
@@ -273,7 +274,9 @@ int dump_cmd_log(struct dump *d)
 	dump_num(&l, "durable", end.durable);
 	dump_bool(&l, "damaged", end.damaged);
 	dump_end(&l);
-	return end.damaged ? tfs_cli_fail(DUMP_DAMAGE, d->image, "records that were durable are missing from the log; run fsck.tfs") : 0;
+	if (!end.damaged)
+		return 0;
+	return tfs_cli_fail(DUMP_DAMAGE, d->image, "records that were durable are missing from the log; run fsck.tfs");
 }
 
 /* ---- tree ---- */

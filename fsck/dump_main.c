@@ -234,7 +234,8 @@ static int mount_failed(struct dump *d, int err)
 				    "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
 	if (err == -ENOMEM)
 		return tfs_cli_fail(DUMP_HOST, d->image, "out of memory");
-	return tfs_cli_fail(DUMP_DAMAGE, d->image, "cannot be opened as a volume: %s; fsck.tfs says more, --no-replay leaves the log out",
+	return tfs_cli_fail(DUMP_DAMAGE, d->image, 
+			    "cannot be opened as a volume: %s; fsck.tfs says more, --no-replay leaves the log out",
 			    err == -EUCLEAN ? "damaged" : strerror(-err));
 }
 

@@ -134,8 +134,8 @@ static void stat_text(struct dump *d, const struct dump_entry *e)
 
 	printf("path        ");
 	tfs_cli_print_name(stdout, *e->path ? e->path : "/", *e->path ? e->path_len : 1);
-	printf("\ninode       %llu, generation %u\ntype        %s\nmode        %04o %s\n", (unsigned long long)a->ino, a->generation,
-	       dump_type_text(a->mode), a->mode & 07777, dump_mode_text(a->mode, buf));
+	printf("\ninode       %llu, generation %u\ntype        %s\nmode        %04o %s\n",
+	       (unsigned long long)a->ino, a->generation, dump_type_text(a->mode), a->mode & 07777, dump_mode_text(a->mode, buf));
 	printf("links       %u\nowner       %u:%u\n", a->nlink, a->uid, a->gid);
 	if (is_device(a->mode))
 		printf("device      %u:%u\n", a->rdev_major, a->rdev_minor);
@@ -144,8 +144,8 @@ static void stat_text(struct dump *d, const struct dump_entry *e)
 	printf("blocks      %llu of 4096 bytes\n", (unsigned long long)a->blocks);
 	if ((a->mode & 0170000) == 0040000)
 		printf("parent      %llu\n", (unsigned long long)a->parent);
-	printf("codec       %s, level %u, windows of %u bytes\nflags       %x, user %x\n", dump_codec_text(a->codec), a->codec_level,
-	       1u << a->window_bits, a->flags, a->user_flags);
+	printf("codec       %s, level %u, windows of %u bytes\nflags       %x, user %x\n",
+	       dump_codec_text(a->codec), a->codec_level, 1u << a->window_bits, a->flags, a->user_flags);
 	for (int i = 0; i < 4; i++)
 		printf("%-11s %s\n", names[i], dump_time_text(t[i], buf));
 	if ((a->mode & 0170000) == 0120000 && target_of(d, e, target)) {
@@ -292,7 +292,10 @@ static int cat_one(struct dump *d, const char *path)
 		err = cat_piece(d, path, at, buf, (size_t)n);
 		at += (u64)n;
 	}
-	return n < 0 ? tfs_cli_fail(DUMP_DAMAGE, path, "content cannot be read from byte %llu on; run fsck.tfs", (unsigned long long)at) : err;
+	if (n < 0)
+		return tfs_cli_fail(DUMP_DAMAGE, path, "content cannot be read from byte %llu on; run fsck.tfs",
+				    (unsigned long long)at);
+	return err;
 }
 
 int dump_cmd_cat(struct dump *d)

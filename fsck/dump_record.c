@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Log records by name and field. A record comes from a log that may be crafted: only its length has been checked (it is all in
- * memory), so each part is checked against it before it is shown; what does not fit is said. Called by the log command.
+ * Log records by name and field. A record comes from a log that may be crafted: only its length has been checked (it is all
+ * in memory), so each part is checked against it before it is shown; what does not fit is said. Called by the log command.
  */
 #include "fsck/dump.h"
 

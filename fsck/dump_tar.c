@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A tar archive of the volume or a part of it: pax format with nanosecond times, xattrs, hard links, holes and devices, names
- * sorted and nothing of this machine in it, so the same content gives the same archive. A file is read and verified
+ * A tar archive of the volume or a part of it: pax format with nanosecond times, xattrs, hard links, holes and devices,
+ * names sorted and nothing of this machine in it, so the same content gives the same archive. A file is read and verified
  * once before its header goes out, so that no member holds anything but its content. With -o the archive has a temporary
  * name until it is whole. Sockets have no place in tar: they are counted. libarchive does the format.
  */
@@ -32,6 +32,8 @@ struct tar {
 	struct dump *d;
 	struct archive *a;
 	int fd;
+	int error; /* errno of the output; from then on nothing is written, though libarchive is told it was */
+	bool given_up;
 	char *temporary;
 	struct first_name *bucket[BUCKETS];
 	size_t links_bytes;
@@ -59,7 +61,8 @@ static int refused(struct tar *t, const struct dump_entry *e)
 	if (dump_interrupted())
 		return DUMP_HOST;
 	tfs_progress_end(&t->progress);
-	return tfs_cli_fail(DUMP_HOST, shown(e), "cannot be written to the archive: %s", archive_error_string(t->a));
+	return tfs_cli_fail(DUMP_HOST, shown(e), "cannot be written to the archive: %s",
+			    t->error ? strerror(t->error) : archive_error_string(t->a));
 }
 
 /* ---- hard links ---- */
@@ -192,13 +195,14 @@ static int bytes_put(struct tar *t, const void *buf, u64 n)
 		size_t part = n < HOLE_STEP ? (size_t)n : HOLE_STEP;
 		la_ssize_t done = archive_write_data(t->a, buf, part);
 
-		if (done <= 0)
+		if (done <= 0 || t->error)
 			return -1;
 		n -= (u64)done;
 	}
 	return 0;
 }
 
+/* 0, ARCHIVE_FATAL, or an exit code that has been explained. */
 static int content_put(struct tar *t, const struct dump_entry *e)
 {
 	static u8 buf[DUMP_DATA_MAX];
@@ -211,12 +215,12 @@ static int content_put(struct tar *t, const struct dump_entry *e)
 		if (dump_interrupted())
 			return DUMP_HOST;
 		if (bytes_put(t, t->hole, at - pos) || bytes_put(t, buf, len))
-			return refused(t, e);
+			return ARCHIVE_FATAL;
 		pos = at + len;
 		tfs_progress_add(&t->progress, 0);
 	}
 	if (!got && !pos && e->attr.size && bytes_put(t, t->hole, 1)) /* or libarchive forgets the map of holes */
-		return refused(t, e);
+		return ARCHIVE_FATAL;
 	if (got < 0) { /* verified a moment ago: the device is failing; the archive cannot be made right any more */
 		dump_note(t->d, DUMP_DAMAGE);
 		return tfs_cli_fail(DUMP_DAMAGE, shown(e), "content was readable and is no longer; archive given up");
@@ -237,9 +241,9 @@ static int member_put(struct tar *t, const struct dump_entry *e, struct archive_
 		tfs_cli_fail(0, shown(e), "cannot be a member of a tar archive: %s", archive_error_string(t->a));
 		return 0;
 	}
-	if (err == ARCHIVE_FATAL || (content && (err = content_put(t, e))))
-		return err == ARCHIVE_FATAL ? refused(t, e) : err;
-	if (archive_write_finish_entry(t->a) < ARCHIVE_WARN)
+	if (t->error || err == ARCHIVE_FATAL || (content && (err = content_put(t, e))))
+		return t->error || err == ARCHIVE_FATAL ? refused(t, e) : err;
+	if (archive_write_finish_entry(t->a) < ARCHIVE_WARN || t->error)
 		return refused(t, e);
 	t->members++;
 	tfs_progress_add(&t->progress, 1);
@@ -369,6 +373,26 @@ static int output_close(struct tar *t, int err)
 	return err;
 }
 
+static la_ssize_t output_write(struct archive *a, void *arg, const void *buf, size_t n)
+{
+	struct tar *t = arg;
+	const u8 *p = buf;
+	size_t left = n;
+
+	(void)a;
+	while (left && !t->error && !t->given_up) {
+		ssize_t done = write(t->fd, p, left);
+
+		if (done < 0 && errno == EINTR && !dump_interrupted())
+			continue;
+		if (done < 0)
+			t->error = errno;
+		else
+			p += done, left -= (size_t)done;
+	}
+	return (la_ssize_t)n;
+}
+
 /* Names that are UTF-8 go out as they are; others, byte for byte, with a mark that says so. */
 static int format_open(struct tar *t)
 {
@@ -381,7 +405,7 @@ static int format_open(struct tar *t)
 	if (archive_write_set_format_pax(t->a) || archive_write_set_format_option(t->a, "pax", "xattrheader", "SCHILY") ||
 	    (!utf8 && archive_write_set_format_option(t->a, "pax", "hdrcharset", "BINARY")) ||
 	    archive_write_set_bytes_in_last_block(t->a, 10240) || archive_write_add_filter_none(t->a) ||
-	    archive_write_open_fd(t->a, t->fd))
+	    archive_write_open(t->a, t, NULL, output_write, NULL))
 		return tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", archive_error_string(t->a));
 	return 0;
 }
@@ -399,10 +423,11 @@ static int archive_make(struct tar *t)
 	if (!err)
 		err = dump_walk(t->d, t->d->args ? t->d->arg[0] : NULL, &ops, &w);
 	tfs_progress_end(&t->progress);
-	if (err && t->a)
-		archive_write_fail(t->a); /* no end mark: what is there is not an archive */
-	else if (!err && archive_write_close(t->a) != ARCHIVE_OK)
+	t->given_up = err; /* no end mark then: what is there is not an archive */
+	if (t->a && archive_write_close(t->a) != ARCHIVE_OK && !err)
 		err = tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", archive_error_string(t->a));
+	if (!err && t->error)
+		err = tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", strerror(t->error));
 	archive_write_free(t->a);
 	if (t->hole && t->hole != MAP_FAILED)
 		munmap((void *)t->hole, HOLE_STEP);
@@ -424,6 +449,7 @@ int dump_cmd_tar(struct dump *d)
 	if (t.sockets)
 		tfs_cli_warn(NULL, "note: %llu sockets left out: tar has no form for them", (unsigned long long)t.sockets);
 	if (t.missing)
-		tfs_cli_warn(NULL, "%llu objects left out, %llu in the archive", (unsigned long long)t.missing, (unsigned long long)t.members);
+		tfs_cli_warn(NULL, "%llu objects left out, %llu in the archive", (unsigned long long)t.missing,
+			     (unsigned long long)t.members);
 	return err;
 }

@@ -340,7 +340,8 @@ int dump_walk(struct dump *d, const char *path, const struct dump_walk_ops *ops,
 		return no_memory(&w);
 	err = tfs_getattr(d->vol, ino, &a);
 	if (err)
-		err = tfs_cli_fail(DUMP_DAMAGE, *w.path ? w.path : "/", "inode %llu cannot be read; run fsck.tfs", (unsigned long long)ino);
+		err = tfs_cli_fail(DUMP_DAMAGE, *w.path ? w.path : "/", "inode %llu cannot be read; run fsck.tfs",
+				   (unsigned long long)ino);
 	else
 		err = object(&w, ino, (u8)(a.mode >> 12), name_at, strlen(w.path));
 	if (!err)

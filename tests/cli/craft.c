@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Makes the images that mkfs.tfs never makes, for tests of what reads them: logs to replay, very deep trees, and crafted ones whose
- * checksums are right and whose content is not. Uses the core's inside, as no tool may. Called by tests/cli/test_*.sh.
+ * Makes the images that mkfs.tfs never makes, for tests of what reads them: logs to replay, very deep trees, and crafted
+ * ones whose checksums are right and whose content is not. Uses the core's inside, as no tool
+ * may. Called by tests/cli/test_*.sh.
  *
  *   tfs-craft log IMAGE            one record of every kind behind the last checkpoint, then a crash
  *   tfs-craft deep IMAGE N         N directories below each other, a file in the last
