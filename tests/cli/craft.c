@@ -7,6 +7,7 @@
  *   tfs-craft log IMAGE            one record of every kind behind the last checkpoint, then a crash
  *   tfs-craft deep IMAGE N         N directories below each other, a file in the last
  *   tfs-craft swap IMAGE HEX HEX   these bytes become those wherever they are in the FS tree (a single leaf)
+ *   tfs-craft leaf IMAGE SEED      some bytes of that leaf change
  *   tfs-craft garble IMAGE SEED    bytes of the first log write change, its CRC is right again
  *   tfs-craft loop IMAGE           two log writes that each follow the other
  */
@@ -149,21 +150,21 @@ static int leaf_take(void *arg, const struct tfs_node_info *info)
 	return 0;
 }
 
-static void swap_bytes(const char *from_hex, const char *to_hex)
+static void leaf_get(void)
+{
+	struct tfs_vol *vol = mount_volume(TFS_MOUNT_RO | TFS_MOUNT_NOREPLAY);
+
+	tfs_tree_walk(vol, TFS_TREE_FS, leaf_take, NULL);
+	tfs_abandon(vol);
+}
+
+/* The leaf goes to another place, and all that leads to it is right again. */
+static void leaf_put(void)
 {
 	static u8 block[2 * TFS_NODE_SIZE];
 	struct tfs_checkpoint *cp = (struct tfs_checkpoint *)block;
-	struct tfs_vol *vol = mount_volume(TFS_MOUNT_RO | TFS_MOUNT_NOREPLAY);
-	u8 from[256], to[256];
-	u32 n = unhex(from_hex, from), bytes, hits = 0;
+	u32 bytes;
 
-	check(n && unhex(to_hex, to) == n ? 0 : -EINVAL, "hex strings of one length");
-	tfs_tree_walk(vol, TFS_TREE_FS, leaf_take, NULL);
-	tfs_abandon(vol);
-	for (u32 i = sizeof(struct tfs_node_head); i + n <= sizeof(leaf); i++)
-		if (!memcmp(leaf + i, from, n))
-			memcpy(leaf + i, to, n), hits++;
-	check(hits ? 0 : -ENOENT, "bytes");
 	bytes = tfs_node_store(leaf, block);
 	leaf_ptr.addr = place(8);
 	leaf_ptr.len = (u16)(bytes / TFS_UNIT);
@@ -175,6 +176,32 @@ static void swap_bytes(const char *from_hex, const char *to_hex)
 	device(TFS_IO_WRITE, tfs_le64(anchor.checkpoint.addr), block, TFS_BLOCK);
 	anchor.checkpoint.crc = tfs_cpu32(tfs_port_crc32c(0, block, TFS_BLOCK));
 	anchor_put();
+}
+
+static void leaf_garble(u32 seed)
+{
+	u32 heap;
+
+	leaf_get();
+	heap = tfs_le16(((struct tfs_node_head *)leaf)->heap);
+	srand(seed);
+	for (int n = rand() % 4 + 1; n; n--)
+		leaf[heap + (u32)rand() % (TFS_NODE_SIZE - heap)] = (u8)(rand() % 2 ? rand() : rand() % 2 ? 0xff : 0x7f);
+	leaf_put();
+}
+
+static void swap_bytes(const char *from_hex, const char *to_hex)
+{
+	u8 from[256], to[256];
+	u32 n = unhex(from_hex, from), hits = 0;
+
+	check(n && unhex(to_hex, to) == n ? 0 : -EINVAL, "hex strings of one length");
+	leaf_get();
+	for (u32 i = sizeof(struct tfs_node_head); i + n <= sizeof(leaf); i++)
+		if (!memcmp(leaf + i, from, n))
+			memcpy(leaf + i, to, n), hits++;
+	check(hits ? 0 : -ENOENT, "bytes");
+	leaf_put();
 }
 
 /* ---- garble, loop ---- */
@@ -284,6 +311,8 @@ int main(int argc, char **argv)
 		deep_image((u32)atoi(argv[3]));
 	else if (!strcmp(argv[1], "swap") && argc == 5)
 		swap_bytes(argv[3], argv[4]);
+	else if (!strcmp(argv[1], "leaf") && argc == 4)
+		leaf_garble((u32)atoi(argv[3]));
 	else if (!strcmp(argv[1], "garble") && argc == 4)
 		garble((u32)atoi(argv[3]));
 	else if (!strcmp(argv[1], "loop"))
