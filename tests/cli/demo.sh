@@ -14,7 +14,7 @@ show build/bin/mkfs.tfs --from "$dir" --label demo --size 256M "$tmp/volume.img"
 say "check it, look inside"
 show build/bin/fsck.tfs -fn --data "$tmp/volume.img"
 show build/bin/dump.tfs super "$tmp/volume.img"
-show build/bin/dump.tfs ls "$tmp/volume.img" | tail -3
+show build/bin/dump.tfs ls -lR "$tmp/volume.img" | tail -3
 cp -a "$dir" "$tmp/expected"; mkdir "$tmp/mnt"
 
 change() { # the same changes to the mounted volume and to a copy of the directory

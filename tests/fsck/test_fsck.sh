@@ -24,7 +24,7 @@ while read -r name problem left; do
 	if [ "$left" = 1 ]; then run 4 $fsck -fy "$i"; continue; fi
 	run 1 $fsck -fy --undo "$tmp/undo" "$i"
 	run 0 $fsck -fn --data "$i"
-	run 0 $dump ls "$i"
+	run 0 $dump ls -R "$i"
 	for f in big packed; do
 		[ "$name" = range ] || [ "$name" = future ] || [ "$name" = root-gone ] || [ "$name" = inode-gone ] ||
 			[ "$($dump cat "$tmp/base.img" $f | md5sum)" = "$($dump cat "$i" $f | md5sum)" ] || bad "content of $f changed"
