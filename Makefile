@@ -87,3 +87,4 @@ $(BIN)/%:
 -include $(shell find build -name '*.d' 2>/dev/null)
 .PHONY: man install all help deps test demo soak breaks format clean
 .SECONDARY:
+-include fuzz/fuzz.mk

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The volumes that fuzzed input is laid over, made by real operations when a target starts: no binary file in the
+ * repository, and a change of the format changes them with it. The same every time. Small, so that an input's patches
+ * hit something; with an item of every type, an FS tree of two levels, compressed and raw extents, an orphan.
+ */
+#include "fuzz/items.h"
+
+int fuzz_mount(u32 flags, struct tfs_vol **vol)
+{
+	struct tfs_mount_options opt = { .flags = flags };
+
+	return tfs_mount(&fuzz_dev, &fuzz_env, &opt, vol);
+}
+
+void fuzz_pattern(u8 *out, u32 bytes, u32 seed)
+{
+	u64 r = (u64)seed * 0x9e3779b97f4a7c15ull + 1;
+	u32 i;
+
+	for (i = 0; i < bytes; i++) {
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		out[i] = seed % 3 == 2 ? 0 : seed % 3 ? (u8)(r >> 32) : (u8)("log-structured "[i % 15] + seed % 7);
+	}
+}
+
+int fuzz_write(struct tfs_vol *vol, u64 ino, u64 block, u32 blocks, u64 size, int codec, u32 seed)
+{
+	static u8 data[16 * TFS_BLOCK], scratch[16 * TFS_BLOCK];
+	bool compress = fuzz_compress;
+	struct tfs_encoded e;
+	u64 end;
+
+	fuzz_pattern(data, blocks * TFS_BLOCK, seed);
+	end = (block + blocks) * TFS_BLOCK;
+	if (size < end && end - size < blocks * TFS_BLOCK)
+		memset(data + blocks * TFS_BLOCK - (end - size), 0, end - size);
+	fuzz_compress = true;
+	tfs_encode(codec, 0, data, blocks, scratch, &e);
+	fuzz_compress = compress;
+	return tfs_write(vol, ino, block, &e, size, NULL);
+}
+
+int fuzz_evict(struct tfs_vol *vol, u64 ino)
+{
+	int err;
+
+	do
+		err = tfs_evict(vol, ino);
+	while (err > 0);
+	return err;
+}
+
+void fuzz_base_empty(void)
+{
+	struct tfs_format_options opt = { .size = FUZZ_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "fuzz", .label = "fuzz" };
+	struct tfs_vol *vol;
+
+	fuzz_ram_zero();
+	FUZZ_CHECK(!tfs_format(&fuzz_dev, &fuzz_env, &opt, &vol), "base: format failed");
+	FUZZ_CHECK(!tfs_format_finish(vol, 0), "base: format did not finish");
+	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
+	fuzz_ram_keep();
+}
+
+static u64 make(struct tfs_vol *vol, u64 dir, const char *name, u32 mode)
+{
+	struct tfs_create c = { .mode = mode, .uid = 1, .gid = 2, .rdev_major = 3, .rdev_minor = 4 };
+	u64 ino;
+
+	if ((mode & 0170000) == 0120000) {
+		c.target = "../some/where/else";
+		c.target_len = 18;
+	}
+	FUZZ_CHECK(!tfs_create(vol, dir, name, (u32)strlen(name), &c, &ino), "base: create %s failed", name);
+	return ino;
+}
+
+static void fill_data(struct tfs_vol *vol, u64 dir)
+{
+	u64 f = make(vol, dir, "packed", 0100644), r = make(vol, dir, "raw", 0100600), s = make(vol, dir, "sparse", 0100644);
+	u64 i = make(vol, dir, "inline", 0100644);
+	int err;
+
+	err = fuzz_write(vol, f, 0, 16, 70000, TFS_CODEC_LZ4, 3) | fuzz_write(vol, f, 16, 2, 70000, TFS_CODEC_ZLIB, 6) |
+	      fuzz_write(vol, f, 4, 3, 70000, TFS_CODEC_NONE, 1);
+	err |= fuzz_write(vol, r, 0, 16, 65536, TFS_CODEC_NONE, 1) | fuzz_write(vol, r, 16, 3, 77000, TFS_CODEC_NONE, 4);
+	err |= tfs_punch(vol, r, 2, 1) | tfs_truncate(vol, r, 76000);
+	err |= fuzz_write(vol, s, 40, 1, 41 * 4096, TFS_CODEC_NONE, 1) | tfs_preallocate(vol, s, 2, 30, 0);
+	err |= fuzz_write(vol, i, 0, 1, 100, TFS_CODEC_NONE, 3);
+	FUZZ_CHECK(!err, "base: writing failed");
+}
+
+static void fill_names(struct tfs_vol *vol)
+{
+	static char big[3000];
+	u64 d = make(vol, 1, "dir", 0040755), e = make(vol, d, "sub", 0040700), f, n;
+	char name[64];
+	int err = 0;
+
+	make(vol, d, "link", 0120777);
+	make(vol, d, "null", 0020666);
+	make(vol, d, "fifo", 0010600);
+	f = make(vol, e, "file", 0100644);
+	for (n = 0; n < 60; n++) {
+		memset(name, 'a' + (int)n % 26, sizeof(name));
+		name[30] = 0;
+		name[0] = (char)('0' + n / 26);
+		make(vol, e, name, 0100644);
+	}
+	memset(big, 'v', sizeof(big));
+	err = tfs_link(vol, f, 1, "hard", 4) | tfs_setxattr(vol, f, "user.a", 6, "value", 5, 0);
+	err |= tfs_setxattr(vol, f, "user.big", 8, big, sizeof(big), 0) | tfs_setxattr(vol, d, "trusted.x", 9, "", 0, 0);
+	FUZZ_CHECK(!err, "base: links and xattrs failed");
+	fill_data(vol, d);
+}
+
+/* A punch of many extents leaves its rest pending; only the item is wanted, so the volume is abandoned in between. */
+static void fill_orphan(struct tfs_vol *vol)
+{
+	struct tfs_create c = { .mode = 0100600 };
+	u64 t;
+
+	FUZZ_CHECK(!tfs_create(vol, 1, "", 0, &c, &t) && !fuzz_write(vol, t, 0, 2, 8192, TFS_CODEC_NONE, 1),
+		   "base: orphan failed");
+}
+
+void fuzz_base_filled(void)
+{
+	struct tfs_vol *vol;
+
+	fuzz_base_empty();
+	fuzz_compress = false;
+	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
+	fill_names(vol);
+	fill_orphan(vol);
+	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
+	fuzz_end();
+	fuzz_ram_keep();
+}
+
+void fuzz_base_logging(void)
+{
+	struct tfs_vol *vol;
+
+	fuzz_base_filled();
+	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
+	tfs_abandon(vol);
+	fuzz_end();
+	fuzz_ram_keep();
+}
+
+void fuzz_anchor(struct tfs_anchor *anchor, struct tfs_super *super)
+{
+	FUZZ_CHECK(!tfs_probe(&fuzz_dev, &fuzz_env, super, anchor), "base: no superblock or anchor");
+}
+
+void fuzz_base_small(void)
+{
+	struct tfs_vol *vol;
+	u64 d;
+	int err;
+
+	fuzz_base_empty();
+	fuzz_compress = false;
+	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
+	d = make(vol, 1, "d", 0040755);
+	make(vol, d, "l", 0120777);
+	err = tfs_setxattr(vol, d, "user.a", 6, "value", 5, 0);
+	FUZZ_CHECK(!err, "base: xattr failed");
+	fill_data(vol, d);
+	fill_orphan(vol);
+	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
+	fuzz_end();
+	fuzz_ram_keep();
+}
+
+struct tfs_ptr fuzz_root(int tree)
+{
+	struct tfs_anchor anchor;
+	struct tfs_super super;
+	const struct tfs_checkpoint *cp;
+
+	fuzz_anchor(&anchor, &super);
+	cp = (const struct tfs_checkpoint *)fuzz_ram_look((u32)(tfs_le64(anchor.checkpoint.addr) / 8));
+	return (struct tfs_ptr){ .addr = tfs_le64(cp->root[tree].addr), .birth = tfs_le64(cp->root[tree].birth),
+				 .crc = tfs_le32(cp->root[tree].crc), .len = tfs_le16(cp->root[tree].len) };
+}

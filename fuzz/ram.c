@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The fuzzers' device: 16 MiB in memory, pages over a base image, so that going back costs what was touched. Everything
+ * is written at once; flush does nothing. A request that is not whole blocks inside of the device is a finding: the core
+ * has to check what it reads before it asks. Clock and random numbers are counters that a reset sets back.
+ */
+#include "fuzz/fuzz.h"
+
+#include <stdlib.h>
+
+static u8 *base, *arena;
+static u8 *page[FUZZ_PAGES]; /* NULL: as in the base */
+static u32 touched[FUZZ_PAGES], touches;
+static u64 ticks, randoms;
+bool fuzz_no_writes;
+
+static void init(void)
+{
+	if (base)
+		return;
+	base = calloc(1, FUZZ_SIZE);
+	arena = malloc(FUZZ_SIZE);
+	FUZZ_CHECK(base && arena, "memory: no room for the device");
+}
+
+void fuzz_ram_reset(void)
+{
+	init();
+	while (touches)
+		page[touched[--touches]] = NULL;
+	ticks = randoms = 0;
+	fuzz_no_writes = false;
+}
+
+void fuzz_ram_keep(void)
+{
+	u32 i;
+
+	for (i = 0; i < touches; i++)
+		memcpy(base + (size_t)touched[i] * TFS_BLOCK, page[touched[i]], TFS_BLOCK);
+	fuzz_ram_reset();
+}
+
+void fuzz_ram_zero(void)
+{
+	fuzz_ram_reset();
+	memset(base, 0, FUZZ_SIZE);
+}
+
+const u8 *fuzz_ram_look(u32 p)
+{
+	return page[p] ? page[p] : base + (size_t)p * TFS_BLOCK;
+}
+
+u8 *fuzz_ram_page(u32 p)
+{
+	if (!page[p]) {
+		page[p] = memcpy(arena + (size_t)touches * TFS_BLOCK, base + (size_t)p * TFS_BLOCK, TFS_BLOCK);
+		touched[touches++] = p;
+	}
+	return page[p];
+}
+
+static int io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
+{
+	u32 first = (u32)(offset / TFS_BLOCK), i;
+
+	(void)flags;
+	FUZZ_CHECK(bytes && offset % TFS_BLOCK == 0 && bytes % TFS_BLOCK == 0 && offset <= dev->size &&
+			   bytes <= dev->size - offset,
+		   "device: expected whole blocks below %llu, found %llu+%u", (unsigned long long)dev->size,
+		   (unsigned long long)offset, bytes);
+	FUZZ_CHECK(op == TFS_IO_READ || !fuzz_no_writes, "device: expected no write in a read-only mount, found one");
+	for (i = 0; i < bytes / TFS_BLOCK; i++) {
+		u8 *at = (u8 *)buf + (size_t)i * TFS_BLOCK;
+
+		if (op == TFS_IO_READ)
+			memcpy(at, fuzz_ram_look(first + i), TFS_BLOCK);
+		else
+			memcpy(fuzz_ram_page(first + i), at, TFS_BLOCK);
+	}
+	return 0;
+}
+
+static int flush(struct tfs_dev *dev)
+{
+	(void)dev;
+	return 0;
+}
+
+static struct tfs_time now(void *ctx)
+{
+	(void)ctx;
+	return (struct tfs_time){ .sec = tfs_cpu64(1000000 + ++ticks) };
+}
+
+static u64 random_next(void *ctx)
+{
+	(void)ctx;
+	return ++randoms * 0x9e3779b97f4a7c15ull | 1;
+}
+
+static const struct tfs_dev_ops ops = { io, flush, NULL };
+struct tfs_dev fuzz_dev = { &ops, FUZZ_SIZE, false };
+struct tfs_env fuzz_env = { .now = now, .random = random_next };
