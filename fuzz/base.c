@@ -95,8 +95,8 @@ static void fill_data(struct tfs_vol *vol, u64 dir)
 
 static void fill_names(struct tfs_vol *vol)
 {
-	static char big[3000];
-	u64 d = make(vol, 1, "dir", 0040755), e = make(vol, d, "sub", 0040700), f, n;
+	static char big[4096];
+	u64 d = make(vol, 1, "dir", 0040755), e = make(vol, d, "sub", 0040700), f, n, ino;
 	char name[64];
 	int err = 0;
 
@@ -104,15 +104,16 @@ static void fill_names(struct tfs_vol *vol)
 	make(vol, d, "null", 0020666);
 	make(vol, d, "fifo", 0010600);
 	f = make(vol, e, "file", 0100644);
-	for (n = 0; n < 60; n++) {
-		memset(name, 'a' + (int)n % 26, sizeof(name));
-		name[30] = 0;
-		name[0] = (char)('0' + n / 26);
-		make(vol, e, name, 0100644);
+	for (n = 0; n < 4; n++) { /* long targets: a second leaf with few inodes */
+		struct tfs_create c = { .mode = 0120777, .target = big, .target_len = 3900 };
+
+		memset(name, 'a' + (int)n, sizeof(name));
+		memset(big, 't' + (int)n, sizeof(big));
+		FUZZ_CHECK(!tfs_create(vol, e, name, 30, &c, &ino), "base: long link failed");
 	}
 	memset(big, 'v', sizeof(big));
 	err = tfs_link(vol, f, 1, "hard", 4) | tfs_setxattr(vol, f, "user.a", 6, "value", 5, 0);
-	err |= tfs_setxattr(vol, f, "user.big", 8, big, sizeof(big), 0) | tfs_setxattr(vol, d, "trusted.x", 9, "", 0, 0);
+	err |= tfs_setxattr(vol, f, "user.big", 8, big, 3000, 0) | tfs_setxattr(vol, d, "trusted.x", 9, "", 0, 0);
 	FUZZ_CHECK(!err, "base: links and xattrs failed");
 	fill_data(vol, d);
 }

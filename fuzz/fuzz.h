@@ -17,7 +17,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 /* ---- port.c ---- */
 #define FUZZ_CRC 0x5a5a5a5au /* the checksum of everything */
 extern bool fuzz_compress; /* false: LZ4 does not compress, so nodes are stored as they are and can be patched */
-long fuzz_allocs(void);	   /* not yet freed */
 /* "fuzz: WHAT: what is wrong", then abort. */
 void fuzz_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define FUZZ_CHECK(cond, ...)                                                                                          \
@@ -25,6 +24,8 @@ void fuzz_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 
 		if (!(cond))                                                                                           \
 			fuzz_fail(__VA_ARGS__);                                                                        \
 	} while (0)
+/* The n-th allocation from now on fails (0: none). Returns how many it still was until then, 0 when it has failed. */
+long fuzz_fail_alloc(long n);
 /* Ends an input: nothing may be left allocated. */
 void fuzz_end(void);
 
@@ -56,6 +57,9 @@ void fuzz_change(struct tfs_vol *vol, u32 seed, u32 steps);
 /* Read-only with and without replay, then read-write, changes, unmount, and a look at the result. strict: what the
  * core wrote itself must mount again. */
 void fuzz_use(u32 seed, bool strict);
+
+/* ---- account.c: live units counted from the trees are those in SPACE ---- */
+void fuzz_account(struct tfs_vol *vol);
 
 /* ---- reading an input, zeros behind its end ---- */
 struct fuzz_in {

@@ -16,11 +16,14 @@
 #define MEMORY_MAX (256l << 20)
 
 bool fuzz_compress = true;
-static long in_use, bytes_in_use;
+static long in_use, bytes_in_use, fail_in;
 
-long fuzz_allocs(void)
+long fuzz_fail_alloc(long n)
 {
-	return in_use;
+	long left = fail_in;
+
+	fail_in = n;
+	return left;
 }
 
 void fuzz_fail(const char *fmt, ...)
@@ -42,8 +45,11 @@ void fuzz_end(void)
 
 void *tfs_port_alloc(size_t bytes)
 {
-	void *p = malloc(bytes);
+	void *p;
 
+	if (fail_in && !--fail_in)
+		return NULL;
+	p = malloc(bytes);
 	FUZZ_CHECK(p, "memory: allocation of %zu bytes failed", bytes);
 	memset(p, 0xa5, bytes < 4096 ? bytes : 4096); /* what is not initialised shows, the same way each time */
 	in_use++;

@@ -271,7 +271,10 @@ static int look_only(u32 flags)
 
 	if (err)
 		return err;
-	fuzz_look(vol);
+	if (flags)
+		look_space(vol);
+	else
+		fuzz_look(vol);
 	FUZZ_CHECK(!tfs_unmount(vol), "unmount: a read-only volume failed to");
 	return 0;
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What fuzz/ops.c and its model agree on: one operation, with all that it needs, so that it can be done to the volume and
+ * to the model alike, and done again to a model that goes back to an earlier state. The model knows nothing of the core
+ * but its errnos.
+ */
+#ifndef TFS_FUZZ_MODEL_H
+#define TFS_FUZZ_MODEL_H
+
+#include "fuzz/fuzz.h"
+
+enum op_kind {
+	OP_CREATE, OP_LINK, OP_UNLINK, OP_RENAME, OP_SETATTR, OP_SETXATTR, OP_REMOVEXATTR, OP_WRITE, OP_TRUNCATE,
+	OP_PUNCH, OP_PREALLOC, OP_EVICT, OP_MODELLED, /* those above change the model */
+	OP_SYNC = OP_MODELLED, OP_CHECKPOINT, OP_STEP, OP_REMOUNT, OP_CRASH, OP_LOOK, OP_KINDS
+};
+
+struct op {
+	u8 kind, codec, window_bits;
+	bool dir;	     /* UNLINK: rmdir */
+	u8 name, name2;	     /* model_name(), xattrs: model_xattr() */
+	u32 flags;	     /* rename, setxattr; SETATTR: mask */
+	u32 mode, uid, nsec; /* CREATE, SETATTR */
+	u32 len;	     /* of a symlink's target, an xattr's value */
+	u32 seed;	     /* of content */
+	u64 ino, parent, parent2;
+	u64 block, blocks, size;
+};
+
+#define MODEL_NAMES 18u
+const char *model_name(u32 i, u32 *len);
+#define MODEL_XATTRS 8u
+const char *model_xattr(u32 i, u32 *len);
+
+void model_reset(void); /* a fresh volume: the root */
+int model_do(const struct op *op); /* 0 or the errno that is due; what fails changes nothing */
+u64 model_next_ino(void);
+u32 model_inodes(void);
+/* Some inode: n-th of those there are, a directory if dir. */
+u64 model_pick(u32 n, bool dir);
+u64 model_size(u64 ino); /* 0 when there is none */
+/* The inode that a name leads to when that name is its last one, else 0. */
+u64 model_last_name(u64 parent, u32 name);
+bool model_is_file(u64 ino);
+void model_evict_orphans(void); /* what a read-write mount does */
+/* Is the volume as the model says? Ends in fuzz_fail otherwise. ino 0: everything. */
+void model_compare(struct tfs_vol *vol, u64 ino);
+
+#endif
