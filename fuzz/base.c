@@ -153,6 +153,22 @@ void fuzz_base_logging(void)
 	fuzz_ram_keep();
 }
 
+const u32 *fuzz_base_used(u32 *count)
+{
+	static u32 used[FUZZ_PAGES];
+	u32 p, i;
+
+	for (*count = p = 0; p < FUZZ_PAGES; p++) {
+		const u8 *b = fuzz_ram_look(p);
+
+		for (i = 0; i < TFS_BLOCK && !b[i]; i++)
+			;
+		if (i < TFS_BLOCK)
+			used[(*count)++] = p;
+	}
+	return used;
+}
+
 void fuzz_anchor(struct tfs_anchor *anchor, struct tfs_super *super)
 {
 	FUZZ_CHECK(!tfs_probe(&fuzz_dev, &fuzz_env, super, anchor), "base: no superblock or anchor");

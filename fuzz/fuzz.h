@@ -44,6 +44,7 @@ void fuzz_base_empty(void);  /* as mkfs leaves it, kept as base */
 void fuzz_base_filled(void); /* every kind of item, two levels of FS tree, kept as base, clean */
 /* The same, mounted read-write and abandoned: an anchor with a log position and nothing in the log. */
 void fuzz_base_logging(void);
+const u32 *fuzz_base_used(u32 *count); /* pages that are not all zero, ascending */
 int fuzz_mount(u32 flags, struct tfs_vol **vol);
 int fuzz_write(struct tfs_vol *vol, u64 ino, u64 block, u32 blocks, u64 size, int codec, u32 seed);
 void fuzz_pattern(u8 *out, u32 bytes, u32 seed); /* seed % 3: text, noise, zeros */

@@ -6,22 +6,8 @@
  */
 #include "fuzz/fuzz.h"
 
-static u32 used[FUZZ_PAGES], uses;
-
-static void base_make(void)
-{
-	u32 p, i;
-
-	fuzz_base_logging();
-	for (p = 0; p < FUZZ_PAGES; p++) {
-		const u8 *b = fuzz_ram_look(p);
-
-		for (i = 0; i < TFS_BLOCK && !b[i]; i++)
-			;
-		if (i < TFS_BLOCK)
-			used[uses++] = p;
-	}
-}
+static const u32 *used;
+static u32 uses;
 
 static void patch(struct fuzz_in *in)
 {
@@ -38,8 +24,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct fuzz_in in = { data, data + size };
 	u32 seed = fuzz_u8(&in);
 
-	if (!uses)
-		base_make();
+	if (!uses) {
+		fuzz_base_logging();
+		used = fuzz_base_used(&uses);
+	}
 	fuzz_ram_reset();
 	while (fuzz_left(&in) > 5)
 		patch(&in);

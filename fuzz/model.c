@@ -116,7 +116,7 @@ static bool is_file(const struct inode *i)
 
 static struct inode *add(u32 mode, u64 parent, u32 nlink)
 {
-	struct inode *i = &inodes[count++], *p = get(parent);
+	struct inode *p = get(parent), *i = &inodes[count++];
 
 	memset(i, 0, sizeof(*i));
 	i->ino = next_ino++;

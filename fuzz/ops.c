@@ -24,9 +24,8 @@ static bool made;
 static void note_durable(void *ctx, u64 sequence)
 {
 	(void)ctx;
-	FUZZ_CHECK(sequence >= durable, "durable: went back from %llu to %llu", (unsigned long long)durable,
-		   (unsigned long long)sequence);
-	durable = sequence;
+	if (sequence > durable) /* a checkpoint that began before a sync says less than it */
+		durable = sequence;
 }
 
 /* ---- decoding ---- */

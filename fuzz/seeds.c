@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Writes the first inputs of every target: DIR/image, DIR/replay, DIR/items, DIR/ops. Made by real operations on the
+ * targets' own bases, so that they follow the format when it changes and nothing binary is kept in the repository. An image
+ * seed repeats a block of the base; a replay seed holds the records that operations logged; an items seed the base's items.
+ */
+#include "fuzz/items.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define SEED_MAX 60000u
+
+static u8 out[SEED_MAX];
+static u32 bytes;
+static const char *dir;
+
+static void put(const void *p, u32 n)
+{
+	if (bytes + n > SEED_MAX)
+		n = SEED_MAX - bytes;
+	memcpy(out + bytes, p, n);
+	bytes += n;
+}
+
+static void put8(u32 v)
+{
+	u8 b = (u8)v;
+
+	put(&b, 1);
+}
+
+static void put16(u32 v)
+{
+	put8(v & 255);
+	put8(v >> 8);
+}
+
+static void save(const char *target, const char *name, u32 n)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, target);
+	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/%s/%s-%u", dir, target, name, n);
+	f = fopen(path, "wb");
+	if (!f || fwrite(out, 1, bytes, f) != bytes || fclose(f))
+		fuzz_fail("%s: expected to write %u bytes: %s", path, bytes, strerror(errno));
+	bytes = 0;
+}
+
+/* ---- image ---- */
+
+static void image_seeds(void)
+{
+	const u32 *used;
+	u32 uses, i, off, k;
+
+	fuzz_base_logging();
+	used = fuzz_base_used(&uses);
+	for (i = 0; i < uses; i++) {
+		const u8 *b = fuzz_ram_look(used[i]);
+
+		put8(i * 7);
+		for (off = 0; off < TFS_BLOCK; off += 256) {
+			for (k = 0; k < 256 && !b[off + k]; k++)
+				;
+			if (k == 256)
+				continue;
+			put16(i);
+			put16(off);
+			put8(255);
+			put(b + off, 256);
+		}
+		save("image", "block", i);
+	}
+}
+
+/* ---- replay ---- */
+
+static void logged(void *ctx, u64 sequence, const struct tfs_rec_head *rec)
+{
+	(void)ctx;
+	(void)sequence;
+	put(rec, tfs_le32(rec->len));
+}
+
+static u64 at(struct tfs_vol *vol, u64 parent, const char *name)
+{
+	u64 ino = 0;
+	u8 type;
+
+	return tfs_lookup(vol, parent, name, (u32)strlen(name), &ino, &type) ? 0 : ino;
+}
+
+static int names(struct tfs_vol *vol, u64 d, u32 n)
+{
+	struct tfs_create c = { .mode = n == 1 ? 0040755 : n == 2 ? 0120777 : 0100644, .target = "t", .target_len = n == 2 };
+	u64 ino, e = at(vol, d, "sub");
+
+	switch (n) {
+	case 0:
+	case 1:
+	case 2:
+		return tfs_create(vol, 1, &"012"[n], 1, &c, &ino);
+	case 3:
+		return tfs_create(vol, 1, "", 0, &c, &ino);
+	case 4:
+		return tfs_link(vol, at(vol, 1, "hard"), d, "again", 5);
+	case 5:
+		return tfs_unlink(vol, d, "fifo", 4, false, &ino);
+	case 6:
+		return tfs_rename(vol, d, "raw", 3, 1, "hard", 4, 0, &ino);
+	case 7:
+		return tfs_rename(vol, d, "sub", 3, 1, "up", 2, 0, &ino);
+	case 8:
+		return tfs_rename(vol, e, "file", 4, d, "raw", 3, TFS_RENAME_EXCHANGE, &ino);
+	}
+	return tfs_rename(vol, d, "null", 4, 1, "moved", 5, TFS_RENAME_WHITEOUT, &ino);
+}
+
+static int data(struct tfs_vol *vol, u64 d, u32 n)
+{
+	u64 raw = at(vol, d, "raw"), packed = at(vol, d, "packed"), sparse = at(vol, d, "sparse"), i = at(vol, d, "inline");
+	struct tfs_attr a = { .mode = 0600, .uid = 9 };
+
+	switch (n) {
+	case 0:
+		return fuzz_write(vol, raw, 1, 5, 76000, TFS_CODEC_NONE, 1);
+	case 1:
+		return fuzz_write(vol, packed, 2, 9, 70000, TFS_CODEC_LZ4, 3);
+	case 2:
+		return fuzz_write(vol, i, 0, 1, 200, TFS_CODEC_NONE, 1);
+	case 3:
+		return fuzz_write(vol, sparse, 3, 2, 41 * 4096, TFS_CODEC_ZLIB, 3);
+	case 4:
+		return tfs_truncate(vol, packed, 30001);
+	case 5:
+		return tfs_truncate(vol, raw, 1 << 20);
+	case 6:
+		return tfs_punch(vol, packed, 3, 10);
+	case 7:
+		return tfs_preallocate(vol, raw, 1, 60, 300000);
+	case 8:
+		return tfs_setattr(vol, raw, TFS_SET_MODE | TFS_SET_UID | TFS_SET_MTIME, &a);
+	case 9:
+		return tfs_setxattr(vol, d, "user.a", 6, "other", 5, 0);
+	case 10:
+		return tfs_setxattr(vol, at(vol, 1, "hard"), "user.big", 8, out, 4000, 0);
+	}
+	return tfs_removexattr(vol, at(vol, 1, "hard"), "user.big", 8);
+}
+
+/* Operations first..last of both lists, their records as one write, or as writes of `cut` bytes. */
+static void replay_seed(u32 first, u32 last, u32 cut)
+{
+	static u8 records[SEED_MAX];
+	struct tfs_vol *vol;
+	u32 n, i;
+	u64 d;
+
+	fuzz_ram_reset();
+	FUZZ_CHECK(!fuzz_mount(0, &vol), "seeds: mount failed");
+	d = at(vol, 1, "dir");
+	vol->env.logged = logged;
+	for (i = first; i <= last; i++)
+		/* some undo what a later one needs */
+		FUZZ_CHECK(!(i < 10 ? names(vol, d, i) : data(vol, d, i - 10)) || first != last,
+			   "seeds: operation %u failed", i);
+	tfs_abandon(vol);
+	memcpy(records, out, n = bytes);
+	bytes = 0;
+	put8(first * 5 + last);
+	for (i = 0; i < n; i += cut) {
+		put8(0);
+		put16(n - i < cut ? n - i : cut);
+		put(records + i, n - i < cut ? n - i : cut);
+	}
+	save("replay", cut < 8192 ? "cut" : last == first ? "one" : "several", first);
+}
+
+static void replay_seeds(void)
+{
+	u32 i;
+
+	fuzz_base_filled();
+	for (i = 0; i < 22; i++)
+		replay_seed(i, i, 8192);
+	for (i = 0; i < 20; i++)
+		replay_seed(i, i + 2, 8192);
+	for (i = 0; i < 20; i += 4)
+		replay_seed(i, i + 2, 100);
+}
+
+/* ---- items ---- */
+
+static void put_wide(u64 v, u32 n)
+{
+	if (v < 255) {
+		put8((u32)v);
+		return;
+	}
+	put8(255);
+	put(&v, n);
+}
+
+static void put_item(int tree, struct tfs_key k, const void *value, u32 len)
+{
+	if (tree == TFS_TREE_SPACE) {
+		put_wide(k.a & TFS_POS_MASK, 8);
+		put8(0x80 | (u32)(k.a >> TFS_POS_BITS));
+		put_wide(k.b, 7);
+	} else {
+		put_wide(k.a, 8);
+		put8((u32)(k.b >> TFS_POS_BITS));
+		put_wide(k.b & TFS_POS_MASK, 7);
+	}
+	put16(len);
+	put(value, len);
+}
+
+/* All items of a tree in one leaf; of FS without those that `without` numbers as a type. */
+static void leaf_seed(struct tfs_vol *vol, int tree, u32 without)
+{
+	struct tfs_key k = { 0, 0 };
+	const u64 pending[1] = { tfs_cpu64(64) };
+	const void *v;
+	u32 len;
+
+	put8(tree == TFS_TREE_SPACE ? FUZZ_ITEMS_SPACE : FUZZ_ITEMS_FS);
+	put8(without * 16 + 13);
+	for (; !tfs_item_next(vol, tree, &k, &v, &len); k.b++)
+		if (tree == TFS_TREE_SPACE || k.b >> TFS_POS_BITS != without)
+			put_item(tree, k, v, len);
+	if (tree == TFS_TREE_FS && without == TFS_IT_PENDING) {
+		put_item(tree, (struct tfs_key){ 5, (u64)TFS_IT_PENDING << TFS_POS_BITS | 16 }, pending, 8);
+		put_item(tree, (struct tfs_key){ 6, (u64)TFS_IT_PENDING << TFS_POS_BITS }, pending, 8);
+	}
+	save("items", tree == TFS_TREE_SPACE ? "space" : "fs", without);
+}
+
+static void item_seeds(struct tfs_vol *vol)
+{
+	struct tfs_key k = { 0, 0 };
+	const void *v;
+	u32 len, n = 0;
+
+	for (; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len); k.b++) {
+		put8(FUZZ_ITEMS_CHECK);
+		put8(0);
+		put8(TFS_TREE_FS);
+		put_item(TFS_TREE_FS, k, v, len);
+		save("items", "item", n++);
+	}
+}
+
+static void head_seeds(const struct tfs_vol *vol)
+{
+	struct tfs_anchor anchor;
+	struct tfs_super super;
+
+	(void)vol;
+	fuzz_anchor(&anchor, &super);
+	put8(FUZZ_ITEMS_SUPER);
+	put8(0);
+	put16(512);
+	put((const u8 *)&super + 24, 488);
+	save("items", "super", 0);
+	put8(FUZZ_ITEMS_ANCHOR);
+	put8(0);
+	put16(512);
+	put((const u8 *)&anchor + 24, 488);
+	save("items", "anchor", 0);
+}
+
+static void items_seeds(void)
+{
+	struct tfs_ptr root;
+	struct tfs_vol *vol;
+	const u8 *leaf;
+	u32 i;
+
+	fuzz_base_small();
+	root = fuzz_root(TFS_TREE_FS);
+	leaf = fuzz_ram_look((u32)(root.addr / 8));
+	put8(FUZZ_ITEMS_NODE);
+	put8(0);
+	put16(0); /* tree, level */
+	put(leaf + 16 + 8, 4); /* count, heap */
+	put(leaf + 64, 1024);
+	save("items", "node", 0);
+	FUZZ_CHECK(!fuzz_mount(TFS_MOUNT_RO, &vol), "seeds: mount failed");
+	for (i = 0; i < 10; i++)
+		leaf_seed(vol, TFS_TREE_FS, i);
+	leaf_seed(vol, TFS_TREE_SPACE, 0);
+	leaf_seed(vol, TFS_TREE_SPACE, 1);
+	item_seeds(vol);
+	head_seeds(vol);
+	tfs_abandon(vol);
+}
+
+/* ---- ops ---- */
+
+static void ops_seeds(void)
+{
+	u32 i, k, r = 1;
+
+	for (i = 0; i < 48; i++) {
+		for (k = 0; k < 8u * (20 + i * 5); k++) {
+			r = r * 1664525u + 1013904223u;
+			/* few inodes and directories, so that operations meet */
+			put8(k % 8 >= 1 && k % 8 <= 3 ? r >> 24 & (i % 4 ? 0x1f : 0xff) : r >> 24);
+		}
+		save("ops", "random", i);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+		return 2;
+	}
+	dir = argv[1];
+	mkdir(dir, 0777);
+	image_seeds();
+	replay_seeds();
+	items_seeds();
+	ops_seeds();
+	return 0;
+}
