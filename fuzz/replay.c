@@ -97,9 +97,9 @@ static void chain_add(struct chain *c, struct fuzz_in *in)
 {
 	static u8 write[sizeof(struct tfs_log_head) + 0x4000 + 2 * TFS_BLOCK];
 	struct tfs_log_head *h = (struct tfs_log_head *)write;
-	u32 control = fuzz_u8(in), n = fuzz_u16(in) & 0x3fff, room, off = fuzz_u8(in) * (control & 1), value;
+	u32 control = fuzz_u8(in), n = fuzz_u16(in) & 0x3fff, room;
+	u32 off = control & 1 ? fuzz_u8(in) : 0, value = control & 1 ? fuzz_u8(in) : 0;
 
-	value = control & 1 ? fuzz_u8(in) : 0;
 	if (tfs_le32(c->pos.offset) >= tfs_le32(c->pos.run_blocks))
 		run_advance(c);
 	memset(write, 0, sizeof(write));
