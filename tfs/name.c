@@ -271,9 +271,12 @@ int tfs_rename(struct tfs_vol *vol, u64 old_parent, const char *old_name, u32 ol
 	err = tfs_op_begin(vol, TFS_TIER_NORMAL, 1);
 	if (!err)
 		err = rename_find(vol, &r);
+	/* onto itself: nothing happens, whatever it holds */
+	if (!err && r.ino == r.target)
+		return flags & TFS_RENAME_NOREPLACE ? -EEXIST : 0;
 	if (!err)
 		err = rename_check(vol, &r);
-	if (err || r.ino == r.target)
+	if (err)
 		return err;
 	err = rename_commit(vol, &r);
 	if (err)
