@@ -131,13 +131,22 @@ static int list_apply(struct tfs_vol *vol, const struct tfs_list *list)
 	return err;
 }
 
+/* Addresses with high bits are numbers of nodes in memory: none may come from disk. */
+static bool root_sound(const struct tfs_ptr *p)
+{
+	return !p->addr || (!(p->addr >> 45) && p->len && p->len <= TFS_NODE_SIZE / TFS_UNIT + 1);
+}
+
 static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp, void *block)
 {
 	u32 i, n = tfs_le32(cp->lists);
 	int err = n > TFS_LIST_PTRS ? tfs_corrupt(vol, 0, "checkpoint list count out of range") : 0;
 
-	for (i = 0; !err && i < TFS_TREES; i++)
+	for (i = 0; !err && i < TFS_TREES; i++) {
 		vol->root[i] = tfs_ptr_cpu(&cp->root[i]);
+		if (!root_sound(&vol->root[i]))
+			err = tfs_corrupt(vol, 0, "root pointer out of range");
+	}
 	vol->counters.next_ino = tfs_le64(cp->next_ino);
 	vol->counters.inodes = tfs_le64(cp->inodes);
 	vol->counters.prealloc_blocks = tfs_le64(cp->prealloc_blocks);
