@@ -14,6 +14,13 @@
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
+size_t LLVMFuzzerMutate(u8 *data, size_t size, size_t max); /* libFuzzer's */
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int seed);
+
+/* ---- mutate.c: one aligned field of a structure of n bytes becomes another value ---- */
+u32 fuzz_random(u32 *state);
+void fuzz_mutate_field(u8 *structure, u32 n, u32 at, u32 *state);
+
 /* ---- port.c ---- */
 #define FUZZ_CRC 0x5a5a5a5au /* the checksum of everything */
 extern bool fuzz_compress; /* false: LZ4 does not compress, so nodes are stored as they are and can be patched */

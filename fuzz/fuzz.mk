@@ -4,7 +4,7 @@ FUZZ_TARGETS := image replay items ops
 FUZZ_ENGINE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 # comparisons are not traced: with a constant checksum and seeds there is little to guess, and it is twice as fast
 FUZZ_FAST := -fno-sanitize-coverage=trace-cmp
-FUZZ_COMMON := fuzz/port.c fuzz/ram.c fuzz/base.c fuzz/use.c
+FUZZ_COMMON := fuzz/port.c fuzz/ram.c fuzz/base.c fuzz/use.c fuzz/mutate.c
 FUZZ_CORE := $(wildcard tfs/*.c)
 FUZZ_B := build/fuzz
 fuzz_sources = $(FUZZ_COMMON) fuzz/$(1).c $(if $(filter ops,$(1)),fuzz/model.c fuzz/account.c)

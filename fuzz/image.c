@@ -19,6 +19,29 @@ static void patch(struct fuzz_in *in)
 	fuzz_bytes(in, fuzz_ram_page(block) + off, n);
 }
 
+/* Half of the time a patch of one field is added, at a place where the base holds something. */
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int seed)
+{
+	u32 r = seed, block, at, tries;
+	const u8 *b;
+
+	if (!uses || fuzz_random(&r) % 2 || size < 1 || size + 5 + 8 > max)
+		return LLVMFuzzerMutate(data, size, max);
+	block = fuzz_random(&r) % uses;
+	b = fuzz_ram_look(used[block]);
+	for (tries = at = 0; tries < 1000 && !b[at]; tries++)
+		at = fuzz_random(&r) % TFS_BLOCK;
+	at &= ~7u;
+	data[size] = (u8)block;
+	data[size + 1] = (u8)(block >> 8);
+	data[size + 2] = (u8)at;
+	data[size + 3] = (u8)(at >> 8);
+	data[size + 4] = 7;
+	memcpy(data + size + 5, b + at, 8);
+	fuzz_mutate_field(data + size + 5, 8, fuzz_random(&r), &r);
+	return size + 5 + 8;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct fuzz_in in = { data, data + size };

@@ -94,6 +94,25 @@ static void leaf_replace(struct fuzz_in *in, int tree)
 		memcpy(fuzz_ram_page((u32)(root.addr / 8) + i), (u8 *)leaf + i * TFS_BLOCK, TFS_BLOCK);
 }
 
+/* Half of the time a field of some item's value, where fields are aligned. */
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int seed)
+{
+	static u64 value[(0x10000 + 8) / 8];
+	struct fuzz_in in = { data + 2, data + size };
+	u32 r = seed, len, n, got;
+	struct tfs_key key;
+
+	if (fuzz_random(&r) % 2 || size < 8)
+		return LLVMFuzzerMutate(data, size, max);
+	if (data[0] % 8 == FUZZ_ITEMS_CHECK)
+		in.at++;
+	for (n = fuzz_random(&r) % 24; fuzz_item_read(&in, &key, value, &len) && n; n--)
+		;
+	got = len < (u32)(in.at - data - 2) ? len : 0; /* in.at is behind the value */
+	fuzz_mutate_field((u8 *)in.at - got, got, fuzz_random(&r), &r);
+	return size;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct fuzz_in in = { data, data + size };

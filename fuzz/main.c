@@ -35,6 +35,13 @@ static void failed(int sig)
 	raise(sig == SIGALRM ? SIGABRT : sig);
 }
 
+size_t LLVMFuzzerMutate(u8 *data, size_t size, size_t max)
+{
+	(void)data;
+	(void)max;
+	return size; /* nothing is mutated here */
+}
+
 static int run_file(const char *path)
 {
 	static u8 buf[1 << 20];

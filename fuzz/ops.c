@@ -35,7 +35,7 @@ static u64 some_block(u32 b)
 	static const u64 block[] = { 0, 0, 1, 3, 8, 15, 16, 17, 31, 32, 40, 64, 1000, 1ull << 31, (1ull << 51) - 16,
 				     (1ull << 51) - 1 };
 
-	return b < 0xf8 ? block[b % 16] : (1ull << 51) + (b == 0xff ? 1ull << 62 : 0);
+	return b < 0xf8 ? block[b % 16] : b == 0xff ? ~0ull - 4 : (1ull << 51) + b - 0xf8;
 }
 
 static u64 some_size(u32 b, u32 c)
@@ -340,6 +340,33 @@ static void step(const u8 *b)
 		model_compare(vol, op.parent);
 		model_compare(vol, op.parent2);
 	}
+}
+
+/* Half of the time whole operations: one is changed, repeated elsewhere, taken out, or a new one put in. */
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int seed)
+{
+	u32 r = seed, n = (u32)(size / 8), i, k;
+	u8 *at;
+
+	if (fuzz_random(&r) % 2 || n < 2 || size + 8 > max)
+		return LLVMFuzzerMutate(data, size, max);
+	at = data + (i = fuzz_random(&r) % n) * 8;
+	switch (fuzz_random(&r) % 4) {
+	case 0:
+		memmove(at, at + 8, size - i * 8 - 8);
+		return size - 8;
+	case 1:
+		at[fuzz_random(&r) % 8] = (u8)fuzz_random(&r);
+		return size;
+	case 2:
+		memmove(at + 8, at, size - i * 8); /* twice; one of them changed a little */
+		at[1 + fuzz_random(&r) % 7] = (u8)fuzz_random(&r);
+		return size + 8;
+	}
+	memmove(at + 8, at, size - i * 8);
+	for (k = 0; k < 8; k++)
+		at[k] = (u8)(k >= 1 && k <= 3 ? fuzz_random(&r) & 0x1f : fuzz_random(&r));
+	return size + 8;
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)

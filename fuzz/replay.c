@@ -2,7 +2,7 @@
 /*
  * Target: recovery. The input becomes log writes at the position that the base's anchor names, framed so that mount
  * follows them: a byte for what is done afterwards, then writes {control, length (2 bytes), records}. control: bit 0:
- * two bytes follow, an offset into the head and a value to put there; bit 1: all before is stated durable. A record
+ * ten bytes follow, an offset into the head, how many bytes and a value to put there; bit 1: all before is stated durable. A record
  * longer than its write goes on in the next. The base itself is sound, so whatever recovery accepts must mount again.
  */
 #include "fuzz/fuzz.h"
@@ -98,7 +98,11 @@ static void chain_add(struct chain *c, struct fuzz_in *in)
 	static u8 write[sizeof(struct tfs_log_head) + 0x4000 + 2 * TFS_BLOCK];
 	struct tfs_log_head *h = (struct tfs_log_head *)write;
 	u32 control = fuzz_u8(in), n = fuzz_u16(in) & 0x3fff, room;
-	u32 off = control & 1 ? fuzz_u8(in) : 0, value = control & 1 ? fuzz_u8(in) : 0;
+	u32 off = control & 1 ? fuzz_u8(in) : 0, width = control & 1 ? 1u << fuzz_u8(in) % 4 : 0;
+	u64 value = 0;
+
+	if (control & 1)
+		fuzz_bytes(in, &value, 8);
 
 	if (tfs_le32(c->pos.offset) >= tfs_le32(c->pos.run_blocks))
 		run_advance(c);
@@ -108,13 +112,35 @@ static void chain_add(struct chain *c, struct fuzz_in *in)
 		n = room;
 	n = fuzz_bytes(in, h + 1, n);
 	head_build(c, h, (const u8 *)(h + 1), n, control);
-	if (control & 1)
-		write[off % sizeof(*h)] = (u8)value;
+	if (width)
+		memcpy(write + off % sizeof(*h) / width * width, &value, width);
 	n = ((u32)sizeof(*h) + n + TFS_BLOCK - 1) & ~(TFS_BLOCK - 1);
 	write_put(c, write, n);
 	c->pos.offset = tfs_cpu32(tfs_le32(c->pos.offset) + n / TFS_BLOCK);
 	c->pos.prev_crc = tfs_cpu32(FUZZ_CRC);
 	c->pos.sequence = tfs_cpu64(tfs_le64(c->pos.sequence) + tfs_le32(h->records));
+}
+
+/* Half of the time a field of a record, or of the head of the first write. */
+size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int seed)
+{
+	u32 r = seed, records = size && data[1] & 1 ? 14 : 4;
+
+	if (fuzz_random(&r) % 2 || size < 16)
+		return LLVMFuzzerMutate(data, size, max);
+	if (!(data[1] & 1) && fuzz_random(&r) % 8 == 0 && size + 10 <= max) {
+		data[1] |= 1;
+		memmove(data + 14, data + 4, size - 4);
+		data[4] = (u8)fuzz_random(&r);
+		data[5] = (u8)fuzz_random(&r);
+		memset(data + 6, 0, 8);
+		fuzz_mutate_field(data + 6, 8, 0, &r);
+		return size + 10;
+	}
+	fuzz_mutate_field(data + records, (u32)size - records, fuzz_random(&r), &r);
+	if (data[1] & 1 && fuzz_random(&r) % 2)
+		fuzz_mutate_field(data + 6, 8, 0, &r);
+	return size;
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)

@@ -52,6 +52,40 @@ static void save(const char *target, const char *name, u32 n)
 
 /* ---- image ---- */
 
+/* The FS root as a gang of its own four blocks, listed by a block in the last segment. */
+static void gang_seed(void)
+{
+	const u32 list = FUZZ_PAGES - 60;
+	struct tfs_ptr root = fuzz_root(TFS_TREE_FS);
+	struct tfs_disk_ptr d = { tfs_cpu64(list * 8), tfs_cpu64(root.birth), tfs_cpu32(FUZZ_CRC), tfs_cpu16(root.len),
+				  tfs_cpu16(TFS_PTR_GANG) };
+	struct tfs_anchor anchor;
+	struct tfs_super super;
+	struct tfs_gang g;
+	u32 i;
+
+	fuzz_anchor(&anchor, &super);
+	memset(&g, 0, sizeof(g));
+	for (i = 0; i < TFS_NODE_BLOCKS; i++) {
+		g.run[i].addr = tfs_cpu64(root.addr + i * 8);
+		g.run[i].len = tfs_cpu32(8);
+		g.run[i].crc = tfs_cpu32(FUZZ_CRC);
+	}
+	g.count = tfs_cpu32(i);
+	g.bytes = tfs_cpu32(TFS_NODE_SIZE);
+	tfs_head_seal(&g.head, TFS_BT_GANG, FUZZ_VOLUME, sizeof(g));
+	put8(15);
+	put16(0x8000 | (u32)(tfs_le64(anchor.checkpoint.addr) / 8));
+	put16(offsetof(struct tfs_checkpoint, root[TFS_TREE_FS]));
+	put8(sizeof(d) - 1);
+	put(&d, sizeof(d));
+	put16(0x8000 | list);
+	put16(0);
+	put8(95);
+	put(&g, 96);
+	save("image", "gang", 0);
+}
+
 static void image_seeds(void)
 {
 	const u32 *used;
@@ -75,6 +109,7 @@ static void image_seeds(void)
 		}
 		save("image", "block", i);
 	}
+	gang_seed();
 }
 
 /* ---- replay ---- */

@@ -110,7 +110,7 @@ static void look_space(struct tfs_vol *vol)
 	static u8 map[(1u << TFS_SEGMENT_BITS_MAX) / TFS_BLOCK];
 	struct tfs_segment info;
 	struct tfs_stat st;
-	u64 s, ino = 0;
+	u64 s, ino = 0, orphan;
 	u32 left;
 	int t;
 
@@ -121,8 +121,12 @@ static void look_space(struct tfs_vol *vol)
 	tfs_statfs(vol, &st);
 	for (s = 0; s < st.segments && s < 64; s++)
 		tfs_segment_map(vol, s, map, &info);
-	for (left = 0; left < 64 && !tfs_next_orphan(vol, ino, &ino); left++)
+	for (left = 0; left < 64 && !tfs_next_orphan(vol, ino, &orphan); left++) {
+		FUZZ_CHECK(orphan > ino, "orphans: expected one after %llu, found %llu", (unsigned long long)ino,
+			   (unsigned long long)orphan);
+		ino = orphan;
 		look_inode(vol, ino);
+	}
 }
 
 void fuzz_look(struct tfs_vol *vol)
