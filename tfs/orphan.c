@@ -11,7 +11,7 @@ int tfs_next_orphan(struct tfs_vol *vol, u64 after, u64 *ino_out)
 	struct tfs_key k = tfs_orphan_key(after + 1);
 	const void *v;
 	u32 len;
-	int err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);
+	int err = after < TFS_INO_MAX ? tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len) : -ENOENT;
 
 	if (!err && (k.a != TFS_INO_ORPHANS || tfs_key_type(k) != TFS_IT_ORPHAN))
 		err = -ENOENT;
