@@ -44,6 +44,14 @@ static void dir_changed(struct tfs_inode *dir, int n, bool subdir, const struct 
 	dir->mtime = dir->ctime = *t;
 }
 
+static int orphan_find(struct tfs_vol *vol, u64 ino)
+{
+	const void *v;
+	u32 len;
+
+	return tfs_item_find(vol, TFS_TREE_FS, tfs_orphan_key(ino), &v, &len);
+}
+
 static void orphan_put(struct tfs_vol *vol, u64 ino)
 {
 	tfs_item_put(vol, TFS_TREE_FS, tfs_orphan_key(ino), "", 0);
@@ -210,6 +218,10 @@ static int link_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	if (tfs_is_dir(&inode) || tfs_le32(inode.nlink) >= TFS_LINK_MAX)
 		return bad(vol, rec, "link record names a directory or has too many links");
 	orphan = !inode.nlink;
+	if (orphan)
+		err = must(vol, rec, orphan_find(vol, ino), "link record's inode has no links and is no orphan");
+	if (err)
+		return err;
 	tfs_need_inode(vol, parent);
 	tfs_need_inode(vol, ino);
 	tfs_need(vol, TFS_TREE_FS, key, tfs_dirent_bytes(r->name_len));
