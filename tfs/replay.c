@@ -46,6 +46,12 @@ static int write_read(struct scan *s, u64 addr, u32 blocks_left)
 	return 0;
 }
 
+static bool run_valid(const struct tfs_vol *vol, u64 addr, u32 blocks)
+{
+	return blocks <= vol->segment_blocks && addr % TFS_UNITS_PER_BLOCK == 0 &&
+	       tfs_space_valid(vol, addr, blocks * TFS_UNITS_PER_BLOCK);
+}
+
 /* Does the head continue the chain where we are? A head that begins a run tells what comes after it. */
 static bool chains(struct scan *s, const struct tfs_log_head *h)
 {
@@ -58,7 +64,7 @@ static bool chains(struct scan *s, const struct tfs_log_head *h)
 		return false;
 	return tfs_le32(h->prev_crc) == p->prev_crc && tfs_le64(h->sequence) == p->sequence &&
 	       tfs_le64(h->epoch) >= s->epoch && tfs_le32(h->carry) <= tfs_le32(h->bytes) &&
-	       tfs_space_valid(s->vol, tfs_le64(h->next), tfs_le32(h->next_blocks) * TFS_UNITS_PER_BLOCK);
+	       run_valid(s->vol, tfs_le64(h->next), tfs_le32(h->next_blocks));
 }
 
 /* On to the next run when this one is full. False: it is not known, the chain ends. */
@@ -301,10 +307,8 @@ static void scan_start(struct scan *s, const struct tfs_anchor *a)
 
 static bool position_valid(const struct tfs_vol *vol, const struct tfs_log_position *p)
 {
-	return p->run_blocks <= vol->segment_blocks && p->next_blocks <= vol->segment_blocks &&
-	       p->offset <= p->run_blocks && p->run % 8 == 0 && p->next % 8 == 0 &&
-	       tfs_space_valid(vol, p->run, p->run_blocks * TFS_UNITS_PER_BLOCK) &&
-	       tfs_space_valid(vol, p->next, p->next_blocks * TFS_UNITS_PER_BLOCK);
+	return p->offset <= p->run_blocks && run_valid(vol, p->run, p->run_blocks) &&
+	       run_valid(vol, p->next, p->next_blocks);
 }
 
 static int adopt(struct scan *s, u64 *last)
