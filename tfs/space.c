@@ -151,6 +151,8 @@ static s64 live_count(struct tfs_vol *vol, u64 addr, u32 units)
 		u32 len, i;
 		int err = tfs_item_find(vol, TFS_TREE_SPACE, map_key(p.segment, p.chunk), &v, &len);
 
+		if (!err && len != vol->map_bytes)
+			err = tfs_corrupt(vol, 0, "segment map of another size");
 		if (err && err != -ENOENT)
 			return err;
 		for (i = p.bit; !err && i < p.bit + p.bits; i++)
@@ -193,6 +195,8 @@ static int map_of(struct tfs_vol *vol, u64 segment, u64 chunk, const u8 **map)
 	u32 len;
 	int err = tfs_item_find(vol, TFS_TREE_SPACE, map_key(segment, chunk), &v, &len);
 
+	if (!err && len != vol->map_bytes)
+		err = tfs_corrupt(vol, 0, "segment map of another size");
 	*map = err ? NULL : v;
 	return err == -ENOENT ? 0 : err;
 }

@@ -370,13 +370,16 @@ int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const voi
 {
 	struct tfs_node *leaf;
 	bool exact;
+	u32 slot, found;
 	int err = tfs_tree_dirty(vol, tree, key, &leaf);
 
 	if (err)
 		return err;
-	tfs_node_search(leaf->buf, key, &exact);
-	if (exact)
-		return 0;
+	slot = tfs_node_search(leaf->buf, key, &exact);
+	if (exact) {
+		tfs_leaf_value(leaf->buf, slot, &found);
+		return found == len ? 0 : tfs_corrupt(vol, 0, "segment map or table of another size");
+	}
 	while (tfs_leaf_free(leaf->buf) < tfs_leaf_cost(len)) {
 		err = tfs_tree_split(vol, tree, key);
 		if (!err)
