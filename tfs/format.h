@@ -49,6 +49,7 @@
 #define TFS_ITEM_MAX 4352u	   /* bytes of an item's value */
 #define TFS_FILE_SIZE_MAX 0x7fffffffffffffffull
 #define TFS_LINK_MAX 0x7fffffffu
+#define TFS_EPOCH_MAX ((1ull << 62) - 1) /* of anchors; of log writes half of it, so that recovery can open a later one */
 
 /* "TFSv" read as bytes on disk */
 #define TFS_MAGIC 0x76534654u

@@ -82,6 +82,8 @@ const char *tfs_anchor_check(const void *block, u64 volume)
 		return why;
 	if (tfs_le32(a->head.length) != sizeof(*a))
 		return "length out of range";
+	if (tfs_le64(a->epoch) > TFS_EPOCH_MAX)
+		return "epoch out of range";
 	if (tfs_le16(a->checkpoint.len) != TFS_UNITS_PER_BLOCK || a->checkpoint.flags)
 		return "checkpoint pointer out of range";
 	return NULL;
@@ -94,6 +96,8 @@ const char *tfs_log_head_check(const void *block, u64 volume)
 
 	if (!why && tfs_le32(h->head.length) != sizeof(*h) + (u64)tfs_le32(h->bytes))
 		why = "length out of range";
+	if (!why && tfs_le64(h->epoch) > TFS_EPOCH_MAX / 2)
+		why = "epoch out of range";
 	return why;
 }
 
