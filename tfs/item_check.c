@@ -116,7 +116,7 @@ static const char *range_check(struct tfs_key key, const void *value, u32 len)
 	if (len != 8)
 		return "range malformed";
 	blocks = tfs_le64(*(const le64 *)value);
-	return blocks && tfs_key_pos(key) + blocks <= 1ull << 52 ? NULL : "range out of bounds";
+	return blocks && blocks <= 1ull << 52 && tfs_key_pos(key) + blocks <= 1ull << 52 ? NULL : "range out of bounds";
 }
 
 static const char *fs_check(struct tfs_key key, const void *value, u32 len)
