@@ -201,14 +201,16 @@ static int link_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
 	const struct tfs_rec_link *r = (const struct tfs_rec_link *)rec;
 	const u8 *name = (const u8 *)(r + 1);
-	u64 ino = tfs_le64(rec->ino), parent = tfs_le64(r->parent);
+	u64 ino = tfs_le64(rec->ino), parent;
 	struct tfs_inode dir, inode;
 	struct tfs_key key;
 	bool orphan;
 	int err = link_sound(vol, r);
 
-	if (!err)
-		err = must(vol, rec, tfs_dir_inode(vol, parent, &dir), "link record's parent is not a directory");
+	if (err)
+		return err;
+	parent = tfs_le64(r->parent);
+	err = must(vol, rec, tfs_dir_inode(vol, parent, &dir), "link record's parent is not a directory");
 	if (!err)
 		err = must(vol, rec, tfs_inode_find(vol, ino, &inode), "link record names no inode");
 	if (!err)
@@ -244,13 +246,15 @@ static int link_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 static int unlink_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
 	const struct tfs_rec_link *r = (const struct tfs_rec_link *)rec;
-	u64 ino = tfs_le64(rec->ino), parent = tfs_le64(r->parent);
+	u64 ino = tfs_le64(rec->ino), parent;
 	struct tfs_inode dir, inode;
 	struct tfs_key key;
 	int err = link_sound(vol, r);
 
-	if (!err)
-		err = must(vol, rec, tfs_dir_inode(vol, parent, &dir), "unlink record's parent is not a directory");
+	if (err)
+		return err;
+	parent = tfs_le64(r->parent);
+	err = must(vol, rec, tfs_dir_inode(vol, parent, &dir), "unlink record's parent is not a directory");
 	if (!err)
 		err = expect_name(vol, rec, parent, (const u8 *)(r + 1), r->name_len, ino, &key);
 	if (!err)
