@@ -329,7 +329,7 @@ int tfs_preallocate(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, u64 siz
 	s64 need;
 	int err;
 
-	if (!blocks || end > TFS_BLOCK_MAX || size > TFS_FILE_SIZE_MAX)
+	if (!blocks || block >= TFS_BLOCK_MAX || blocks > TFS_BLOCK_MAX - block || size > TFS_FILE_SIZE_MAX)
 		return blocks ? -EFBIG : -EINVAL;
 	err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	if (!err)
