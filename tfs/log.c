@@ -33,8 +33,14 @@ static int run_keep(struct tfs_vol *vol, u64 addr, u32 blocks)
 	return 0;
 }
 
+/* Runs of a sound log are apart from each other and from all that is pinned. So a chain of runs ends. */
 int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 blocks)
 {
+	u32 i;
+
+	for (i = 0; i < blocks; i++)
+		if (tfs_pinned(vol, run_block(addr) + i))
+			return tfs_corrupt(vol, 0, "log runs overlap");
 	return run_keep(vol, addr, blocks);
 }
 
