@@ -164,19 +164,24 @@ struct rename {
 	struct tfs_key old_key;
 };
 
-/* Is `ino` the directory `dir` or above it? Bounded by the depth, cut off in a damaged image. */
+/* Is `ino` the directory `dir` or above it? In a crafted image parents may form a cycle: then the way comes by a mark again,
+ * which is set anew after 2, 4, 8... steps, so that it lies in the cycle at last. */
 static int is_above(struct tfs_vol *vol, u64 ino, u64 dir)
 {
+	u64 mark = 0, step, again = 2;
 	struct tfs_inode i;
-	u32 depth;
 
-	for (depth = 0; depth < 1u << 20; depth++) {
+	for (step = 1; dir != mark; step++) {
 		int err;
 
 		if (dir == ino)
 			return 1;
 		if (dir == TFS_INO_ROOT)
 			return 0;
+		if (step == again) {
+			mark = dir;
+			again *= 2;
+		}
 		err = tfs_dir_inode(vol, dir, &i);
 		if (err)
 			return err;
