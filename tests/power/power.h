@@ -47,13 +47,40 @@ extern u64 power_clock;
 int power_ops(void); /* how many there are */
 const char *power_op_name(int op);
 int power_op_run(struct tfs_vol *vol, int op); /* its errno */
-void power_step(struct tfs_vol *vol); /* main.c: the model and the live volume agree now */
 /* Large files g0... until ENOSPC; of those only the first block is compared, for speed. */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
 void power_model_reset(void);
 u8 *power_file(u64 ino); /* zeros at first */
 struct tfs_env power_env(void);
+
+/* ---- state.c: what each sequence number must look like, and judging a volume by it ---- */
+extern struct power_dev power_run, power_crash;
+extern u64 power_first_seq, power_durable_seq, power_hash; /* hash: of the state after the last step */
+extern unsigned long power_states, power_failures;
+extern char power_workload[160]; /* id of what runs, for messages */
+extern int power_verbose;
+void power_fail(const char *state, const char *what);
+void power_must(int err, const char *what);
+u64 power_want(u64 seq); /* hash of the state at a sequence number */
+bool power_known(u64 seq);
+struct tfs_env power_env_model(void); /* an environment that keeps the model */
+void power_begin(struct tfs_vol *vol);
+void power_step(struct tfs_vol *vol); /* the model and the live volume agree now */
+void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bool account);
+void power_base_make(void);
+void power_base_contents(void); /* the model is that of the base */
+
+/* ---- crash.c: states of a crash ---- */
+extern u64 power_rng;
+extern u32 power_sample_limit;
+u64 power_random(void);
+void power_solid_start(struct power_dev *d);
+void power_solid_reset(void);
+void power_solid_state(void); /* what is on the platter becomes power_crash's content */
+void power_solidify(struct power_dev *d, void *arg);
+void power_crash_states(struct power_dev *d, void *arg);
+void power_crash_flush(struct power_dev *d, void *arg); /* for power_dev.before_flush */
 
 /* ---- check.c ---- */
 /* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What must hold of a recovered volume, shared by all modes of the simulator: the hash of the state at every sequence
+ * number, which the core's `logged` and power_step keep; what is durable, which `durable` keeps; the judgement of a
+ * mounted volume against both; and the base volume (a, d, d/c) that every workload starts from.
+ */
+#include "tests/power/power.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RECORDS_MAX 65536u
+
+struct power_dev power_run, power_crash;
+u64 power_first_seq, power_durable_seq, power_hash;
+unsigned long power_states, power_failures;
+char power_workload[160];
+int power_verbose;
+static u64 want[RECORDS_MAX]; /* by sequence - power_first_seq */
+
+void power_fail(const char *state, const char *what)
+{
+	power_failures++;
+	fprintf(stderr, "FAILED %s: %s; repeat: tfs-power --replay '%s'\n", state, what, power_workload);
+	if (power_failures > 20)
+		exit(3); /* no report: enough is known */
+}
+
+void power_must(int err, const char *what)
+{
+	if (err) {
+		fprintf(stderr, "power: %s: error %d\n", what, err);
+		exit(2);
+	}
+}
+
+/* ---- the state at each sequence number ---- */
+
+u64 power_want(u64 seq)
+{
+	return want[seq - power_first_seq];
+}
+
+bool power_known(u64 seq)
+{
+	return seq >= power_first_seq && seq - power_first_seq < RECORDS_MAX;
+}
+
+static void logged(void *ctx, u64 seq, const struct tfs_rec_head *rec)
+{
+	(void)ctx;
+	(void)rec;
+	if (!power_known(seq + 1)) {
+		fprintf(stderr, "power: workload too long\n");
+		exit(2);
+	}
+	/* until power_step: the records that prepare an operation (a tail rewritten) change nothing one can see */
+	want[seq + 1 - power_first_seq] = power_hash;
+}
+
+static void durable(void *ctx, u64 seq)
+{
+	(void)ctx;
+	if (seq > power_durable_seq)
+		power_durable_seq = seq;
+}
+
+struct tfs_env power_env_model(void)
+{
+	struct tfs_env env = power_env();
+
+	env.logged = logged;
+	env.durable = durable;
+	return env;
+}
+
+void power_step(struct tfs_vol *vol)
+{
+	int err;
+
+	power_hash = power_walk(vol, true, &err);
+	want[tfs_sequence(vol) - power_first_seq] = power_hash;
+	if (err)
+		power_fail("walk", "the live volume cannot be read");
+}
+
+/* From here on the volume is the model's: call after a mount with power_env_model. */
+void power_begin(struct tfs_vol *vol)
+{
+	int err;
+
+	power_first_seq = tfs_sequence(vol);
+	power_durable_seq = power_first_seq;
+	power_hash = power_walk(vol, true, &err);
+	want[0] = power_hash;
+}
+
+/* ---- judging ---- */
+
+void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bool account)
+{
+	struct tfs_stat st;
+	u64 seq = tfs_sequence(vol), hash;
+	const char *why;
+	char text[200];
+	int err;
+
+	tfs_statfs(vol, &st);
+	if (st.damaged) {
+		power_fail(state, "a crash was taken for damage");
+		return;
+	}
+	if (seq < power_durable_seq || !power_known(seq)) {
+		snprintf(text, sizeof(text), "recovered to record %llu, but records below %llu were durable",
+			 (unsigned long long)seq, (unsigned long long)power_durable_seq);
+		power_fail(state, text);
+		return;
+	}
+	hash = power_walk(vol, false, &err);
+	if (err) {
+		snprintf(text, sizeof(text), "recovered volume cannot be read: error %d", err);
+		power_fail(state, text);
+	} else if (hash != power_want(seq)) {
+		snprintf(text, sizeof(text), "state differs from that of record %llu", (unsigned long long)seq);
+		power_fail(state, text);
+	}
+	why = account || power_failures ? power_account_dev(vol, dev) : NULL;
+	if (why)
+		power_fail(state, why);
+}
+
+/* ---- the base: a, d, d/c ---- */
+
+static u8 base_a[8192];
+
+void power_base_contents(void)
+{
+	power_model_reset();
+	memcpy(power_file(2), base_a, sizeof(base_a));
+	memcpy(power_file(4), "inline", 6);
+}
+
+static void base_file(struct tfs_vol *vol, u64 parent, const char *name, const u8 *data, u32 blocks, u64 size)
+{
+	struct tfs_create c = { .mode = 0100644 };
+	struct tfs_encoded e = { .codec = 0, .blocks = blocks, .bytes = blocks * 4096, .buf = data };
+	u64 ino;
+
+	power_must(tfs_create(vol, parent, name, (u32)strlen(name), &c, &ino), "base file");
+	power_must(tfs_write(vol, ino, 0, &e, size, NULL), "base content");
+}
+
+void power_base_make(void)
+{
+	static u8 inlined[4096] = "inline";
+	struct tfs_format_options opt = { .size = POWER_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "power simulator" };
+	struct tfs_create dir = { .mode = 0040755 };
+	struct tfs_env env = power_env();
+	struct tfs_vol *vol;
+	u8 *zero = calloc(1, TFS_BLOCK);
+	u64 d;
+	u32 i;
+
+	for (i = 0; i < POWER_PAGES; i++)
+		power_base[i] = zero;
+	for (i = 0; i < sizeof(base_a); i++)
+		base_a[i] = (u8)(i * 7 + i / 256);
+	power_dev_init(&power_run);
+	power_must(tfs_format(&power_run.dev, &env, &opt, &vol), "format");
+	base_file(vol, TFS_INO_ROOT, "a", base_a, 2, 8192);
+	power_must(tfs_create(vol, TFS_INO_ROOT, "d", 1, &dir, &d), "base dir");
+	base_file(vol, d, "c", inlined, 1, 6);
+	power_must(tfs_format_finish(vol, 0), "finish");
+	tfs_unmount(vol);
+	memcpy(power_base, power_run.page, sizeof(power_base));
+	power_dev_init(&power_run);
+	power_dev_init(&power_crash);
+}
