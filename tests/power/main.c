@@ -176,7 +176,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "replay", 1, 0, 'r' }, { "histories", 1, 0, 'h' },
 						 { "length", 1, 0, 'l' },  { "jobs", 1, 0, 'j' },
-						 { "seconds", 1, 0, 's' }, { 0, 0, 0, 0 } };
+						 { "seconds", 1, 0, 's' }, { "costs", 0, 0, 'c' },
+						 { 0, 0, 0, 0 } };
 	int c, i, jobs = 2, histories = 20, length = 200, seconds = 0, status, bad = 0, pipes[2];
 	unsigned long all = 0;
 	double cpu = 0;
@@ -186,6 +187,8 @@ int main(int argc, char **argv)
 	tfs_user_log_sink(quiet);
 	power_base_make();
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'c')
+			return power_costs();
 		if (c == 'r') {
 			replay(optarg);
 			printf("%lu states, %lu failures\n", power_states, power_failures);

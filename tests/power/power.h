@@ -82,6 +82,9 @@ void power_solidify(struct power_dev *d, void *arg);
 void power_crash_states(struct power_dev *d, void *arg);
 void power_crash_flush(struct power_dev *d, void *arg); /* for power_dev.before_flush */
 
+/* ---- the other modes: 0 when all is well ---- */
+int power_costs(void);
+
 /* ---- check.c ---- */
 /* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */
 u64 power_walk(struct tfs_vol *vol, bool live, int *err);
