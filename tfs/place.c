@@ -269,20 +269,21 @@ void tfs_gangs_forget(struct tfs_vol *vol)
 	}
 }
 
+/* -EUCLEAN, to be told from a device that fails: in replay it is a write that never was. */
 static int gang_check(struct tfs_vol *vol, const struct tfs_gang *g, const struct tfs_ptr *ptr)
 {
 	u32 n = tfs_le32(g->count), units = 0, i;
 
 	if (tfs_head_check(g, TFS_BT_GANG, vol->volume, sizeof(*g)) || !n || n > TFS_GANG_RUNS)
-		return -EIO;
+		return -EUCLEAN;
 	for (i = 0; i < n; i++) {
 		u32 len = tfs_le32(g->run[i].len);
 
 		if (len % 8 || !tfs_space_valid(vol, tfs_le64(g->run[i].addr), len))
-			return -EIO;
+			return -EUCLEAN;
 		units += len;
 	}
-	return units == (ptr->len + 7u) / 8 * 8 ? 0 : -EIO;
+	return units == (ptr->len + 7u) / 8 * 8 ? 0 : -EUCLEAN;
 }
 
 static int gang_get(struct tfs_vol *vol, const struct tfs_ptr *ptr, const struct tfs_gang **out)

@@ -151,7 +151,19 @@ static int evidence(struct scan *s, u64 lost)
 
 /* ---- records ---- */
 
-/* CRCs of what a record refers to: 0 good, -ENOENT not what was written, or an error. */
+/*
+ * CRCs of what a record refers to: 0 good, -ENOENT not what was written, or an error. A device or an allocation that
+ * fails is an error: it proves nothing about the record, which may be durable.
+ */
+static int stored_verify(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	int err = tfs_read_ptr(vol, ptr, vol->scratch, false);
+
+	if (!err && tfs_port_crc32c(0, vol->scratch, ptr->len * TFS_UNIT) != ptr->crc)
+		err = -ENOENT;
+	return err == -EUCLEAN ? -ENOENT : err; /* a gang's block that is not one */
+}
+
 static int extent_verify(struct tfs_vol *vol, const struct tfs_extent *e, u32 len)
 {
 	struct tfs_ptr ptr = tfs_ptr_cpu(&e->ptr);
@@ -161,10 +173,7 @@ static int extent_verify(struct tfs_vol *vol, const struct tfs_extent *e, u32 le
 	if (len < TFS_EXTENT_HEAD || ptr.len * TFS_UNIT > TFS_SCRATCH)
 		return -EUCLEAN;
 	if (e->codec)
-		return tfs_read_ptr(vol, &ptr, vol->scratch, false) ||
-				       tfs_port_crc32c(0, vol->scratch, ptr.len * TFS_UNIT) != ptr.crc ?
-			       -ENOENT :
-			       0;
+		return stored_verify(vol, &ptr);
 	if (ptr.len != n * TFS_UNITS_PER_BLOCK || len < TFS_EXTENT_HEAD + 4 * n)
 		return -EUCLEAN;
 	err = tfs_read_ptr(vol, &ptr, vol->scratch, false);
@@ -211,10 +220,7 @@ static int xattr_verify(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	ptr = tfs_ptr_cpu(&d);
 	if (ptr.len * TFS_UNIT > TFS_SCRATCH)
 		return -EUCLEAN;
-	return tfs_read_ptr(vol, &ptr, vol->scratch, false) ||
-			       tfs_port_crc32c(0, vol->scratch, ptr.len * TFS_UNIT) != ptr.crc ?
-		       -ENOENT :
-		       0;
+	return stored_verify(vol, &ptr);
 }
 
 static int data_verify(struct tfs_vol *vol, const struct tfs_rec_head *rec)

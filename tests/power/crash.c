@@ -162,13 +162,13 @@ void power_crash_states(struct power_dev *d, void *arg)
 	}
 }
 
-/* Everything in flight is on the platter. */
+/* Everything in flight is on the platter, or the FUA write alone. */
 void power_solidify(struct power_dev *d, void *arg)
 {
 	u32 i, j;
 
 	(void)arg;
-	for (i = 0; i < d->flights; i++)
+	for (i = d->fua ? d->flights - 1 : 0; i < d->flights; i++)
 		for (j = 0; j < d->flight[i].pages; j++)
 			solid_set(d->flight[i].page + j, d->flight[i].data + j * TFS_BLOCK);
 }

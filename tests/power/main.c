@@ -37,7 +37,7 @@ static struct tfs_vol *workload_start(void)
 	struct tfs_env env = power_env_model();
 	struct tfs_vol *vol;
 
-	power_base_contents();
+	power_model_reset();
 	power_dev_reset(&power_run);
 	power_clock = 1000;
 	power_run.before_flush = NULL;
@@ -177,6 +177,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "replay", 1, 0, 'r' }, { "histories", 1, 0, 'h' },
 						 { "length", 1, 0, 'l' },  { "jobs", 1, 0, 'j' },
 						 { "seconds", 1, 0, 's' }, { "costs", 0, 0, 'c' },
+						 { "faults", 0, 0, 'f' },
 						 { 0, 0, 0, 0 } };
 	int c, i, jobs = 2, histories = 20, length = 200, seconds = 0, status, bad = 0, pipes[2];
 	unsigned long all = 0;
@@ -189,6 +190,8 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'c')
 			return power_costs();
+		if (c == 'f')
+			return power_faults(0, 1);
 		if (c == 'r') {
 			replay(optarg);
 			printf("%lu states, %lu failures\n", power_states, power_failures);

@@ -25,12 +25,44 @@ u8 *power_file(u64 ino)
 	return c->data;
 }
 
+static u64 fill_state;
+
+/* What the model goes back to. */
+static struct saved {
+	u64 ino;
+	u32 bytes;
+	u8 *data;
+} saved[16];
+static u32 saveds;
+
+void power_model_save(void)
+{
+	u32 i;
+
+	while (saveds)
+		free(saved[--saveds].data);
+	for (i = 0; i < POWER_FILES; i++) {
+		struct power_content *c = &power_content[i];
+		u32 n = POWER_FILE_MAX;
+
+		while (c->ino && n && !c->data[n - 1])
+			n--;
+		if (!c->ino || !n || saveds == 16)
+			continue;
+		saved[saveds] = (struct saved){ c->ino, n, malloc(n) };
+		memcpy(saved[saveds++].data, c->data, n);
+	}
+}
+
 void power_model_reset(void)
 {
 	u32 i;
 
+	fill_state = 88172645463325252ull;
 	for (i = 0; i < POWER_FILES; i++)
 		power_content[i].ino = 0;
+	for (i = 0; i < saveds; i++)
+		memcpy(power_file(saved[i].ino), saved[i].data, saved[i].bytes);
 }
 
 static struct tfs_time env_now(void *ctx)
@@ -71,11 +103,10 @@ static u64 find(struct tfs_vol *vol, const char *path, u64 *parent, const char *
 	return ino;
 }
 
-/* After each call that may append: the volume's state is that of its sequence. */
-static int stepped(struct tfs_vol *vol, int err)
+/* After every call into the core, once the model of contents has followed it. */
+static int called(struct tfs_vol *vol, int err)
 {
-	if (!err)
-		power_step(vol);
+	power_called(vol, err);
 	return err;
 }
 
@@ -87,7 +118,7 @@ static int make(struct tfs_vol *vol, const char *path, u32 mode, const char *tar
 	u64 parent, ino;
 
 	find(vol, path, &parent, &last);
-	return stepped(vol, tfs_create(vol, parent, last, (u32)strlen(last), &c, &ino));
+	return called(vol, tfs_create(vol, parent, last, (u32)strlen(last), &c, &ino));
 }
 
 static int evict(struct tfs_vol *vol, u64 ino)
@@ -95,7 +126,7 @@ static int evict(struct tfs_vol *vol, u64 ino)
 	int err;
 
 	do
-		err = tfs_evict(vol, ino);
+		err = called(vol, tfs_evict(vol, ino));
 	while (err > 0);
 	return err;
 }
@@ -107,7 +138,7 @@ static int drop(struct tfs_vol *vol, const char *path, bool dir, bool keep)
 	int err;
 
 	find(vol, path, &parent, &last);
-	err = stepped(vol, tfs_unlink(vol, parent, last, (u32)strlen(last), dir, &ino));
+	err = called(vol, tfs_unlink(vol, parent, last, (u32)strlen(last), dir, &ino));
 	return err || keep ? err : evict(vol, ino);
 }
 
@@ -119,7 +150,7 @@ static int move(struct tfs_vol *vol, const char *from, const char *to, u32 flags
 
 	find(vol, from, &pa, &a);
 	find(vol, to, &pb, &b);
-	err = stepped(vol, tfs_rename(vol, pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, &victim));
+	err = called(vol, tfs_rename(vol, pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, &victim));
 	return err || !victim ? err : evict(vol, victim);
 }
 
@@ -129,14 +160,14 @@ static int link_to(struct tfs_vol *vol, const char *path, const char *to)
 	u64 pa, pb, ino = find(vol, path, &pa, &a);
 
 	find(vol, to, &pb, &b);
-	return tfs_link(vol, ino, pb, b, (u32)strlen(b));
+	return called(vol, tfs_link(vol, ino, pb, b, (u32)strlen(b)));
 }
 
 /* ---- contents ---- */
 
 static void fill(u8 *p, u32 n, int kind)
 {
-	static u64 r = 88172645463325252ull;
+	u64 r = fill_state;
 	u32 i;
 
 	for (i = 0; i < n; i++) {
@@ -145,6 +176,7 @@ static void fill(u8 *p, u32 n, int kind)
 		r ^= r << 17;
 		p[i] = (u8)(kind ? r : (u64)"log-structured "[i % 15] + (r % 61 == 0));
 	}
+	fill_state = r;
 }
 
 /* Bytes [off, off + len) become new content: kind 0 compresses, 1 does not. Whole windows as one write. */
@@ -174,7 +206,7 @@ static int put(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind
 			memcpy(power_file(ino) + first, data, blocks * 4096);
 		if (!err && a.size < size)
 			a.size = size;
-		stepped(vol, err);
+		called(vol, err);
 		at = stop;
 	}
 	return err;
@@ -188,7 +220,7 @@ static int cut(struct tfs_vol *vol, const char *path, u32 size)
 
 	if (!err)
 		memset(power_file(ino) + size, 0, POWER_FILE_MAX - size);
-	return err;
+	return called(vol, err);
 }
 
 static int punch(struct tfs_vol *vol, const char *path, u32 block, u32 blocks)
@@ -199,7 +231,7 @@ static int punch(struct tfs_vol *vol, const char *path, u32 block, u32 blocks)
 
 	if (!err)
 		memset(power_file(ino) + block * 4096, 0, blocks * 4096);
-	return err;
+	return called(vol, err);
 }
 
 static int prealloc(struct tfs_vol *vol, const char *path, u32 block, u32 blocks, u64 size)
@@ -207,7 +239,7 @@ static int prealloc(struct tfs_vol *vol, const char *path, u32 block, u32 blocks
 	const char *last;
 	u64 parent, ino = find(vol, path, &parent, &last);
 
-	return tfs_preallocate(vol, ino, block, blocks, size);
+	return called(vol, tfs_preallocate(vol, ino, block, blocks, size));
 }
 
 /* Fills the volume until it says ENOSPC; then the histories run where every hole counts. */
@@ -236,7 +268,7 @@ static int attr(struct tfs_vol *vol, const char *path, u32 mask)
 	const char *last;
 	u64 parent, ino = find(vol, path, &parent, &last);
 
-	return tfs_setattr(vol, ino, mask, &a);
+	return called(vol, tfs_setattr(vol, ino, mask, &a));
 }
 
 static int xattr(struct tfs_vol *vol, const char *path, const char *name, int len)
@@ -247,18 +279,18 @@ static int xattr(struct tfs_vol *vol, const char *path, const char *name, int le
 
 	memset(value, 'X', sizeof(value));
 	if (len < 0)
-		return tfs_removexattr(vol, ino, name, (u32)strlen(name));
-	return tfs_setxattr(vol, ino, name, (u32)strlen(name), value, (u32)len, 0);
+		return called(vol, tfs_removexattr(vol, ino, name, (u32)strlen(name)));
+	return called(vol, tfs_setxattr(vol, ino, name, (u32)strlen(name), value, (u32)len, 0));
 }
 
 static int tmpfile_link(struct tfs_vol *vol)
 {
 	struct tfs_create c = { .mode = 0100600 };
 	u64 ino = 0;
-	int err = stepped(vol, tfs_create(vol, TFS_INO_ROOT, "", 0, &c, &ino));
+	int err = called(vol, tfs_create(vol, TFS_INO_ROOT, "", 0, &c, &ino));
 
 	if (!err)
-		err = tfs_link(vol, ino, TFS_INO_ROOT, "t", 1);
+		err = called(vol, tfs_link(vol, ino, TFS_INO_ROOT, "t", 1));
 	return err && ino ? evict(vol, ino), err : err;
 }
 
@@ -325,9 +357,9 @@ static int tmpfile_link(struct tfs_vol *vol)
 	OP("setxattr d small", xattr(vol, "d", "user.s", 2000))                                                        \
 	OP("removexattr a small", xattr(vol, "a", "user.s", -1))                                                       \
 	OP("removexattr a big", xattr(vol, "a", "user.b", -1))                                                         \
-	OP("sync", tfs_sync(vol))                                                                                      \
-	OP("checkpoint", tfs_checkpoint(vol))                                                                          \
-	OP("checkpoint step", tfs_checkpoint_step(vol, 2))
+	OP("sync", called(vol, tfs_sync(vol)))                                                                         \
+	OP("checkpoint", called(vol, tfs_checkpoint(vol)))                                                             \
+	OP("checkpoint step", called(vol, tfs_checkpoint_step(vol, 2)))
 
 const char *power_op_name(int op)
 {

@@ -26,6 +26,7 @@ struct power_dev {
 	u64 writes, blocks, flushes; /* counts of what was issued */
 	void (*before_flush)(struct power_dev *d, void *arg);
 	void *arg;
+	bool fua; /* it is the last write in flight alone that becomes durable */
 	long fail_in; /* the nth request from now fails with EIO; -1: never */
 };
 extern u8 *power_base[POWER_PAGES]; /* pages of the volume all workloads start from */
@@ -50,6 +51,7 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 /* Large files g0... until ENOSPC; of those only the first block is compared, for speed. */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
+void power_model_save(void); /* what reset goes back to */
 void power_model_reset(void);
 u8 *power_file(u64 ino); /* zeros at first */
 struct tfs_env power_env(void);
@@ -67,9 +69,14 @@ bool power_known(u64 seq);
 struct tfs_env power_env_model(void); /* an environment that keeps the model */
 void power_begin(struct tfs_vol *vol);
 void power_step(struct tfs_vol *vol); /* the model and the live volume agree now */
+/* ops.c calls it after every call into the core; as it stands: a step if err is 0. */
+extern void (*power_called)(struct tfs_vol *vol, int err);
+void power_states_keep(u64 upto); /* for later runs of the same workload, which begin with power_states_back */
+void power_states_back(void);
+extern bool power_frozen; /* the states are known from an earlier run of the same workload: records add none */
 void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bool account);
 void power_base_make(void);
-void power_base_contents(void); /* the model is that of the base */
+void power_base_take(void); /* what power_run and the model hold now becomes the base */
 
 /* ---- crash.c: states of a crash ---- */
 extern u64 power_rng;
@@ -84,6 +91,7 @@ void power_crash_flush(struct power_dev *d, void *arg); /* for power_dev.before_
 
 /* ---- the other modes: 0 when all is well ---- */
 int power_costs(void);
+int power_faults(int part, int parts);
 
 /* ---- check.c ---- */
 /* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */

@@ -72,8 +72,10 @@ static int dev_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf,
 	d->blocks += n;
 	flight_add(d, page, n, data);
 	if (flags & TFS_IO_FUA) {
+		d->fua = true;
 		if (d->before_flush)
 			d->before_flush(d, d->arg);
+		d->fua = false;
 		d->flights--;
 	}
 	for (i = 0; i < n; i++)

@@ -16,7 +16,10 @@ u64 power_first_seq, power_durable_seq, power_hash;
 unsigned long power_states, power_failures;
 char power_workload[160];
 int power_verbose;
+bool power_frozen;
 static u64 want[RECORDS_MAX]; /* by sequence - power_first_seq */
+static u64 kept[RECORDS_MAX];
+static u32 kepts;
 
 void power_fail(const char *state, const char *what)
 {
@@ -46,10 +49,25 @@ bool power_known(u64 seq)
 	return seq >= power_first_seq && seq - power_first_seq < RECORDS_MAX;
 }
 
+void power_states_keep(u64 upto)
+{
+	kepts = (u32)(upto - power_first_seq + 1);
+	memcpy(kept, want, kepts * sizeof(kept[0]));
+}
+
+void power_states_back(void)
+{
+	memcpy(want, kept, kepts * sizeof(kept[0]));
+	power_durable_seq = power_first_seq;
+	power_hash = want[0];
+}
+
 static void logged(void *ctx, u64 seq, const struct tfs_rec_head *rec)
 {
 	(void)ctx;
 	(void)rec;
+	if (power_frozen)
+		return;
 	if (!power_known(seq + 1)) {
 		fprintf(stderr, "power: workload too long\n");
 		exit(2);
@@ -83,6 +101,14 @@ void power_step(struct tfs_vol *vol)
 	if (err)
 		power_fail("walk", "the live volume cannot be read");
 }
+
+static void step_if_done(struct tfs_vol *vol, int err)
+{
+	if (!err)
+		power_step(vol);
+}
+
+void (*power_called)(struct tfs_vol *vol, int err) = step_if_done;
 
 /* From here on the volume is the model's: call after a mount with power_env_model. */
 void power_begin(struct tfs_vol *vol)
@@ -131,15 +157,6 @@ void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bo
 
 /* ---- the base: a, d, d/c ---- */
 
-static u8 base_a[8192];
-
-void power_base_contents(void)
-{
-	power_model_reset();
-	memcpy(power_file(2), base_a, sizeof(base_a));
-	memcpy(power_file(4), "inline", 6);
-}
-
 static void base_file(struct tfs_vol *vol, u64 parent, const char *name, const u8 *data, u32 blocks, u64 size)
 {
 	struct tfs_create c = { .mode = 0100644 };
@@ -150,9 +167,27 @@ static void base_file(struct tfs_vol *vol, u64 parent, const char *name, const u
 	power_must(tfs_write(vol, ino, 0, &e, size, NULL), "base content");
 }
 
+/* What power_run and the model of contents hold now is what workloads start from. */
+void power_base_take(void)
+{
+	u32 i;
+
+	power_model_save();
+	for (i = 0; i < power_run.touches; i++) {
+		u32 page = power_run.touched[i];
+		u8 *copy = malloc(TFS_BLOCK);
+
+		memcpy(copy, power_run.page[page], TFS_BLOCK);
+		power_base[page] = power_run.page[page] = power_crash.page[page] = copy;
+	}
+	power_run.touches = 0;
+	power_dev_reset(&power_run);
+	power_dev_reset(&power_crash);
+}
+
 void power_base_make(void)
 {
-	static u8 inlined[4096] = "inline";
+	static u8 inlined[4096] = "inline", base_a[8192];
 	struct tfs_format_options opt = { .size = POWER_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "power simulator" };
 	struct tfs_create dir = { .mode = 0040755 };
 	struct tfs_env env = power_env();
@@ -172,7 +207,8 @@ void power_base_make(void)
 	base_file(vol, d, "c", inlined, 1, 6);
 	power_must(tfs_format_finish(vol, 0), "finish");
 	tfs_unmount(vol);
-	memcpy(power_base, power_run.page, sizeof(power_base));
-	power_dev_init(&power_run);
 	power_dev_init(&power_crash);
+	memcpy(power_file(2), base_a, sizeof(base_a));
+	memcpy(power_file(4), "inline", 6);
+	power_base_take();
 }

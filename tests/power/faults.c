@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * tfs-power --faults: the Nth allocation, then the Nth request to the device, fails; for every N until a pass gets
+ * through without meeting it. Passes: each operation of the table on a volume with contents, cold, then sync and
+ * checkpoints and unmount; and mounting what a crash left after that operation. Always: nothing crashes or leaks; a call
+ * that fails changed nothing; one that failed for want of memory succeeds later; the image then mounts, is sound, holds
+ * what was durable and equals a state of the history, both with all writes on the platter and with those alone that a
+ * flush confirmed. Random histories with a fault every few calls do the same on fuller and fragmented volumes.
+ */
+#include "tests/power/power.h"
+#include "tfs/user/port.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum kind { NONE, ALLOC, IO };
+static const char *const kinds[] = { "none", "allocation", "request" };
+static enum kind kind;
+static long nth;
+static bool handled; /* the fault happened and was judged */
+static u64 before_seq;
+
+static void arm(enum kind k, long n)
+{
+	tfs_user_fail_alloc(k == ALLOC ? n : -1);
+	power_run.fail_in = k == IO ? n : -1;
+}
+
+static bool fired(void)
+{
+	return kind == ALLOC ? tfs_user_alloc_failed() : kind == IO && power_run.fail_in == 0;
+}
+
+static void failed(const char *what)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%s %ld fails", kinds[kind], nth);
+	power_fail(text, what);
+}
+
+/* After the call that met the fault: the state is that of before, or of after if the call succeeded all the same. */
+static void judge_call(struct tfs_vol *vol, int err)
+{
+	u64 seq = err < 0 ? before_seq : tfs_sequence(vol), hash;
+	bool stopped = kind == IO;
+	char text[100];
+	int e;
+
+	arm(NONE, 0);
+	handled = true;
+	hash = power_walk(vol, stopped, &e); /* a volume that stopped may have lost what was not yet written */
+	if (e)
+		failed("the volume cannot be read afterwards");
+	else if (hash != power_want(seq)) {
+		snprintf(text, sizeof(text), "call returned %d (records %llu to %llu) and changed the state", err,
+			 (unsigned long long)before_seq, (unsigned long long)tfs_sequence(vol));
+		failed(text);
+	}
+	power_frozen = false;
+	power_hash = hash;
+}
+
+/* Until the fault the states are known from the pass without one; from there on they are walked. */
+static void called(struct tfs_vol *vol, int err)
+{
+	if (power_frozen && fired())
+		judge_call(vol, err);
+	if (!power_frozen && err >= 0)
+		power_step(vol);
+	before_seq = tfs_sequence(vol);
+}
+
+/* ---- the image ---- */
+
+static void judge_image(struct power_dev *d, const char *what)
+{
+	struct tfs_mount_options opt = { 0 };
+	struct tfs_env env = power_env();
+	struct tfs_vol *vol;
+	char text[120];
+	int err;
+
+	snprintf(text, sizeof(text), "%s %ld fails, %s", kinds[kind], nth, what);
+	err = tfs_mount(&d->dev, &env, &opt, &vol);
+	if (err) {
+		power_fail(text, "the image does not mount afterwards");
+		return;
+	}
+	power_judge(vol, &d->dev, text, true);
+	tfs_unmount(vol);
+}
+
+static void judge_end(long allocs)
+{
+	arm(NONE, 0);
+	power_states++;
+	if (tfs_user_allocs() != allocs)
+		failed("memory leaks");
+	power_run.before_flush = NULL;
+	power_solid_state();
+	judge_image(&power_crash, "flushed writes alone");
+	power_dev_reset(&power_crash);
+	judge_image(&power_run, "all writes");
+}
+
+/* ---- one pass ---- */
+
+static int ops[8], nops; /* of the workload */
+static bool at_mount; /* the fault may hit the mount, too */
+static u64 end_seq;
+
+static struct tfs_vol *pass_mount(void)
+{
+	struct tfs_mount_options opt = { 0 };
+	struct tfs_env env = power_env_model();
+	struct tfs_vol *vol;
+	int err;
+
+	power_model_reset();
+	power_dev_reset(&power_run);
+	power_solid_reset();
+	power_clock = 1000;
+	power_run.before_flush = power_solidify;
+	if (at_mount)
+		arm(kind, nth);
+	err = tfs_mount(&power_run.dev, &env, &opt, &vol);
+	handled = at_mount && fired();
+	if (!err)
+		return vol;
+	if (!handled || (kind == ALLOC && err != -ENOMEM))
+		failed("the mount fails for no reason, or the wrong one");
+	return NULL;
+}
+
+static void op_run(struct tfs_vol *vol, int op)
+{
+	int err = power_op_run(vol, op);
+
+	if (power_frozen && fired())
+		judge_call(vol, err < 0 ? err : -1); /* a lookup met it */
+}
+
+/* For want of memory a call may fail once, and must do then. */
+static void end_call(struct tfs_vol *vol, int (*call)(struct tfs_vol *vol), const char *what)
+{
+	bool was = handled;
+	int err = call(vol);
+
+	called(vol, err);
+	if (err < 0 && handled && !was && kind == ALLOC)
+		err = call(vol);
+	if (err < 0 && kind != IO)
+		failed(what);
+}
+
+static int some_steps(struct tfs_vol *vol)
+{
+	int err = tfs_checkpoint_step(vol, 1);
+
+	return err < 0 ? err : 0;
+}
+
+static void pass_ops(struct tfs_vol *vol)
+{
+	int i;
+
+	for (i = 0; i < nops; i++)
+		op_run(vol, ops[i]);
+	end_call(vol, some_steps, "checkpoint step fails");
+	end_call(vol, tfs_sync, "sync fails");
+	end_call(vol, tfs_checkpoint, "checkpoint fails");
+	end_seq = tfs_sequence(vol);
+	if (tfs_unmount(vol) && !handled && !fired())
+		failed("unmount fails");
+	handled |= fired();
+}
+
+/* True if the fault was met. The first pass, without one, learns the states. */
+static bool pass(void)
+{
+	long allocs = tfs_user_allocs();
+	struct tfs_vol *vol = pass_mount();
+
+	if (kind == NONE)
+		power_begin(vol);
+	else
+		power_states_back();
+	power_frozen = kind != NONE;
+	before_seq = power_first_seq;
+	if (handled) { /* the mount met it: what is open now, if anything, must be the state that was there */
+		if (vol)
+			judge_call(vol, -1);
+		arm(NONE, 0);
+	} else if (!at_mount) {
+		arm(kind, nth);
+	}
+	if (vol)
+		pass_ops(vol);
+	if (kind == NONE)
+		power_states_keep(end_seq);
+	judge_end(allocs);
+	return handled;
+}
+
+static void passes(const char *what)
+{
+	long limit = 5000;
+
+	kind = NONE;
+	pass();
+	for (kind = ALLOC; kind <= IO; kind++) {
+		for (nth = 1; nth < limit; nth++) {
+			snprintf(power_workload, sizeof(power_workload), "f%d,%d %s", kind, (int)nth, what);
+			if (!pass())
+				break;
+		}
+		if (nth == limit)
+			failed("faults without end");
+	}
+	kind = NONE;
+}
+
+/* ---- workloads ---- */
+
+static int op_named(const char *name)
+{
+	int i;
+
+	for (i = 0; i < power_ops(); i++)
+		if (!strcmp(power_op_name(i), name))
+			return i;
+	fprintf(stderr, "power: no operation '%s'\n", name);
+	exit(2);
+}
+
+static const char *const prelude[] = { "write a 64K compressible", "overwrite a 4K at 28K", "overwrite a 4K at 20K",
+				       "write d/c 130K", "write a at 300K", "create b", "mkdir e", "symlink s",
+				       "setxattr a big", "setxattr a small", "setxattr d small", "link a l", "write f 200K",
+				       "preallocate a" };
+
+/* A volume with contents becomes the base; unclean: with its last operations in the log only, and `op` as well. */
+static void base_fill(int op)
+{
+	struct tfs_mount_options opt = { 0 };
+	struct tfs_env env = power_env_model();
+	struct tfs_vol *vol;
+	u32 i;
+
+	power_model_reset();
+	power_dev_reset(&power_run);
+	power_run.before_flush = NULL;
+	power_clock = 1000;
+	power_must(tfs_mount(&power_run.dev, &env, &opt, &vol), "mount");
+	power_begin(vol);
+	for (i = 0; op < 0 && i < sizeof(prelude) / sizeof(prelude[0]); i++)
+		power_must(power_op_run(vol, op_named(prelude[i])), prelude[i]);
+	if (op < 0) {
+		power_must(tfs_unmount(vol), "unmount");
+	} else {
+		power_op_run(vol, op);
+		power_must(tfs_sync(vol), "sync");
+		tfs_abandon(vol);
+	}
+	power_base_take();
+}
+
+/* In a process of its own, for the base it makes. */
+static void mount_passes(int op)
+{
+	struct {
+		unsigned long states, failures;
+	} *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		base_fill(op);
+		ops[0] = op_named("utimes d/c");
+		nops = 1;
+		at_mount = true;
+		power_called = called;
+		power_states = power_failures = 0;
+		passes(power_op_name(op));
+		shared->states = power_states;
+		shared->failures = power_failures;
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		power_fail(power_op_name(op), "mounting after it: the process died");
+	power_states += shared->states;
+	power_failures += shared->failures;
+	munmap(shared, 4096);
+}
+
+int power_faults(int part, int parts)
+{
+	void (*plain)(struct tfs_vol *vol, int err) = power_called;
+	int op;
+
+	base_fill(-1);
+	for (op = part; op < power_ops(); op += parts) {
+		mount_passes(op);
+		ops[0] = op;
+		nops = 1;
+		power_called = called;
+		passes(power_op_name(op));
+		power_called = plain;
+	}
+	return power_failures != 0;
+}
