@@ -195,13 +195,12 @@ static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 b
 	return tfs_commit(vol, sizeof(*r));
 }
 
+/* The operation is done: what cannot be dropped now, for whatever reason, is dropped before the next one. */
 static int drain_and_tidy(struct tfs_vol *vol, u64 ino)
 {
-	int err = tfs_pending_drain(vol, ino);
-
-	tfs_tidy(vol, TFS_TREE_FS, tfs_extent_key(ino, 0));
-	/* the operation is done: what could not be dropped now is dropped before the next one */
-	return err == -ENOMEM ? 0 : err;
+	if (!tfs_pending_drain(vol, ino))
+		tfs_tidy(vol, TFS_TREE_FS, tfs_extent_key(ino, 0));
+	return 0;
 }
 
 int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size)

@@ -219,6 +219,9 @@ static int gang_place(struct tfs_vol *vol, int head, const u8 *buf, u32 bytes, s
 		got = tfs_head_blocks(vol, head, &ref->gang, 1, out);
 	}
 	if (got < 0) {
+		while (n--)
+			tfs_unpin(vol, tfs_le64(ref->gang.run[n].addr) / TFS_UNITS_PER_BLOCK,
+				  tfs_le32(ref->gang.run[n].len) / TFS_UNITS_PER_BLOCK);
 		tfs_port_free(ref);
 		return got;
 	}

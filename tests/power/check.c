@@ -5,6 +5,7 @@
  * recovered one from the volume: so they are compared. Accounting: live units recomputed from all trees.
  */
 #include "tests/power/power.h"
+#include "tfs/vol.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,4 +262,23 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 			return "segment counts differ";
 	}
 	return st.live_units == live ? NULL : "live units differ";
+}
+
+/* ---- pins ---- */
+
+/* Blocks that a pin alone keeps from use, beyond log runs, checkpoint blocks and what the open epoch dropped. */
+s64 power_pins_stray(const struct tfs_vol *vol)
+{
+	const struct tfs_log_run *r;
+	const struct tfs_pin_chunk *c;
+	s64 n = 0;
+	u32 i, w;
+
+	for (i = 0; i < TFS_PIN_BUCKETS; i++)
+		for (c = vol->pins[i]; c; c = c->next)
+			for (w = 0; w < 16; w++)
+				n += __builtin_popcountll(c->bits[TFS_PIN_META][w]);
+	for (r = vol->log.runs; r; r = r->older)
+		n -= r->blocks;
+	return n - vol->metas;
 }

@@ -174,6 +174,9 @@ static void pass_ops(struct tfs_vol *vol)
 	end_call(vol, tfs_sync, "sync fails");
 	end_call(vol, tfs_checkpoint, "checkpoint fails");
 	end_seq = tfs_sequence(vol);
+	tfs_evict(vol, TFS_INO_ROOT); /* begins and does nothing: what a failed call placed is given back */
+	if (!fired() && !(kind == IO && handled) && power_pins_stray(vol))
+		failed("blocks stay pinned");
 	if (tfs_unmount(vol) && !handled && !fired())
 		failed("unmount fails");
 	handled |= fired();
@@ -206,15 +209,15 @@ static bool pass(void)
 	return handled;
 }
 
-static void passes(const char *what)
+static void passes(const char *prefix, int op)
 {
-	long limit = 5000;
+	const long limit = 5000;
 
 	kind = NONE;
 	pass();
 	for (kind = ALLOC; kind <= IO; kind++) {
 		for (nth = 1; nth < limit; nth++) {
-			snprintf(power_workload, sizeof(power_workload), "f%d,%d %s", kind, (int)nth, what);
+			snprintf(power_workload, sizeof(power_workload), "%s%d,%ld,%d", prefix, kind, nth, op);
 			if (!pass())
 				break;
 		}
@@ -242,6 +245,39 @@ static const char *const prelude[] = { "write a 64K compressible", "overwrite a 
 				       "setxattr a big", "setxattr a small", "setxattr d small", "link a l", "write f 200K",
 				       "preallocate a" };
 
+/*
+ * Every second block on its own, far past what the model of contents holds: extents in several leaves, and a range over
+ * them has more items than one record drops.
+ */
+static void fragment(struct tfs_vol *vol, u64 ino)
+{
+	static u8 far[TFS_BLOCK];
+	u32 b;
+
+	for (b = 24; b < 600; b += 2) {
+		bool held = (b + 1) * TFS_BLOCK <= POWER_FILE_MAX;
+		u8 *data = held ? power_file(ino) + b * TFS_BLOCK : far;
+		struct tfs_encoded e = { .blocks = 1, .bytes = TFS_BLOCK, .buf = data };
+
+		memset(data, (int)b, TFS_BLOCK);
+		power_must(tfs_write(vol, ino, b, &e, 601 * TFS_BLOCK, NULL), "fragment");
+		power_step(vol);
+	}
+}
+
+static void xattrs_many(struct tfs_vol *vol, u64 ino, int n)
+{
+	static char value[2000], name[16];
+	int i;
+
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "user.x%d", i);
+		memset(value, 'a' + i, sizeof(value));
+		power_must(tfs_setxattr(vol, ino, name, (u32)strlen(name), value, sizeof(value), 0), name);
+		power_step(vol);
+	}
+}
+
 /* A volume with contents becomes the base; unclean: with its last operations in the log only, and `op` as well. */
 static void base_fill(int op)
 {
@@ -259,6 +295,8 @@ static void base_fill(int op)
 	for (i = 0; op < 0 && i < sizeof(prelude) / sizeof(prelude[0]); i++)
 		power_must(power_op_run(vol, op_named(prelude[i])), prelude[i]);
 	if (op < 0) {
+		fragment(vol, 2);
+		xattrs_many(vol, 4, 8);
 		power_must(tfs_unmount(vol), "unmount");
 	} else {
 		power_op_run(vol, op);
@@ -266,6 +304,22 @@ static void base_fill(int op)
 		tfs_abandon(vol);
 	}
 	power_base_take();
+}
+
+static void op_set(int op)
+{
+	ops[0] = op;
+	nops = 1;
+	at_mount = false;
+	power_called = called;
+}
+
+/* What is mounted is what a crash after `op` leaves. */
+static void mount_set(int op)
+{
+	base_fill(op);
+	op_set(op_named("utimes d/c"));
+	at_mount = true;
 }
 
 /* In a process of its own, for the base it makes. */
@@ -278,13 +332,9 @@ static void mount_passes(int op)
 	pid_t pid = fork();
 
 	if (!pid) {
-		base_fill(op);
-		ops[0] = op_named("utimes d/c");
-		nops = 1;
-		at_mount = true;
-		power_called = called;
+		mount_set(op);
 		power_states = power_failures = 0;
-		passes(power_op_name(op));
+		passes("m", op);
 		shared->states = power_states;
 		shared->failures = power_failures;
 		_exit(0);
@@ -296,19 +346,110 @@ static void mount_passes(int op)
 	munmap(shared, 4096);
 }
 
-int power_faults(int part, int parts)
+/* ---- histories ---- */
+
+static int misses; /* faults in a row that an operation did not meet */
+
+/* One call in a history met its fault or not; the next is armed. */
+static void history_called(struct tfs_vol *vol, int err)
+{
+	bool met = fired();
+	u64 old = power_hash;
+	static const char text[] = "a call that failed changed the state";
+
+	arm(NONE, 0);
+	power_step(vol);
+	if (met) {
+		power_states++;
+		if (err < 0 && power_hash != old)
+			failed(text);
+		if (kind == ALLOC && err < 0 && err != -ENOMEM && err != -ENOENT && err != -ENOSPC)
+			failed("want of memory is called something else");
+	}
+	misses = met ? 0 : misses + 1;
+	nth = 1 + (long)(power_random() % (misses > 3 ? 8 : 60));
+	if (kind == ALLOC || !met)
+		arm(kind, nth);
+	else
+		kind = NONE; /* once is enough for a device */
+}
+
+static void history(u64 seed, int length)
+{
+	long allocs = tfs_user_allocs();
+	struct tfs_vol *vol;
+	int i;
+
+	snprintf(power_workload, sizeof(power_workload), "F%llu,%d", (unsigned long long)seed, length);
+	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	kind = NONE;
+	at_mount = false;
+	vol = pass_mount();
+	power_begin(vol);
+	if (seed % 2 && power_fill(vol))
+		power_fail("fill", "a full volume is stuck");
+	kind = ALLOC;
+	power_called = history_called;
+	for (i = 0; i < length; i++) {
+		if (i == length - 5) { /* the last ones meet a device that fails once */
+			kind = IO;
+			nth = 1 + (long)(power_random() % 8);
+			arm(kind, nth);
+		}
+		power_op_run(vol, (int)(power_random() % (u64)power_ops()));
+	}
+	arm(NONE, 0);
+	power_step(vol);
+	if (kind == IO) { /* never met */
+		tfs_checkpoint(vol);
+		tfs_evict(vol, TFS_INO_ROOT);
+		if (power_pins_stray(vol))
+			failed("blocks stay pinned");
+	}
+	tfs_unmount(vol);
+	judge_end(allocs);
+}
+
+void power_faults(int part, int parts)
 {
 	void (*plain)(struct tfs_vol *vol, int err) = power_called;
-	int op;
+	int op, i;
 
 	base_fill(-1);
 	for (op = part; op < power_ops(); op += parts) {
 		mount_passes(op);
-		ops[0] = op;
-		nops = 1;
-		power_called = called;
-		passes(power_op_name(op));
+		op_set(op);
+		passes("f", op);
 		power_called = plain;
 	}
-	return power_failures != 0;
+	for (i = part; i < 60; i += parts) {
+		history((u64)i + 1, 200);
+		power_called = plain;
+	}
+}
+
+bool power_faults_replay(const char *id)
+{
+	unsigned long long seed;
+	int length, op, k;
+	char how;
+
+	if (sscanf(id, "F%llu,%d", &seed, &length) == 2) {
+		base_fill(-1);
+		history(seed, length);
+		return true;
+	}
+	if (sscanf(id, "%c%d,%ld,%d", &how, &k, &nth, &op) != 4 || (how != 'f' && how != 'm') || op >= power_ops())
+		return false;
+	base_fill(-1);
+	if (how == 'm')
+		mount_set(op);
+	else
+		op_set(op);
+	kind = NONE;
+	pass();
+	kind = (enum kind)k;
+	snprintf(power_workload, sizeof(power_workload), "%s", id);
+	pass();
+	return true;
 }

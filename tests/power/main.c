@@ -126,6 +126,8 @@ static void replay(const char *id)
 	int length;
 
 	power_verbose = 1;
+	if (power_faults_replay(id))
+		return;
 	if (sscanf(id, "r%llu,%d", &seed, &length) == 2) {
 		run_random(seed, length);
 		return;
@@ -155,9 +157,10 @@ struct report {
 	double seconds;
 };
 
-static void child(int part, int parts, int histories, int length, int seconds, int fd)
+static int histories = 20, length = 200, seconds;
+
+static void crashes(int part, int parts)
 {
-	struct report r;
 	double t0 = now();
 	int i;
 
@@ -165,6 +168,14 @@ static void child(int part, int parts, int histories, int length, int seconds, i
 		run_pairs(part, parts);
 	for (i = part; seconds ? now() - t0 < seconds : i < histories; i += parts)
 		run_random((u64)i + 1 + (seconds ? (u64)time(NULL) * 1000 : 0), length);
+}
+
+static void child(void (*mode)(int part, int parts), int part, int parts, int fd)
+{
+	struct report r;
+	double t0 = now();
+
+	mode(part, parts);
 	free(power_run.flight);
 	r = (struct report){ power_states, power_failures, now() - t0 };
 	if (write(fd, &r, sizeof(r)) != sizeof(r))
@@ -172,38 +183,18 @@ static void child(int part, int parts, int histories, int length, int seconds, i
 	exit(power_failures != 0);
 }
 
-int main(int argc, char **argv)
+/* The parts of a mode, a process each. */
+static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 {
-	static const struct option options[] = { { "replay", 1, 0, 'r' }, { "histories", 1, 0, 'h' },
-						 { "length", 1, 0, 'l' },  { "jobs", 1, 0, 'j' },
-						 { "seconds", 1, 0, 's' }, { "costs", 0, 0, 'c' },
-						 { "faults", 0, 0, 'f' },
-						 { 0, 0, 0, 0 } };
-	int c, i, jobs = 2, histories = 20, length = 200, seconds = 0, status, bad = 0, pipes[2];
+	int i, status, bad = 0, pipes[2];
 	unsigned long all = 0;
 	double cpu = 0;
 
-	mallopt(M_MMAP_THRESHOLD, 1 << 30); /* a mount's buffers come and go thousands of times a second */
-	mallopt(M_TRIM_THRESHOLD, 1 << 30);
-	tfs_user_log_sink(quiet);
-	power_base_make();
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'c')
-			return power_costs();
-		if (c == 'f')
-			return power_faults(0, 1);
-		if (c == 'r') {
-			replay(optarg);
-			printf("%lu states, %lu failures\n", power_states, power_failures);
-			return power_failures != 0;
-		}
-		*(c == 'h' ? &histories : c == 'l' ? &length : c == 's' ? &seconds : &jobs) = atoi(optarg ? optarg : "2");
-	}
 	if (pipe(pipes))
 		return 2;
 	for (i = 0; i < jobs; i++)
 		if (!fork())
-			child(i, jobs, histories, length, seconds, pipes[1]);
+			child(mode, i, jobs, pipes[1]);
 	close(pipes[1]);
 	for (i = 0; i < jobs; i++) {
 		struct report r = { 0, 0, 0 };
@@ -215,7 +206,42 @@ int main(int argc, char **argv)
 			cpu += r.seconds;
 		}
 	}
-	printf("crash simulator: %d operations, %lu states, %.0f states a second and core\n", power_ops(), all,
+	printf("%s: %d operations, %lu states, %.0f states a second and core\n", what, power_ops(), all,
 	       cpu > 0 ? (double)all / cpu : 0);
 	return bad != 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "replay", 1, 0, 'r' }, { "histories", 1, 0, 'h' },
+						 { "length", 1, 0, 'l' },  { "jobs", 1, 0, 'j' },
+						 { "seconds", 1, 0, 's' }, { "costs", 0, 0, 'c' },
+						 { "faults", 0, 0, 'f' },  { 0, 0, 0, 0 } };
+	void (*mode)(int part, int parts) = crashes;
+	const char *what = "crash simulator";
+	int c, jobs = 2;
+
+	mallopt(M_MMAP_THRESHOLD, 1 << 30); /* a mount's buffers come and go thousands of times a second */
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	tfs_user_log_sink(quiet);
+	power_base_make();
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			return power_costs();
+		case 'f':
+			mode = power_faults;
+			what = "faults met";
+			break;
+		case 'r':
+			replay(optarg);
+			printf("%lu states, %lu failures\n", power_states, power_failures);
+			return power_failures != 0;
+		case '?':
+			return 2;
+		default:
+			*(c == 'h' ? &histories : c == 'l' ? &length : c == 's' ? &seconds : &jobs) = atoi(optarg);
+		}
+	}
+	return spread(what, mode, jobs < 1 ? 1 : jobs);
 }

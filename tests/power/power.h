@@ -89,14 +89,17 @@ void power_solidify(struct power_dev *d, void *arg);
 void power_crash_states(struct power_dev *d, void *arg);
 void power_crash_flush(struct power_dev *d, void *arg); /* for power_dev.before_flush */
 
-/* ---- the other modes: 0 when all is well ---- */
-int power_costs(void);
-int power_faults(int part, int parts);
+/* ---- the other modes ---- */
+int power_costs(void); /* 0 when all is well */
+void power_faults(int part, int parts);
+bool power_faults_replay(const char *id); /* false: not one of its ids */
 
 /* ---- check.c ---- */
 /* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */
 u64 power_walk(struct tfs_vol *vol, bool live, int *err);
 /* NULL, or what is wrong with the accounting. */
 const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev);
+/* Blocks pinned for no reason, right after a checkpoint. */
+s64 power_pins_stray(const struct tfs_vol *vol);
 
 #endif
