@@ -52,8 +52,8 @@ static bool run_valid(const struct tfs_vol *vol, u64 addr, u32 blocks)
 	       tfs_space_valid(vol, addr, blocks * TFS_UNITS_PER_BLOCK);
 }
 
-/* Does the head continue the chain where we are? A head that begins a run tells what comes after it. */
-static bool chains(struct scan *s, const struct tfs_log_head *h)
+/* Is the head the one that comes next, as far as places and numbers tell? One that begins a run tells what comes after. */
+static bool fits(struct scan *s, const struct tfs_log_head *h)
 {
 	const struct tfs_log_position *p = &s->pos;
 	bool run_known = p->next != 0;
@@ -62,9 +62,26 @@ static bool chains(struct scan *s, const struct tfs_log_head *h)
 		return false;
 	if (run_known && (tfs_le64(h->next) != p->next || tfs_le32(h->next_blocks) != p->next_blocks))
 		return false;
-	return tfs_le32(h->prev_crc) == p->prev_crc && tfs_le64(h->sequence) == p->sequence &&
-	       tfs_le64(h->epoch) >= s->epoch && tfs_le32(h->carry) <= tfs_le32(h->bytes) &&
+	return tfs_le64(h->sequence) == p->sequence && tfs_le64(h->epoch) >= s->epoch &&
+	       tfs_le32(h->carry) <= tfs_le32(h->bytes) &&
 	       run_valid(s->vol, tfs_le64(h->next), tfs_le32(h->next_blocks));
+}
+
+/*
+ * And does it name the write before it? Within a generation no two writes fit one place (sequence numbers go up, what a
+ * run held before it was used again is lower), so another name proves that the write before was exchanged.
+ */
+static bool chains(struct scan *s, const struct tfs_log_head *h)
+{
+	if (!fits(s, h))
+		return false;
+	if (tfs_le32(h->prev_crc) == s->pos.prev_crc)
+		return true;
+	if (!s->vol->damaged)
+		tfs_err(s->vol, "log write at unit %llu follows a write with CRC %08x, found %08x before it: damage; read-only; "
+			"run fsck.tfs", (unsigned long long)tfs_le64(h->addr), tfs_le32(h->prev_crc), s->pos.prev_crc);
+	s->vol->damaged = true;
+	return false;
 }
 
 /* On to the next run when this one is full. False: it is not known, the chain ends. */

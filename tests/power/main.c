@@ -126,7 +126,7 @@ static void replay(const char *id)
 	int length;
 
 	power_verbose = 1;
-	if (power_faults_replay(id))
+	if (power_faults_replay(id) || power_flip_replay(id))
 		return;
 	if (sscanf(id, "r%llu,%d", &seed, &length) == 2) {
 		run_random(seed, length);
@@ -216,7 +216,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "replay", 1, 0, 'r' }, { "histories", 1, 0, 'h' },
 						 { "length", 1, 0, 'l' },  { "jobs", 1, 0, 'j' },
 						 { "seconds", 1, 0, 's' }, { "costs", 0, 0, 'c' },
-						 { "faults", 0, 0, 'f' },  { 0, 0, 0, 0 } };
+						 { "faults", 0, 0, 'f' },  { "flip", 2, 0, 'x' },
+						 { 0, 0, 0, 0 } };
 	void (*mode)(int part, int parts) = crashes;
 	const char *what = "crash simulator";
 	int c, jobs = 2;
@@ -232,6 +233,11 @@ int main(int argc, char **argv)
 		case 'f':
 			mode = power_faults;
 			what = "faults met";
+			break;
+		case 'x':
+			mode = power_flip;
+			what = "flip";
+			power_flip_all = optarg && !strcmp(optarg, "all");
 			break;
 		case 'r':
 			replay(optarg);

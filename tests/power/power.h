@@ -27,6 +27,7 @@ struct power_dev {
 	void (*before_flush)(struct power_dev *d, void *arg);
 	void *arg;
 	bool fua; /* it is the last write in flight alone that becomes durable */
+	u8 *reads;    /* when set: one for each page that was read */
 	long fail_in; /* the nth request from now fails with EIO; -1: never */
 };
 extern u8 *power_base[POWER_PAGES]; /* pages of the volume all workloads start from */
@@ -92,6 +93,9 @@ void power_crash_flush(struct power_dev *d, void *arg); /* for power_dev.before_
 /* ---- the other modes ---- */
 int power_costs(void); /* 0 when all is well */
 void power_faults(int part, int parts);
+extern bool power_flip_all;
+void power_flip(int part, int parts);
+bool power_flip_replay(const char *id);
 bool power_faults_replay(const char *id); /* false: not one of its ids */
 
 /* ---- check.c ---- */

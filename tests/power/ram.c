@@ -60,6 +60,8 @@ static int dev_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf,
 	if (fails(d))
 		return -EIO;
 	if (op == TFS_IO_READ) {
+		if (d->reads)
+			memset(d->reads + page, 1, n);
 		for (i = 0; i < n; i++)
 			memcpy((u8 *)buf + i * TFS_BLOCK, d->page[page + i], TFS_BLOCK);
 		return 0;
