@@ -33,8 +33,10 @@ test: deps ## every test that needs no kernel; ends with 'N passed, N failed'
 demo: deps ## build a volume from a directory, look into it, take it out again, compare
 	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
 
-soak: all ## random crash histories for T seconds (default 600)
+soak: all ## crash histories for T seconds (default 600), every bit flipped, 3000 random repairs, long differential runs
 	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
+	$(BIN)/tfs-power --flip all
+	tests/fsck/random.sh 1000 4000
 
 breaks: ## break each promise on purpose in a copy and see it noticed (minutes)
 	tests/power/breaks.sh

@@ -77,7 +77,6 @@ struct fsck {
 	u64 prealloc, max_ino;
 
 	u8 **live; /* per segment: live units, a byte a block; NULL: none */
-	u8 *map;   /* one segment */
 };
 
 /* fsck_report.c: notes the problem and says whether it is to be fixed now. fmt: detail, "expected ..., found ...". */

@@ -16,8 +16,7 @@ static u32 segment_blocks(const struct fsck *f)
 int fsck_use_start(struct fsck *f)
 {
 	f->live = calloc(f->st.segments, sizeof(*f->live));
-	f->map = malloc(segment_blocks(f));
-	return f->live && f->map ? 0 : -ENOMEM;
+	return f->live ? 0 : -ENOMEM;
 }
 
 void fsck_use_free(struct fsck *f)
@@ -25,9 +24,7 @@ void fsck_use_free(struct fsck *f)
 	for (u64 s = 0; f->live && s < f->st.segments; s++)
 		free(f->live[s]);
 	free(f->live);
-	free(f->map);
 	f->live = NULL;
-	f->map = NULL;
 }
 
 struct use {
@@ -110,45 +107,87 @@ int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where 
 
 /* ---- comparing ---- */
 
-static bool map_compare(struct fsck *f, u64 s, u32 *units, u32 *used)
+static u32 chunk_bytes(const struct fsck *f)
 {
-	const u8 *want = f->live[s];
-	char object[64];
-	bool same = true;
-
-	*units = *used = 0;
-	for (u32 b = 0; b < segment_blocks(f); b++) {
-		u8 w = want ? want[b] : 0;
-
-		*units += (u32)__builtin_popcount(w);
-		*used += w != 0;
-		if (w == f->map[b] || !same)
-			continue;
-		same = false;
-		snprintf(object, sizeof(object), "segment %llu", (unsigned long long)s);
-		if (fsck_problem(f, FSCK_SPACE_MAP, object, "block %u: expected units %02x in use, found %02x", b, w, f->map[b]))
-			f->space_bad = true;
-	}
-	return same;
+	return segment_blocks(f) < 1u << (TFS_CHUNK_BITS - TFS_BLOCK_BITS) ? segment_blocks(f) : 1u << (TFS_CHUNK_BITS - TFS_BLOCK_BITS);
 }
 
-static int segment_compare(struct fsck *f, u64 s)
+static void map_differs(struct fsck *f, u64 s, u32 chunk, const u8 *want, const u8 *found)
 {
-	struct tfs_segment info;
-	u32 units, used;
 	char object[64];
-	int err = tfs_segment_map(f->vol, s, f->map, &info);
+	u32 b = 0;
 
-	if (err)
-		return err == -ENOMEM ? err : 0; /* the damaged node is reported */
-	if (!map_compare(f, s, &units, &used))
-		return 0;
+	while (b < chunk_bytes(f) - 1 && (want ? want[b] : 0) == (found ? found[b] : 0))
+		b++;
 	snprintf(object, sizeof(object), "segment %llu", (unsigned long long)s);
-	if ((info.live != units || info.used_blocks != used) &&
-	    fsck_problem(f, FSCK_SPACE_COUNT, object, "expected %u units in %u blocks, found %u in %u", units, used, info.live,
+	if (fsck_problem(f, FSCK_SPACE_MAP, object, "block %u: expected units %02x in use, found %02x", chunk * chunk_bytes(f) + b,
+			 want ? want[b] : 0, found ? found[b] : 0))
+		f->space_bad = true;
+}
+
+/* Every map that is there against what was found; seen: a bit a chunk. */
+static int maps_compare(struct fsck *f, u16 *seen)
+{
+	static const u8 zero[1024];
+	struct tfs_key k = { TFS_SPACE_MAP, 0 };
+	const void *v;
+	u32 len;
+	int err;
+
+	for (; !(err = tfs_item_next(f->vol, TFS_TREE_SPACE, &k, &v, &len)) && !f->space_bad; k.b++) {
+		u64 s = k.a & ~TFS_SPACE_MAP;
+		u32 chunk = (u32)k.b;
+		const u8 *want = s < f->st.segments && f->live[s] ? f->live[s] + chunk * chunk_bytes(f) : NULL;
+
+		tfs_progress_add(&f->progress, 1);
+		if (s >= f->st.segments || chunk * chunk_bytes(f) >= segment_blocks(f) || len != chunk_bytes(f)) {
+			map_differs(f, s, chunk, NULL, NULL);
+			continue;
+		}
+		seen[s] |= (u16)(1u << chunk);
+		if (memcmp(want ? want : zero, v, len))
+			map_differs(f, s, chunk, want, v);
+	}
+	return err == -ENOENT || err == -EIO ? 0 : err; /* a damaged node is reported already */
+}
+
+/* A segment's counts, and that no chunk in use is without a map. */
+static int segment_compare(struct fsck *f, u64 s, u16 seen)
+{
+	u32 units = 0, used = 0, all = segment_blocks(f), size = chunk_bytes(f);
+	struct tfs_segment info;
+	char object[64];
+	int err = tfs_segment_map(f->vol, s, NULL, &info);
+
+	for (u32 chunk = 0; f->live[s] && chunk * size < all; chunk++) {
+		const u8 *live = f->live[s] + chunk * size;
+		u32 before = used;
+
+		for (u32 b = 0; b < size; b++) {
+			units += (u32)__builtin_popcount(live[b]);
+			used += live[b] != 0;
+		}
+		if (used != before && !(seen >> chunk & 1) && !f->space_bad)
+			map_differs(f, s, chunk, live, NULL);
+	}
+	if (err || (info.live == units && info.used_blocks == used))
+		return err;
+	snprintf(object, sizeof(object), "segment %llu", (unsigned long long)s);
+	if (fsck_problem(f, FSCK_SPACE_COUNT, object, "expected %u units in %u blocks, found %u in %u", units, used, info.live,
 			 info.used_blocks))
 		f->space_bad = true;
 	return 0;
+}
+
+static int space_compare(struct fsck *f)
+{
+	u16 *seen = calloc(f->st.segments, sizeof(*seen));
+	int err = seen ? maps_compare(f, seen) : -ENOMEM;
+
+	for (u64 s = 0; !err && !f->space_bad && s < f->st.segments; s++)
+		err = segment_compare(f, s, seen[s]);
+	free(seen);
+	return err;
 }
 
 static void counter(struct fsck *f, const char *name, u64 stated, u64 found)
@@ -176,9 +215,7 @@ static void refs_compare(struct fsck *f)
 
 int fsck_space(struct fsck *f)
 {
-	int err = 0;
-
-	tfs_progress_pass(&f->progress, "space", f->st.segments);
+	tfs_progress_pass(&f->progress, "space", 0);
 	refs_compare(f);
 	if (f->incomplete)
 		return 0; /* what could not be read is in use too: a repair builds SPACE anew */
@@ -188,9 +225,5 @@ int fsck_space(struct fsck *f)
 	    fsck_problem(f, FSCK_NEXT_INO, "next inode number", "expected above %llu, found %llu", (unsigned long long)f->max_ino,
 			 (unsigned long long)f->st.next_ino))
 		f->counters_bad = true;
-	for (u64 s = 0; !err && !f->space_bad && !f->incomplete && s < f->st.segments; s++) {
-		err = segment_compare(f, s);
-		tfs_progress_add(&f->progress, 1);
-	}
-	return err;
+	return f->space_bad ? 0 : space_compare(f);
 }

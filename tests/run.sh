@@ -17,6 +17,10 @@ run "the core refers to nothing of its host beyond the port" tests/unit/hostless
 for t in build/bin/test_*; do [ -x "$t" ] && run "unit: $(basename "$t")" "$t"; done
 run "crash simulator: every workload of one and two operations, and random histories" \
 	build/bin/tfs-power --histories 620 --length 300
+run "cost table: KB, writes and flushes of durable operations" build/bin/tfs-power --costs
+run "faults: every allocation and every request fails once" build/bin/tfs-power --faults
+run "flips: a bit wrong in every byte read gives an error or nothing" build/bin/tfs-power --flip
+run "fuzzers: seeds and past findings" tests/fuzz/replay.sh
 run "fsck: each mutation is reported, mended in one run, and gone in the next" tests/fsck/test_fsck.sh
 run "tfs-fuse: system calls as on tmpfs; full, killed, read back" tests/fuse/test_fuse.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done

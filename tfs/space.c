@@ -338,7 +338,7 @@ int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segmen
 		return settled;
 	if (segment >= vol->segments)
 		return -EINVAL;
-	for (done = 0; done < vol->segment_blocks; done += vol->map_bytes) {
+	for (done = 0; map && done < vol->segment_blocks; done += vol->map_bytes) {
 		const u8 *m;
 		int err = map_of(vol, segment, done / vol->map_bytes, &m);
 

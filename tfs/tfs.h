@@ -203,7 +203,7 @@ struct tfs_node_info {
 };
 typedef int (*tfs_node_fn)(void *arg, const struct tfs_node_info *info);
 int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
-/* Live bitmap of a segment as the volume believes it: segment size / 4096 bytes into map. */
+/* Live bitmap of a segment as the volume believes it: segment size / 4096 bytes into map (NULL: only its counts). */
 int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segment *info);
 /* Calls fn for every run of units that ptr stands for, until it returns nonzero. -EIO: its gang cannot be read. */
 int tfs_ptr_runs(struct tfs_vol *vol, const struct tfs_ptr *ptr, int (*fn)(void *arg, u64 addr, u32 units), void *arg);
