@@ -7,6 +7,7 @@ BIN := build/bin$(if $(SAN),-san)
 CFLAGS ?= -O2 -g
 FLAGS := -std=gnu11 -Wall -Wextra -Werror -Wframe-larger-than=1024 -I. -Itfs/user $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -Wno-frame-larger-than)
 LIBS := -llz4 -lz -ljson-c
+LIBS_mkfs.tfs := -larchive -lblkid -pthread
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
@@ -14,7 +15,8 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs) $(BIN)/fsck.tfs $(BIN)/mutate $(BIN)/tfs-fuse $(BIN)/differ $(BIN)/tfs-craft
-PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev libarchive-dev
+PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev libarchive-dev \
+	libarchive-dev libblkid-dev
 
 all: $(TOOLS) $(UNIT) ## build everything
 
@@ -84,7 +86,7 @@ $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) -lcmocka
 $(BIN)/%:
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 .PHONY: man install all help deps test demo soak breaks format clean

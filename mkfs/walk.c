@@ -1,269 +1,426 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Filling a new volume from a directory: names in byte order, so that the order on the source's disk does not matter; modes,
- * owners, nanosecond times, xattrs, hard links, symlinks, devices and holes. Content is read once, forward. A file
- * that changes while it is read is an error that names it.
+ * A directory as the source: its tree in the order of name bytes, depth first, so that the order on the source's disk does
+ * not matter. Directories are opened relative to one another, so depth is bounded by open files, not by PATH_MAX. This
+ * thread looks (lstat, open); reading and encoding are the workers', see hostfile.c. Called by main.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#define WINDOW 65536
+#define SEEN_BUCKETS 16384u
 
-struct link_seen { /* inodes with several names, by device and number */
-	struct link_seen *next;
-	dev_t dev;
-	ino_t from;
-	u64 ino;
+/* ---- one directory ---- */
+
+struct names { /* being collected */
+	char *text;
+	u32 *at;
+	size_t used, room;
+	u32 count, at_room;
 };
-static struct link_seen *seen[4096];
 
-static struct link_seen **seen_at(const struct stat *st)
+static int name_add(struct names *n, const char *name)
 {
-	struct link_seen **p = &seen[(st->st_ino ^ st->st_dev) % 4096];
+	size_t len = strlen(name) + 1;
 
-	while (*p && ((*p)->dev != st->st_dev || (*p)->from != st->st_ino))
-		p = &(*p)->next;
-	return p;
-}
+	if (n->used + len > n->room) {
+		char *more = realloc(n->text, n->room = 2 * (n->room + len) + 512);
 
-static struct tfs_time disk_time(const struct timespec *t)
-{
-	return (struct tfs_time){ tfs_cpu64((u64)t->tv_sec), tfs_cpu32((u32)t->tv_nsec), 0 };
-}
-
-static int attrs_set(struct mkfs *m, const char *path, u64 ino, const struct stat *st)
-{
-	struct tfs_attr a = { .mode = st->st_mode & 07777, .uid = m->all_root ? 0 : st->st_uid,
-			      .gid = m->all_root ? 0 : st->st_gid };
-	int err;
-
-	a.atime = a.mtime = a.ctime = a.btime = disk_time(&st->st_mtim);
-	err = tfs_setattr(m->vol, ino,
-			  TFS_SET_MODE | TFS_SET_UID | TFS_SET_GID | TFS_SET_ATIME | TFS_SET_MTIME | TFS_SET_CTIME |
-				  TFS_SET_BTIME,
-			  &a);
-	return err ? mkfs_failed(path, err) : 0;
-}
-
-static int xattrs_copy(struct mkfs *m, const char *path, u64 ino)
-{
-	static char names[65536], value[65536];
-	ssize_t n = llistxattr(path, names, sizeof(names)), len;
-	char *p;
-	int err = 0;
-
-	if (n < 0)
-		return errno == ENOTSUP ? 0 : mkfs_fail(MKFS_SOURCE, path, strerror(errno));
-	for (p = names; !err && p < names + n; p += strlen(p) + 1) {
-		len = lgetxattr(path, p, value, sizeof(value));
-		if (len < 0)
-			return mkfs_fail(MKFS_SOURCE, path, strerror(errno));
-		err = tfs_setxattr(m->vol, ino, p, (u32)strlen(p), value, (u32)len, 0);
+		if (!more)
+			return -1;
+		n->text = more;
 	}
-	return err ? mkfs_failed(path, err) : 0;
-}
+	if (n->count == n->at_room) {
+		u32 *more = realloc(n->at, (n->at_room = 2 * n->at_room + 16) * sizeof(*more));
 
-static int window_write(struct mkfs *m, const char *path, u64 ino, u64 at, u8 *data, u32 n, u64 size)
-{
-	static u8 scratch[WINDOW];
-	struct tfs_encoded e;
-	u32 blocks = (n + 4095) / 4096;
-	int err;
-
-	memset(data + n, 0, blocks * 4096 - n);
-	tfs_encode(size <= TFS_INLINE_MAX ? TFS_CODEC_NONE : m->codec, m->level, data, blocks, scratch, &e);
-	err = tfs_write(m->vol, ino, at / 4096, &e, at + n, NULL);
-	return err ? mkfs_failed(path, err) : 0;
-}
-
-/* One stretch of data, from a window's start on. */
-static int data_copy(struct mkfs *m, const char *path, int fd, u64 ino, u64 at, u64 end, u64 size)
-{
-	static u8 data[WINDOW];
-	int err;
-
-	while (at < end) {
-		u32 want = (u32)(WINDOW - at % WINDOW), got = 0;
-
-		if (want > end - at)
-			want = (u32)(end - at);
-		while (got < want) {
-			ssize_t n = pread(fd, data + got, want - got, (off_t)(at + got));
-
-			if (n <= 0)
-				return mkfs_fail(MKFS_SOURCE, path, n ? strerror(errno) : "became shorter while it was read");
-			got += (u32)n;
-		}
-		err = window_write(m, path, ino, at, data, got, size);
-		if (err)
-			return err;
-		at += got;
+		if (!more)
+			return -1;
+		n->at = more;
 	}
-	m->bytes += size;
+	if (n->used + len > ~0u)
+		return -1;
+	memcpy(n->text + n->used, name, len);
+	n->at[n->count++] = (u32)n->used;
+	n->used += len;
 	return 0;
 }
 
-static int content_copy(struct mkfs *m, const char *path, int fd, u64 ino, u64 size)
+static int by_bytes(const void *a, const void *b, void *text)
 {
-	u64 at = 0;
-	int err = 0;
-
-	while (!err && at < size) {
-		off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
-
-		if (data < 0 && errno == ENXIO)
-			break;
-		hole = data < 0 ? (off_t)size : lseek(fd, data, SEEK_HOLE);
-		data = data < 0 ? (off_t)at : data & ~4095;
-		if (hole < 0 || (u64)hole > size)
-			hole = (off_t)size;
-		err = data_copy(m, path, fd, ino, (u64)data, (u64)hole, size);
-		at = (u64)hole;
-	}
-	if (!err && size && (err = tfs_truncate(m->vol, ino, size)))
-		return mkfs_failed(path, err); /* a hole at the end */
-	return err;
+	return strcmp((char *)text + *(const u32 *)a, (char *)text + *(const u32 *)b);
 }
 
-static int file_copy(struct mkfs *m, const char *path, u64 ino, const struct stat *st)
+/* The names in a directory but "." and ".."; negative errno. */
+static int names_read(int fd, struct names *n)
 {
-	struct stat after;
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), err;
+	_Alignas(8) static __thread char buf[65536];
+	ssize_t got, at;
 
-	if (fd < 0)
-		return mkfs_fail(MKFS_SOURCE, path, strerror(errno));
-	err = content_copy(m, path, fd, ino, (u64)st->st_size);
-	if (!err && (fstat(fd, &after) || after.st_size != st->st_size || after.st_mtim.tv_sec != st->st_mtim.tv_sec ||
-		     after.st_mtim.tv_nsec != st->st_mtim.tv_nsec))
-		err = mkfs_fail(MKFS_SOURCE, path, "changed while it was read; take a snapshot or stop its writers");
-	close(fd);
-	return err;
-}
+	while ((got = getdents64(fd, buf, sizeof(buf))) > 0)
+		for (at = 0; at < got;) {
+			const struct dirent64 *d = (const struct dirent64 *)(buf + at);
 
-static int dir_copy(struct mkfs *m, const char *path, u64 ino);
-
-static int node_copy(struct mkfs *m, u64 parent, const char *path, const char *name)
-{
-	struct tfs_create c = { 0 };
-	struct link_seen **link;
-	char target[4096];
-	struct stat st;
-	ssize_t n;
-	u64 ino;
-	int err;
-
-	if (lstat(path, &st))
-		return mkfs_fail(MKFS_SOURCE, path, strerror(errno));
-	link = seen_at(&st);
-	if (*link && !S_ISDIR(st.st_mode)) {
-		err = tfs_link(m->vol, (*link)->ino, parent, name, (u32)strlen(name));
-		return err ? mkfs_failed(path, err) : attrs_set(m, path, (*link)->ino, &st);
-	}
-	c.mode = st.st_mode;
-	c.rdev_major = major(st.st_rdev);
-	c.rdev_minor = minor(st.st_rdev);
-	if (S_ISLNK(st.st_mode)) {
-		n = readlink(path, target, sizeof(target));
-		if (n < 0)
-			return mkfs_fail(MKFS_SOURCE, path, strerror(errno));
-		c.target = target;
-		c.target_len = (u32)n;
-	}
-	err = tfs_create(m->vol, parent, name, (u32)strlen(name), &c, &ino);
-	if (err)
-		return mkfs_failed(path, err);
-	m->files++;
-	if (st.st_nlink > 1 && !S_ISDIR(st.st_mode)) {
-		*link = calloc(1, sizeof(**link));
-		if (!*link)
-			return mkfs_fail(MKFS_DEVICE, path, "out of memory");
-		**link = (struct link_seen){ NULL, st.st_dev, st.st_ino, ino };
-	}
-	err = S_ISREG(st.st_mode) ? file_copy(m, path, ino, &st) : S_ISDIR(st.st_mode) ? dir_copy(m, path, ino) : 0;
-	if (!err)
-		err = xattrs_copy(m, path, ino);
-	return err ? err : attrs_set(m, path, ino, &st);
-}
-
-static int by_bytes(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int not_dots(const struct dirent *d)
-{
-	return strcmp(d->d_name, ".") && strcmp(d->d_name, "..");
-}
-
-static int dir_copy(struct mkfs *m, const char *path, u64 ino)
-{
-	struct dirent **list;
-	int n = scandir(path, &list, not_dots, by_bytes), i, err = 0;
-
-	if (n < 0)
-		return mkfs_fail(MKFS_SOURCE, path, strerror(errno));
-	for (i = 0; i < n; i++) {
-		char *child = NULL;
-
-		if (!err && asprintf(&child, "%s/%s", path, list[i]->d_name) < 0)
-			err = mkfs_fail(MKFS_DEVICE, path, "out of memory");
-		if (!err)
-			err = node_copy(m, ino, child, list[i]->d_name);
-		free(child);
-		free(list[i]);
-	}
-	free(list);
-	return err;
-}
-
-int mkfs_walk(struct mkfs *m, const char *dir)
-{
-	struct stat st;
-	int err;
-
-	if (stat(dir, &st))
-		return mkfs_fail(MKFS_SOURCE, dir, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return mkfs_fail(MKFS_SOURCE, dir, "is not a directory");
-	err = dir_copy(m, dir, TFS_INO_ROOT);
-	if (!err)
-		err = xattrs_copy(m, dir, TFS_INO_ROOT);
-	return err ? err : attrs_set(m, dir, TFS_INO_ROOT, &st);
-}
-
-int mkfs_estimate(const char *dir, u64 *bytes)
-{
-	struct dirent **list;
-	int n = scandir(dir, &list, not_dots, by_bytes), i, err = 0;
-
-	if (n < 0)
-		return mkfs_fail(MKFS_SOURCE, dir, strerror(errno));
-	for (i = 0; i < n; i++) {
-		struct stat st;
-		char *child = NULL;
-
-		if (!err && asprintf(&child, "%s/%s", dir, list[i]->d_name) < 0)
-			err = mkfs_fail(MKFS_DEVICE, dir, "out of memory");
-		if (!err && lstat(child, &st))
-			err = mkfs_fail(MKFS_SOURCE, child, strerror(errno));
-		if (!err) {
-			*bytes += 2048 + ((u64)st.st_blocks * 512 > (u64)st.st_size ? (u64)st.st_blocks * 512 :
-					  S_ISREG(st.st_mode) ? (u64)st.st_size : 0);
-			if (S_ISDIR(st.st_mode))
-				err = mkfs_estimate(child, bytes);
+			at += d->d_reclen;
+			if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") && name_add(n, d->d_name))
+				return -ENOMEM;
 		}
-		free(child);
-		free(list[i]);
+	if (got < 0)
+		return -errno;
+	if (n->count)
+		qsort_r(n->at, n->count, sizeof(*n->at), by_bytes, n->text);
+	return 0;
+}
+
+void mkfs_dir_free(struct mkfs_dir *d)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	free(d->names);
+	free(d->at);
+	free(d);
+}
+
+/* NULL: errno says why. up NULL: the root, whose name may lead through symlinks. */
+static struct mkfs_dir *dir_open(struct mkfs_dir *up, const char *name)
+{
+	struct mkfs_dir *d = calloc(1, sizeof(*d));
+	struct names n = { 0 };
+	int err;
+
+	if (!d)
+		return NULL;
+	d->up = up;
+	d->name = name;
+	d->fd = openat(up ? up->fd : AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (up ? O_NOFOLLOW : 0));
+	err = d->fd < 0 || fstat(d->fd, &d->st) ? -errno : names_read(d->fd, &n);
+	d->names = n.text;
+	d->at = n.at;
+	d->count = n.count;
+	if (!err)
+		return d;
+	mkfs_dir_free(d);
+	errno = -err;
+	return NULL;
+}
+
+static size_t dir_path(const struct mkfs_dir *d, char *buf, size_t size)
+{
+	size_t at = d->up ? dir_path(d->up, buf, size) : 0;
+	int n = at < size ? snprintf(buf + at, size - at, "%s%s", d->up ? "/" : "", d->name) : 0;
+
+	return at + (size_t)n;
+}
+
+const char *mkfs_job_path(const struct mkfs_job *job, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	buf[0] = 0;
+	if (job->text)
+		return job->text;
+	if (!job->dir && !job->child && job->name)
+		return job->name;
+	if (job->kind == JOB_UP || (job->kind == JOB_NODE && !job->dir)) {
+		dir_path(job->kind == JOB_UP ? job->dir : job->child, buf, size);
+		return buf;
 	}
-	free(list);
+	if (job->dir) {
+		at = dir_path(job->dir, buf, size);
+		if (at < size)
+			snprintf(buf + at, size - at, "/%s", job->name);
+	}
+	return buf;
+}
+
+bool mkfs_give_up(struct mkfs_source *s, int code, const char *object, const char *fmt, ...)
+{
+	struct mkfs_job *job = mkfs_pool_slot(s->pool);
+	va_list ap;
+
+	if (!job)
+		return false;
+	job->kind = JOB_FAIL;
+	job->text = strdup(object);
+	job->code = code;
+	va_start(ap, fmt);
+	vsnprintf(job->what, sizeof(job->what), fmt, ap);
+	va_end(ap);
+	mkfs_pool_push(s->pool, job);
+	return false;
+}
+
+static bool give_up_at(struct mkfs_source *s, const struct mkfs_dir *d, const char *name, int code, const char *why)
+{
+	struct mkfs_job job = { .kind = JOB_NODE, .dir = (struct mkfs_dir *)d, .name = name };
+	char path[4096];
+
+	return mkfs_give_up(s, code, mkfs_job_path(&job, path, sizeof(path)), "%s", why);
+}
+
+/* ---- nodes ---- */
+
+static struct mkfs_seen *seen[SEEN_BUCKETS];
+
+/* The inode's record, made if there is none; NULL: no memory. *first: it was not there. */
+static struct mkfs_seen *seen_get(const struct stat *st, bool *first)
+{
+	struct mkfs_seen **p = &seen[(st->st_ino ^ st->st_dev) % SEEN_BUCKETS], *s = *p;
+
+	while (s && (s->dev != st->st_dev || s->from != st->st_ino))
+		s = s->next;
+	*first = !s;
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	*s = (struct mkfs_seen){ *p, st->st_dev, st->st_ino, 0 };
+	return *p = s;
+}
+
+static struct mkfs_node node_of(const struct stat *st, const struct mkfs_options *o)
+{
+	struct mkfs_node n = { .mode = st->st_mode, .uid = o->all_root ? 0 : st->st_uid, .gid = o->all_root ? 0 : st->st_gid };
+
+	n.size = S_ISREG(st->st_mode) ? (u64)st->st_size : 0;
+	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
+		n.major = major(st->st_rdev);
+		n.minor = minor(st->st_rdev);
+	}
+	n.mtime = (struct tfs_time){ tfs_cpu64((u64)st->st_mtim.tv_sec), tfs_cpu32((u32)st->st_mtim.tv_nsec), 0 };
+	return n;
+}
+
+static void dir_work(struct mkfs_job *job)
+{
+	mkfs_xattr_read(job, job->child->fd, NULL);
+}
+
+static void file_work(struct mkfs_job *job)
+{
+	mkfs_xattr_read(job, job->file->fd, NULL);
+}
+
+/* Symlinks, devices, pipes and sockets cannot be opened for this: by path, short through /proc when it is long. */
+static void special_work(struct mkfs_job *job)
+{
+	char path[4096];
+	ssize_t n;
+
+	if (S_ISLNK(job->node.mode)) {
+		n = readlinkat(job->dir->fd, job->name, (char *)job->data, MKFS_WINDOW);
+		if (n <= 0) {
+			mkfs_job_fail(job, MKFS_SOURCE, "cannot be read: %s", n ? strerror(errno) : "empty symlink");
+			return;
+		}
+		job->target = (char *)job->data;
+		job->target_len = (u32)n;
+	}
+	mkfs_job_path(job, path, sizeof(path));
+	if (strlen(path) >= sizeof(path) - 1)
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", job->dir->fd, job->name);
+	mkfs_xattr_read(job, -1, path);
+}
+
+static bool small_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name, const struct stat *st,
+		       struct mkfs_seen *link)
+{
+	struct mkfs_job *job = mkfs_pool_slot(s->pool);
+
+	if (!job)
+		return false;
+	job->kind = JOB_NODE;
+	job->dir = d;
+	job->name = name;
+	job->seen = link;
+	job->node = node_of(st, s->opt);
+	job->total = job->node.size;
+	job->bytes = (u32)job->node.size;
+	job->work = S_ISREG(st->st_mode) ? mkfs_file_small : special_work;
+	mkfs_pool_push(s->pool, job);
+	return true;
+}
+
+static bool large_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name, const struct stat *st,
+		       struct mkfs_seen *link)
+{
+	struct mkfs_file *file = calloc(1, sizeof(*file));
+	struct mkfs_job *job;
+
+	if (!file)
+		return give_up_at(s, d, name, MKFS_DEVICE, "out of memory");
+	file->fd = openat(d->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (file->fd < 0 || fstat(file->fd, &file->st) || !mkfs_same_file(st, &file->st)) {
+		const char *why = file->fd < 0 ? strerror(errno) : "changed while it was read";
+
+		if (file->fd >= 0)
+			close(file->fd);
+		free(file);
+		return give_up_at(s, d, name, MKFS_SOURCE, why);
+	}
+	job = mkfs_pool_slot(s->pool);
+	if (!job) {
+		close(file->fd);
+		free(file);
+		return false;
+	}
+	job->kind = JOB_NODE;
+	job->dir = d;
+	job->name = name;
+	job->seen = link;
+	job->file = file;
+	job->node = node_of(st, s->opt);
+	job->total = job->node.size;
+	job->work = file_work;
+	mkfs_pool_push(s->pool, job);
+	return !mkfs_file_send(s->pool, file);
+}
+
+static bool link_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name, const struct stat *st,
+		      struct mkfs_seen *link)
+{
+	struct mkfs_job *job = mkfs_pool_slot(s->pool);
+
+	if (!job)
+		return false;
+	job->kind = JOB_LINK;
+	job->dir = d;
+	job->name = name;
+	job->seen = link;
+	job->node = node_of(st, s->opt);
+	mkfs_pool_push(s->pool, job);
+	return true;
+}
+
+static struct mkfs_dir *deepest; /* not finished yet */
+
+static bool dir_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name)
+{
+	struct mkfs_dir *child = dir_open(d, name);
+	struct mkfs_job *job;
+
+	if (!child && d)
+		return give_up_at(s, d, name, MKFS_SOURCE, strerror(errno));
+	if (!child)
+		return mkfs_give_up(s, MKFS_SOURCE, name, "%s", strerror(errno));
+	deepest = child;
+	job = mkfs_pool_slot(s->pool);
+	if (!job)
+		return false;
+	job->kind = JOB_NODE;
+	job->dir = d;
+	job->name = name;
+	job->child = child;
+	job->node = node_of(&child->st, s->opt);
+	job->work = dir_work;
+	mkfs_pool_push(s->pool, job);
+	return true;
+}
+
+static bool node_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name)
+{
+	struct mkfs_seen *link = NULL;
+	struct stat st;
+	bool first = true;
+
+	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return give_up_at(s, d, name, MKFS_SOURCE, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return dir_send(s, d, name);
+	if (s->image_known && s->image.st_dev == st.st_dev && s->image.st_ino == st.st_ino)
+		return give_up_at(s, d, name, MKFS_USAGE, "is the image itself; make it outside of the source");
+	if (st.st_nlink > 1) {
+		link = seen_get(&st, &first);
+		if (!link)
+			return give_up_at(s, d, name, MKFS_DEVICE, "out of memory");
+	}
+	if (!first)
+		return link_send(s, d, name, &st, link);
+	if (S_ISREG(st.st_mode) && st.st_size > MKFS_WINDOW)
+		return large_send(s, d, name, &st, link);
+	return small_send(s, d, name, &st, link);
+}
+
+/* All is in it: from here on it is the taker's. */
+static bool up_send(struct mkfs_source *s, struct mkfs_dir *d)
+{
+	struct mkfs_job *job = mkfs_pool_slot(s->pool);
+
+	if (!job)
+		return false;
+	job->kind = JOB_UP;
+	job->dir = d;
+	job->node = node_of(&d->st, s->opt);
+	deepest = d->up;
+	mkfs_pool_push(s->pool, job);
+	return true;
+}
+
+bool mkfs_walk(struct mkfs_source *s)
+{
+	if (!dir_send(s, NULL, s->opt->from))
+		return false;
+	while (deepest) {
+		struct mkfs_dir *d = deepest;
+
+		if (d->next < d->count ? !node_send(s, d, d->names + d->at[d->next++]) : !up_send(s, d))
+			return false;
+	}
+	return true;
+}
+
+/* ---- counting ---- */
+
+static int count_fail(const struct mkfs_dir *d, const char *name)
+{
+	struct mkfs_job job = { .kind = JOB_NODE, .dir = (struct mkfs_dir *)d, .name = name };
+	int err = errno;
+	char path[4096];
+
+	return tfs_cli_fail(MKFS_SOURCE, d ? mkfs_job_path(&job, path, sizeof(path)) : name, "%s", strerror(err));
+}
+
+static int count_one(struct mkfs_dir **d, const char *name, struct mkfs_count *c)
+{
+	struct mkfs_dir *child;
+	struct stat st;
+
+	if (fstatat((*d)->fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return count_fail(*d, name);
+	c->files++;
+	if (S_ISREG(st.st_mode) && c->bytes < 1ull << 62)
+		c->bytes += ((u64)st.st_size + TFS_BLOCK - 1) & ~(u64)(TFS_BLOCK - 1);
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	child = dir_open(*d, name);
+	if (!child)
+		return count_fail(*d, name);
+	*d = child;
+	return 0;
+}
+
+int mkfs_walk_count(const char *path, struct mkfs_count *c)
+{
+	struct mkfs_dir *d = dir_open(NULL, path), *done;
+	int err = d ? 0 : count_fail(NULL, path);
+
+	while (d) {
+		if (!err && d->next < d->count) {
+			const char *name = d->names + d->at[d->next++];
+
+			err = count_one(&d, name, c);
+			continue;
+		}
+		done = d;
+		d = d->up;
+		mkfs_dir_free(done);
+	}
+	c->known = true;
 	return err;
 }
