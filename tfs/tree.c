@@ -294,6 +294,53 @@ static u32 leaf_cut(struct tfs_node *leaf, struct tfs_key key)
 	return i ? i : 1;
 }
 
+/* How many of the leaf's first items, below key, fit into `free` bytes; *bytes: what they take. */
+static u32 items_that_fit(struct tfs_node *leaf, struct tfs_key key, u32 free, u32 *bytes)
+{
+	u32 n = tfs_node_count(leaf->buf), below, i, len;
+	bool exact;
+
+	below = tfs_node_search(leaf->buf, key, &exact);
+	*bytes = 0;
+	for (i = 0; i < below && i + 1 < n; i++) {
+		tfs_leaf_value(leaf->buf, i, &len);
+		if (*bytes + tfs_leaf_cost(len) > free)
+			break;
+		*bytes += tfs_leaf_cost(len);
+	}
+	return i;
+}
+
+/*
+ * In bulk mode a full leaf first gives items to its left neighbour, if that is of the open epoch too: names come in the
+ * order of their hashes, between items that came before, and plain splitting leaves leaves little more than half full.
+ * Only the bound between the two moves. Ends: items only ever go left.
+ */
+static bool shift_left(struct tfs_vol *vol, const struct path *p, struct tfs_key key)
+{
+	struct tfs_node *leaf = p->node[0], *parent = p->node[1], *left;
+	u32 slot = p->slot[1], n, bytes, i;
+
+	left = slot ? tfs_cache_find(vol, tfs_le64(tfs_branch_at(parent->buf, slot - 1)->ptr.addr)) : NULL;
+	if (!left || left->epoch != vol->epoch)
+		return false;
+	n = items_that_fit(leaf, key, tfs_leaf_free(left->buf), &bytes);
+	if (bytes < TFS_NODE_SIZE / 16)
+		return false;
+	for (i = 0; i < n; i++) {
+		u32 len;
+		const void *v = tfs_leaf_value(leaf->buf, i, &len);
+
+		tfs_leaf_insert(left->buf, vol->node_scratch, tfs_node_count(left->buf), tfs_node_key(leaf->buf, i), v, len);
+	}
+	while (n)
+		tfs_leaf_remove(leaf->buf, --n);
+	if (tfs_key_cmp(key, tfs_node_key(leaf->buf, 0)) > 0)
+		key = tfs_node_key(leaf->buf, 0);
+	tfs_branch_at(parent->buf, slot)->key = (struct tfs_disk_key){ tfs_cpu64(key.a), tfs_cpu64(key.b) };
+	return true;
+}
+
 int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key)
 {
 	struct path p;
@@ -302,7 +349,7 @@ int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key)
 	u32 at;
 	int err = descend_dirty(vol, tree, key, &p);
 
-	if (err)
+	if (err || (vol->bulk && p.height > 1 && shift_left(vol, &p, key)))
 		return err;
 	if (p.height == 1) {
 		root = p.node[0];
