@@ -143,17 +143,15 @@ static int file_end(struct mkfs_fill *f, struct mkfs_job *job)
 
 static int node_take(struct mkfs_fill *f, struct mkfs_job *job)
 {
-	int err = 0;
+	int err;
 
-	f->ino = TFS_INO_ROOT;
 	f->end = 0;
-	if (job->dir)
-		err = mkfs_fill_create(f, job, job->dir->ino, job->name, (u32)strlen(job->name), &job->node, job->target,
-				       job->target_len, &f->ino);
+	err = mkfs_fill_create(f, job, *job->dir->ino, job->name, (u32)strlen(job->name), &job->node, job->target,
+			       job->target_len, &f->ino);
 	if (err)
 		return err;
-	if (job->child)
-		job->child->ino = f->ino;
+	if (job->sub)
+		job->sub->ino = f->ino;
 	if (job->seen)
 		job->seen->ino = f->ino;
 	err = mkfs_fill_xattrs(f, job, f->ino);
@@ -167,7 +165,7 @@ static int link_take(struct mkfs_fill *f, const struct mkfs_job *job)
 {
 	f->now = job->node.mtime;
 	return mkfs_fill_error(f, job,
-			       tfs_link(f->vol, job->seen->ino, job->dir->ino, job->name, (u32)strlen(job->name)));
+			       tfs_link(f->vol, job->seen->ino, *job->dir->ino, job->name, (u32)strlen(job->name)));
 }
 
 static int up_take(struct mkfs_fill *f, struct mkfs_job *job)
@@ -179,9 +177,12 @@ static int up_take(struct mkfs_fill *f, struct mkfs_job *job)
 	if (fstat(d->fd, &st) || !mkfs_same_file(&st, &d->st))
 		mkfs_job_fail(job, MKFS_SOURCE, "changed while it was read; stop what writes to it, or take a snapshot");
 	else if (!d->up)
-		err = mkfs_fill_attrs(f, job, d->ino, &job->node);
+		err = mkfs_fill_attrs(f, job, *d->ino, &job->node);
 	else if (d->count)
-		err = times_set(f, job, d->ino, &job->node.mtime);
+		err = times_set(f, job, *d->ino, &job->node.mtime);
+	f->now = job->node.mtime;
+	if (!err && !job->code)
+		err = mkfs_fill_xattrs(f, job, *d->ino);
 	if (!err && !job->code) { /* a message would want its name */
 		mkfs_dir_free(d);
 		job->dir = NULL;

@@ -213,9 +213,11 @@ static int build(struct mkfs_fill *f, struct mkfs_options *o, const struct plan 
 	if (err)
 		return err;
 	tfs_progress_pass(&f->progress, "finishing", 0);
+	err = tfs_checkpoint(f->vol); /* nodes in memory are counted as if none compressed: write them first */
 	size = final_size(f, p);
 	needed = tfs_format_min_size(f->vol);
-	err = tfs_format_finish(f->vol, size);
+	if (!err)
+		err = tfs_format_finish(f->vol, size);
 	if (!err && size)
 		err = mkfs_target_cut(f->target, size);
 	tfs_progress_end(&f->progress);

@@ -37,16 +37,23 @@ struct mkfs_node {
 	struct tfs_time mtime;
 };
 
+struct mkfs_sub { /* a directory's directory */
+	u64 ino; /* set when the volume has it */
+	u32 at;	 /* its name */
+};
+
 /* A directory of the source. It lives from its first job to its JOB_UP. */
 struct mkfs_dir {
 	struct mkfs_dir *up;
 	const char *name; /* in up->names; the root's: as given */
 	int fd;
 	struct stat st;
-	u64 ino; /* set when the volume has it */
+	const u64 *ino; /* in up->sub */
 	char *names;
 	u32 *at; /* offsets of names, sorted */
 	u32 count, next;
+	struct mkfs_sub *sub; /* room for `count`, so that it never moves */
+	u32 subs, next_sub;
 };
 
 struct mkfs_file { /* a source file read window by window; lives until its JOB_END */
@@ -79,7 +86,8 @@ struct mkfs_line; /* manifest.c */
 struct mkfs_job {
 	enum mkfs_job_kind kind;
 	bool ready;
-	struct mkfs_dir *dir, *child; /* child: the directory that JOB_NODE makes */
+	struct mkfs_dir *dir;
+	struct mkfs_sub *sub; /* the directory that JOB_NODE makes */
 	const char *name; /* not owned; JOB_DATA, JOB_END: what messages call the file */
 	struct mkfs_node node;
 	struct mkfs_file *file;

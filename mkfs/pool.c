@@ -67,7 +67,7 @@ static void encode_harder(struct mkfs_job *job, const u8 *from, void *state, u8 
 	u32 bytes = e->blocks * TFS_BLOCK;
 	int n;
 
-	if (e->codec != TFS_CODEC_LZ4 || e->bytes > bytes / 5 * 2 || e->bytes <= TFS_UNIT)
+	if (e->codec != TFS_CODEC_LZ4 || e->bytes > bytes / 4 || e->bytes <= TFS_UNIT)
 		return;
 	n = LZ4_compress_HC_extStateHC(state, (const char *)from, (char *)spare, (int)bytes, (int)e->bytes, 1);
 	if (n <= 0 || (u32)n >= e->bytes)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A directory as the source: its tree in the order of name bytes, depth first, so that the order on the source's disk does
- * not matter. Directories are opened relative to one another, so depth is bounded by open files, not by PATH_MAX. This
+ * A directory as the source: all names of a directory in the order of their bytes, then what is in its directories, so
+ * that the order on the source's disk does not matter. (Names first keeps a directory's items together while they are
+ * made: leaves end up fuller by half than with a plain descent.) Directories are opened relative to one another, so depth is bounded by open files, not by PATH_MAX. This
  * thread looks (lstat, open); reading and encoding are the workers', see hostfile.c. Called by main.c.
  */
 #define _GNU_SOURCE
@@ -83,6 +84,7 @@ void mkfs_dir_free(struct mkfs_dir *d)
 		close(d->fd);
 	free(d->names);
 	free(d->at);
+	free(d->sub);
 	free(d);
 }
 
@@ -124,10 +126,10 @@ const char *mkfs_job_path(const struct mkfs_job *job, char *buf, size_t size)
 	buf[0] = 0;
 	if (job->text)
 		return job->text;
-	if (!job->dir && !job->child && job->name)
+	if (!job->dir && job->name)
 		return job->name;
-	if (job->kind == JOB_UP || (job->kind == JOB_NODE && !job->dir)) {
-		dir_path(job->kind == JOB_UP ? job->dir : job->child, buf, size);
+	if (job->kind == JOB_UP) {
+		dir_path(job->dir, buf, size);
 		return buf;
 	}
 	if (job->dir) {
@@ -199,7 +201,7 @@ static struct mkfs_node node_of(const struct stat *st, const struct mkfs_options
 
 static void dir_work(struct mkfs_job *job)
 {
-	mkfs_xattr_read(job, job->child->fd, NULL);
+	mkfs_xattr_read(job, job->dir->fd, NULL);
 }
 
 static void file_work(struct mkfs_job *job)
@@ -298,33 +300,32 @@ static bool link_send(struct mkfs_source *s, struct mkfs_dir *d, const char *nam
 	return true;
 }
 
-static struct mkfs_dir *deepest; /* not finished yet */
-
-static bool dir_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name)
+/* Makes it; what is in it comes when all names of d are there. */
+static bool dir_send(struct mkfs_source *s, struct mkfs_dir *d, u32 at, const struct stat *st)
 {
-	struct mkfs_dir *child = dir_open(d, name);
-	struct mkfs_job *job;
+	struct mkfs_job *job = mkfs_pool_slot(s->pool);
 
-	if (!child && d)
-		return give_up_at(s, d, name, MKFS_SOURCE, strerror(errno));
-	if (!child)
-		return mkfs_give_up(s, MKFS_SOURCE, name, "%s", strerror(errno));
-	deepest = child;
-	job = mkfs_pool_slot(s->pool);
 	if (!job)
 		return false;
+	if (!d->sub)
+		d->sub = calloc(d->count, sizeof(*d->sub));
+	if (!d->sub)
+		mkfs_job_fail(job, MKFS_DEVICE, "out of memory");
 	job->kind = JOB_NODE;
 	job->dir = d;
-	job->name = name;
-	job->child = child;
-	job->node = node_of(&child->st, s->opt);
-	job->work = dir_work;
+	job->name = d->names + at;
+	job->node = node_of(st, s->opt);
+	if (d->sub) {
+		job->sub = &d->sub[d->subs++];
+		job->sub->at = at;
+	}
 	mkfs_pool_push(s->pool, job);
 	return true;
 }
 
-static bool node_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name)
+static bool node_send(struct mkfs_source *s, struct mkfs_dir *d, u32 at)
 {
+	const char *name = d->names + at;
 	struct mkfs_seen *link = NULL;
 	struct stat st;
 	bool first = true;
@@ -332,7 +333,7 @@ static bool node_send(struct mkfs_source *s, struct mkfs_dir *d, const char *nam
 	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return give_up_at(s, d, name, MKFS_SOURCE, strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return dir_send(s, d, name);
+		return dir_send(s, d, at, &st);
 	if (s->image_known && s->image.st_dev == st.st_dev && s->image.st_ino == st.st_ino)
 		return give_up_at(s, d, name, MKFS_USAGE, "is the image itself; make it outside of the source");
 	if (st.st_nlink > 1) {
@@ -347,6 +348,21 @@ static bool node_send(struct mkfs_source *s, struct mkfs_dir *d, const char *nam
 	return small_send(s, d, name, &st, link);
 }
 
+static struct mkfs_dir *deepest; /* not finished yet */
+
+static bool down(struct mkfs_source *s, struct mkfs_dir *d, const char *name, const u64 *ino)
+{
+	struct mkfs_dir *child = dir_open(d, name);
+
+	if (!child && d)
+		return give_up_at(s, d, name, MKFS_SOURCE, strerror(errno));
+	if (!child)
+		return mkfs_give_up(s, MKFS_SOURCE, name, "%s", strerror(errno));
+	child->ino = ino;
+	deepest = child;
+	return true;
+}
+
 /* All is in it: from here on it is the taker's. */
 static bool up_send(struct mkfs_source *s, struct mkfs_dir *d)
 {
@@ -357,6 +373,7 @@ static bool up_send(struct mkfs_source *s, struct mkfs_dir *d)
 	job->kind = JOB_UP;
 	job->dir = d;
 	job->node = node_of(&d->st, s->opt);
+	job->work = dir_work;
 	deepest = d->up;
 	mkfs_pool_push(s->pool, job);
 	return true;
@@ -364,15 +381,23 @@ static bool up_send(struct mkfs_source *s, struct mkfs_dir *d)
 
 bool mkfs_walk(struct mkfs_source *s)
 {
-	if (!dir_send(s, NULL, s->opt->from))
-		return false;
-	while (deepest) {
+	static const u64 root = TFS_INO_ROOT;
+	bool ok = down(s, NULL, s->opt->from, &root);
+
+	while (ok && deepest) {
 		struct mkfs_dir *d = deepest;
 
-		if (d->next < d->count ? !node_send(s, d, d->names + d->at[d->next++]) : !up_send(s, d))
-			return false;
+		if (d->next < d->count) {
+			ok = node_send(s, d, d->at[d->next++]);
+		} else if (d->next_sub < d->subs) {
+			struct mkfs_sub *sub = &d->sub[d->next_sub++];
+
+			ok = down(s, d, d->names + sub->at, &sub->ino);
+		} else {
+			ok = up_send(s, d);
+		}
 	}
-	return true;
+	return ok;
 }
 
 /* ---- counting ---- */
