@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* What comes through a pipe has no size beforehand: volumes up to this, cut off at the end. */
+/* An archive's size is not known beforehand, and is the same through a pipe: volumes up to this, cut off at the end. */
 #define STREAM_SIZE (256ull << 30)
 #define STREAM_BITS 20
 #define AUTO_MAX (15ull << 40) /* ext4's largest file is 16 TiB */
@@ -58,16 +58,11 @@ static int sources_count(const struct mkfs_options *o, struct plan *p, bool prog
 {
 	int err = 0;
 
-	p->count.known = true;
+	p->count.known = !o->tar;
 	if (o->manifest)
 		err = mkfs_manifest_check(o->manifest, &p->count);
 	if (!err && o->from && (p->automatic || progress))
 		err = mkfs_walk_count(o->from, &p->count);
-	if (!err && o->tar) {
-		p->count.known = false;
-		if (p->automatic || progress)
-			err = mkfs_tar_count(o->tar, &p->count);
-	}
 	return err;
 }
 

@@ -154,13 +154,12 @@ bool mkfs_manifest(struct mkfs_source *s);
 /* Pushes JOB_FAIL; always false. */
 bool mkfs_give_up(struct mkfs_source *s, int code, const char *object, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Counts what the sources hold, for the size and the progress line. An exit code. -1 in *bytes: not known. */
+/* Count what the sources hold, for the size and the progress line. An exit code. */
 struct mkfs_count {
 	u64 files, bytes;
-	bool known;
+	bool known; /* an archive's is not: it may come through a pipe, and is read once */
 };
 int mkfs_walk_count(const char *dir, struct mkfs_count *c);
-int mkfs_tar_count(const char *path, struct mkfs_count *c);
 int mkfs_manifest_check(const char *path, struct mkfs_count *c);
 
 /* ---- paths of archives and manifests ---- */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int open_archive(const char *path, int fd, struct archive **out, char *why, size_t size)
+static int open_archive(int fd, struct archive **out, char *why, size_t size)
 {
 	struct archive *a = archive_read_new();
 
@@ -28,7 +28,6 @@ static int open_archive(const char *path, int fd, struct archive **out, char *wh
 	archive_read_support_filter_lzma(a);
 	archive_read_support_filter_zstd(a);
 	archive_read_support_filter_lz4(a);
-	(void)path;
 	if (archive_read_open_fd(a, fd, 1 << 18) == ARCHIVE_OK) {
 		*out = a;
 		return 0;
@@ -328,13 +327,13 @@ bool mkfs_tar(struct mkfs_source *s)
 {
 	struct stat before, after;
 	struct archive *a;
-	char why[160];
+	char why[160] = "cannot be read";
 	int fd = open_fd(s->opt->tar);
 	bool ok;
 
 	if (fd < 0)
 		return mkfs_give_up(s, MKFS_SOURCE, s->opt->tar, "%s", strerror(errno));
-	if (fstat(fd, &before) || open_archive(s->opt->tar, fd, &a, why, sizeof(why))) {
+	if (fstat(fd, &before) || open_archive(fd, &a, why, sizeof(why))) {
 		close(fd);
 		return mkfs_give_up(s, MKFS_SOURCE, s->opt->tar, "%s", why);
 	}
@@ -344,38 +343,4 @@ bool mkfs_tar(struct mkfs_source *s)
 	archive_read_free(a);
 	close(fd);
 	return ok;
-}
-
-/* ---- counting ---- */
-
-/* A file is read twice, the first time for its headers only; what comes through a pipe is not known. */
-int mkfs_tar_count(const char *path, struct mkfs_count *c)
-{
-	struct archive_entry *e;
-	struct archive *a;
-	struct stat st;
-	char why[160] = "cannot be read";
-	int fd = open_fd(path), r = -1;
-
-	if (fd < 0)
-		return tfs_cli_fail(MKFS_SOURCE, path, "%s", strerror(errno));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !strcmp(path, "-")) {
-		close(fd);
-		return 0;
-	}
-	if (!open_archive(path, fd, &a, why, sizeof(why))) {
-		while ((r = archive_read_next_header(a, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
-			c->files++;
-			if (!archive_entry_hardlink(e) && archive_entry_size(e) > 0 && c->bytes < 1ull << 62)
-				c->bytes += ((u64)archive_entry_size(e) + TFS_BLOCK - 1) & ~(u64)(TFS_BLOCK - 1);
-		}
-		if (r == ARCHIVE_EOF)
-			r = 0;
-		else
-			snprintf(why, sizeof(why), "%s", archive_error_string(a));
-		archive_read_free(a);
-	}
-	close(fd);
-	c->known = true;
-	return r ? tfs_cli_fail(MKFS_SOURCE, path, "%s", why) : 0;
 }

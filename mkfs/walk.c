@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * A directory as the source: all names of a directory in the order of their bytes, then what is in its directories, so
- * that the order on the source's disk does not matter. (Names first keeps a directory's items together while they are
- * made: leaves end up fuller by half than with a plain descent.) Directories are opened relative to one another, so depth is bounded by open files, not by PATH_MAX. This
+ * that the order on the source's disk does not matter. (Names first, so that a directory is open only while it is read
+ * and its items lie together.) Directories are opened relative to one another, so depth is bounded by open files, not by PATH_MAX. This
  * thread looks (lstat, open); reading and encoding are the workers', see hostfile.c. Called by main.c.
  */
 #define _GNU_SOURCE
@@ -446,6 +446,5 @@ int mkfs_walk_count(const char *path, struct mkfs_count *c)
 		d = d->up;
 		mkfs_dir_free(done);
 	}
-	c->known = true;
 	return err;
 }
