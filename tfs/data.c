@@ -163,7 +163,7 @@ int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded 
 {
 	struct tfs_inode inode;
 	u64 old;
-	int err = write_check(block, e, size);
+	int err = mtime && tfs_le32(mtime->nsec) >= 1000000000u ? -EINVAL : write_check(block, e, size);
 
 	if (!err)
 		err = tfs_op_begin(vol, write_tier(vol), e->blocks + 2);

@@ -232,6 +232,8 @@ int tfs_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	u32 type = tfs_le16(rec->type);
 
 	tfs_need_reset(vol);
+	if (tfs_le32(rec->time.nsec) >= 1000000000u) /* it would become an inode's */
+		return tfs_corrupt(vol, tfs_le64(rec->ino), "record time out of range");
 	if (type >= TFS_REC_CREATE && type <= TFS_REC_XATTR)
 		return tfs_apply_name(vol, rec);
 	if (type >= TFS_REC_WRITE && type <= TFS_REC_PREALLOC)
