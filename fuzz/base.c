@@ -18,11 +18,15 @@ void fuzz_pattern(u8 *out, u32 bytes, u32 seed)
 	u64 r = (u64)seed * 0x9e3779b97f4a7c15ull + 1;
 	u32 i;
 
-	for (i = 0; i < bytes; i++) {
+	if (seed % 3 == 2)
+		memset(out, 0, bytes);
+	for (i = 0; seed % 3 == 0 && i < bytes; i++)
+		out[i] = (u8)("log-structured "[i & 15] + (i >> 9) + seed % 7);
+	for (i = 0; seed % 3 == 1 && i < bytes; i += 8) {
 		r ^= r << 13;
 		r ^= r >> 7;
 		r ^= r << 17;
-		out[i] = seed % 3 == 2 ? 0 : seed % 3 ? (u8)(r >> 32) : (u8)("log-structured "[i % 15] + seed % 7);
+		memcpy(out + i, &r, bytes - i < 8 ? bytes - i : 8);
 	}
 }
 
@@ -140,6 +144,28 @@ void fuzz_base_filled(void)
 	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
 	fuzz_end();
 	fuzz_ram_keep();
+}
+
+/* One file of single blocks with single free blocks between them, up to the reserve: what is placed becomes gangs. */
+u64 fuzz_base_full(void)
+{
+	u64 block, ino;
+	struct tfs_vol *vol;
+	struct tfs_stat st;
+
+	fuzz_base_empty();
+	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
+	ino = make(vol, 1, "file", 0100644);
+	for (block = 0; !fuzz_write(vol, ino, block, 16, (block + 16) * TFS_BLOCK, TFS_CODEC_NONE, 1); block += 16)
+		;
+	for (tfs_statfs(vol, &st); block > 0 && st.available < 400; tfs_statfs(vol, &st)) {
+		block -= 2;
+		FUZZ_CHECK(!tfs_punch(vol, ino, block, 1), "base: punch failed");
+	}
+	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
+	fuzz_end();
+	fuzz_ram_keep();
+	return (block + 1) * TFS_BLOCK > FUZZ_SIZE ? 0 : ino;
 }
 
 void fuzz_base_logging(void)

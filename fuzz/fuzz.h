@@ -42,6 +42,7 @@ extern struct tfs_env fuzz_env;
 extern bool fuzz_no_writes; /* a write is a finding */
 void fuzz_ram_reset(void);  /* back to the base; clock and random numbers too */
 void fuzz_ram_keep(void);   /* what the device holds becomes the base */
+void fuzz_ram_select(u32 n); /* one of two bases */
 void fuzz_ram_zero(void);   /* the base becomes zeros */
 u8 *fuzz_ram_page(u32 page); /* to be changed */
 const u8 *fuzz_ram_look(u32 page);
@@ -49,7 +50,8 @@ const u8 *fuzz_ram_look(u32 page);
 /* ---- base.c: small volumes made by real operations ---- */
 void fuzz_base_empty(void);  /* as mkfs leaves it, kept as base */
 void fuzz_base_filled(void); /* every kind of item, two levels of FS tree, kept as base, clean */
-/* The same, mounted read-write and abandoned: an anchor with a log position and nothing in the log. */
+u64 fuzz_base_full(void);    /* fragmented, little room; returns the file that holds it all, named "file" */
+/* The same as filled, mounted read-write and abandoned: an anchor with a log position and nothing in the log. */
 void fuzz_base_logging(void);
 const u32 *fuzz_base_used(u32 *count); /* pages that are not all zero, ascending */
 int fuzz_mount(u32 flags, struct tfs_vol **vol);

@@ -32,7 +32,8 @@ const char *model_name(u32 i, u32 *len);
 #define MODEL_XATTRS 8u
 const char *model_xattr(u32 i, u32 *len);
 
-void model_reset(void); /* a fresh volume: the root */
+/* A fresh volume: the root; size: and a file 2 of so many bytes, named "file", whose content is not looked at. */
+void model_reset(u64 size);
 int model_do(const struct op *op); /* 0 or the errno that is due; what fails changes nothing */
 u64 model_next_ino(void);
 u32 model_inodes(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Target: operations against fuzz/model.c. The input is 8 bytes an operation: {kind, directory, inode, second directory,
+ * Target: operations against fuzz/model.c. The input is 8 bytes of which the first tells the base (bit 0: a full one) and
+ * whether nodes are compressed (bit 1: not), then 8 bytes an operation: {kind, directory, inode, second directory,
  * name, second name, two bytes of size}; kind's bit 6 makes an allocation of that operation fail, bit 7 compares what it
  * touched. Each must return what the model says, and after a crash the volume must equal the model after some prefix of
  * the operations that holds everything synced. At the end everything is compared and the space accounted for.
@@ -17,7 +18,7 @@ struct done {
 
 static struct done history[OPS_MAX];
 static u32 dones, crashes;
-static u64 durable;
+static u64 durable, full_size;
 static struct tfs_vol *vol;
 static bool made;
 
@@ -261,6 +262,22 @@ static void mount(void)
 	int err = fuzz_mount(0, &vol);
 
 	FUZZ_CHECK(!err, "mount: expected 0, found %d", err);
+}
+
+static void start(bool full)
+{
+	struct tfs_attr a;
+
+	mount();
+	FUZZ_CHECK(!full || !tfs_getattr(vol, 2, &a), "base: no inode 2");
+	full_size = full ? a.size : 0;
+	model_reset(full_size);
+	model_compare(vol, 0);
+}
+
+static void mount_after(void)
+{
+	mount();
 	model_evict_orphans();
 	model_compare(vol, 0);
 }
@@ -282,7 +299,7 @@ static void crash(bool sync)
 	FUZZ_CHECK(!st.damaged && st.sequence >= durable && st.sequence <= last,
 		   "mount after a crash: expected records up to %llu..%llu, found %llu", (unsigned long long)durable,
 		   (unsigned long long)last, (unsigned long long)st.sequence);
-	model_reset();
+	model_reset(full_size);
 	for (i = 0; i < dones && history[i].sequence <= st.sequence; i++)
 		FUZZ_CHECK(!model_do(&history[i].op), "model: an operation cannot be repeated");
 	dones = i;
@@ -294,7 +311,7 @@ static void remount(void)
 {
 	FUZZ_CHECK(!tfs_unmount(vol), "unmount failed");
 	vol = NULL;
-	mount();
+	mount_after();
 }
 
 static void other(const struct op *op, const u8 *b)
@@ -374,23 +391,25 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	u32 n;
 
 	if (!made) {
+		fuzz_ram_select(1);
+		FUZZ_CHECK(fuzz_base_full() == 2, "base: expected its file to be inode 2");
+		fuzz_ram_select(0);
 		fuzz_base_empty();
 		fuzz_env.durable = note_durable;
 		made = true;
 	}
-	fuzz_ram_reset();
-	fuzz_compress = true;
+	fuzz_ram_select(size && data[0] & 1);
+	fuzz_compress = !(size && data[0] & 2);
 	dones = crashes = 0;
 	durable = 0;
-	model_reset();
-	mount();
-	for (n = 0; n < OPS_MAX && size >= (n + 1) * 8; n++)
+	start(size && data[0] & 1);
+	for (n = 1; n <= OPS_MAX && size >= (n + 1) * 8; n++)
 		step(data + n * 8);
 	model_compare(vol, 0);
 	remount();
 	fuzz_account(vol);
 	FUZZ_CHECK(!tfs_unmount(vol), "unmount failed");
-	model_reset();
+	model_reset(0);
 	fuzz_end();
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-static u8 *base, *arena;
+static u8 *base, *bases[2], *arena;
 static u8 *page[FUZZ_PAGES]; /* NULL: as in the base */
 static u32 touched[FUZZ_PAGES], touches;
 static u64 ticks, randoms;
@@ -18,9 +18,17 @@ static void init(void)
 {
 	if (base)
 		return;
-	base = calloc(1, FUZZ_SIZE);
+	bases[0] = calloc(1, FUZZ_SIZE);
+	bases[1] = calloc(1, FUZZ_SIZE);
 	arena = malloc(FUZZ_SIZE);
-	FUZZ_CHECK(base && arena, "memory: no room for the device");
+	FUZZ_CHECK(bases[0] && bases[1] && arena, "memory: no room for the device");
+	base = bases[0];
+}
+
+void fuzz_ram_select(u32 n)
+{
+	fuzz_ram_reset();
+	base = bases[n];
 }
 
 void fuzz_ram_reset(void)
