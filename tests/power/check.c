@@ -10,21 +10,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static u64 mix(u64 h, const void *data, size_t n)
+#define MULTIPLIER 0x9fb21c651e98df25ull
+
+static inline u64 mix_word(u64 h, const u8 *p)
 {
-	const u8 *p = data;
 	u64 w;
 
-	for (; n >= 8; n -= 8, p += 8) {
-		memcpy(&w, p, 8);
-		h = (h ^ w) * 0x9fb21c651e98df25ull;
-		h ^= h >> 32;
+	memcpy(&w, p, 8);
+	h = (h ^ w) * MULTIPLIER;
+	return h ^ h >> 32;
+}
+
+/* Four lanes for what is long: contents are most of a state's cost. */
+u64 power_mix(u64 h, const void *data, size_t n)
+{
+	const u8 *p = data;
+	u64 w = 0;
+
+	if (n >= 64) {
+		u64 a = h, b = h + 1, c = h + 2, d = h + 3;
+
+		for (; n >= 32; n -= 32, p += 32) {
+			a = mix_word(a, p);
+			b = mix_word(b, p + 8);
+			c = mix_word(c, p + 16);
+			d = mix_word(d, p + 24);
+		}
+		h = (((a * 31 ^ b) * MULTIPLIER ^ c) * MULTIPLIER ^ d) * MULTIPLIER;
 	}
-	w = 0;
+	for (; n >= 8; n -= 8, p += 8)
+		h = mix_word(h, p);
 	memcpy(&w, p, n);
-	h = (h ^ w ^ (u64)n << 56) * 0x9fb21c651e98df25ull;
+	h = (h ^ w ^ (u64)n << 56) * MULTIPLIER;
 	return h ^ h >> 29;
 }
+#define mix power_mix
 
 struct walk {
 	struct tfs_vol *vol;

@@ -53,7 +53,7 @@ static struct tfs_vol *open_run(void)
 
 static void volume_make(void)
 {
-	static const char *const before[] = { "write a 64K compressible", "overwrite a 4K at 28K", "write a at 300K",
+	static const char *const before[] = { "write a 64K compressible", "overwrite a 4K at 20K", "write a at 300K",
 					      "link a l", "mkdir e", "symlink s", "write d/c 130K", "truncate d/c 70000",
 					      "setxattr a big", "setxattr d small", "create b", "preallocate b grow",
 					      NULL };

@@ -99,6 +99,7 @@ bool power_flip_replay(const char *id);
 bool power_faults_replay(const char *id); /* false: not one of its ids */
 
 /* ---- check.c ---- */
+u64 power_mix(u64 h, const void *data, size_t n); /* a hash that goes on */
 /* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */
 u64 power_walk(struct tfs_vol *vol, bool live, int *err);
 /* NULL, or what is wrong with the accounting. */
