@@ -8,17 +8,20 @@ CFLAGS ?= -O2 -g
 FLAGS := -std=gnu11 -Wall -Wextra -Werror -Wframe-larger-than=1024 -I. -Itfs/user $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -Wno-frame-larger-than)
 LIBS := -llz4 -lz -ljson-c
 LIBS_mkfs.tfs := -larchive -lblkid -pthread
+LIBS_dump.tfs := -larchive
+LIBS_tfs-fuse := -lfuse3
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
 USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(BIN)/tfs-power $(if $(wildcard mkfs/*.c),$(BIN)/mkfs.tfs) $(if $(wildcard fsck/dump*.c),$(BIN)/dump.tfs) $(BIN)/fsck.tfs $(BIN)/mutate $(BIN)/tfs-fuse $(BIN)/differ $(BIN)/tfs-craft
-PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev libarchive-dev \
+TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ) $(UNIT)
+PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev libblkid-dev
 
-all: $(TOOLS) $(UNIT) ## build everything
+all: $(TOOLS) $(TESTS) ## build everything
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -76,11 +79,9 @@ $(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USE
 $(BIN)/fsck.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/fsck*.c)) $(CORE) $(USER)
 FUSE := $(patsubst %.c,$(B)/%.o,$(wildcard kernel/fuse/*.c))
 $(FUSE): FLAGS += $(shell pkg-config --cflags fuse3)
-$(BIN)/tfs-fuse: LIBS += -lfuse3
 $(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
 $(BIN)/differ: $(B)/tests/fuse/differ.o
 $(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
-$(BIN)/dump.tfs: LIBS += -larchive
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) -lcmocka
