@@ -7,6 +7,7 @@
 #include "tfs/user/file_dev.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -252,6 +253,13 @@ static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 	return code;
 }
 
+/* Ends at once: before the last checkpoint of a repair nothing has changed, and a checkpoint may be cut off anywhere. */
+static void on_signal(int sig)
+{
+	(void)sig;
+	_exit(FSCK_CANCELLED);
+}
+
 int main(int argc, char **argv)
 {
 	static struct options o;
@@ -260,6 +268,8 @@ int main(int argc, char **argv)
 	int err;
 
 	tfs_cli_start("fsck.tfs");
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
 	err = options_parse(&o, &f, argc, argv);
 	if (err)
 		return err;

@@ -75,6 +75,14 @@ static int file_prepare(struct tfs_file_dev *d, bool write, u64 size)
 	return size_find(d);
 }
 
+/* A block device that is mounted, or otherwise held, is busy for writers. */
+static int exclusive(const char *path, bool write)
+{
+	struct stat st;
+
+	return write && !stat(path, &st) && S_ISBLK(st.st_mode) ? O_EXCL : 0;
+}
+
 int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size)
 {
 	static const struct tfs_dev_ops ops = { file_io, file_flush, NULL };
@@ -84,7 +92,7 @@ int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool
 	d->dev.ops = &ops;
 	d->dev.read_only = !write;
 	d->offset = offset;
-	d->fd = open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | O_CLOEXEC, 0666);
+	d->fd = open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
 	if (d->fd < 0)
 		return -errno;
 	err = file_prepare(d, write, size);
