@@ -49,10 +49,12 @@ void tfs_port_log(void *ctx, int level, const char *fmt, ...) __attribute__((for
 
 /* A broken invariant: never returns in user space; the kernel stops the volume. */
 void tfs_port_bug(const char *file, int line, const char *what) __attribute__((noreturn));
+#ifndef TFS_BUG_ON /* a host may have its own */
 #define TFS_BUG_ON(cond)                                                                                               \
 	do {                                                                                                           \
 		if (__builtin_expect(!!(cond), 0))                                                                     \
 			tfs_port_bug(__FILE__, __LINE__, #cond);                                                       \
 	} while (0)
+#endif
 
 #endif

@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the module for one kernel: links to the sources under build/VERSION, kbuild runs there, so the source folders stay
+# clean. usage: build.sh VERSION (a folder of /usr/src/linux-headers-* without the prefix)
+set -eu
+k=$1 headers=/usr/src/linux-headers-$1 out=build/$1 top=$PWD
+[ -e "$headers/Makefile" ] || { echo "headers of $k are missing: as root, apt-get install linux-headers-$k" >&2; exit 1; }
+common=$(ls -d "${headers%-amd64}-common" 2>/dev/null || echo "$headers")
+mkdir -p "$out/include"
+ln -sfn "$top/tfs" "$out/include/tfs"
+for f in kernel/linux/*.c kernel/linux/*.h kernel/linux/Kbuild; do ln -sf "$top/$f" "$out/$(basename "$f")"; done
+for f in tfs/*.c; do ln -sf "$top/$f" "$out/core_$(basename "$f")"; done
+kernel/linux/probe.sh "$common" >"$out/tfs_probe.h.new"
+cmp -s "$out/tfs_probe.h.new" "$out/tfs_probe.h" && rm "$out/tfs_probe.h.new" || mv "$out/tfs_probe.h.new" "$out/tfs_probe.h"
+make -s -C "$headers" M="$top/$out" modules

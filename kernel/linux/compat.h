@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Where Debian's 6.1 and 6.12 differ, by what probe.sh found. The rest of the module sees one kernel. */
+#ifndef TFS_COMPAT_H
+#define TFS_COMPAT_H
+
+#include "tfs_probe.h"
+#include <linux/fs.h>
+#include <linux/writeback.h>
+
+#if TFS_HAS_IDMAP
+typedef struct mnt_idmap tfs_idmap;
+#else
+typedef struct user_namespace tfs_idmap;
+#endif
+
+#if !TFS_HAS_TIME_ACCESSORS
+#define inode_get_atime(i) ((i)->i_atime)
+#define inode_get_mtime(i) ((i)->i_mtime)
+#define inode_get_ctime(i) ((i)->i_ctime)
+#define inode_set_atime_to_ts(i, t) ((i)->i_atime = (t))
+#define inode_set_mtime_to_ts(i, t) ((i)->i_mtime = (t))
+#define inode_set_ctime_to_ts(i, t) ((i)->i_ctime = (t))
+#endif
+
+#if TFS_HAS_FILLATTR_MASK
+#define tfs_fillattr(idmap, mask, inode, st) generic_fillattr(idmap, mask, inode, st)
+#else
+#define tfs_fillattr(idmap, mask, inode, st) generic_fillattr(idmap, inode, st)
+#endif
+
+#if TFS_HAS_UPDATE_TIME_NOW
+#define TFS_UPDATE_TIME(name) static int name(struct inode *inode, struct timespec64 *given, int flags)
+#define tfs_time_given(inode) (*given)
+#else
+#define TFS_UPDATE_TIME(name) static int name(struct inode *inode, int flags)
+#define tfs_time_given(inode) current_time(inode)
+#endif
+
+#if TFS_HAS_WRITE_BEGIN_FOLIO
+typedef struct folio tfs_write_page;
+#define tfs_write_folio(p) (p)
+#define tfs_folio_write(f) (f)
+#else
+typedef struct page tfs_write_page;
+#define tfs_write_folio(p) page_folio(p)
+#define tfs_folio_write(f) (&(f)->page)
+#endif
+
+#if TFS_HAS_WRITEPAGE_FOLIO
+#define TFS_WRITEPAGE(name) static int name(struct folio *folio, struct writeback_control *wbc, void *data)
+#define TFS_WRITEPAGE_FOLIO
+#else
+#define TFS_WRITEPAGE(name) static int name(struct page *page, struct writeback_control *wbc, void *data)
+#define TFS_WRITEPAGE_FOLIO struct folio *folio = page_folio(page);
+#endif
+
+#if TFS_HAS_SPLICE_FILEMAP
+#define TFS_SPLICE_READ filemap_splice_read
+#else
+#define TFS_SPLICE_READ generic_file_splice_read
+#endif
+
+#if TFS_HAS_ENCODE_FH
+#define TFS_ENCODE_FH .encode_fh = generic_encode_ino32_fh,
+#else
+#define TFS_ENCODE_FH
+#endif
+
+#endif

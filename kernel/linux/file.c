@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files: read and write through the page cache (O_DIRECT falls back to it and is written through), fsync, truncate,
+ * fallocate, seeking data and holes.
+ */
+#include "tfs_linux.h"
+
+#include <linux/falloc.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+
+extern const struct vm_operations_struct tfs_vm_ops;
+
+static int open(struct inode *inode, struct file *file)
+{
+	file->f_mode |= FMODE_CAN_ODIRECT;
+	return generic_file_open(inode, file);
+}
+
+static ssize_t read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	if (iocb->ki_flags & IOCB_NOWAIT && iocb->ki_flags & IOCB_DIRECT)
+		return -EAGAIN;
+	iocb->ki_flags &= ~IOCB_DIRECT;
+	return generic_file_read_iter(iocb, to);
+}
+
+static ssize_t write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	bool direct = iocb->ki_flags & IOCB_DIRECT;
+	loff_t pos;
+	ssize_t n;
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	iocb->ki_flags &= ~IOCB_DIRECT;
+	n = generic_file_write_iter(iocb, from);
+	if (n > 0 && direct) { /* errors show here, as direct writes' would */
+		int err;
+
+		pos = iocb->ki_pos - n;
+		err = filemap_write_and_wait_range(iocb->ki_filp->f_mapping, pos, iocb->ki_pos - 1);
+		if (err)
+			return err;
+	}
+	return n;
+}
+
+static int mmap(struct file *file, struct vm_area_struct *vma)
+{
+	file_accessed(file);
+	vma->vm_ops = &tfs_vm_ops;
+	return 0;
+}
+
+int tfs_fsync(struct file *file, loff_t from, loff_t to, int datasync)
+{
+	struct inode *inode = file_inode(file);
+	int err = file_write_and_wait_range(file, from, to);
+
+	if (err)
+		return err;
+	if (!datasync)
+		err = tfs_write_inode(inode, NULL);
+	if (!err) {
+		err = tfs_sync(tfs_enter(inode->i_sb));
+		tfs_leave(inode->i_sb);
+	}
+	return tfs_user_err(err);
+}
+
+/* ---- truncate and fallocate: under i_rwsem ---- */
+
+static int truncate_volume(struct inode *inode, loff_t size)
+{
+	struct tfs_attr a;
+	struct tfs_vol *vol = tfs_enter(inode->i_sb);
+	int err = tfs_truncate(vol, inode->i_ino, size);
+
+	if (!err && !tfs_getattr(vol, inode->i_ino, &a))
+		inode->i_blocks = a.blocks * (TFS_BLOCK / 512);
+	tfs_leave(inode->i_sb);
+	return tfs_user_err(err);
+}
+
+int tfs_truncate_op(struct inode *inode, loff_t size)
+{
+	loff_t old = i_size_read(inode);
+	struct timespec64 now = current_time(inode);
+	int err = 0;
+
+	if (S_ISDIR(inode->i_mode))
+		return -EISDIR;
+	filemap_invalidate_lock(inode->i_mapping);
+	/* what stays and is not written goes first: the record must not come before it */
+	if (size)
+		err = filemap_write_and_wait_range(inode->i_mapping, 0, min(size, old) - 1);
+	if (!err && size < old)
+		truncate_setsize(inode, size);
+	if (!err)
+		err = truncate_volume(inode, size);
+	if (!err && size > old) {
+		i_size_write(inode, size);
+		pagecache_isize_extended(inode, old, size);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+	if (!err) {
+		inode_set_mtime_to_ts(inode, now);
+		inode_set_ctime_to_ts(inode, now);
+		mark_inode_dirty(inode);
+	}
+	return err;
+}
+
+/* Bytes of one page become zeros, through the cache. */
+static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
+{
+	struct page *page;
+	struct folio *folio;
+	int err = tfs_reserve_block(inode->i_sb);
+
+	if (err)
+		return err;
+	page = read_mapping_page(inode->i_mapping, pos >> PAGE_SHIFT, NULL);
+	if (IS_ERR(page)) {
+		tfs_unreserve_blocks(inode->i_sb, 1);
+		return PTR_ERR(page);
+	}
+	folio = page_folio(page);
+	folio_lock(folio);
+	folio_zero_range(folio, offset_in_folio(folio, pos), len);
+	if (folio_test_private(folio))
+		tfs_unreserve_blocks(inode->i_sb, 1);
+	else
+		folio_attach_private(folio, (void *)1);
+	folio_mark_dirty(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	return 0;
+}
+
+/* [from, to) below the size reads as zeros; whole blocks become a hole. */
+static int zero_range(struct inode *inode, loff_t from, loff_t to)
+{
+	loff_t first = round_up(from, PAGE_SIZE), last = round_down(to, PAGE_SIZE), size = i_size_read(inode);
+	int err = 0;
+
+	if (to >= size) {
+		to = size;
+		last = round_up(size, PAGE_SIZE);
+	}
+	if (from >= to)
+		return 0;
+	if (first > last || (first == last && first > from && last < to && from >> PAGE_SHIFT == (to - 1) >> PAGE_SHIFT))
+		return zero_part(inode, from, to - from);
+	if (first > from)
+		err = zero_part(inode, from, min(first, to) - from);
+	if (!err && last < to && last >= first)
+		err = zero_part(inode, last, to - last);
+	if (err || first >= last)
+		return err;
+	err = filemap_write_and_wait_range(inode->i_mapping, first, last - 1);
+	if (err)
+		return err;
+	truncate_pagecache_range(inode, first, last - 1);
+	err = tfs_punch(tfs_enter(inode->i_sb), inode->i_ino, first >> PAGE_SHIFT, (last - first) >> PAGE_SHIFT);
+	tfs_leave(inode->i_sb);
+	return tfs_user_err(err);
+}
+
+static int preallocate(struct inode *inode, loff_t off, loff_t len, bool keep_size)
+{
+	u64 first = off >> PAGE_SHIFT, last = round_up(off + len, PAGE_SIZE) >> PAGE_SHIFT;
+	bool grow = !keep_size && off + len > i_size_read(inode);
+	int err = filemap_write_and_wait(inode->i_mapping);
+
+	if (err)
+		return err;
+	err = tfs_preallocate(tfs_enter(inode->i_sb), inode->i_ino, first, last - first, grow ? off + len : 0);
+	tfs_leave(inode->i_sb);
+	if (!err && grow)
+		i_size_write(inode, off + len);
+	return tfs_user_err(err);
+}
+
+static long fallocate(struct file *file, int mode, loff_t off, loff_t len)
+{
+	struct inode *inode = file_inode(file);
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	long err;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	inode_lock(inode);
+	err = keep ? 0 : inode_newsize_ok(inode, off + len);
+	if (!err)
+		err = file_modified(file);
+	filemap_invalidate_lock(inode->i_mapping);
+	if (!err && mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		err = zero_range(inode, off, off + len);
+	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
+		err = preallocate(inode, off, len, keep);
+	filemap_invalidate_unlock(inode->i_mapping);
+	inode_unlock(inode);
+	if (!err)
+		tfs_refresh(inode);
+	return err;
+}
+
+static loff_t llseek(struct file *file, loff_t off, int whence)
+{
+	struct inode *inode = file_inode(file);
+	s64 at;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return generic_file_llseek(file, off, whence);
+	if (off < 0)
+		return -ENXIO;
+	inode_lock_shared(inode);
+	at = filemap_write_and_wait(inode->i_mapping);
+	if (!at) {
+		at = tfs_seek(tfs_enter(inode->i_sb), inode->i_ino, off, whence == SEEK_HOLE);
+		tfs_leave(inode->i_sb);
+	}
+	inode_unlock_shared(inode);
+	return at < 0 ? tfs_user_err(at) : vfs_setpos(file, at, inode->i_sb->s_maxbytes);
+}
+
+const struct file_operations tfs_file_ops = {
+	.open = open,
+	.llseek = llseek,
+	.read_iter = read_iter,
+	.write_iter = write_iter,
+	.mmap = mmap,
+	.fsync = tfs_fsync,
+	.fallocate = fallocate,
+	.splice_write = iter_file_splice_write,
+	.splice_read = TFS_SPLICE_READ,
+};

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The functions of tfs/port.h in the kernel. Allocation is kvmalloc within the caller's memalloc_nofs scope. Workspaces of
+ * codecs are allocated a call; when there is no memory, compression says "does not fit" and the data is stored raw.
+ */
+#include "tfs/port.h"
+#include "tfs/format.h"
+
+#include <linux/bug.h>
+#include <linux/crc32c.h>
+#include <linux/lz4.h>
+#include <linux/mm.h>
+#include <linux/printk.h>
+#include <linux/slab.h>
+#include <linux/zlib.h>
+
+void *tfs_port_alloc(size_t bytes)
+{
+	return kvmalloc(bytes, GFP_KERNEL);
+}
+
+void tfs_port_free(void *p)
+{
+	kvfree(p);
+}
+
+u32 tfs_port_crc32c(u32 crc, const void *data, size_t bytes)
+{
+	return ~crc32c(~crc, data, bytes);
+}
+
+static size_t lz4_encode(void *dst, size_t dst_max, const void *src, size_t bytes)
+{
+	void *work = kvmalloc(LZ4_MEM_COMPRESS, GFP_NOFS | __GFP_NOWARN);
+	int n = work ? LZ4_compress_default(src, dst, bytes, dst_max, work) : 0;
+
+	kvfree(work);
+	return n > 0 ? n : 0;
+}
+
+static size_t zlib_encode(int level, void *dst, size_t dst_max, const void *src, size_t bytes)
+{
+	struct z_stream_s z = { .next_in = src, .avail_in = bytes, .next_out = dst, .avail_out = dst_max };
+	size_t n = 0;
+
+	z.workspace = kvmalloc(zlib_deflate_workspacesize(MAX_WBITS, DEF_MEM_LEVEL), GFP_NOFS | __GFP_NOWARN);
+	if (z.workspace && zlib_deflateInit(&z, level ? level : Z_DEFAULT_COMPRESSION) == Z_OK) {
+		if (zlib_deflate(&z, Z_FINISH) == Z_STREAM_END)
+			n = z.total_out;
+		zlib_deflateEnd(&z);
+	}
+	kvfree(z.workspace);
+	return n;
+}
+
+size_t tfs_port_compress(int codec, int level, void *dst, size_t dst_max, const void *src, size_t bytes)
+{
+	if (codec == TFS_CODEC_LZ4)
+		return lz4_encode(dst, dst_max, src, bytes);
+	return codec == TFS_CODEC_ZLIB ? zlib_encode(level, dst, dst_max, src, bytes) : 0;
+}
+
+static int zlib_decode(void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
+{
+	struct z_stream_s z = { .next_in = src, .avail_in = src_bytes, .next_out = dst, .avail_out = dst_bytes };
+	int err = -EINVAL;
+
+	z.workspace = kvmalloc(zlib_inflate_workspacesize(), GFP_NOFS);
+	if (z.workspace && zlib_inflateInit(&z) == Z_OK) {
+		if (zlib_inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_out == dst_bytes)
+			err = 0;
+		zlib_inflateEnd(&z);
+	}
+	kvfree(z.workspace);
+	return err;
+}
+
+int tfs_port_decompress(int codec, void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
+{
+	if (codec == TFS_CODEC_LZ4) /* zeros may follow the stream: stored lengths are whole units */
+		return LZ4_decompress_safe_partial(src, dst, src_bytes, dst_bytes, dst_bytes) == dst_bytes ? 0 : -EINVAL;
+	return codec == TFS_CODEC_ZLIB ? zlib_decode(dst, dst_bytes, src, src_bytes) : -EINVAL;
+}
+
+void tfs_port_log(void *ctx, int level, const char *fmt, ...)
+{
+	struct va_format vaf;
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.fmt = fmt;
+	vaf.va = &args;
+	if (level == 0)
+		pr_err_ratelimited("tfs: %s: %pV\n", (const char *)ctx, &vaf);
+	else
+		pr_notice("tfs: %s: %pV\n", (const char *)ctx, &vaf);
+	va_end(args);
+}
+
+void tfs_port_bug(const char *file, int line, const char *what)
+{
+	pr_crit("tfs: internal error at %s:%d: %s\n", file, line, what);
+	BUG();
+}
