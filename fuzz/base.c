@@ -146,26 +146,57 @@ void fuzz_base_filled(void)
 	fuzz_ram_keep();
 }
 
-/* One file of single blocks with single free blocks between them, up to the reserve: what is placed becomes gangs. */
-u64 fuzz_base_full(void)
+/*
+ * One file, inode 2, over the whole volume, then every other block of it free, until no four free blocks lie together:
+ * what is placed then becomes gangs.
+ */
+void fuzz_base_full(void)
 {
-	u64 block, ino;
+	u64 block = 0, first, b;
 	struct tfs_vol *vol;
-	struct tfs_stat st;
+	u32 round;
 
 	fuzz_base_empty();
 	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
-	ino = make(vol, 1, "file", 0100644);
-	for (block = 0; !fuzz_write(vol, ino, block, 16, (block + 16) * TFS_BLOCK, TFS_CODEC_NONE, 1); block += 16)
-		;
-	for (tfs_statfs(vol, &st); block > 0 && st.available < 400; tfs_statfs(vol, &st)) {
-		block -= 2;
-		FUZZ_CHECK(!tfs_punch(vol, ino, block, 1), "base: punch failed");
+	make(vol, 1, "file", 0100644);
+	for (round = 0; round < 6; round++) {
+		for (first = block; !fuzz_write(vol, 2, block, 16, (block + 16) * TFS_BLOCK, TFS_CODEC_NONE, 1); block += 16)
+			;
+		for (b = first; b < block; b += 2)
+			FUZZ_CHECK(!tfs_punch(vol, 2, b, 1), "base: punch failed");
+		FUZZ_CHECK(!tfs_checkpoint(vol), "base: checkpoint failed");
 	}
 	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
 	fuzz_end();
 	fuzz_ram_keep();
-	return (block + 1) * TFS_BLOCK > FUZZ_SIZE ? 0 : ino;
+}
+
+/* Long links in directory 2, so many that the root of the FS tree is almost full: a few more leaves split index nodes. */
+void fuzz_base_wide(void)
+{
+	struct tfs_create c = { .mode = 0120777, .target_len = 4000 };
+	static char target[4096];
+	struct tfs_vol *vol;
+	char name[8];
+	u64 n, ino;
+
+	fuzz_base_empty();
+	fuzz_compress = true;
+	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
+	make(vol, 1, "dir", 0040755);
+	memset(target, 't', sizeof(target));
+	c.target = target;
+	for (n = 0; n < FUZZ_WIDE; n++) {
+		memcpy(name, "h0000", 6);
+		name[1] = (char)('0' + n / 1000);
+		name[2] = (char)('0' + n / 100 % 10);
+		name[3] = (char)('0' + n / 10 % 10);
+		name[4] = (char)('0' + n % 10);
+		FUZZ_CHECK(!tfs_create(vol, 2, name, 5, &c, &ino), "base: link failed");
+	}
+	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
+	fuzz_end();
+	fuzz_ram_keep();
 }
 
 void fuzz_base_logging(void)

@@ -42,7 +42,7 @@ extern struct tfs_env fuzz_env;
 extern bool fuzz_no_writes; /* a write is a finding */
 void fuzz_ram_reset(void);  /* back to the base; clock and random numbers too */
 void fuzz_ram_keep(void);   /* what the device holds becomes the base */
-void fuzz_ram_select(u32 n); /* one of two bases */
+void fuzz_ram_select(u32 n); /* one of three bases */
 void fuzz_ram_zero(void);   /* the base becomes zeros */
 u8 *fuzz_ram_page(u32 page); /* to be changed */
 const u8 *fuzz_ram_look(u32 page);
@@ -50,7 +50,9 @@ const u8 *fuzz_ram_look(u32 page);
 /* ---- base.c: small volumes made by real operations ---- */
 void fuzz_base_empty(void);  /* as mkfs leaves it, kept as base */
 void fuzz_base_filled(void); /* every kind of item, two levels of FS tree, kept as base, clean */
-u64 fuzz_base_full(void);    /* fragmented, little room; returns the file that holds it all, named "file" */
+void fuzz_base_full(void);   /* a file that leaves no two free blocks together */
+#define FUZZ_WIDE 1210u
+void fuzz_base_wide(void);   /* a directory of so many links, an FS root that is almost full */
 /* The same as filled, mounted read-write and abandoned: an anchor with a log position and nothing in the log. */
 void fuzz_base_logging(void);
 const u32 *fuzz_base_used(u32 *count); /* pages that are not all zero, ascending */

@@ -41,6 +41,7 @@ struct inode {
 static struct inode inodes[INODES];
 static u32 count;
 static u64 next_ino;
+static u32 hidden; /* inodes that the base has and the model has not */
 
 /* ---- names ---- */
 
@@ -157,23 +158,25 @@ static void forget(struct inode *i)
 	*i = inodes[--count];
 }
 
-void model_reset(u64 size)
+void model_reset(const struct model_base *base)
 {
 	struct inode *i;
 
 	while (count)
 		release(&inodes[--count]);
 	next_ino = 1;
+	hidden = base->hidden;
 	add(0040755, 1, 2)->parent = 1;
-	if (!size)
+	if (!base->size && !hidden)
 		return;
-	i = add(0100644, 1, 1);
-	i->size = size;
+	i = add(hidden ? 0040755 : 0100644, 1, hidden ? 2 : 1);
+	i->size = hidden ? hidden : base->size;
 	i->uid = 1;
 	i->gid = 2;
 	i->rdev = 3;
 	i->opaque = true;
-	enter(get(1), MODEL_NAMES - 2, i);
+	next_ino += hidden;
+	enter(get(1), hidden ? MODEL_NAMES - 1 : MODEL_NAMES - 2, i);
 }
 
 u64 model_next_ino(void)
@@ -353,7 +356,7 @@ static int do_unlink(const struct op *op)
 	i = get(find(get(op->parent), op->name)->ino);
 	if (is_dir(i) != op->dir)
 		return op->dir ? -ENOTDIR : -EISDIR;
-	if (op->dir && i->entries)
+	if (op->dir && i->size)
 		return -ENOTEMPTY;
 	leave(get(op->parent), op->name);
 	unname(i);
@@ -384,7 +387,7 @@ static int rename_bad(const struct op *op, const struct inode *i, const struct i
 		return 0;
 	if (is_dir(i) != is_dir(t))
 		return is_dir(i) ? -ENOTDIR : -EISDIR;
-	return t->entries ? -ENOTEMPTY : 0;
+	return is_dir(t) && t->size ? -ENOTEMPTY : 0;
 }
 
 static void rename_exchange(const struct op *op, struct inode *i, struct inode *t)
@@ -816,9 +819,11 @@ static void compare_inode(struct tfs_vol *vol, struct inode *i)
 {
 	compare_attr(vol, i);
 	compare_xattrs(vol, i);
+	if (i->opaque)
+		return;
 	if (is_dir(i))
 		compare_dir(vol, i);
-	else if (is_file(i) && !i->opaque)
+	else if (is_file(i))
 		compare_content(vol, i);
 	else if ((i->mode & 0170000) == 0120000)
 		compare_link(vol, i);
@@ -835,7 +840,7 @@ void model_compare(struct tfs_vol *vol, u64 ino)
 		return;
 	}
 	tfs_statfs(vol, &st);
-	FUZZ_CHECK(st.inodes == count && st.next_ino == next_ino, "volume: expected %u inodes, next %llu, found %llu, %llu",
+	FUZZ_CHECK(st.inodes == count + hidden && st.next_ino == next_ino, "volume: expected %u inodes, next %llu, found %llu, %llu",
 		   count, (unsigned long long)next_ino, (unsigned long long)st.inodes, (unsigned long long)st.next_ino);
 	for (i = 0; i < count; i++)
 		compare_inode(vol, &inodes[i]);

@@ -32,8 +32,15 @@ const char *model_name(u32 i, u32 *len);
 #define MODEL_XATTRS 8u
 const char *model_xattr(u32 i, u32 *len);
 
-/* A fresh volume: the root; size: and a file 2 of so many bytes, named "file", whose content is not looked at. */
-void model_reset(u64 size);
+/*
+ * A fresh volume: the root; with a size also file 2 of so many bytes, named "file", or with hidden inodes directory 2, named
+ * "dir", that has so many entries. What is in inode 2 is not looked at.
+ */
+struct model_base {
+	u64 size;
+	u32 hidden;
+};
+void model_reset(const struct model_base *base);
 int model_do(const struct op *op); /* 0 or the errno that is due; what fails changes nothing */
 u64 model_next_ino(void);
 u32 model_inodes(void);

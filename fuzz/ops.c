@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Target: operations against fuzz/model.c. The input is 8 bytes of which the first tells the base (bit 0: a full one) and
- * whether nodes are compressed (bit 1: not), then 8 bytes an operation: {kind, directory, inode, second directory,
+ * Target: operations against fuzz/model.c. The input is 8 bytes of which the first tells the base (bits 0 and 1: empty, fragmented,
+ * wide) and whether nodes are compressed (bit 2: not), then 8 bytes an operation: {kind, directory, inode, second directory,
  * name, second name, two bytes of size}; kind's bit 6 makes an allocation of that operation fail, bit 7 compares what it
  * touched. Each must return what the model says, and after a crash the volume must equal the model after some prefix of
  * the operations that holds everything synced. At the end everything is compared and the space accounted for.
@@ -18,7 +18,8 @@ struct done {
 
 static struct done history[OPS_MAX];
 static u32 dones, crashes;
-static u64 durable, full_size;
+static u64 durable;
+static struct model_base base;
 static struct tfs_vol *vol;
 static bool made;
 
@@ -264,14 +265,16 @@ static void mount(void)
 	FUZZ_CHECK(!err, "mount: expected 0, found %d", err);
 }
 
-static void start(bool full)
+static void start(u32 which)
 {
 	struct tfs_attr a;
 
+	fuzz_ram_select(which);
 	mount();
-	FUZZ_CHECK(!full || !tfs_getattr(vol, 2, &a), "base: no inode 2");
-	full_size = full ? a.size : 0;
-	model_reset(full_size);
+	FUZZ_CHECK(!which || !tfs_getattr(vol, 2, &a), "base: no inode 2");
+	base.size = which == 1 ? a.size : 0;
+	base.hidden = which == 2 ? FUZZ_WIDE : 0;
+	model_reset(&base);
 	model_compare(vol, 0);
 }
 
@@ -299,7 +302,7 @@ static void crash(bool sync)
 	FUZZ_CHECK(!st.damaged && st.sequence >= durable && st.sequence <= last,
 		   "mount after a crash: expected records up to %llu..%llu, found %llu", (unsigned long long)durable,
 		   (unsigned long long)last, (unsigned long long)st.sequence);
-	model_reset(full_size);
+	model_reset(&base);
 	for (i = 0; i < dones && history[i].sequence <= st.sequence; i++)
 		FUZZ_CHECK(!model_do(&history[i].op), "model: an operation cannot be repeated");
 	dones = i;
@@ -392,24 +395,26 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	if (!made) {
 		fuzz_ram_select(1);
-		FUZZ_CHECK(fuzz_base_full() == 2, "base: expected its file to be inode 2");
+		fuzz_base_full();
+		fuzz_ram_select(2);
+		fuzz_base_wide();
 		fuzz_ram_select(0);
 		fuzz_base_empty();
 		fuzz_env.durable = note_durable;
 		made = true;
 	}
-	fuzz_ram_select(size && data[0] & 1);
-	fuzz_compress = !(size && data[0] & 2);
+	fuzz_compress = !(size && data[0] & 4);
 	dones = crashes = 0;
 	durable = 0;
-	start(size && data[0] & 1);
+	start(size ? (data[0] & 3) % 3 : 0);
 	for (n = 1; n <= OPS_MAX && size >= (n + 1) * 8; n++)
 		step(data + n * 8);
 	model_compare(vol, 0);
 	remount();
 	fuzz_account(vol);
 	FUZZ_CHECK(!tfs_unmount(vol), "unmount failed");
-	model_reset(0);
+	base = (struct model_base){ 0, 0 };
+	model_reset(&base);
 	fuzz_end();
 	return 0;
 }

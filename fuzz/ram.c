@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-static u8 *base, *bases[2], *arena;
+static u8 *base, *bases[3], *arena;
 static u8 *page[FUZZ_PAGES]; /* NULL: as in the base */
 static u32 touched[FUZZ_PAGES], touches;
 static u64 ticks, randoms;
@@ -20,8 +20,9 @@ static void init(void)
 		return;
 	bases[0] = calloc(1, FUZZ_SIZE);
 	bases[1] = calloc(1, FUZZ_SIZE);
+	bases[2] = calloc(1, FUZZ_SIZE);
 	arena = malloc(FUZZ_SIZE);
-	FUZZ_CHECK(bases[0] && bases[1] && arena, "memory: no room for the device");
+	FUZZ_CHECK(bases[0] && bases[1] && bases[2] && arena, "memory: no room for the device");
 	base = bases[0];
 }
 
