@@ -840,7 +840,8 @@ void model_compare(struct tfs_vol *vol, u64 ino)
 		return;
 	}
 	tfs_statfs(vol, &st);
-	FUZZ_CHECK(st.inodes == count + hidden && st.next_ino == next_ino, "volume: expected %u inodes, next %llu, found %llu, %llu",
+	FUZZ_CHECK(st.inodes == count + hidden && st.next_ino == next_ino,
+		   "volume: expected %u inodes, next %llu, found %llu, %llu",
 		   count, (unsigned long long)next_ino, (unsigned long long)st.inodes, (unsigned long long)st.next_ino);
 	for (i = 0; i < count; i++)
 		compare_inode(vol, &inodes[i]);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Target: operations against fuzz/model.c. The input is 8 bytes of which the first tells the base (bits 0 and 1: empty, fragmented,
- * wide) and whether nodes are compressed (bit 2: not), then 8 bytes an operation: {kind, directory, inode, second directory,
- * name, second name, two bytes of size}; kind's bit 6 makes an allocation of that operation fail, bit 7 compares what it
- * touched. Each must return what the model says, and after a crash the volume must equal the model after some prefix of
+ * Target: operations against fuzz/model.c. The input is 8 bytes of which the first tells the base (bits 0 and 1: empty,
+ * fragmented, wide) and whether nodes are compressed (bit 2: not), then 8 bytes an operation: {kind, directory, inode,
+ * second directory, name, second name, two bytes of size}; kind's bit 6 makes an allocation of that operation fail, bit 7
+ * compares what it touched. Each must return what the model says, and after a crash the volume must equal the model after some prefix of
  * the operations that holds everything synced. At the end everything is compared and the space accounted for.
  */
 #include "fuzz/model.h"

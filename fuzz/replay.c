@@ -2,8 +2,8 @@
 /*
  * Target: recovery. The input becomes log writes at the position that the base's anchor names, framed so that mount
  * follows them: a byte for what is done afterwards, then writes {control, length (2 bytes), records}. control: bit 0:
- * ten bytes follow, an offset into the head, how many bytes and a value to put there; bit 1: all before is stated durable. A record
- * longer than its write goes on in the next. The base itself is sound, so whatever recovery accepts must mount again.
+ * ten bytes follow, an offset into the head, how many bytes and a value to put there; bit 1: all before is stated
+ * durable. A record longer than its write goes on in the next. The base itself is sound, so whatever recovery accepts must mount again.
  */
 #include "fuzz/fuzz.h"
 

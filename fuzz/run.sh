@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# run.sh SECONDS TARGET...: fuzzes each target for so long, from its seeds, its committed crashers and what earlier runs found
-# (build/fuzz/work/TARGET/corpus), and prints a table. Ends with 1 when there was a finding. Called by `make fuzz`.
+# run.sh SECONDS TARGET...: fuzzes each target for so long, from its seeds, its committed crashers and what earlier runs
+# found (build/fuzz/work/TARGET/corpus), and prints a table. Ends with 1 when there was a finding. Called by `make fuzz`.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 seconds=$1; shift

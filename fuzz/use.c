@@ -78,7 +78,8 @@ static void look_data(struct tfs_vol *vol, u64 ino, u64 size)
 	for (i = 0; i < 16 && at >= 0; i++) {
 		s64 next = tfs_seek(vol, ino, (u64)at, i & 1);
 
-		FUZZ_CHECK(next < 0 || next >= at, "seek: expected at least %lld, found %lld", (long long)at, (long long)next);
+		FUZZ_CHECK(next < 0 || next >= at, "seek: expected at least %lld, found %lld", (long long)at,
+			   (long long)next);
 		at = next;
 	}
 }
