@@ -107,14 +107,12 @@ static u64 window_next(const struct mkfs_file *file, u64 off, u64 *data_end)
 	return data < 0 ? off : (u64)data & ~(u64)(MKFS_WINDOW - 1);
 }
 
-static struct mkfs_file *under_way; /* when all stops in the middle, workers may still read it: left to the end */
-
 int mkfs_file_send(struct mkfs_pool *p, struct mkfs_file *file)
 {
 	u64 size = (u64)file->st.st_size, off = 0, end = 0;
 	struct mkfs_job *job;
 
-	under_way = file;
+	mkfs_pool_keep(p, file);
 	if ((u64)file->st.st_blocks * 512 >= size)
 		end = size; /* no holes to look for */
 	for (off = window_next(file, 0, &end); off < size; off = window_next(file, off + MKFS_WINDOW, &end))
@@ -126,7 +124,7 @@ int mkfs_file_send(struct mkfs_pool *p, struct mkfs_file *file)
 	job->kind = JOB_END;
 	job->file = file;
 	job->total = size;
-	under_way = NULL;
+	mkfs_pool_keep(p, NULL);
 	mkfs_pool_push(p, job);
 	return 0;
 }

@@ -122,6 +122,8 @@ void mkfs_pool_push(struct mkfs_pool *p, struct mkfs_job *job);
 struct mkfs_job *mkfs_pool_take(struct mkfs_pool *p); /* the next in order, done */
 void mkfs_pool_release(struct mkfs_pool *p);	      /* the one taken last */
 void mkfs_pool_stop(struct mkfs_pool *p);
+/* The file that the producer is at: workers may read it until the end, so when all stops it goes with the pool. */
+void mkfs_pool_keep(struct mkfs_pool *p, struct mkfs_file *file);
 u32 mkfs_cpus(void);
 
 /* ---- xattr.c: a list of attributes as one block of bytes ---- */

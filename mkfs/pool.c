@@ -23,6 +23,7 @@ struct mkfs_pool {
 	bool stop, taker_waits;
 	u32 idle; /* workers that wait */
 	u8 codec, level;
+	struct mkfs_file *kept;
 	pthread_t thread[MKFS_JOBS_MAX];
 	u32 threads;
 };
@@ -267,13 +268,22 @@ void mkfs_pool_stop(struct mkfs_pool *p)
 	p->threads = 0;
 }
 
+void mkfs_pool_keep(struct mkfs_pool *p, struct mkfs_file *file)
+{
+	p->kept = file;
+}
+
+static void file_drop(struct mkfs_file *file)
+{
+	close(file->fd);
+	free(file);
+}
+
 /* What was pushed and never taken still owns things. */
 static void job_drop(struct mkfs_job *job)
 {
-	if (job->kind == JOB_END && job->file) {
-		close(job->file->fd);
-		free(job->file);
-	}
+	if (job->kind == JOB_END && job->file)
+		file_drop(job->file);
 	if (job->kind == JOB_UP && job->dir)
 		mkfs_dir_free(job->dir);
 	job_clear(job);
@@ -284,6 +294,8 @@ void mkfs_pool_free(struct mkfs_pool *p)
 {
 	u64 i;
 
+	if (p->kept)
+		file_drop(p->kept);
 	for (i = 0; p->job && i < p->slots; i++)
 		job_drop(&p->job[i]);
 	free(p->job);
