@@ -61,6 +61,8 @@ install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/l
 	install -m 755 $(BIN)/tfs-fuse $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+bench: all ## measure the tools against others that make or read images (minutes)
+	@for b in tests/bench/*.sh; do echo "== $$b"; "$$b" || exit 1; done
 
 format: ## let clang-format decide the layout
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -91,5 +93,6 @@ $(BIN)/%:
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 .PHONY: man install all help deps test demo soak breaks format clean
+.PHONY: all help deps test demo soak breaks bench format clean
 .SECONDARY:
 -include fuzz/fuzz.mk
