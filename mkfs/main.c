@@ -13,7 +13,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* An archive's size is not known beforehand, and is the same through a pipe: volumes up to this, cut off at the end. */
+/*
+ * Sizes for `auto`, to be cut off at the end. Content that is small takes small segments; for more than SMALL, and for an
+ * archive, whose size is not known and is the same through a pipe, segments are 1 MiB and the limit is STREAM_SIZE.
+ */
+#define SMALL (256ull << 20)
 #define STREAM_SIZE (256ull << 30)
 #define STREAM_BITS 20
 #define AUTO_MAX (15ull << 40) /* ext4's largest file is 16 TiB */
@@ -54,35 +58,39 @@ struct plan {
 	bool automatic;
 };
 
+static u64 need(const struct mkfs_count *c)
+{
+	return c->bytes + c->files * 2048;
+}
+
+/* Counting is for the choice of segments, and to the end only for the progress line. */
 static int sources_count(const struct mkfs_options *o, struct plan *p, bool progress)
 {
+	bool choose = p->automatic && !o->format.segment_bits;
 	int err = 0;
 
 	p->count.known = !o->tar;
 	if (o->manifest)
 		err = mkfs_manifest_check(o->manifest, &p->count);
-	if (!err && o->from && (p->automatic || progress))
-		err = mkfs_walk_count(o->from, &p->count);
+	if (!err && o->from && (choose || progress))
+		err = mkfs_walk_count(o->from, &p->count, progress ? ~0ull : SMALL);
 	return err;
 }
 
-/* More than enough, in an image file full of holes; the end is cut off when all is in. */
+/* More than enough, in an image file full of holes. */
 static void auto_size(struct mkfs_options *o, struct plan *p)
 {
-	u64 need = p->count.bytes + p->count.files * 2048 + (64ull << 20);
+	u32 *bits = &o->format.segment_bits;
 
-	if (!p->count.known) {
+	if (!*bits)
+		*bits = p->count.known && need(&p->count) < SMALL ? TFS_SEGMENT_BITS_MIN : STREAM_BITS;
+	p->size = (u64)TFS_SEGMENTS_MAX << *bits >> 2;
+	if (*bits == TFS_SEGMENT_BITS_MIN && p->count.known && need(&p->count) < SMALL)
+		p->size = 2 * SMALL + (1ull << 30);
+	else if (p->size < STREAM_SIZE)
 		p->size = STREAM_SIZE;
-		o->format.segment_bits = o->format.segment_bits ? o->format.segment_bits : STREAM_BITS;
-		return;
-	}
-	if (!o->format.segment_bits)
-		for (o->format.segment_bits = TFS_SEGMENT_BITS_MIN; o->format.segment_bits < 22;)
-			if (need >> o->format.segment_bits < 1024 || !++o->format.segment_bits)
-				break;
-	p->size = need > AUTO_MAX / 2 ? AUTO_MAX : 2 * need + (1ull << 30);
-	while (p->size >> o->format.segment_bits > TFS_SEGMENTS_MAX && o->format.segment_bits < TFS_SEGMENT_BITS_MAX)
-		o->format.segment_bits++;
+	if (p->size > AUTO_MAX)
+		p->size = AUTO_MAX;
 }
 
 static int plan_make(struct mkfs_options *o, struct plan *p, bool progress)

@@ -161,7 +161,7 @@ struct mkfs_count {
 	u64 files, bytes;
 	bool known; /* an archive's is not: it may come through a pipe, and is read once */
 };
-int mkfs_walk_count(const char *dir, struct mkfs_count *c);
+int mkfs_walk_count(const char *dir, struct mkfs_count *c, u64 enough); /* stops when that many bytes are found */
 int mkfs_manifest_check(const char *path, struct mkfs_count *c);
 
 /* ---- paths of archives and manifests ---- */

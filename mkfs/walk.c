@@ -430,13 +430,13 @@ static int count_one(struct mkfs_dir **d, const char *name, struct mkfs_count *c
 	return 0;
 }
 
-int mkfs_walk_count(const char *path, struct mkfs_count *c)
+int mkfs_walk_count(const char *path, struct mkfs_count *c, u64 enough)
 {
 	struct mkfs_dir *d = dir_open(NULL, path), *done;
 	int err = d ? 0 : count_fail(NULL, path);
 
 	while (d) {
-		if (!err && d->next < d->count) {
+		if (!err && c->bytes < enough && d->next < d->count) {
 			const char *name = d->names + d->at[d->next++];
 
 			err = count_one(&d, name, c);
