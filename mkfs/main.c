@@ -82,12 +82,15 @@ static void auto_size(struct mkfs_options *o, struct plan *p)
 {
 	u32 *bits = &o->format.segment_bits;
 
-	if (!*bits)
-		*bits = p->count.known && need(&p->count) < SMALL ? TFS_SEGMENT_BITS_MIN : STREAM_BITS;
-	p->size = (u64)TFS_SEGMENTS_MAX << *bits >> 2;
-	if (*bits == TFS_SEGMENT_BITS_MIN && p->count.known && need(&p->count) < SMALL)
+	if (!*bits && p->count.known && need(&p->count) < SMALL) {
+		*bits = TFS_SEGMENT_BITS_MIN;
 		p->size = 2 * SMALL + (1ull << 30);
-	else if (p->size < STREAM_SIZE)
+		return;
+	}
+	if (!*bits)
+		*bits = STREAM_BITS;
+	p->size = (u64)TFS_SEGMENTS_MAX << *bits >> 2;
+	if (p->size < STREAM_SIZE)
 		p->size = STREAM_SIZE;
 	if (p->size > AUTO_MAX)
 		p->size = AUTO_MAX;

@@ -11,7 +11,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HAS_TYPE = 1, HAS_MODE = 2, HAS_UID = 4, HAS_GID = 8, HAS_MTIME = 16, HAS_DEVICE = 32, HAS_TARGET = 64, HAS_CONTENT = 128 };
+enum {
+	HAS_TYPE = 1,
+	HAS_MODE = 2,
+	HAS_UID = 4,
+	HAS_GID = 8,
+	HAS_MTIME = 16,
+	HAS_DEVICE = 32,
+	HAS_TARGET = 64,
+	HAS_CONTENT = 128,
+};
 
 struct mkfs_line {
 	u32 has;

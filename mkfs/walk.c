@@ -2,8 +2,8 @@
 /*
  * A directory as the source: all names of a directory in the order of their bytes, then what is in its directories, so
  * that the order on the source's disk does not matter. (Names first, so that a directory is open only while it is read
- * and its items lie together.) Directories are opened relative to one another, so depth is bounded by open files, not by PATH_MAX. This
- * thread looks (lstat, open); reading and encoding are the workers', see hostfile.c. Called by main.c.
+ * and its items lie together.) Directories are opened relative to one another, so depth is bounded by open files, not by
+ * PATH_MAX. This thread looks (lstat, open); reading and encoding are the workers', see hostfile.c. Called by main.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"

@@ -61,6 +61,9 @@ t_same_image() {
 		expect 0 $mk -q -f --size auto -j 1 --compress $c --from src a.img
 		expect 0 $mk -q -f --size auto -j 5 --compress $c --from src b.img; same a.img b.img "$c with 1 and 5 threads"
 	done
+	for n in 256K 1M 4M; do # a segment size of one's own with a size of its own
+		expect 0 $mk -q -f --size auto --segment-size $n --from src a.img; expect 0 $dump ls a.img
+	done
 }
 t_tree() {
 	tree src
