@@ -162,6 +162,20 @@ void power_crash_states(struct power_dev *d, void *arg)
 	}
 }
 
+/* Subsets of the first three writes in flight, and one of them torn. */
+void power_crash_few(struct power_dev *d)
+{
+	u64 m, n = d->flights < 3 ? d->flights : 3;
+
+	for (m = 0; m < 1ull << n; m++)
+		state_mask(d, m | ~0ull << n, "subset");
+	if (n) {
+		u32 i = (u32)(power_random() % n);
+
+		state_torn(d, i, 1 + (u32)(power_random() % (d->flight[i].pages * 8 - 1)), false);
+	}
+}
+
 /* Everything in flight is on the platter, or the FUA write alone. */
 void power_solidify(struct power_dev *d, void *arg)
 {

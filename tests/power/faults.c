@@ -396,7 +396,8 @@ static void history(u64 seed, int length)
 			nth = 1 + (long)(power_random() % 8);
 			arm(kind, nth);
 		}
-		power_op_run(vol, (int)(power_random() % (u64)power_ops()));
+		if (power_op_run(vol, (int)(power_random() % (u64)power_ops())) == -ENOENT)
+			power_restore(vol);
 	}
 	arm(NONE, 0);
 	power_step(vol);

@@ -3,7 +3,7 @@
  * The crash simulator. A workload runs on a recording RAM device; at every flush crash states are made (crash.c), and
  * each is recovered read-write and compared: the sequence it recovered to must be at or above what was durable, and
  * names, attributes and contents must be exactly those of that sequence. Accounting must be exact. Workloads: every one
- * of one and of two operations of the table, and random histories. A failure prints an id that replays just it.
+ * of one and of two operations of the table, random histories, and a log that runs in circles. A failure prints an id that replays just it.
  * Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c).
  */
 #include "tests/power/power.h"
@@ -19,7 +19,7 @@
 
 /* ---- workloads ---- */
 
-static void op_run(struct tfs_vol *vol, int op)
+static int op_run(struct tfs_vol *vol, int op)
 {
 	u64 from = tfs_sequence(vol), old = power_hash;
 	int err = power_op_run(vol, op);
@@ -29,6 +29,7 @@ static void op_run(struct tfs_vol *vol, int op)
 		power_fail(power_op_name(op), "a failed operation changed the volume");
 	if (power_verbose)
 		printf("%s: %d\n", power_op_name(op), err);
+	return err;
 }
 
 static struct tfs_vol *workload_start(void)
@@ -109,13 +110,75 @@ static void run_random(u64 seed, int length)
 	for (i = 0; i < length; i++) {
 		u64 r = power_random();
 
-		op_run(vol, (int)((r >> 8) % (u64)power_ops()));
+		if (op_run(vol, (int)((r >> 8) % (u64)power_ops())) == -ENOENT && r % 3 == 0) {
+			power_restore(vol);
+			power_step(vol);
+		}
 		if (r % 7 == 0)
 			tfs_sync(vol);
 	}
 	if (tfs_unmount(vol))
 		power_fail("unmount", "failed");
 	power_sample_limit = 10;
+}
+
+/* ---- log runs used again within one generation ---- */
+
+static u8 run_seen[POWER_PAGES];
+static u64 run_last;
+static u32 run_reuses;
+
+/* Few states at each flush, for there are many flushes; and a look at where the log goes. */
+static void churn_flush(struct power_dev *d, void *arg)
+{
+	u32 i;
+
+	for (i = 0; i < d->flights; i++) {
+		const struct tfs_log_head *h = (const struct tfs_log_head *)d->flight[i].data;
+		u64 run = tfs_le64(h->run) / TFS_UNITS_PER_BLOCK;
+
+		if (tfs_le32(h->head.magic) != TFS_MAGIC || tfs_le16(h->head.type) != TFS_BT_LOG || run == run_last)
+			continue;
+		run_reuses += run_seen[run];
+		run_seen[run] = 1;
+		run_last = run;
+	}
+	power_crash_few(d);
+	power_solidify(d, arg);
+}
+
+/* A full volume, every small operation synced: the log comes back to the same places again and again. */
+static void run_churn(u64 seed, int rounds)
+{
+	static const char *const small[] = { "chmod a",		"utimes d/c", "setxattr a small", "removexattr a small",
+					     "setxattr d small", "create b",  "unlink b",	  "symlink s",
+					     "write a inline" };
+	struct tfs_vol *vol;
+	int i, j;
+
+	snprintf(power_workload, sizeof(power_workload), "l%llu,%d", (unsigned long long)seed, rounds);
+	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	memset(run_seen, 0, sizeof(run_seen));
+	run_last = run_reuses = 0;
+	vol = workload_start();
+	power_run.before_flush = power_solidify;
+	if (power_fill(vol) || tfs_checkpoint(vol))
+		power_fail("fill", "a full volume is stuck");
+	power_step(vol);
+	power_run.before_flush = churn_flush;
+	for (i = 0; i < rounds; i++) {
+		const char *name = small[power_random() % (sizeof(small) / sizeof(small[0]))];
+
+		for (j = 0; strcmp(power_op_name(j), name); j++)
+			;
+		op_run(vol, j);
+		if (power_random() % 4)
+			tfs_sync(vol);
+	}
+	if (tfs_unmount(vol))
+		power_fail("unmount", "failed");
+	if (run_reuses < 4)
+		power_fail("churn", "no log run was used again: the workload proves nothing");
 }
 
 static void replay(const char *id)
@@ -132,6 +195,11 @@ static void replay(const char *id)
 		run_random(seed, length);
 		return;
 	}
+	if (sscanf(id, "l%llu,%d", &seed, &length) == 2) {
+		run_churn(seed, length);
+		printf("%u log runs used again\n", run_reuses);
+		return;
+	}
 	sync_each = atoi(id);
 	for (p = strchr(id, ','); p && n < 64; p = strchr(p + 1, ','))
 		ops[n++] = atoi(p + 1);
@@ -144,40 +212,42 @@ static void quiet(int level, const char *line)
 		printf("  [%d] %s\n", level, line);
 }
 
-static double now(void)
+static double now(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 struct report {
 	unsigned long states, failures;
-	double seconds;
+	double seconds; /* of processor time: others may be at work */
 };
 
 static int histories = 20, length = 200, seconds;
 
 static void crashes(int part, int parts)
 {
-	double t0 = now();
+	double t0 = now(CLOCK_MONOTONIC);
 	int i;
 
-	if (!seconds)
+	if (!seconds) {
+		run_churn((u64)part + 1, 1200);
 		run_pairs(part, parts);
-	for (i = part; seconds ? now() - t0 < seconds : i < histories; i += parts)
+	}
+	for (i = part; seconds ? now(CLOCK_MONOTONIC) - t0 < seconds : i < histories; i += parts)
 		run_random((u64)i + 1 + (seconds ? (u64)time(NULL) * 1000 : 0), length);
 }
 
 static void child(void (*mode)(int part, int parts), int part, int parts, int fd)
 {
 	struct report r;
-	double t0 = now();
+	double t0 = now(CLOCK_PROCESS_CPUTIME_ID);
 
 	mode(part, parts);
 	free(power_run.flight);
-	r = (struct report){ power_states, power_failures, now() - t0 };
+	r = (struct report){ power_states, power_failures, now(CLOCK_PROCESS_CPUTIME_ID) - t0 };
 	if (write(fd, &r, sizeof(r)) != sizeof(r))
 		exit(2);
 	exit(power_failures != 0);

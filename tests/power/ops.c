@@ -242,6 +242,14 @@ static int prealloc(struct tfs_vol *vol, const char *path, u32 block, u32 blocks
 	return called(vol, tfs_preallocate(vol, ino, block, blocks, size));
 }
 
+/* What most operations need and histories soon lose; what is there stays. */
+void power_restore(struct tfs_vol *vol)
+{
+	make(vol, "d", 0040755, NULL);
+	make(vol, "a", 0100644, NULL);
+	make(vol, "d/c", 0100644, NULL);
+}
+
 /* Fills the volume until it says ENOSPC; then the histories run where every hole counts. */
 int power_fill(struct tfs_vol *vol)
 {

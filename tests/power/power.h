@@ -49,9 +49,10 @@ extern u64 power_clock;
 int power_ops(void); /* how many there are */
 const char *power_op_name(int op);
 int power_op_run(struct tfs_vol *vol, int op); /* its errno */
-/* Large files g0... until ENOSPC; of those only the first block is compared, for speed. */
+/* Large files g0... until ENOSPC; of those only the first block is compared, and in a few states, for speed. */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
+void power_restore(struct tfs_vol *vol); /* a, d and d/c again, if they are gone */
 void power_model_save(void); /* what reset goes back to */
 void power_model_reset(void);
 u8 *power_file(u64 ino); /* zeros at first */
@@ -88,6 +89,7 @@ void power_solid_reset(void);
 void power_solid_state(void); /* what is on the platter becomes power_crash's content */
 void power_solidify(struct power_dev *d, void *arg);
 void power_crash_states(struct power_dev *d, void *arg);
+void power_crash_few(struct power_dev *d);
 void power_crash_flush(struct power_dev *d, void *arg); /* for power_dev.before_flush */
 
 /* ---- the other modes ---- */
