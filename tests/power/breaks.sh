@@ -36,6 +36,9 @@ try log-runs-released-early tfs/log.c 's/^\twhile \(\*p && \(\*p\)->addr != keep
 try node-places-not-listed tfs/checkpoint.c 's/err = list_node\(&b, &n->ptr\);/err = 0;/'
 try tail-not-rewritten tfs/data.c 's/if \(!\(tfs_le32\(inode->flags\) \& TFS_INODE_TAIL\) \|\| size % TFS_BLOCK == 0\)/if (1)/'
 try compressed-extent-dropped-early tfs/window.c 's/if \(err \|\| \(old.e.codec \&\& addr_used\(w, old.e.ptr.addr\)\)\)/if (err)/'
+# The same live and replayed: only the independent model tells.
+try link-leaves-ctime tfs/name_apply.c '/^static int link_apply/,/^}/s/inode.ctime = rec->time;//'
+try exchange-miscounts-subdirectories tfs/name_apply.c 's/add32\(&to->nlink, \(dir \? 1 : 0\) - \(other \? 1 : 0\)\);//'
 # A log that runs in circles within a generation: places, numbers and epochs of its heads overlap as checks, so all go.
 try stale-log-writes-taken tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/; s/return tfs_le64\(h->sequence\) == p->sequence && tfs_le64\(h->epoch\) >= s->epoch &&/return /'
 # No crash leaves a write that fits all these and yet follows another: only an exchanged one does, see replay.c.

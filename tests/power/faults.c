@@ -261,6 +261,7 @@ static void fragment(struct tfs_vol *vol, u64 ino)
 
 		memset(data, (int)b, TFS_BLOCK);
 		power_must(tfs_write(vol, ino, b, &e, 601 * TFS_BLOCK, NULL), "fragment");
+		model_write(ino, 601 * TFS_BLOCK, NULL, 0);
 		power_step(vol);
 	}
 }
@@ -274,6 +275,7 @@ static void xattrs_many(struct tfs_vol *vol, u64 ino, int n)
 		snprintf(name, sizeof(name), "user.x%d", i);
 		memset(value, 'a' + i, sizeof(value));
 		power_must(tfs_setxattr(vol, ino, name, (u32)strlen(name), value, sizeof(value), 0), name);
+		model_xattr(ino, name, value, sizeof(value), 0);
 		power_step(vol);
 	}
 }

@@ -68,14 +68,16 @@ void power_model_reset(void)
 static struct tfs_time env_now(void *ctx)
 {
 	(void)ctx;
-	return (struct tfs_time){ .sec = tfs_cpu64(1000000 + ++power_clock) };
+	model_now = (struct tfs_time){ .sec = tfs_cpu64(1000000 + ++power_clock) };
+	return model_now;
 }
 
 static u64 env_random(void *ctx)
 {
 	(void)ctx;
 	power_clock++;
-	return power_clock * 0x9e3779b97f4a7c15ull | 1;
+	model_random = power_clock * 0x9e3779b97f4a7c15ull | 1;
+	return model_random;
 }
 
 struct tfs_env power_env(void)
@@ -116,9 +118,12 @@ static int make(struct tfs_vol *vol, const char *path, u32 mode, const char *tar
 				.target_len = target ? (u32)strlen(target) : 0 };
 	const char *last;
 	u64 parent, ino;
+	int err;
 
 	find(vol, path, &parent, &last);
-	return called(vol, tfs_create(vol, parent, last, (u32)strlen(last), &c, &ino));
+	err = tfs_create(vol, parent, last, (u32)strlen(last), &c, &ino);
+	model_create(parent, last, (u32)strlen(last), &c, ino, err);
+	return called(vol, err);
 }
 
 static int evict(struct tfs_vol *vol, u64 ino)
@@ -138,19 +143,26 @@ static int drop(struct tfs_vol *vol, const char *path, bool dir, bool keep)
 	int err;
 
 	find(vol, path, &parent, &last);
-	err = called(vol, tfs_unlink(vol, parent, last, (u32)strlen(last), dir, &ino));
+	err = tfs_unlink(vol, parent, last, (u32)strlen(last), dir, &ino);
+	model_unlink(parent, last, (u32)strlen(last), dir, err);
+	called(vol, err);
 	return err || keep ? err : evict(vol, ino);
 }
 
 static int move(struct tfs_vol *vol, const char *from, const char *to, u32 flags)
 {
 	const char *a, *b;
-	u64 pa, pb, victim;
+	u64 pa, pb, victim, whiteout;
+	struct tfs_stat st;
 	int err;
 
 	find(vol, from, &pa, &a);
 	find(vol, to, &pb, &b);
-	err = called(vol, tfs_rename(vol, pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, &victim));
+	tfs_statfs(vol, &st);
+	whiteout = st.next_ino;
+	err = tfs_rename(vol, pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, &victim);
+	model_rename(pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, whiteout, err);
+	called(vol, err);
 	return err || !victim ? err : evict(vol, victim);
 }
 
@@ -159,8 +171,12 @@ static int link_to(struct tfs_vol *vol, const char *path, const char *to)
 	const char *a, *b;
 	u64 pa, pb, ino = find(vol, path, &pa, &a);
 
+	int err;
+
 	find(vol, to, &pb, &b);
-	return called(vol, tfs_link(vol, ino, pb, b, (u32)strlen(b)));
+	err = tfs_link(vol, ino, pb, b, (u32)strlen(b));
+	model_link(ino, pb, b, (u32)strlen(b), err);
+	return called(vol, err);
 }
 
 /* ---- contents ---- */
@@ -202,6 +218,7 @@ static int put(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind
 		fill(data + (at - first), stop - at, kind);
 		tfs_encode(size <= TFS_INLINE_MAX ? TFS_CODEC_NONE : a.codec, 0, data, blocks, scratch, &e);
 		err = tfs_write(vol, ino, first / 4096, &e, size, &now);
+		model_write(ino, size, &now, err);
 		if (!err)
 			memcpy(power_file(ino) + first, data, blocks * 4096);
 		if (!err && a.size < size)
@@ -218,6 +235,7 @@ static int cut(struct tfs_vol *vol, const char *path, u32 size)
 	u64 parent, ino = find(vol, path, &parent, &last);
 	int err = tfs_truncate(vol, ino, size);
 
+	model_truncate(ino, size, err);
 	if (!err)
 		memset(power_file(ino) + size, 0, POWER_FILE_MAX - size);
 	return called(vol, err);
@@ -229,6 +247,7 @@ static int punch(struct tfs_vol *vol, const char *path, u32 block, u32 blocks)
 	u64 parent, ino = find(vol, path, &parent, &last);
 	int err = tfs_punch(vol, ino, block, blocks);
 
+	model_punch(ino, err);
 	if (!err)
 		memset(power_file(ino) + block * 4096, 0, blocks * 4096);
 	return called(vol, err);
@@ -239,7 +258,10 @@ static int prealloc(struct tfs_vol *vol, const char *path, u32 block, u32 blocks
 	const char *last;
 	u64 parent, ino = find(vol, path, &parent, &last);
 
-	return called(vol, tfs_preallocate(vol, ino, block, blocks, size));
+	int err = tfs_preallocate(vol, ino, block, blocks, size);
+
+	model_preallocate(ino, size, err);
+	return called(vol, err);
 }
 
 /* What most operations need and histories soon lose; what is there stays. */
@@ -276,7 +298,10 @@ static int attr(struct tfs_vol *vol, const char *path, u32 mask)
 	const char *last;
 	u64 parent, ino = find(vol, path, &parent, &last);
 
-	return called(vol, tfs_setattr(vol, ino, mask, &a));
+	int err = tfs_setattr(vol, ino, mask, &a);
+
+	model_setattr(ino, mask, &a, err);
+	return called(vol, err);
 }
 
 static int xattr(struct tfs_vol *vol, const char *path, const char *name, int len)
@@ -285,20 +310,28 @@ static int xattr(struct tfs_vol *vol, const char *path, const char *name, int le
 	const char *last;
 	u64 parent, ino = find(vol, path, &parent, &last);
 
+	int err;
+
 	memset(value, 'X', sizeof(value));
-	if (len < 0)
-		return called(vol, tfs_removexattr(vol, ino, name, (u32)strlen(name)));
-	return called(vol, tfs_setxattr(vol, ino, name, (u32)strlen(name), value, (u32)len, 0));
+	err = len < 0 ? tfs_removexattr(vol, ino, name, (u32)strlen(name)) :
+			tfs_setxattr(vol, ino, name, (u32)strlen(name), value, (u32)len, 0);
+	model_xattr(ino, name, len < 0 ? NULL : value, len < 0 ? 0 : (u32)len, err);
+	return called(vol, err);
 }
 
 static int tmpfile_link(struct tfs_vol *vol)
 {
 	struct tfs_create c = { .mode = 0100600 };
 	u64 ino = 0;
-	int err = called(vol, tfs_create(vol, TFS_INO_ROOT, "", 0, &c, &ino));
+	int err = tfs_create(vol, TFS_INO_ROOT, "", 0, &c, &ino);
 
-	if (!err)
-		err = called(vol, tfs_link(vol, ino, TFS_INO_ROOT, "t", 1));
+	model_create(TFS_INO_ROOT, "", 0, &c, ino, err);
+	called(vol, err);
+	if (!err) {
+		err = tfs_link(vol, ino, TFS_INO_ROOT, "t", 1);
+		model_link(ino, TFS_INO_ROOT, "t", 1, err);
+		called(vol, err);
+	}
 	return err && ino ? evict(vol, ino), err : err;
 }
 

@@ -80,6 +80,22 @@ void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bo
 void power_base_make(void);
 void power_base_take(void); /* what power_run and the model hold now becomes the base */
 
+/* ---- model.c: names, attributes and xattrs without the core; ops.c tells it each call and what it returned ---- */
+extern struct tfs_time model_now; /* what the environment gave last */
+extern u64 model_random;
+void model_load(struct tfs_vol *vol);
+u64 model_hash(void);
+void model_create(u64 parent, const char *name, u32 len, const struct tfs_create *c, u64 ino, int got);
+void model_link(u64 ino, u64 parent, const char *name, u32 len, int got);
+void model_unlink(u64 parent, const char *name, u32 len, bool want_dir, int got);
+void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32 b_len, u32 flags, u64 whiteout, int got);
+void model_write(u64 ino, u64 size, const struct tfs_time *mtime, int got);
+void model_truncate(u64 ino, u64 size, int got);
+void model_punch(u64 ino, int got);
+void model_preallocate(u64 ino, u64 size, int got);
+void model_setattr(u64 ino, u32 mask, const struct tfs_attr *a, int got);
+void model_xattr(u64 ino, const char *name, const void *value, u32 len, int got);
+
 /* ---- crash.c: states of a crash ---- */
 extern u64 power_rng;
 extern u32 power_sample_limit;
@@ -102,6 +118,7 @@ bool power_faults_replay(const char *id); /* false: not one of its ids */
 
 /* ---- check.c ---- */
 u64 power_mix(u64 h, const void *data, size_t n); /* a hash that goes on */
+u64 power_content_mix(u64 h, const struct tfs_attr *a); /* of a regular file, from the model of contents */
 /* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */
 u64 power_walk(struct tfs_vol *vol, bool live, int *err);
 /* NULL, or what is wrong with the accounting. */

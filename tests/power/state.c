@@ -100,6 +100,8 @@ void power_step(struct tfs_vol *vol)
 	want[tfs_sequence(vol) - power_first_seq] = power_hash;
 	if (err)
 		power_fail("walk", "the live volume cannot be read");
+	else if (model_hash() != power_hash)
+		power_fail("live", "the volume in memory differs from the model");
 }
 
 static void step_if_done(struct tfs_vol *vol, int err)
@@ -118,6 +120,7 @@ void power_begin(struct tfs_vol *vol)
 	power_first_seq = tfs_sequence(vol);
 	power_durable_seq = power_first_seq;
 	power_hash = power_walk(vol, true, &err);
+	model_load(vol);
 	want[0] = power_hash;
 }
 
