@@ -188,10 +188,13 @@ static bool pass(void)
 	long allocs = tfs_user_allocs();
 	struct tfs_vol *vol = pass_mount();
 
-	if (kind == NONE)
+	if (kind == NONE) {
 		power_begin(vol);
-	else
+		model_keep();
+	} else {
 		power_states_back();
+		model_back();
+	}
 	power_frozen = kind != NONE;
 	before_seq = power_first_seq;
 	if (handled) { /* the mount met it: what is open now, if anything, must be the state that was there */

@@ -34,13 +34,14 @@ struct node {
 	char target[64];
 };
 
-static struct node *nodes[256]; /* by ino */
+#define BUCKETS 256
+static struct node *nodes[BUCKETS], *kept[BUCKETS]; /* by ino */
 struct tfs_time model_now; /* what the environment gave last */
 u64 model_random;
 
 static struct node *get(u64 ino)
 {
-	struct node *n = nodes[ino % 256];
+	struct node *n = nodes[ino % BUCKETS];
 
 	while (n && n->a.ino != ino)
 		n = n->next;
@@ -52,34 +53,80 @@ static struct node *add(u64 ino)
 	struct node *n = calloc(1, sizeof(*n));
 
 	n->a.ino = ino;
-	n->next = nodes[ino % 256];
-	nodes[ino % 256] = n;
+	n->next = nodes[ino % BUCKETS];
+	nodes[ino % BUCKETS] = n;
 	return n;
 }
 
-static void clear(void)
+static void node_free(struct node *n)
+{
+	while (n->entries) {
+		struct entry *e = n->entries;
+
+		n->entries = e->next;
+		free(e);
+	}
+	while (n->xattrs) {
+		struct attribute *x = n->xattrs;
+
+		n->xattrs = x->next;
+		free(x);
+	}
+	free(n);
+}
+
+static void clear(struct node **table)
 {
 	u32 i;
 
-	for (i = 0; i < 256; i++)
-		while (nodes[i]) {
-			struct node *n = nodes[i];
+	for (i = 0; i < BUCKETS; i++)
+		while (table[i]) {
+			struct node *n = table[i];
 
-			nodes[i] = n->next;
-			while (n->entries) {
-				struct entry *e = n->entries;
-
-				n->entries = e->next;
-				free(e);
-			}
-			while (n->xattrs) {
-				struct attribute *x = n->xattrs;
-
-				n->xattrs = x->next;
-				free(x);
-			}
-			free(n);
+			table[i] = n->next;
+			node_free(n);
 		}
+}
+
+static void *copy(const void *data, size_t bytes)
+{
+	return memcpy(malloc(bytes), data, bytes);
+}
+
+static struct node *node_copy(const struct node *from)
+{
+	struct node *n = copy(from, sizeof(*n));
+	struct entry **e;
+	struct attribute **x;
+
+	for (e = &n->entries; *e; e = &(*e)->next)
+		*e = copy(*e, sizeof(**e));
+	for (x = &n->xattrs; *x; x = &(*x)->next)
+		*x = copy(*x, sizeof(**x));
+	return n;
+}
+
+static void table_copy(struct node **to, struct node **from)
+{
+	struct node **n;
+	u32 i;
+
+	clear(to);
+	for (i = 0; i < BUCKETS; i++) {
+		to[i] = from[i];
+		for (n = &to[i]; *n; n = &(*n)->next)
+			*n = node_copy(*n);
+	}
+}
+
+void model_keep(void)
+{
+	table_copy(kept, nodes);
+}
+
+void model_back(void)
+{
+	table_copy(nodes, kept);
 }
 
 static bool is_dir(const struct node *n)
@@ -170,7 +217,7 @@ static void load(struct tfs_vol *vol, u64 ino)
 
 void model_load(struct tfs_vol *vol)
 {
-	clear();
+	clear(nodes);
 	load(vol, TFS_INO_ROOT);
 }
 

@@ -84,6 +84,8 @@ void power_base_take(void); /* what power_run and the model hold now becomes the
 extern struct tfs_time model_now; /* what the environment gave last */
 extern u64 model_random;
 void model_load(struct tfs_vol *vol);
+void model_keep(void); /* for model_back: later runs from the same start */
+void model_back(void);
 u64 model_hash(void);
 void model_create(u64 parent, const char *name, u32 len, const struct tfs_create *c, u64 ino, int got);
 void model_link(u64 ino, u64 parent, const char *name, u32 len, int got);
