@@ -493,8 +493,12 @@ void model_write(u64 ino, u64 size, const struct tfs_time *mtime, int got)
 		return;
 	if (size > n->a.size)
 		n->a.size = size;
-	if (mtime)
-		n->a.mtime = n->a.ctime = *mtime;
+	if (!mtime)
+		return;
+	n->a.mtime = *mtime;
+	if (tfs_le64(n->a.ctime.sec) < tfs_le64(mtime->sec) ||
+	    (n->a.ctime.sec == mtime->sec && tfs_le32(n->a.ctime.nsec) < tfs_le32(mtime->nsec)))
+		n->a.ctime = *mtime; /* never back */
 }
 
 void model_truncate(u64 ino, u64 size, int got)
