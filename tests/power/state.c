@@ -173,13 +173,17 @@ static void base_file(struct tfs_vol *vol, u64 parent, const char *name, const u
 /* What power_run and the model of contents hold now is what workloads start from. */
 void power_base_take(void)
 {
+	static u8 *kept; /* earlier bases: others may still point into them */
+	u8 *copy = malloc((power_run.touches + 1) * TFS_BLOCK);
 	u32 i;
 
+	memcpy(copy, &kept, sizeof(kept));
+	kept = copy;
 	power_model_save();
 	for (i = 0; i < power_run.touches; i++) {
 		u32 page = power_run.touched[i];
-		u8 *copy = malloc(TFS_BLOCK);
 
+		copy += TFS_BLOCK;
 		memcpy(copy, power_run.page[page], TFS_BLOCK);
 		power_base[page] = power_run.page[page] = power_crash.page[page] = copy;
 	}
