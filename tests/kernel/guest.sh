@@ -13,7 +13,7 @@ for p in ${PROGRAMS:-}; do
 	ldd "$p" 2>/dev/null | grep -oE '/[^ ]+' | while read -r l; do mkdir -p "$root$(dirname "$l")"; cp -nL "$l" "$root$l"; done || true
 done
 : >"$root/lib/order"
-for m in virtio_pci virtio_blk libcrc32c crc32c_generic lz4_compress lz4_decompress zlib_deflate; do
+for m in virtio_pci virtio_blk libcrc32c crc32c_generic lz4_compress lz4_decompress zlib_deflate ext4 dm_mod; do
 	modprobe -S "$k" --show-depends $m 2>/dev/null | awk '/^insmod/{print $2}' | while read -r f; do
 		b=$(basename "$f" .xz); [ -e "$root/lib/$b" ] && continue
 		case $f in *.xz) xz -dc "$f" >"$root/lib/$b" ;; *) cp "$f" "$root/lib/$b" ;; esac; echo "$b" >>"$root/lib/order"
