@@ -17,7 +17,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ exercise) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev libblkid-dev
 
@@ -83,6 +83,7 @@ FUSE := $(patsubst %.c,$(B)/%.o,$(wildcard kernel/fuse/*.c))
 $(FUSE): FLAGS += $(shell pkg-config --cflags fuse3)
 $(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
 $(BIN)/differ: $(B)/tests/fuse/differ.o
+$(BIN)/exercise: $(B)/tests/fuse/exercise.o
 $(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)

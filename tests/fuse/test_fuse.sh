@@ -35,6 +35,13 @@ for seed in 1 2 3 times; do
 done
 rm -rf "$ref"
 
+# 1b. random calls on a few files against a model of their bytes, remounted in between (longer: exercise ... SEED 1000000)
+for seed in 1 2 3; do
+	rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M
+	timeout 60 "$bin/exercise" "$bin/tfs-fuse" "$i" "$m" $seed 6000 || { bad "exercise, seed $seed"; fusermount3 -qu "$m"; }
+	sound "exercise"
+done
+
 # 2. a tree of files: in through the kernel, out through dump.tfs, and read again after a remount
 src=/usr/include/linux; [ -d $src ] || src=/usr/share/doc/bash
 rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 128M; up
