@@ -60,6 +60,8 @@ static void fill_branches(struct tfs_vol *vol, void *buf)
 static int node_write(struct tfs_vol *vol, struct tfs_node *n)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)n->buf;
+	/* not in node_scratch: looking for a free run may read nodes of SPACE, and decodes them there */
+	u8 *stored = (u8 *)vol->scratch + TFS_NODE_SIZE;
 	const u8 *image = n->buf;
 	u32 bytes;
 	int err;
@@ -71,8 +73,8 @@ static int node_write(struct tfs_vol *vol, struct tfs_node *n)
 	} else if (h->garbage) {
 		tfs_leaf_compact(n->buf, vol->node_scratch);
 	}
-	bytes = tfs_node_store(image, vol->node_scratch);
-	err = tfs_head_packed(vol, TFS_HEAD_NODE, vol->node_scratch, bytes, &n->ptr);
+	bytes = tfs_node_store(image, stored);
+	err = tfs_head_packed(vol, TFS_HEAD_NODE, stored, bytes, &n->ptr);
 	n->ptr.birth = vol->ck.epoch; /* of the tree it belongs to, not of the epoch open by now */
 	if (!err)
 		n->placed = true;
