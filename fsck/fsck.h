@@ -18,6 +18,7 @@ enum fsck_mode { MODE_CHECK, MODE_PREEN, MODE_YES, MODE_ASK };
 enum { OBJ_DIR = 1, OBJ_ORPHAN = 2, OBJ_NAMED = 4, OBJ_REACHED = 8, OBJ_WALKED = 16 };
 struct fsck_object { /* one an inode, in ascending order */
 	u64 ino, parent, size; /* parent, size: directories */
+	size_t name;	       /* a directory's: index of its entry */
 	u32 nlink, links;      /* stated, found */
 	u32 entries, subdirs;
 	u8 type, flags;

@@ -68,6 +68,7 @@ static void entry_dir(struct fsck *f, struct fsck_name *n, struct fsck_object *o
 	}
 	o->flags |= OBJ_NAMED;
 	o->links++;
+	o->name = (size_t)(n - f->name);
 	dir->subdirs++;
 	if (o->parent == n->parent)
 		return;
@@ -116,85 +117,63 @@ static void orphan_item(struct fsck *f, const struct fsck_name *n)
 
 /* ---- paths to the root ---- */
 
-/* Walks up until something known; what was passed shares the answer. A cycle leads back to what was passed. */
-static void reach(struct fsck *f, struct fsck_object *o)
-{
-	struct fsck_object *p = o;
-	bool reached;
-
-	while (p && !(p->flags & (OBJ_WALKED | OBJ_REACHED)) && p->flags & OBJ_NAMED) {
-		p->flags |= OBJ_WALKED;
-		p = fsck_object_find(f, p->parent);
-	}
-	reached = p && p->flags & OBJ_REACHED;
-	for (p = o; p && p->flags & OBJ_WALKED; p = fsck_object_find(f, p->parent)) {
-		p->flags &= (u8)~OBJ_WALKED;
-		if (reached)
-			p->flags |= OBJ_REACHED;
-	}
-}
-
 /* A directory that leads to itself and not to the root loses its name, and so becomes the top of what is lost. */
-static void cycle_cut(struct fsck *f, struct fsck_object *o)
+static void name_cut(struct fsck *f, struct fsck_object *o)
 {
-	for (size_t i = 0; i < f->names; i++) {
-		struct fsck_name *n = &f->name[i];
-
-		if (n->parent != o->parent || child_of(n) != o->ino || !n->parent)
-			continue;
-		entry_remove(f, n);
-		fsck_object_find(f, o->parent)->subdirs--;
-		o->links--;
-		o->flags &= (u8)~OBJ_NAMED;
-		return;
-	}
+	fsck_object_find(f, o->parent)->subdirs--;
+	entry_remove(f, &f->name[o->name]);
+	o->links--;
 }
 
+/* REACHED afterwards, whatever was decided: what hangs below is lost with it and said once. */
 static void lost(struct fsck *f, struct fsck_object *o, const char *why)
 {
 	char object[96];
 
+	o->flags |= OBJ_REACHED;
 	if (!fsck_problem(f, FSCK_UNREACHABLE, inode_name(o->ino, object), "expected a name, found %s", why))
 		return;
 	if (o->flags & OBJ_NAMED)
-		cycle_cut(f, o);
+		name_cut(f, o);
+	if (o->flags & OBJ_ORPHAN)
+		fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, o->ino), 0, NULL, 0);
 	fsck_fix_add(f, FIX_LOST, TFS_TREE_FS, fsck_key(o->ino, TFS_IT_INODE, 0), o->type, NULL, 0);
-	o->flags |= OBJ_NAMED | OBJ_REACHED;
+	o->flags = (u8)((o->flags | OBJ_NAMED) & ~OBJ_ORPHAN);
 	o->links++;
-	if (o->type != 4 && !o->nlink)
-		o->flags &= (u8)~OBJ_ORPHAN;
+}
+
+/* Walks up until something known; each directory is passed once. A walk that meets itself found a cycle. */
+static void reach(struct fsck *f, struct fsck_object *o)
+{
+	struct fsck_object *p = o;
+
+	while (!(p->flags & (OBJ_WALKED | OBJ_REACHED)) && p->flags & OBJ_NAMED) {
+		p->flags |= OBJ_WALKED;
+		p = fsck_object_find(f, p->parent);
+	}
+	if (p->flags & OBJ_WALKED)
+		lost(f, p, "a cycle of directories");
+	for (p = o; p->flags & OBJ_WALKED; p = fsck_object_find(f, p->parent))
+		p->flags = (u8)((p->flags | OBJ_REACHED) & ~OBJ_WALKED);
+}
+
+/* An orphan has no links; and nothing in it: what a directory names would be lost with it. */
+static bool must_have_name(const struct fsck_object *o)
+{
+	return o->ino != TFS_INO_ROOT && (o->entries || (o->nlink && !(o->flags & OBJ_ORPHAN)));
 }
 
 static void paths(struct fsck *f)
 {
-	struct fsck_object *root = fsck_object_find(f, TFS_INO_ROOT);
 	size_t i;
 
-	root->flags |= OBJ_REACHED;
-	for (i = 0; i < f->objects; i++) {
-		struct fsck_object *o = &f->object[i];
-
-		if (!(o->flags & OBJ_NAMED) && !(o->flags & OBJ_ORPHAN) && o->nlink && o->ino != TFS_INO_ROOT)
-			lost(f, o, "none");
-	}
-	for (i = 0; i < f->objects; i++) {
-		struct fsck_object *o = &f->object[i];
-
-		if (!(o->flags & OBJ_DIR) || o->flags & OBJ_REACHED || !(o->flags & OBJ_NAMED))
-			continue;
-		reach(f, o);
-		if (!(o->flags & OBJ_REACHED)) {
-			struct fsck_object *top = o;
-			u64 steps;
-
-			/* up to a nameless top, or once around the cycle */
-			for (steps = 0; steps < f->objects && top->flags & OBJ_NAMED && fsck_object_find(f, top->parent); steps++)
-				top = fsck_object_find(f, top->parent);
-			if (top->flags & OBJ_NAMED)
-				lost(f, top, "a cycle of directories");
-			reach(f, o);
-		}
-	}
+	fsck_object_find(f, TFS_INO_ROOT)->flags |= OBJ_REACHED;
+	for (i = 0; i < f->objects; i++)
+		if (!(f->object[i].flags & OBJ_NAMED) && must_have_name(&f->object[i]))
+			lost(f, &f->object[i], "none");
+	for (i = 0; i < f->objects; i++)
+		if (f->object[i].flags & OBJ_DIR)
+			reach(f, &f->object[i]);
 }
 
 /* ---- counts ---- */
@@ -217,12 +196,12 @@ static void counts(struct fsck *f, struct fsck_object *o)
 		number(f, o, FSCK_SIZE_WRONG, FIX_SIZE, o->size, o->entries);
 		links = o->links || o->ino == TFS_INO_ROOT ? 2 + o->subdirs : 0;
 	}
-	if (links || o->nlink) {
-		if (!(links == 0 && o->nlink)) /* nameless with links: left in place when not repaired */
-			number(f, o, FSCK_NLINK_WRONG, FIX_NLINK, o->nlink, links);
-		return;
-	}
-	if (o->flags & OBJ_ORPHAN)
+	if (links)
+		number(f, o, FSCK_NLINK_WRONG, FIX_NLINK, o->nlink, links);
+	if (links && o->flags & OBJ_ORPHAN &&
+	    fsck_problem(f, FSCK_ORPHAN_WRONG, inode_name(o->ino, object), "expected an inode without a name, found one with names"))
+		fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, o->ino), 0, NULL, 0);
+	if (links || o->flags & OBJ_ORPHAN || must_have_name(o)) /* the last: its repair was declined */
 		return;
 	if (fsck_problem(f, FSCK_ORPHAN_WRONG, inode_name(o->ino, object), "expected an orphan item, found none"))
 		fsck_fix_add(f, FIX_PUT, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, o->ino), 0, "", 0);
@@ -233,8 +212,10 @@ static int root_ensure(struct fsck *f)
 	struct fsck_object *root = fsck_object_find(f, TFS_INO_ROOT);
 	struct tfs_inode i;
 
-	if (root && root->type == 4)
+	if (root && root->type == 4) {
+		number(f, root, FSCK_DIR_PARENT, FIX_PARENT, root->parent, TFS_INO_ROOT);
 		return 0;
+	}
 	memset(&i, 0, sizeof(i));
 	i.mode = tfs_cpu32(0040755);
 	i.nlink = tfs_cpu32(2);

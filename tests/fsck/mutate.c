@@ -213,6 +213,36 @@ static void m_claim(void)
 static void m_unfit(void) { put(key_of(3, TFS_IT_DIRENT, 0x12345600), "\4\0\0\0\0\0\0\0\x08\1x", 11); }
 static void m_orphan_extra(void) { put(tfs_orphan_key(3), "", 0); }
 static void m_orphan_none(void) { put(tfs_orphan_key(4242), "", 0); }
+static void m_orphan_named(void) { m_zero_nlink(); put(tfs_orphan_key(3), "", 0); }
+static void m_orphan_full(void)
+{
+	del(entry_of(2, "sub"));
+	put(tfs_orphan_key(5), "", 0);
+	inode_load(5);
+	inode.nlink = 0;
+	inode_store(5);
+}
+static void m_root_parent(void) { inode_load(1); inode.parent = tfs_cpu64(5); inode_store(1); }
+/* Directories that only name themselves, and a chain that hangs below the first of them. */
+static void m_cycles(void)
+{
+	const u64 first = 100000, chain = first + 3000, end = chain + 3000;
+
+	for (u64 ino = first; ino < end; ino++) {
+		u64 parent = ino < chain ? ino : ino == chain ? first : ino - 1;
+		u32 holds = ino == first ? 2 : ino + 1 < end;
+		const char *name = ino == chain ? "chain" : "x";
+
+		inode_load(5);
+		inode.parent = tfs_cpu64(parent);
+		inode.size = tfs_cpu64(holds);
+		inode.nlink = tfs_cpu32(2 + holds);
+		inode_store(ino);
+		entry_put(parent, free_pos(name), name, ino, 4);
+	}
+	vol->counters.inodes += end - first;
+	vol->counters.next_ino = end;
+}
 static void m_prealloc(void) { u64 n = 60; put(key_of(7, TFS_IT_PREALLOC, 0), &n, 8); }
 static void m_next_ino(void) { vol->counters.next_ino = 4; }
 static void m_inodes(void) { vol->counters.inodes += 5; }
@@ -299,6 +329,8 @@ static const struct mutation {
 	{ "range", m_range, 26, 0 },		 { "future", m_future, 26, 0 },
 	{ "claim", m_claim, 50, 1 },		 { "unfit", m_unfit, 27, 0 },
 	{ "orphan-extra", m_orphan_extra, 36, 0 }, { "orphan-none", m_orphan_none, 36, 0 },
+	{ "orphan-named", m_orphan_named, 36, 0 }, { "orphan-full", m_orphan_full, 35, 0 },
+	{ "root-parent", m_root_parent, 34, 0 }, { "cycles", m_cycles, 35, 0 },
 	{ "prealloc", m_prealloc, 25, 0 },	 { "next-ino", m_next_ino, 40, 0 },
 	{ "inodes", m_inodes, 41, 0 },		 { "promised", m_promised, 41, 0 },
 	{ "bad-item", m_bad_item, 10, 0 },	 { "space-live", m_space_live, 51, 0 },
