@@ -365,7 +365,10 @@ static int ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool live
 
 int tfs_ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr)
 {
-	return ptr_prepare(vol, ptr, true);
+	int err = ptr_prepare(vol, ptr, true);
+
+	/* what the log drops is not booked now, and a second replay must find it untouched */
+	return !err && vol->repairing ? tfs_push_drop(vol, ptr) : err;
 }
 
 int tfs_ptr_prepare_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr)
