@@ -131,6 +131,27 @@ static int list_apply(struct tfs_vol *vol, const struct tfs_list *list)
 	return err;
 }
 
+/* In a repair SPACE and the lists, which belong to it, count for nothing: it will be built anew. */
+static bool space_forgiven(const struct tfs_vol *vol, int err)
+{
+	return vol->repairing && (err == -EIO || err == -EUCLEAN);
+}
+
+static int lists_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp, u32 n, void *block)
+{
+	u32 i;
+	int err = 0;
+
+	for (i = 0; !err && i < n; i++) {
+		err = meta_read(vol, &cp->list[i], TFS_BT_LIST, block);
+		if (!err)
+			err = list_apply(vol, block);
+		if (space_forgiven(vol, err))
+			err = 0;
+	}
+	return err;
+}
+
 /* Addresses with high bits are numbers of nodes in memory: none may come from disk. */
 static bool root_sound(const struct tfs_ptr *p)
 {
@@ -150,15 +171,11 @@ static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp
 	vol->counters.next_ino = tfs_le64(cp->next_ino);
 	vol->counters.inodes = tfs_le64(cp->inodes);
 	vol->counters.prealloc_blocks = tfs_le64(cp->prealloc_blocks);
-	if (!err)
-		err = tfs_space_load(vol);
-	if (vol->repairing && (err == -EIO || err == -EUCLEAN))
-		err = 0; /* it will be rebuilt */
-	for (i = 0; !err && i < n; i++) {
-		err = meta_read(vol, &cp->list[i], TFS_BT_LIST, block);
-		if (!err)
-			err = list_apply(vol, block);
-	}
+	if (err)
+		return err;
+	err = tfs_space_load(vol);
+	if (!err || space_forgiven(vol, err))
+		err = lists_apply(vol, cp, n, block);
 	return err ? err : tfs_settle_drops(vol);
 }
 
@@ -219,10 +236,11 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 		err = tfs_space_init(vol);
 	if (!err)
 		err = checkpoint_load(vol, a);
-	if (!err && !(flags & TFS_MOUNT_NOREPLAY))
+	if (!err && !(flags & TFS_MOUNT_NOREPLAY)) {
 		err = tfs_replay(vol, a);
-	if (vol->repairing && (err == -EIO || err == -EUCLEAN))
-		vol->damaged = true, err = 0; /* what could be replayed is there */
+		if (vol->repairing && (err == -EIO || err == -EUCLEAN))
+			vol->damaged = true, err = 0; /* what could be replayed is there */
+	}
 	if (err || !want_write || vol->damaged)
 		return err;
 	vol->read_only = false;
