@@ -509,7 +509,7 @@ int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
 	}
 	if (!err)
 		err = root_dirty(vol, tree, &n);
-	for (; !err && n->level > level + 1; hi = KEY_MAX) {
+	while (!err && n->level > level + 1) {
 		struct tfs_node *parent = n;
 
 		slot = tfs_branch_find(n->buf, lo);
@@ -519,9 +519,12 @@ int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
 		if (!err)
 			branch_point(parent, slot, n);
 	}
-	if (err)
+	if (err || n->level <= level) /* the root, which could be read this time */
 		return err;
 	slot = tfs_branch_find(n->buf, lo);
+	err = child_get(vol, n, slot, &hi, &blank);
+	if (err != -EIO) /* so could this one: it stays */
+		return err;
 	old = tfs_ptr_cpu(&tfs_branch_at(n->buf, slot)->ptr);
 	blank = blank_chain(vol, tree, level, tfs_node_key(n->buf, slot));
 	if (!blank)

@@ -175,7 +175,7 @@ int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key); /* its le
 int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len); /* dirty leaf, item there */
 int tfs_settle_drops(struct tfs_vol *vol);
 int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
-/* The node of this level that covers lo becomes an empty one, whatever state it is in. */
+/* The node of this level that covers lo becomes an empty one, if it cannot be read. */
 int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level);
 
 /* space.c */
