@@ -120,6 +120,8 @@ static int old_node(void *arg, const struct tfs_node_info *info)
 {
 	struct tfs_vol *vol = arg;
 
+	if (info->err == -ENOMEM)
+		return info->err;
 	return info->ptr.addr && info->ptr.len ? tfs_push_drop(vol, &info->ptr) : 0;
 }
 
@@ -174,7 +176,7 @@ static int drops_pin(struct tfs_vol *vol)
 	while ((d = vol->drops)) {
 		int err = tfs_ptr_runs(vol, &d->ptr, pin_run, vol);
 
-		if (err && err != -EIO) /* a gang that cannot be read: the state before cannot be read there either */
+		if (err && err != -EIO && err != -EUCLEAN) /* a gang whose list is damaged: so it is for the state before */
 			return err;
 		vol->drops = d->next;
 		tfs_port_free(d);
