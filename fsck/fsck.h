@@ -37,6 +37,7 @@ enum fsck_fix_kind {
 	FIX_DEL,	/* item */
 	FIX_PUT,	/* item with value */
 	FIX_NODE,	/* blank a node: key = lo, n = tree << 8 | level; before all others */
+	FIX_UNFIT,	/* items of inode key.a whose type is in the mask n */
 	FIX_SIZE,	/* of inode key.a: n */
 	FIX_BLOCKS,
 	FIX_NLINK,

@@ -14,16 +14,19 @@
 struct fsck_item_state {
 	struct fsck *f;
 	u64 ino;
-	bool begun, have, dead; /* have: its inode item was there; dead: its items are not kept */
+	bool begun, have; /* have: its inode item was there */
 	struct tfs_inode inode;
 	u32 types;	   /* 1 << item type seen */
 	u64 blocks, end;   /* mapped and promised; end of the last extent, blocks */
 	u32 target, inline_bytes;
 	u32 entries, subdirs;
-	bool past_pending; /* a pending range reaches past the end: extents there are to go */
-	u64 window, seen[WINDOW_BLOCKS]; /* compressed extents of this window already counted */
+	u64 past;	   /* first block mapped behind the inode's size */
+	bool past_pending; /* a pending range covers all from there on: it is to go */
+	u64 promised, dropped; /* where the last promised and the last pending range end */
+	u64 window;
+	struct tfs_extent seen[WINDOW_BLOCKS]; /* compressed extents of this window already counted */
 	u32 seens;
-	u64 hash; /* of the names kept below */
+	u64 hash; /* of the names kept below, with the item type: xattrs are not entries */
 	u32 same;
 	u8 name[NAMES_OF_HASH][256];
 	u8 name_len[NAMES_OF_HASH];
@@ -56,6 +59,31 @@ static u32 inode_type(const struct tfs_inode *i)
 	return tfs_le32(i->mode) >> 12;
 }
 
+static u64 size_blocks(const struct fsck_item_state *s)
+{
+	return (tfs_le64(s->inode.size) + TFS_BLOCK - 1) / TFS_BLOCK;
+}
+
+/* The last block of the largest file is one byte short. */
+static u64 bytes_to(u64 block)
+{
+	return block * TFS_BLOCK > TFS_FILE_SIZE_MAX ? TFS_FILE_SIZE_MAX : block * TFS_BLOCK;
+}
+
+/* Item types that an inode of this type may have, a bit each. */
+static u32 items_of(u32 inode)
+{
+	const u32 any = 1u << TFS_IT_INODE | 1u << TFS_IT_XATTR;
+
+	if (inode == 4)
+		return any | 1u << TFS_IT_DIRENT;
+	if (inode == 10)
+		return any | 1u << TFS_IT_SYMLINK;
+	if (inode == 8)
+		return any | 1u << TFS_IT_INLINE | 1u << TFS_IT_EXTENT | 1u << TFS_IT_PREALLOC | 1u << TFS_IT_PENDING;
+	return any;
+}
+
 /* ---- the end of an inode's items ---- */
 
 /* No inode item: one is made from what its items say it was. */
@@ -65,19 +93,23 @@ static void inode_make(struct fsck_item_state *s)
 	char object[64];
 	bool root = s->ino == TFS_INO_ROOT;
 	u32 type = root || s->types >> TFS_IT_DIRENT & 1 ? 4 : s->types >> TFS_IT_SYMLINK & 1 ? 10 : 8;
-	u64 size = type == 4 ? s->entries : type == 10 ? s->target : s->end ? s->end * TFS_BLOCK : s->inline_bytes;
+	u64 size = type == 4 ? s->entries : type == 10 ? s->target : s->end ? bytes_to(s->end) : s->inline_bytes;
+	u32 unfit = s->types & ~items_of(type);
 
 	memset(i, 0, sizeof(*i));
 	i->mode = tfs_cpu32(type << 12 | (type == 4 ? 0700 : type == 10 ? 0777 : 0600));
 	i->nlink = tfs_cpu32(type == 4 ? 2 + s->subdirs : 1);
 	i->size = tfs_cpu64(size);
-	i->blocks = tfs_cpu64(s->blocks);
+	i->blocks = tfs_cpu64(type == 8 ? s->blocks : 0);
 	i->parent = tfs_cpu64(type == 4 ? TFS_INO_ROOT : 0);
 	i->codec = TFS_CODEC_NONE;
 	i->window_bits = TFS_WINDOW_BITS;
 	if (fsck_problem(s->f, root ? FSCK_ROOT_MISSING : FSCK_INODE_MISSING, object_name(s->ino, object, sizeof(object), NULL, 0),
 			 "expected an inode item, found only items of type mask %x", s->types))
 		fsck_fix_add(s->f, FIX_PUT, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), 0, i, sizeof(*i));
+	if (unfit && fsck_problem(s->f, FSCK_ITEM_UNFIT, object_name(s->ino, object, sizeof(object), NULL, 0),
+				  "expected none of type mask %x under an inode of type %u", unfit, type))
+		fsck_fix_add(s->f, FIX_UNFIT, TFS_TREE_FS, fsck_key(s->ino, 0, 0), unfit, NULL, 0);
 }
 
 static void number_check(struct fsck_item_state *s, enum fsck_problem p, enum fsck_fix_kind fix, u64 stated, u64 found)
@@ -91,21 +123,10 @@ static void number_check(struct fsck_item_state *s, enum fsck_problem p, enum fs
 		fsck_fix_add(s->f, fix, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), found, NULL, 0);
 }
 
-static void content_check(struct fsck_item_state *s)
+static void target_check(struct fsck_item_state *s, u64 size)
 {
-	u64 size = tfs_le64(s->inode.size), blocks = (size + TFS_BLOCK - 1) / TFS_BLOCK;
 	char object[64];
 
-	if (inode_type(&s->inode) == 8) {
-		/* shrinking would lose what was written: so the size follows the content */
-		if (s->end > blocks && !s->past_pending)
-			number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->end * TFS_BLOCK);
-		else if (s->inline_bytes > size)
-			number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->inline_bytes);
-		number_check(s, FSCK_BLOCKS_WRONG, FIX_BLOCKS, tfs_le64(s->inode.blocks), s->blocks);
-	}
-	if (inode_type(&s->inode) != 10)
-		return;
 	if (!(s->types >> TFS_IT_SYMLINK & 1)) {
 		if (fsck_problem(s->f, FSCK_TARGET_MISSING, object_name(s->ino, object, sizeof(object), NULL, 0),
 				 "expected a target of %llu bytes, found none", (unsigned long long)size)) {
@@ -117,19 +138,33 @@ static void content_check(struct fsck_item_state *s)
 	number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->target);
 }
 
+static void content_check(struct fsck_item_state *s)
+{
+	u32 type = inode_type(&s->inode);
+	u64 size = tfs_le64(s->inode.size);
+
+	number_check(s, FSCK_BLOCKS_WRONG, FIX_BLOCKS, tfs_le64(s->inode.blocks), s->blocks);
+	if (type == 10)
+		target_check(s, size);
+	else if (type == 8 && s->end > size_blocks(s) && !s->past_pending) /* shrinking would lose what was written */
+		number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, bytes_to(s->end));
+	else if (type == 8 && s->inline_bytes > size)
+		number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->inline_bytes);
+	else if (type != 8 && type != 4)
+		number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, 0);
+}
+
 static int object_end(struct fsck_item_state *s)
 {
 	struct fsck *f = s->f;
 	struct fsck_object *o;
 
-	if (!s->begun || !s->ino || s->dead)
+	if (!s->begun || !s->ino)
 		return 0;
 	if (s->have)
 		content_check(s);
-	else if (s->types & ~(1u << TFS_IT_XATTR) || s->ino == TFS_INO_ROOT)
-		inode_make(s);
 	else
-		return 0;
+		inode_make(s);
 	if (fsck_grow(&f->object, &f->objects_max, f->objects + 1, sizeof(*f->object)))
 		return -ENOMEM;
 	o = &f->object[f->objects++];
@@ -155,11 +190,11 @@ static int object_begin(struct fsck_item_state *s, u64 ino)
 	int err = object_end(s);
 
 	s->begun = true;
-	s->have = s->dead = s->past_pending = false;
+	s->have = s->past_pending = false;
 	s->ino = ino;
 	s->types = s->target = s->inline_bytes = s->entries = s->subdirs = s->seens = s->same = 0;
-	s->blocks = s->end = 0;
-	s->window = s->hash = ~0ull;
+	s->blocks = s->end = s->promised = s->dropped = 0;
+	s->window = s->hash = s->past = ~0ull;
 	memset(&s->inode, 0, sizeof(s->inode));
 	return err;
 }
@@ -189,16 +224,17 @@ static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, con
 	return 0;
 }
 
-static bool counted_before(struct fsck_item_state *s, u64 window, const struct tfs_extent *e, u64 addr)
+/* Several pieces may show parts of one compressed extent, if they agree about it. */
+static bool counted_before(struct fsck_item_state *s, u64 window, const struct tfs_extent *e)
 {
 	if (window != s->window)
 		s->seens = 0;
 	s->window = window;
 	for (u32 i = 0; e->codec && i < s->seens; i++)
-		if (s->seen[i] == addr)
+		if (!memcmp(&s->seen[i].ptr, &e->ptr, sizeof(e->ptr)) && s->seen[i].total == e->total && s->seen[i].codec == e->codec)
 			return true;
 	if (e->codec && s->seens < WINDOW_BLOCKS)
-		s->seen[s->seens++] = addr;
+		memcpy(&s->seen[s->seens++], e, sizeof(*e));
 	return false;
 }
 
@@ -218,9 +254,38 @@ static void item_remove(struct fsck_item_state *s, struct tfs_key key)
 	fsck_fix_add(s->f, FIX_DEL, TFS_TREE_FS, key, 0, NULL, 0);
 }
 
+static bool overlaps(struct fsck_item_state *s, struct tfs_key key, const char *what, u64 end)
+{
+	char object[64];
+
+	if ((key.b & TFS_POS_MASK) >= end)
+		return false;
+	object_name(s->ino, object, sizeof(object), what, key.b & TFS_POS_MASK);
+	if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected to begin at block %llu or later", (unsigned long long)end))
+		item_remove(s, key);
+	return true;
+}
+
+/* Counts a place as used. 1: its list of places is damaged, and so the item goes. */
+static int place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, const char *what, u64 n)
+{
+	char object[64];
+	int err = fsck_use(s->f, ptr, &(struct fsck_where){ s->ino, what, n });
+
+	if (err != -EUCLEAN && err != -EIO)
+		return err;
+	object_name(s->ino, object, sizeof(object), what, n);
+	if (fsck_problem(s->f, FSCK_GANG_BAD, object, "expected a list of places at unit %llu, found none that is whole",
+			 (unsigned long long)ptr->addr))
+		item_remove(s, key);
+	else
+		s->f->incomplete = true;
+	return 1;
+}
+
 static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_extent *e)
 {
-	u64 block = key.b & TFS_POS_MASK, n = tfs_le16(e->blocks);
+	u64 block = key.b & TFS_POS_MASK, n = tfs_le16(e->blocks), size = size_blocks(s);
 	struct tfs_disk_ptr d = e->ptr;
 	struct tfs_ptr ptr = { tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
 	char object[64];
@@ -235,21 +300,41 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 			item_remove(s, key);
 		return 0;
 	}
-	if (block < s->end || (!block && s->types >> TFS_IT_INLINE & 1)) {
-		object_name(s->ino, object, sizeof(object), "block", block);
-		if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected to begin at block %llu or later",
-				 (unsigned long long)s->end))
-			item_remove(s, key);
+	if (overlaps(s, key, "block", !s->end && s->types >> TFS_IT_INLINE & 1 ? 1 : s->end))
 		return 0;
+	if (!counted_before(s, block / WINDOW_BLOCKS, e)) {
+		err = place_use(s, key, &ptr, "block", block);
+		if (err) {
+			s->seens -= e->codec && s->seens; /* the next piece of it is to go too */
+			return err < 0 ? err : 0;
+		}
+		if (s->f->data)
+			err = data_check(s, e, &ptr, block);
 	}
 	s->end = block + n;
 	s->blocks += n;
-	if (!counted_before(s, block / WINDOW_BLOCKS, e, ptr.addr)) {
-		err = fsck_use(s->f, &ptr, &(struct fsck_where){ s->ino, "block", block });
-		if (!err && s->f->data)
-			err = data_check(s, e, &ptr, block);
-	}
+	if (s->past == ~0ull && s->end > size)
+		s->past = block > size ? block : size;
 	return err;
+}
+
+/* Pending ranges begin and end at windows: no compressed extent is cut by one. */
+static int pending(struct fsck_item_state *s, struct tfs_key key, const struct tfs_pending *p)
+{
+	u64 block = key.b & TFS_POS_MASK, n = tfs_le64(p->blocks);
+	char object[64];
+
+	if (overlaps(s, key, "pending range", s->dropped))
+		return 0;
+	if (block % WINDOW_BLOCKS || n % WINDOW_BLOCKS) {
+		object_name(s->ino, object, sizeof(object), "pending range", block);
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected whole windows, found %llu blocks", (unsigned long long)n))
+			item_remove(s, key);
+		return 0;
+	}
+	s->dropped = block + n;
+	s->past_pending |= block <= s->past && block + n >= s->end;
+	return 0;
 }
 
 /* Promised space must not lie over an extent: the last one that begins before its end decides. */
@@ -257,6 +342,16 @@ static int prealloc(struct fsck_item_state *s, struct tfs_key key, const struct 
 {
 	u64 block = key.b & TFS_POS_MASK, n = tfs_le64(p->blocks);
 
+	if (overlaps(s, key, "promised block", !s->promised && s->types >> TFS_IT_INLINE & 1 ? 1 : s->promised))
+		return 0;
+	if (n > s->f->st.blocks) {
+		char object[64];
+
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object_name(s->ino, object, sizeof(object), "promised block", block),
+				 "expected no more blocks than the volume has, found %llu", (unsigned long long)n))
+			item_remove(s, key);
+		return 0;
+	}
 	if (block < s->end) {
 		struct tfs_key k = fsck_key(s->ino, TFS_IT_EXTENT, block > WINDOW_BLOCKS ? block - WINDOW_BLOCKS : 0);
 		const void *v;
@@ -279,6 +374,7 @@ static int prealloc(struct fsck_item_state *s, struct tfs_key key, const struct 
 		if (err && err != -ENOENT && err != -EIO)
 			return err;
 	}
+	s->promised = block + n;
 	s->blocks += n;
 	s->f->prealloc += n;
 	return 0;
@@ -309,7 +405,7 @@ static bool name_place(struct fsck_item_state *s, struct tfs_key key, const u8 *
 	bool again;
 
 	*moved = pos >> 8 != want >> 8;
-	again = !*moved && name_again(s, pos >> 8, name, len);
+	again = !*moved && name_again(s, key.b >> 8, name, len);
 	if (!*moved && !again)
 		return true;
 	snprintf(object, sizeof(object), "inode %llu name %s", (unsigned long long)s->ino,
@@ -346,6 +442,7 @@ static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs
 	struct tfs_ptr ptr;
 	char object[600], text[520];
 	bool moved;
+	int err;
 
 	if (!name_place(s, key, x->name, x->name_len, &moved) || !x->where)
 		return 0;
@@ -359,12 +456,27 @@ static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs
 			item_remove(s, key);
 		return 0;
 	}
-	if (s->f->data && tfs_read_ptr(s->f->vol, &ptr, s->buf, true))
+	err = place_use(s, key, &ptr, "xattr at", key.b & TFS_POS_MASK);
+	if (!err && s->f->data && tfs_read_ptr(s->f->vol, &ptr, s->buf, true))
 		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
-	return fsck_use(s->f, &ptr, &(struct fsck_where){ s->ino, "xattr at", key.b & TFS_POS_MASK });
+	return err < 0 ? err : 0;
 }
 
 /* ---- one item ---- */
+
+/* The root is a directory whatever its inode says: what it names is worth more. */
+static void root_type(struct fsck_item_state *s)
+{
+	struct tfs_inode *i = &s->inode;
+	u32 type = inode_type(i);
+
+	if (s->ino != TFS_INO_ROOT || type == 4)
+		return;
+	i->mode = tfs_cpu32((tfs_le32(i->mode) & 07777) | 0040000);
+	i->blocks = 0;
+	if (fsck_problem(s->f, FSCK_ROOT_MISSING, "inode 1", "expected a directory, found type %u", type))
+		fsck_fix_add(s->f, FIX_PUT, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), 0, i, sizeof(*i));
+}
 
 static int orphan(struct fsck *f, struct tfs_key key)
 {
@@ -376,23 +488,8 @@ static int orphan(struct fsck *f, struct tfs_key key)
 	return 0;
 }
 
-static bool fits(struct fsck_item_state *s, u32 type)
-{
-	u32 inode = inode_type(&s->inode);
-
-	if (!s->have || type == TFS_IT_XATTR)
-		return true;
-	if (type == TFS_IT_DIRENT)
-		return inode == 4;
-	if (type == TFS_IT_SYMLINK)
-		return inode == 10;
-	return inode == 8;
-}
-
 static int item_of_inode(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len)
 {
-	u64 size = tfs_le64(s->inode.size);
-
 	switch (key.b >> TFS_POS_BITS) {
 	case TFS_IT_SYMLINK:
 		s->target = len;
@@ -409,10 +506,7 @@ static int item_of_inode(struct fsck_item_state *s, struct tfs_key key, const vo
 	case TFS_IT_PREALLOC:
 		return prealloc(s, key, value);
 	case TFS_IT_PENDING:
-		if ((key.b & TFS_POS_MASK) <= (size + TFS_BLOCK - 1) / TFS_BLOCK &&
-		    (key.b & TFS_POS_MASK) + tfs_le64(((const struct tfs_pending *)value)->blocks) >= s->end)
-			s->past_pending = true;
-		return 0;
+		return pending(s, key, value);
 	}
 	return 0;
 }
@@ -427,13 +521,14 @@ int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, 
 		return err;
 	s->types |= 1u << type;
 	if (!key.a)
-		return type == TFS_IT_ORPHAN ? orphan(s->f, key) : 0;
+		return orphan(s->f, key);
 	if (type == TFS_IT_INODE) {
 		memcpy(&s->inode, value, sizeof(s->inode));
 		s->have = true;
+		root_type(s);
 		return 0;
 	}
-	if (fits(s, type))
+	if (!s->have || items_of(inode_type(&s->inode)) >> type & 1)
 		return item_of_inode(s, key, value, len);
 	s->types &= ~(1u << type);
 	object_name(s->ino, object, sizeof(object), "item at", key.b & TFS_POS_MASK);

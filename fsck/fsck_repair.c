@@ -49,6 +49,22 @@ static int inode_field(struct fsck *f, const struct fsck_fix *x)
 	return inode_put(f, x->key.a, &i);
 }
 
+static int unfit_remove(struct fsck *f, const struct fsck_fix *x)
+{
+	struct tfs_key k = x->key;
+	const void *v;
+	u32 len;
+	int err;
+
+	for (; !(err = tfs_item_next(f->vol, TFS_TREE_FS, &k, &v, &len)) && k.a == x->key.a; k.b++)
+		if (x->n >> (k.b >> TFS_POS_BITS) & 1) {
+			err = tfs_repair_del(f->vol, TFS_TREE_FS, k);
+			if (err)
+				return err;
+		}
+	return err == -ENOENT ? 0 : err;
+}
+
 /* A copy of the item at key, which must be there. */
 static int item_get(struct fsck *f, struct tfs_key key, u8 *buf, u32 *len)
 {
@@ -228,6 +244,8 @@ static int fix_one(struct fsck *f, const struct fsck_fix *x)
 		return tfs_repair_del(f->vol, x->tree, x->key);
 	case FIX_PUT:
 		return tfs_repair_put(f->vol, x->tree, x->key, x->value, x->len);
+	case FIX_UNFIT:
+		return unfit_remove(f, x);
 	case FIX_ENTRY_TYPE:
 		return entry_type(f, x);
 	case FIX_REHASH:

@@ -79,29 +79,21 @@ static int use_run(void *arg, u64 addr, u32 units)
 	return units ? -ERANGE : 0;
 }
 
+/* -EUCLEAN, -EIO: it is a gang whose list of places is damaged; nothing of it is counted. */
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where *w)
 {
 	struct use u = { .f = f };
 	char object[128];
 	int err = tfs_ptr_runs(f->vol, ptr, use_run, &u);
 
-	if (!err && !u.twices)
-		return 0;
+	if (!u.twices || f->recount)
+		return err;
 	if (w->ino)
 		snprintf(object, sizeof(object), "inode %llu %s %llu", (unsigned long long)w->ino, w->what, (unsigned long long)w->n);
 	else
 		snprintf(object, sizeof(object), "%s", w->what);
-
-	if (f->recount)
-		return err == -EIO || err == -ERANGE ? 0 : err;
-	if (u.twices)
-		fsck_problem(f, FSCK_UNIT_TWICE, object, "expected its own place, found %u units in use by another object from unit %llu on",
-			     u.twices, (unsigned long long)u.twice);
-	if (err == -EIO || err == -ERANGE) {
-		fsck_problem(f, FSCK_DATA_BAD, object, "its list of places at unit %llu cannot be read", (unsigned long long)ptr->addr);
-		f->incomplete = true;
-		return 0;
-	}
+	fsck_problem(f, FSCK_UNIT_TWICE, object, "expected its own place, found %u units in use by another object from unit %llu on",
+		     u.twices, (unsigned long long)u.twice);
 	return err;
 }
 

@@ -39,6 +39,7 @@
 	P(50, UNIT_TWICE, "unit-twice", NONE, "a place on the device is used twice", "none: restore the files named")  \
 	P(51, SPACE_MAP, "space-map", SAFE, "the space map differs from what is in use", "SPACE is built anew")        \
 	P(52, SPACE_COUNT, "space-count", SAFE, "a segment's counts differ", "SPACE is built anew")                    \
+	P(53, GANG_BAD, "gang-bad", LOSS, "the list of places of an extent is damaged", "the extent is removed")       \
 	P(60, REF_COUNT, "ref-count", SAFE, "a shared extent's reference count differs", "set to what was found")      \
 	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")
 

@@ -18,7 +18,7 @@ static bool type_known(u32 type)
 
 static const char *inode_check(struct tfs_key key, const struct tfs_inode *i, u32 len)
 {
-	if (len != sizeof(*i) || tfs_key_pos(key) || !key.a || key.a > TFS_INO_MAX)
+	if (len != sizeof(*i) || tfs_key_pos(key))
 		return "inode item malformed";
 	if (!type_known(tfs_le32(i->mode) >> 12))
 		return "inode type unknown";
@@ -121,11 +121,13 @@ static const char *range_check(struct tfs_key key, const void *value, u32 len)
 
 static const char *fs_check(struct tfs_key key, const void *value, u32 len)
 {
+	if (!key.a != (tfs_key_type(key) == TFS_IT_ORPHAN) || key.a > TFS_INO_MAX)
+		return "item of no inode";
 	switch (tfs_key_type(key)) {
 	case TFS_IT_INODE:
 		return inode_check(key, value, len);
 	case TFS_IT_SYMLINK:
-		return len && len <= TFS_SYMLINK_MAX ? NULL : "symlink length out of range";
+		return len && len <= TFS_SYMLINK_MAX && !tfs_key_pos(key) ? NULL : "symlink length out of range";
 	case TFS_IT_INLINE:
 		return len && len <= TFS_INLINE_MAX && !tfs_key_pos(key) ? NULL : "inline data length out of range";
 	case TFS_IT_XATTR:
@@ -138,7 +140,7 @@ static const char *fs_check(struct tfs_key key, const void *value, u32 len)
 	case TFS_IT_PENDING:
 		return range_check(key, value, len);
 	case TFS_IT_ORPHAN:
-		return !key.a && !len ? NULL : "orphan item malformed";
+		return tfs_key_pos(key) && !len ? NULL : "orphan item malformed";
 	}
 	return "unknown item type";
 }

@@ -37,7 +37,7 @@ static void write_blocks(u64 ino, u32 blocks, int codec)
 
 	for (u32 done = 0; done < blocks; done += 16) {
 		for (u32 i = 0; i < sizeof(data); i++)
-			data[i] = (u8)(codec ? i / 64 : i * 2654435761u >> 13);
+			data[i] = (u8)(codec ? i / 64 % 8 : i * 2654435761u >> 13); /* all 256 values alike would be stored raw */
 		tfs_encode(codec, 0, data, 16, scratch, &e);
 		must(tfs_write(vol, ino, done, &e, (u64)(done + 16) * TFS_BLOCK, NULL), "write");
 	}
@@ -210,6 +210,61 @@ static void m_claim(void)
 	inode.blocks = tfs_cpu64(16);
 	inode_store(6);
 }
+/* Half of a compressed extent as a second piece that states another length. */
+static void m_pieces(void)
+{
+	struct tfs_key k = item_first(8, TFS_IT_EXTENT);
+	struct tfs_extent *e = (struct tfs_extent *)buf;
+
+	get(k, buf);
+	e->blocks = tfs_cpu16(8);
+	put(k, buf, TFS_EXTENT_HEAD);
+	e->skip = tfs_cpu16(8);
+	e->ptr.len = tfs_cpu16((u16)(tfs_le16(e->ptr.len) + 1));
+	k.b += 8;
+	put(k, buf, TFS_EXTENT_HEAD);
+}
+/* A small compressed extent becomes a gang whose list of places is no list. */
+static void m_gang(void)
+{
+	struct tfs_key k = item_first(8, TFS_IT_EXTENT);
+	struct tfs_extent *e = (struct tfs_extent *)buf;
+
+	get(k, buf);
+	e->ptr.addr = tfs_cpu64(tfs_le64(e->ptr.addr) & ~7ull);
+	e->ptr.flags = tfs_cpu16(TFS_PTR_GANG);
+	put(k, buf, TFS_EXTENT_HEAD);
+}
+static void m_inline(void) { put(key_of(4, TFS_IT_INLINE, 0), "inline", 6); inode_load(4); inode.size = tfs_cpu64(6); inode_store(4); }
+static void range_put(u32 type, u64 ino, u64 block, u64 n) { n = tfs_cpu64(n); put(key_of(ino, type, block), &n, 8); }
+static void m_promise_twice(void) { range_put(TFS_IT_PREALLOC, 4, 2, 4); vol->counters.prealloc_blocks += 4; }
+static void m_promise_huge(void) { range_put(TFS_IT_PREALLOC, 4, 100, 1ull << 40); vol->counters.prealloc_blocks += 1ull << 40; }
+static void m_pending(void) { range_put(TFS_IT_PENDING, 7, 5, 16); }
+static void m_pending_twice(void) { range_put(TFS_IT_PENDING, 7, 128, 1600); range_put(TFS_IT_PENDING, 7, 144, 16); }
+static void m_far(void) /* the last block there is: its file's size is one byte short of 2^63 */
+{
+	struct tfs_key k = item_first(7, TFS_IT_EXTENT);
+	u32 len = get(k, buf);
+
+	del(k);
+	k.b += (1ull << 51) - 16;
+	put(k, buf, len);
+}
+static void m_dir_blocks(void) { inode_load(2); inode.blocks = tfs_cpu64(3); inode_store(2); }
+static void m_root_file(void) { inode_load(1); inode.mode = tfs_cpu32(0100755); inode_store(1); }
+static void m_mixed(void) /* items of a directory and of a file, and no inode */
+{
+	m_all_gone();
+	put(key_of(6, TFS_IT_INLINE, 0), "inline", 6);
+	entry_put(6, free_pos("x"), "x", 3, 8);
+}
+static void m_xattr_left(void)
+{
+	m_all_gone();
+	put(key_of(6, TFS_IT_XATTR, free_pos("user.x")), "\1\0\0\0\6\0user.xv", 13);
+}
+static void m_no_inode(void) { put(key_of(1ull << 60, TFS_IT_DIRENT, 7), "\4\0\0\0\0\0\0\0\x08\1x", 11); }
+static void m_target_twice(void) { put(key_of(9, TFS_IT_SYMLINK, 7), "other", 5); }
 static void m_unfit(void) { put(key_of(3, TFS_IT_DIRENT, 0x12345600), "\4\0\0\0\0\0\0\0\x08\1x", 11); }
 static void m_orphan_extra(void) { put(tfs_orphan_key(3), "", 0); }
 static void m_orphan_none(void) { put(tfs_orphan_key(4242), "", 0); }
@@ -331,6 +386,13 @@ static const struct mutation {
 	{ "orphan-extra", m_orphan_extra, 36, 0 }, { "orphan-none", m_orphan_none, 36, 0 },
 	{ "orphan-named", m_orphan_named, 36, 0 }, { "orphan-full", m_orphan_full, 35, 0 },
 	{ "root-parent", m_root_parent, 34, 0 }, { "cycles", m_cycles, 35, 0 },
+	{ "pieces", m_pieces, 50, 1 },		 { "gang", m_gang, 53, 0 },
+	{ "inline", m_inline, 25, 0 },		 { "promise-twice", m_promise_twice, 25, 0 },
+	{ "promise-huge", m_promise_huge, 26, 0 }, { "pending", m_pending, 26, 0 },
+	{ "pending-twice", m_pending_twice, 25, 0 }, { "far", m_far, 22, 0 },
+	{ "dir-blocks", m_dir_blocks, 23, 0 },	 { "root-file", m_root_file, 21, 0 },
+	{ "mixed", m_mixed, 27, 0 },		 { "xattr-left", m_xattr_left, 20, 0 },
+	{ "no-inode", m_no_inode, 10, 0 },	 { "target-twice", m_target_twice, 10, 0 },
 	{ "prealloc", m_prealloc, 25, 0 },	 { "next-ino", m_next_ino, 40, 0 },
 	{ "inodes", m_inodes, 41, 0 },		 { "promised", m_promised, 41, 0 },
 	{ "bad-item", m_bad_item, 10, 0 },	 { "space-live", m_space_live, 51, 0 },

@@ -26,8 +26,8 @@ while read -r name problem left; do
 	run 0 $fsck -fn --data "$i"
 	run 0 $dump ls -R "$i"
 	for f in big packed; do
-		[ "$name" = range ] || [ "$name" = future ] || [ "$name" = root-gone ] || [ "$name" = inode-gone ] ||
-			[ "$($dump cat "$tmp/base.img" $f | md5sum)" = "$($dump cat "$i" $f | md5sum)" ] || bad "content of $f changed"
+		case $name:$f in range:* | future:* | gang:packed | far:big | root-gone:* | inode-gone:*) continue ;; esac
+		[ "$($dump cat "$tmp/base.img" $f | md5sum)" = "$($dump cat "$i" $f | md5sum)" ] || bad "content of $f changed"
 	done
 	run 1 $fsck -n --restore "$tmp/undo" "$i"; rm -f "$tmp/undo"
 	cmp -s "$i" "$tmp/before.img" || bad "the undo file did not bring the image back"
