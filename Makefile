@@ -18,6 +18,7 @@ POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ exercise) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ stop.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev libblkid-dev
 
@@ -85,6 +86,9 @@ $(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
 $(BIN)/differ: $(B)/tests/fuse/differ.o
 $(BIN)/exercise: $(B)/tests/fuse/exercise.o
 $(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
+$(BIN)/stop.so: tests/fsck/stop.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) -lcmocka

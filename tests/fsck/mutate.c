@@ -64,9 +64,32 @@ static void volume_make(const char *path)
 	must(tfs_setxattr(vol, a, "user.small", 10, "v", 1, 0), "xattr");
 	must(tfs_setxattr(vol, a, "user.big", 8, big, sizeof(big), 0), "xattr");
 	must(tfs_preallocate(vol, 4, 0, 4, 0), "preallocate");
+	dir = make(TFS_INO_ROOT, "same", 0040755);			/* 10 */
+	make(dir, "user.x", 0100644);					/* 11: of the hash of its directory's xattr */
+	must(tfs_setxattr(vol, dir, "user.x", 6, "v", 1, 0), "xattr");
 	must(tfs_format_finish(vol, 0), "finish");
 	must(tfs_unmount(vol), "unmount");
 	must(tfs_file_dev_close(&dev), path);
+}
+
+/*
+ * A volume that was not unmounted, its log full of what a repair must not write over before it is durable: content
+ * written and dropped again, not known to be durable; and a truncate into a window whose extents are yet to be dropped.
+ */
+static void log_make(void)
+{
+	u64 ino = make(TFS_INO_ROOT, "logged", 0100644), holes = make(TFS_INO_ROOT, "holes", 0100644);
+	static u8 data[TFS_BLOCK];
+	struct tfs_encoded e = { .blocks = 1, .bytes = TFS_BLOCK, .buf = data };
+
+	for (u64 i = 0; i < 100; i++)
+		must(tfs_write(vol, holes, 2 * i, &e, (2 * i + 1) * TFS_BLOCK, NULL), "write");
+	must(tfs_truncate(vol, holes, 5000), "truncate");
+	must(tfs_sync(vol), "sync");
+	for (u32 i = 0; i < 3; i++)
+		write_blocks(ino, 320, 0);
+	must(tfs_head_close(vol, TFS_HEAD_DATA), "write");
+	must(tfs_log_submit(vol), "log");
 }
 
 /* ---- edits ---- */
@@ -422,6 +445,11 @@ int main(int argc, char **argv)
 		       (unsigned long long)tfs_le64(((struct tfs_extent *)buf)->ptr.addr) * TFS_UNIT);
 		tfs_abandon(vol);
 		return 0;
+	}
+	if (!strcmp(argv[2], "log")) {
+		log_make();
+		tfs_abandon(vol);
+		return tfs_file_dev_close(&dev) != 0;
 	}
 	if (!strncmp(argv[2], "random:", 7)) {
 		must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
