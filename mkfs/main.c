@@ -17,7 +17,7 @@
  * Sizes for `auto`, to be cut off at the end. Content that is small takes small segments; for more than SMALL, and for an
  * archive, whose size is not known and is the same through a pipe, segments are 1 MiB and the limit is STREAM_SIZE.
  */
-#define SMALL (256ull << 20)
+#define SMALL (64ull << 20) /* from here on 1 MiB makes more than 64 segments */
 #define STREAM_SIZE (256ull << 30)
 #define STREAM_BITS 20
 #define AUTO_MAX (15ull << 40) /* ext4's largest file is 16 TiB */

@@ -20,7 +20,8 @@ struct mkfs_pool {
 	pthread_cond_t room, work, done;
 	struct mkfs_job *job;
 	u64 slots, pushed, begun, taken; /* counters that only grow */
-	bool stop, taker_waits;
+	u64 awaited; /* the job whose end wakes the taker */
+	bool stop, ending, taker_waits;
 	u32 idle; /* workers that wait */
 	u8 codec, level;
 	struct mkfs_file *kept;
@@ -125,7 +126,7 @@ static void work_done(struct mkfs_pool *p, struct mkfs_job *job)
 
 	pthread_mutex_lock(&p->lock);
 	job->ready = true;
-	wake = p->taker_waits && job == at(p, p->taken);
+	wake = p->taker_waits && job == at(p, p->awaited);
 	pthread_mutex_unlock(&p->lock);
 	if (wake)
 		pthread_cond_signal(&p->done);
@@ -218,11 +219,23 @@ void mkfs_pool_push(struct mkfs_pool *p, struct mkfs_job *job)
 	job->ready = job->code || (!job->work && !job->bytes);
 	p->pushed++;
 	idle = p->idle && !job->ready;
-	if (job->ready && p->taker_waits && job == at(p, p->taken))
+	p->ending |= job->code || job->kind == JOB_LAST;
+	if (p->taker_waits && ((job->ready && job == at(p, p->awaited)) || p->ending))
 		pthread_cond_signal(&p->done);
 	pthread_mutex_unlock(&p->lock);
 	if (idle)
 		pthread_cond_signal(&p->work);
+}
+
+/*
+ * Who has to wait waits for a quarter of the ring, or it would be woken for every job. The producer never waits for that:
+ * the ring would have to be full. It says when it ends; then, or when the others are done sooner, the next job it is.
+ */
+static void taker_aims(struct mkfs_pool *p)
+{
+	p->awaited = p->taken + p->slots / 4;
+	if (p->ending || (p->awaited < p->pushed && at(p, p->awaited)->ready))
+		p->awaited = p->taken;
 }
 
 struct mkfs_job *mkfs_pool_take(struct mkfs_pool *p)
@@ -231,10 +244,12 @@ struct mkfs_job *mkfs_pool_take(struct mkfs_pool *p)
 
 	pthread_mutex_lock(&p->lock);
 	job = at(p, p->taken);
-	p->taker_waits = true;
-	while (p->taken == p->pushed || !job->ready)
+	while (p->taken == p->pushed || !job->ready) {
+		taker_aims(p);
+		p->taker_waits = true;
 		pthread_cond_wait(&p->done, &p->lock);
-	p->taker_waits = false;
+		p->taker_waits = false;
+	}
 	pthread_mutex_unlock(&p->lock);
 	return job;
 }
