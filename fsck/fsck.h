@@ -81,6 +81,11 @@ struct fsck {
 	u8 **live; /* per segment: live units, a byte a block; NULL: none */
 };
 
+/* fsck_run.c: all passes over f->dev, with what f->mode asks for. 0, or why it could not be done: -EINVAL is said
+ * already unless f->live is set. Found, fixed and left are counted in f. The volume is closed afterwards. */
+int fsck_check(struct fsck *f, bool force); /* force: although the volume is clean */
+void fsck_free(struct fsck *f);
+
 /* fsck_report.c: notes the problem and says whether it is to be fixed now. fmt: detail, "expected ..., found ...". */
 bool fsck_problem(struct fsck *f, enum fsck_problem p, const char *object, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

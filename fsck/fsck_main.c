@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * fsck.tfs: options and exit bits of fsck(8), and the order of the passes. Nothing is written before all passes are
- * through, but copies of superblocks and anchors; a repair is one checkpoint. Exit codes are enum fsck_exit.
+ * fsck.tfs: options, the summary and the exit bits of fsck(8), which are enum fsck_exit. What is done lies in fsck_run.c.
  */
 #include "fsck/fsck.h"
 #include "tfs/user/file_dev.h"
@@ -25,8 +24,6 @@ static const char usage[] =
 	"  --undo FILE   save every block that is changed; --restore FILE puts them back\n"
 	"  --problems    list all that is known to go wrong\n"
 	"exit: 0 sound, 1 repaired, 4 problems left, 8 could not be done, 16 usage, 32 cancelled\n";
-
-struct tfs_env fsck_env;
 
 struct options {
 	const char *image, *undo, *restore;
@@ -80,103 +77,6 @@ static int options_parse(struct options *o, struct fsck *f, int argc, char **arg
 	return 0;
 }
 
-/* ---- the passes ---- */
-
-static int volume_open(struct fsck *f)
-{
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO }; /* each node is read once */
-	char why[512];
-	int err;
-
-	err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
-	if (err == -EUCLEAN) {
-		snprintf(why, sizeof(why), "%s", fsck_core_message());
-		opt.flags |= TFS_MOUNT_REPAIR;
-		err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
-		if (!err) {
-			f->space_bad = true;
-			tfs_statfs(f->vol, &f->st);
-			if (!f->st.damaged)
-				fsck_problem(f, FSCK_SPACE_NODE_BAD, "volume", "%s", why);
-		}
-	}
-	if (err)
-		return err;
-	tfs_statfs(f->vol, &f->st);
-	if (f->st.damaged && fsck_problem(f, FSCK_LOG_DAMAGED, "log", "%s", fsck_core_message()))
-		f->log_bad = true;
-	return fsck_use_start(f);
-}
-
-static int passes(struct fsck *f)
-{
-	int err = fsck_trees(f);
-
-	if (!err)
-		err = fsck_names(f);
-	if (!err)
-		err = fsck_space(f);
-	return err;
-}
-
-static bool must_write(const struct fsck *f)
-{
-	return f->fixes || f->counters_bad || f->log_bad || (f->space_bad && f->fixed);
-}
-
-/* Recovery alone: what mounting would do. */
-static int recover(struct fsck *f)
-{
-	struct tfs_mount_options opt = { 0 };
-	int err;
-
-	tfs_abandon(f->vol);
-	f->vol = NULL;
-	err = tfs_mount(f->dev, &fsck_env, &opt, &f->vol);
-	return err;
-}
-
-static int close_volume(struct fsck *f, int err)
-{
-	int end = 0;
-
-	if (f->vol && err)
-		tfs_abandon(f->vol);
-	else if (f->vol)
-		end = tfs_unmount(f->vol);
-	f->vol = NULL;
-	return err ? err : end;
-}
-
-static int repair_or_recover(struct fsck *f)
-{
-	if (f->mode == MODE_CHECK || f->stop_preen || f->dev->read_only)
-		return 0;
-	if (must_write(f))
-		return fsck_repair(f);
-	if (!f->st.was_clean && !f->left)
-		return recover(f);
-	return 0;
-}
-
-static int check(struct fsck *f, bool force)
-{
-	int err = fsck_places(f);
-
-	if (err)
-		return err;
-	fsck_core_quiet();
-	err = volume_open(f);
-	if (err)
-		return err;
-	if (!force && f->st.was_clean && !f->found)
-		return close_volume(f, 0);
-	err = passes(f);
-	if (!err)
-		err = repair_or_recover(f);
-	return close_volume(f, err);
-}
-
 /* ---- the end ---- */
 
 static void summary(struct fsck *f, int code, bool checked)
@@ -219,17 +119,6 @@ static int conclude(struct fsck *f, int err)
 	return err;
 }
 
-static void fsck_free(struct fsck *f)
-{
-	fsck_use_free(f);
-	for (size_t i = 0; i < f->fixes; i++)
-		free(f->fix[i].value);
-	free(f->fix);
-	free(f->ref);
-	free(f->name);
-	free(f->object);
-}
-
 static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 {
 	int err, code;
@@ -247,7 +136,7 @@ static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 			return tfs_cli_fail(FSCK_FAILED, o->undo, "expected a file that can be created: %s", strerror(-err));
 	}
 	tfs_progress_start(&f->progress, f->quiet || f->json, o->fd, 4);
-	code = conclude(f, check(f, o->force));
+	code = conclude(f, fsck_check(f, o->force));
 	if (o->undo && fsck_undo_close(f->dev))
 		code |= tfs_cli_fail(FSCK_FAILED, o->undo, "cannot be written to the end");
 	return code;
