@@ -131,25 +131,10 @@ static int list_apply(struct tfs_vol *vol, const struct tfs_list *list)
 	return err;
 }
 
-/* In a repair SPACE and the lists, which belong to it, count for nothing: it will be built anew. */
-static bool space_forgiven(const struct tfs_vol *vol, int err)
+/* A repair builds SPACE anew and looks at every tree itself: what is damaged is no reason to stop here. */
+static int forgive(const struct tfs_vol *vol, int err)
 {
-	return vol->repairing && (err == -EIO || err == -EUCLEAN);
-}
-
-static int lists_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp, u32 n, void *block)
-{
-	u32 i;
-	int err = 0;
-
-	for (i = 0; !err && i < n; i++) {
-		err = meta_read(vol, &cp->list[i], TFS_BT_LIST, block);
-		if (!err)
-			err = list_apply(vol, block);
-		if (space_forgiven(vol, err))
-			err = 0;
-	}
-	return err;
+	return vol->repairing && (err == -EIO || err == -EUCLEAN) ? 0 : err;
 }
 
 /* Addresses with high bits are numbers of nodes in memory: none may come from disk. */
@@ -158,24 +143,47 @@ static bool root_sound(const struct tfs_ptr *p)
 	return !p->addr || (!(p->addr >> 45) && p->len && p->len <= TFS_NODE_SIZE / TFS_UNIT + 1);
 }
 
-static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp, void *block)
+static int roots_load(struct tfs_vol *vol, const struct tfs_checkpoint *cp)
+{
+	static const struct tfs_ptr unreadable = { .addr = 1 }; /* a place without length: a damaged node */
+	u32 i;
+	int err = 0;
+
+	for (i = 0; i < TFS_TREES; i++) {
+		vol->root[i] = tfs_ptr_cpu(&cp->root[i]);
+		if (root_sound(&vol->root[i]))
+			continue;
+		vol->root[i] = unreadable;
+		err = tfs_corrupt(vol, 0, "root pointer out of range");
+	}
+	return forgive(vol, err);
+}
+
+static int lists_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp, void *block)
 {
 	u32 i, n = tfs_le32(cp->lists);
 	int err = n > TFS_LIST_PTRS ? tfs_corrupt(vol, 0, "checkpoint list count out of range") : 0;
 
-	for (i = 0; !err && i < TFS_TREES; i++) {
-		vol->root[i] = tfs_ptr_cpu(&cp->root[i]);
-		if (!root_sound(&vol->root[i]))
-			err = tfs_corrupt(vol, 0, "root pointer out of range");
+	for (i = 0; !err && i < n; i++) {
+		err = meta_read(vol, &cp->list[i], TFS_BT_LIST, block);
+		if (!err)
+			err = list_apply(vol, block);
+		err = forgive(vol, err);
 	}
+	return forgive(vol, err);
+}
+
+static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp, void *block)
+{
+	int err = roots_load(vol, cp);
+
 	vol->counters.next_ino = tfs_le64(cp->next_ino);
 	vol->counters.inodes = tfs_le64(cp->inodes);
 	vol->counters.prealloc_blocks = tfs_le64(cp->prealloc_blocks);
-	if (err)
-		return err;
-	err = tfs_space_load(vol);
-	if (!err || space_forgiven(vol, err))
-		err = lists_apply(vol, cp, n, block);
+	if (!err)
+		err = forgive(vol, tfs_space_load(vol));
+	if (!err)
+		err = lists_apply(vol, cp, block);
 	return err ? err : tfs_settle_drops(vol);
 }
 
@@ -236,7 +244,9 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 		err = tfs_space_init(vol);
 	if (!err)
 		err = checkpoint_load(vol, a);
-	if (!err && !(flags & TFS_MOUNT_NOREPLAY)) {
+	if (err) /* also of a repair: without the checkpoint there is nothing to keep, and an empty volume is no repair */
+		return err;
+	if (!(flags & TFS_MOUNT_NOREPLAY)) {
 		err = tfs_replay(vol, a);
 		if (vol->repairing && (err == -EIO || err == -EUCLEAN))
 			vol->damaged = true, err = 0; /* what could be replayed is there */

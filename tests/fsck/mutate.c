@@ -439,10 +439,11 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[2], "where"))
 		opt.flags = TFS_MOUNT_RO;
 	must(tfs_mount(&dev.dev, &env, &opt, &vol), argv[1]);
-	if (!strcmp(argv[2], "where")) { /* bytes: the FS tree's root as it was stored, data of /big */
+	if (!strcmp(argv[2], "where")) { /* bytes: the FS tree's root as it was stored, data of /big, the checkpoint */
 		get(item_first(7, TFS_IT_EXTENT), buf);
-		printf("%llu %llu\n", (unsigned long long)vol->root[TFS_TREE_FS].addr * TFS_UNIT,
-		       (unsigned long long)tfs_le64(((struct tfs_extent *)buf)->ptr.addr) * TFS_UNIT);
+		printf("%llu %llu %llu\n", (unsigned long long)vol->root[TFS_TREE_FS].addr * TFS_UNIT,
+		       (unsigned long long)tfs_le64(((struct tfs_extent *)buf)->ptr.addr) * TFS_UNIT,
+		       (unsigned long long)vol->meta[0] * TFS_UNIT);
 		tfs_abandon(vol);
 		return 0;
 	}

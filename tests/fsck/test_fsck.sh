@@ -48,9 +48,10 @@ for s in 0 1 2 3; do
 	byte anchor-$s $((16384 + 4096 * s + 50)) 4 1 0
 	byte anchor-copy-$s $((size - 32768 + 4096 * s + 50)) 4 1 0
 done
-read -r node data < <($mutate "$tmp/base.img" where)
+read -r node data checkpoint < <($mutate "$tmp/base.img" where)
 byte node $((node + 200)) 4 1 0
 byte data $((data + 200)) 4 4 4
+byte checkpoint $((checkpoint + 100)) 4 4 4 # nothing to repair from: not an empty volume
 name=both-supers; cp "$tmp/base.img" "$i"; poke 4200; poke $((size - 4000)); run 8 $fsck -fn "$i"; run 8 $fsck -fy "$i"
 name=foreign; head -c 20000000 /dev/zero >"$i"; run 8 $fsck -fy "$i"
 name=truncated; head -c 20000000 "$tmp/base.img" >"$i"; run 8 $fsck -fn "$i"
