@@ -318,12 +318,15 @@ static int recount_item(struct recount *r, struct tfs_key key, const void *value
 static int recount_node(void *arg, const struct tfs_node_info *info)
 {
 	const struct tfs_node_head *h = info->node;
-	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
+	const struct tfs_slot *s;
 	struct recount *r = arg;
 	int err = info->err;
 
-	if (!err && info->ptr.addr)
+	if (err)
+		return err;
+	if (info->ptr.addr)
 		err = fsck_use(r->f, &info->ptr, &nobody);
+	s = (const struct tfs_slot *)(h + 1);
 	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
 		struct tfs_key key = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
 

@@ -68,7 +68,7 @@ static int damaged(struct walk *w, const struct tfs_node_info *info)
 static int node(void *arg, const struct tfs_node_info *info)
 {
 	const struct tfs_node_head *h = info->node;
-	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
+	const struct tfs_slot *s;
 	struct walk *w = arg;
 	int err = 0;
 
@@ -77,6 +77,7 @@ static int node(void *arg, const struct tfs_node_info *info)
 		return info->err;
 	if (info->err)
 		return damaged(w, info);
+	s = (const struct tfs_slot *)(h + 1);
 	if (info->ptr.addr)
 		err = fsck_use(w->f, &info->ptr, &(struct fsck_where){ 0, tree_node[w->tree], 0 });
 	for (u32 i = 0; !err && !info->level && i < tfs_le16(h->count); i++) {
