@@ -5,6 +5,7 @@
  * Messages are formatted, so that their arguments are read, and shown only when FUZZ_VERBOSE is set.
  */
 #include "fuzz/fuzz.h"
+#include "tfs/user/port.h"
 
 #include <lz4.h>
 #include <malloc.h>
@@ -30,11 +31,11 @@ void fuzz_fail(const char *fmt, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "fuzz: ");
+	dprintf(2, "fuzz: "); /* stderr may be silenced: quiet.c */
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vdprintf(2, fmt, args);
 	va_end(args);
-	fprintf(stderr, "\n");
+	dprintf(2, "\n");
 	abort();
 }
 
@@ -109,6 +110,13 @@ int tfs_port_decompress(int codec, void *dst, size_t dst_bytes, const void *src,
 	return -EINVAL;
 }
 
+static void (*log_sink)(int level, const char *line);
+
+void tfs_user_log_sink(void (*sink)(int level, const char *line))
+{
+	log_sink = sink;
+}
+
 void tfs_port_log(void *ctx, int level, const char *fmt, ...)
 {
 	static int verbose = -1;
@@ -119,6 +127,8 @@ void tfs_port_log(void *ctx, int level, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
+	if (log_sink)
+		log_sink(level, line);
 	if (verbose < 0)
 		verbose = getenv("FUZZ_VERBOSE") != NULL;
 	if (verbose)

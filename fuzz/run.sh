@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 2
 seconds=$1; shift
 work=$PWD/build/fuzz/work
 mkdir -p "$work"
-build/bin/fuzz-seeds "$work/seeds" || exit 2
+build/bin/fuzz-seeds "$work/seeds" && build/bin/fuzz-tar-seeds "$work/seeds" || exit 2
 export ASAN_OPTIONS=${ASAN_OPTIONS:-quarantine_size_mb=8}
 bad=0
 printf '%-8s %12s %8s %8s %8s %9s\n' target executions cov ft rss_mb findings
@@ -16,10 +16,12 @@ for t in "$@"; do
 	rm -f "$work/$t/found"/*
 	extra=("$work/seeds/$t")
 	[ -d "fuzz/corpus/$t" ] && extra+=("fuzz/corpus/$t")
+	max=6000
+	[ "$t" = tar ] && max=16000
 	# a target that stops at a finding goes on, without it, while there is time
 	end=$((SECONDS + seconds)) runs=0 peak=0
 	while left=$((end - SECONDS)); [ "$left" -gt 0 ]; do
-		"build/fuzz/$t" -max_total_time="$left" -rss_limit_mb=512 -malloc_limit_mb=512 -timeout=10 -max_len=6000 \
+		"build/fuzz/$t" -max_total_time="$left" -rss_limit_mb=512 -malloc_limit_mb=512 -timeout=10 -max_len=$max \
 			-len_control=20 -print_final_stats=1 -artifact_prefix="$work/$t/found/" "$work/$t/corpus" "${extra[@]}" \
 			>"$work/$t/log" 2>&1 && code=0 || code=1
 		runs=$((runs + $(awk '/number_of_executed_units/ { n = $2 } END { print n + 0 }' "$work/$t/log")))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Writes the first inputs of every target: DIR/image, DIR/replay, DIR/items, DIR/ops. Made by real operations on the
- * targets' own bases, so that they follow the format when it changes and nothing binary is kept in the repository. An image
- * seed repeats a block of the base; a replay seed holds the records that operations logged; an items seed the base's items.
+ * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops. Made by real
+ * operations on the targets' own bases, so that they follow the format when it changes and nothing binary is kept in the
+ * repository. An image seed repeats a block of the base; a replay seed holds the records that operations logged; an items
+ * seed the base's items.
  */
 #include "fuzz/items.h"
 
@@ -53,7 +54,7 @@ static void save(const char *target, const char *name, u32 n)
 /* ---- image ---- */
 
 /* The FS root as a gang of its own four blocks, listed by a block in the last segment. */
-static void gang_seed(void)
+static void gang_seed(const char *target)
 {
 	const u32 list = FUZZ_PAGES - 60;
 	struct tfs_ptr root = fuzz_root(TFS_TREE_FS);
@@ -83,10 +84,10 @@ static void gang_seed(void)
 	put16(0);
 	put8(95);
 	put(&g, 96);
-	save("image", "gang", 0);
+	save(target, "gang", 0);
 }
 
-static void image_seeds(void)
+static void image_seeds(const char *target)
 {
 	const u32 *used;
 	u32 uses, i, off, k;
@@ -107,9 +108,9 @@ static void image_seeds(void)
 			put8(255);
 			put(b + off, 256);
 		}
-		save("image", "block", i);
+		save(target, "block", i);
 	}
-	gang_seed();
+	gang_seed(target);
 }
 
 /* ---- replay ---- */
@@ -359,7 +360,8 @@ int main(int argc, char **argv)
 	}
 	dir = argv[1];
 	mkdir(dir, 0777);
-	image_seeds();
+	image_seeds("image");
+	image_seeds("fsck");
 	replay_seeds();
 	items_seeds();
 	ops_seeds();

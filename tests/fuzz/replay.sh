@@ -10,9 +10,9 @@ bin=build/bin${san:+-san}
 make -s fuzz-replay SAN="$san" || exit 2
 seeds=build/fuzz-seeds
 rm -rf "$seeds"
-"$bin/fuzz-seeds" "$seeds" || exit 1
+"$bin/fuzz-seeds" "$seeds" && "$bin/fuzz-tar-seeds" "$seeds" || exit 1
 bad=0
-for target in image replay items ops; do
+for target in image replay items ops fsck tar; do
 	inputs=("$seeds/$target")
 	[ -d "fuzz/corpus/$target" ] && inputs+=("fuzz/corpus/$target")
 	if ! output=$(timeout 60 "$bin/fuzz-$target" "${inputs[@]}" 2>&1); then
