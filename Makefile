@@ -65,6 +65,12 @@ install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/l
 bench: all ## measure the tools against others that make or read images (minutes)
 	@for b in tests/bench/*.sh; do echo "== $$b"; "$$b" || exit 1; done
 
+module: ## build the kernel module for K (headers of that version installed) into build/K/tfs.ko
+	@kernel/linux/build.sh $(or $(K),$(shell uname -r))
+
+test-kernel: all ## the module in every installed kernel, in QEMU (minutes)
+	tests/kernel/test_kernel.sh
+
 format: ## let clang-format decide the layout
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -97,7 +103,7 @@ $(BIN)/%:
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: man install all help deps test demo soak breaks format clean
+.PHONY: module test-kernel man install all help deps test demo soak breaks format clean
 .PHONY: all help deps test demo soak breaks bench format clean
 .SECONDARY:
 -include fuzz/fuzz.mk
