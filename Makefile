@@ -103,7 +103,6 @@ $(BIN)/%:
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
 -include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: module test-kernel man install all help deps test demo soak breaks format clean
-.PHONY: all help deps test demo soak breaks bench format clean
+.PHONY: bench module test-kernel man install all help deps test demo soak breaks format clean
 .SECONDARY:
 -include fuzz/fuzz.mk
