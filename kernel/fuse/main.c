@@ -164,9 +164,10 @@ static void signals_set(void)
 
 static int volume_close(struct host *h, const char *image)
 {
-	int err = tfs_cache_flush_all(h->cache), end;
+	int err, end;
 
-	host_inodes_free(h);
+	host_inodes_free(h); /* what has no name is not written first */
+	err = tfs_cache_flush_all(h->cache);
 	tfs_cache_free(h->cache);
 	end = tfs_unmount(h->vol);
 	if (!err)

@@ -76,13 +76,14 @@ static bool offered(const char *name)
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	u32 how = (flags & XATTR_CREATE ? TFS_XATTR_CREATE : 0) | (flags & XATTR_REPLACE ? TFS_XATTR_REPLACE : 0);
+	struct host *h = host_of(req);
+	int err = !offered(name) ? -EOPNOTSUPP : size > TFS_XATTR_MAX ? -E2BIG : 0;
 
-	if (!offered(name))
-		fuse_reply_err(req, EOPNOTSUPP);
-	else if (size > TFS_XATTR_MAX)
-		fuse_reply_err(req, E2BIG);
-	else
-		fuse_reply_err(req, -tfs_setxattr(host_of(req)->vol, ino, name, (u32)strlen(name), value, (u32)size, how));
+	if (!err)
+		err = tfs_setxattr(h->vol, ino, name, (u32)strlen(name), value, (u32)size, how);
+	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
+		err = tfs_setxattr(h->vol, ino, name, (u32)strlen(name), value, (u32)size, how);
+	fuse_reply_err(req, -err);
 }
 
 static void reply_bytes(fuse_req_t req, int n, size_t size)

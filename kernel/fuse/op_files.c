@@ -37,7 +37,7 @@ static void atime_touch(struct host *h, u64 ino)
 
 	if (h->noatime || h->read_only || tfs_cache_getattr(h->cache, ino, &a))
 		return;
-	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) && tfs_le64(now.sec) - tfs_le64(a.atime.sec) < 86400)
+	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) && (s64)(tfs_le64(now.sec) - tfs_le64(a.atime.sec)) < 86400)
 		return;
 	a.atime = now;
 	if (!tfs_getattr(h->vol, ino, &a)) { /* ctime as it is in the volume */
@@ -52,7 +52,6 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	u32 done = 0, len = size > HOST_READ_MAX ? HOST_READ_MAX : (u32)size;
 	s64 n = 0;
 
-	(void)fi;
 	while (done < len) {
 		n = tfs_cache_read(h->cache, ino, (u64)off + done, h->buf + done, len - done);
 		if (n <= 0)
@@ -63,7 +62,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		fuse_reply_err(req, n == -EUCLEAN ? EIO : (int)-n);
 		return;
 	}
-	atime_touch(h, ino);
+	if (!fi || !(fi->flags & O_NOATIME))
+		atime_touch(h, ino);
 	fuse_reply_buf(req, (char *)h->buf, done);
 }
 
@@ -80,17 +80,19 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 			err = tfs_sync(h->vol);
 		n = err ? err : n;
 	}
+	if (n >= 0 && (size_t)n < size && fi->writepage) /* the kernel would take the rest of a mapped page as written */
+		n = -ENOSPC;
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
 	else
 		fuse_reply_write(req, (size_t)n);
 }
 
+/* close: nothing is written, but what could not be written is told. */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
 	(void)fi;
-	fuse_reply_err(req, 0);
+	fuse_reply_err(req, -tfs_cache_error(host_of(req)->cache, ino));
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -125,7 +127,11 @@ static int preallocate(struct host *h, u64 ino, u64 off, u64 len, bool keep_size
 	u64 first = off / TFS_BLOCK, last = (off + len + TFS_BLOCK - 1) / TFS_BLOCK;
 	int err = tfs_cache_flush(h->cache, ino);
 
-	return err ? err : tfs_preallocate(h->vol, ino, first, last - first, keep_size ? 0 : off + len);
+	if (!err)
+		err = tfs_preallocate(h->vol, ino, first, last - first, keep_size ? 0 : off + len);
+	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
+		err = tfs_preallocate(h->vol, ino, first, last - first, keep_size ? 0 : off + len);
+	return err;
 }
 
 static int times_touch(struct host *h, u64 ino)
@@ -138,14 +144,9 @@ static int times_touch(struct host *h, u64 ino)
 static int zero_range(struct host *h, u64 ino, u64 off, u64 len, bool keep_size)
 {
 	struct tfs_time now = host_now();
-	struct tfs_attr a;
 	int err = tfs_cache_zero(h->cache, ino, off, len, &now);
 
-	if (!err)
-		err = preallocate(h, ino, off, len, keep_size);
-	if (!err)
-		err = tfs_getattr(h->vol, ino, &a);
-	return err;
+	return err ? err : preallocate(h, ino, off, len, keep_size);
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len, struct fuse_file_info *fi)

@@ -66,6 +66,28 @@ head -c 64000000 /dev/urandom >"$m/fill" 2>/dev/null && bad "64 MB fit into 16 M
 rm "$m/fill" || bad "a full volume does not unlink"; head -c 5000000 /dev/urandom >"$m/again" || bad "space did not come back"
 down; sound "a full volume"
 
+# 4b. what was preallocated can be written when nothing else can; files that only promised much do not keep others out
+rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 16M; up
+fallocate -l 4M "$m/mine"; head -c 64000000 /dev/urandom >"$m/fill" 2>/dev/null
+head -c 4194304 /dev/urandom >"$tmp/4M"
+dd if="$tmp/4M" of="$m/mine" conv=notrunc,fsync bs=50k status=none || bad "preallocated space cannot be written"
+cmp -s "$tmp/4M" "$m/mine" || bad "preallocated space holds something else than was written"
+rm "$m/fill"; n=0; while [ $n -lt 100 ]; do head -c 200000 /dev/zero >"$m/zeros$n" || { bad "zeros do not fit"; break; }; n=$((n+1)); done
+mkdir "$m/dir" && mv "$m/dir" "$m/dir2" && ln "$m/mine" "$m/link" && setfattr -n user.a -v b "$m/mine" || bad "no names while much is unwritten"
+down; sound "a full volume with promises"
+
+# 4c. write back fails (the image may not be written any more): fsync and close say so, the end says so, nothing synced is lost
+rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 16M; (trap '' XFSZ; exec "$bin/tfs-fuse" -f "$i" "$m" 2>"$tmp/log") & pid=$!
+for _ in $(seq 100); do mountpoint -q "$m" && break; sleep 0.05; done
+head -c 300000 /dev/urandom >"$tmp/synced"; cp "$tmp/synced" "$m/synced"; sync "$m/synced"
+if prlimit --pid $pid --fsize=4096 2>/dev/null; then
+	head -c 300000 /dev/urandom >"$m/lost" 2>/dev/null; sync "$m/lost" 2>/dev/null && bad "fsync does not say that nothing can be written"
+	cmp -s "$tmp/synced" "$m/synced" || bad "what was synced cannot be read after a write failed"
+	fusermount3 -u "$m"; wait $pid; [ $? = 4 ] || bad "data was lost: expected exit 4"
+	pid=; sound "a device that fails"; up -o ro; cmp -s "$tmp/synced" "$m/synced" || bad "a device that failed lost synced data"
+fi
+down
+
 # 5. kill -9: what was synced is there, whole
 rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M
 for round in 1 2 3; do

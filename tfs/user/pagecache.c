@@ -2,8 +2,8 @@
 /*
  * Dirty files in a hash by inode; a file's dirty windows in an array by position. A window holds 16 blocks; `valid` says
  * which hold the file's content, `dirty` which the volume does not know. Always: dirty is a part of valid; bytes past the
- * end of the file are zero; a window has a reservation for all its dirty blocks. What is clean is not kept: the kernel
- * above caches pages.
+ * end of the file are zero; a window has a reservation for the blocks from its first dirty one to its last, or all of these
+ * are preallocated. What is clean is not kept: the kernel above caches pages.
  */
 #include "tfs/user/pagecache.h"
 #include "tfs/user/port.h"
@@ -28,6 +28,7 @@ struct file {
 	struct tfs_time mtime;
 	struct window **window;
 	u32 windows, windows_max;
+	int error; /* of the last attempt to write it back */
 	u8 codec, level;
 };
 
@@ -218,23 +219,52 @@ static int block_fill(struct tfs_cache *c, const struct file *f, struct window *
 
 /* ---- write back ---- */
 
-static int window_encode(struct tfs_cache *c, struct file *f, struct window *w)
+static u32 first_of(u16 mask)
 {
-	u32 first = (u32)__builtin_ctz(w->dirty), last = 31 - (u32)__builtin_clz(w->dirty), b;
+	return (u32)__builtin_ctz(mask);
+}
+
+static u32 last_of(u16 mask)
+{
+	return 31 - (u32)__builtin_clz(mask);
+}
+
+static u16 blocks_mask(u32 first, u32 last)
+{
+	return (u16)((2u << last) - (1u << first));
+}
+
+/* One range, one record: never torn within the window, unless a block between two dirty ones is damaged. */
+static int window_encode(struct tfs_cache *c, struct file *f, struct window *w, u32 first, u32 last)
+{
 	u64 block = w->index * WINDOW_BLOCKS + first, end = (w->index * WINDOW_BLOCKS + last + 1) * TFS_BLOCK;
 	u64 size = f->size < end ? f->size : end;
 	struct tfs_encoded e;
-	int err = 0;
 
-	for (b = first; !err && b <= last; b++) /* one range, one record: never torn within the window */
-		err = block_fill(c, f, w, b);
-	if (err)
-		return err;
 	if (!block && size <= TFS_INLINE_MAX && f->size <= TFS_INLINE_MAX)
 		e = (struct tfs_encoded){ TFS_CODEC_NONE, 1, TFS_BLOCK, w->data };
 	else
 		tfs_encode(f->codec, f->level, w->data + first * TFS_BLOCK, last - first + 1, c->scratch, &e);
 	return tfs_write(c->vol, f->ino, block, &e, size, &f->mtime);
+}
+
+static int window_flush(struct tfs_cache *c, struct file *f, struct window *w)
+{
+	int err = 0;
+
+	while (!err && w->dirty) {
+		u32 first = first_of(w->dirty), last = first, b;
+
+		for (b = first; b <= last_of(w->dirty) && (err = block_fill(c, f, w, b)) != -EIO && !err; b++)
+			if (w->dirty >> b & 1)
+				last = b;
+		if (err && err != -EIO)
+			break;
+		err = window_encode(c, f, w, first, last);
+		if (!err)
+			w->dirty &= (u16)~blocks_mask(first, last);
+	}
+	return err;
 }
 
 static int file_flush(struct tfs_cache *c, struct file *f)
@@ -244,11 +274,11 @@ static int file_flush(struct tfs_cache *c, struct file *f)
 	while (!err && f->windows) {
 		struct window *w = f->window[0];
 
-		if (w->dirty)
-			err = window_encode(c, f, w);
+		err = window_flush(c, f, w);
 		if (!err)
 			window_remove(c, f, 0);
 	}
+	f->error = err;
 	if (!err)
 		file_free(c, f);
 	return err;
@@ -259,6 +289,13 @@ int tfs_cache_flush(struct tfs_cache *c, u64 ino)
 	struct file *f = file_find(c, ino);
 
 	return f ? file_flush(c, f) : 0;
+}
+
+int tfs_cache_error(const struct tfs_cache *c, u64 ino)
+{
+	struct file *f = file_find(c, ino);
+
+	return f ? f->error : 0;
 }
 
 int tfs_cache_flush_old(struct tfs_cache *c, u64 before_ms)
@@ -283,39 +320,69 @@ int tfs_cache_flush_all(struct tfs_cache *c)
 	return tfs_cache_flush_old(c, ~0ull);
 }
 
+bool tfs_cache_shrink(struct tfs_cache *c)
+{
+	u64 before = c->bytes;
+
+	tfs_cache_flush_all(c); /* a file that cannot be written says so itself */
+	return c->bytes < before;
+}
+
 /* ---- writing ---- */
 
+/* Space for `need` blocks. What was promised before stays promised if there is none. */
 static int reserve_grow(struct tfs_cache *c, struct window *w, u32 need)
 {
-	u32 old = w->reserved, want = need > 1 ? WINDOW_BLOCKS : 1;
+	u32 want = need > 1 ? WINDOW_BLOCKS : 1;
 	int err;
 
-	if (old >= need)
+	if (w->reserved >= need)
 		return 0;
-	if (old)
-		tfs_unreserve(c->vol, old);
 	err = tfs_reserve(c->vol, want);
 	if (err == -ENOSPC && want > need)
 		err = tfs_reserve(c->vol, want = need);
-	if (err) { /* what was promised before stays promised: nothing came between */
-		w->reserved = old && !tfs_reserve(c->vol, old) ? old : 0;
+	if (err)
 		return err;
-	}
+	if (w->reserved)
+		tfs_unreserve(c->vol, w->reserved);
 	w->reserved = want;
 	return 0;
 }
 
-static u32 blocks_in(u16 mask)
+/* Is all of [block, end) preallocated? Then it has its space already, also when there is no other. */
+static bool preallocated(struct tfs_cache *c, u64 ino, u64 block, u64 end)
 {
-	return (u32)__builtin_popcount(mask);
+	struct tfs_key k = { ino, (u64)TFS_IT_PREALLOC << TFS_POS_BITS };
+	const void *v;
+	u32 len;
+
+	for (; !tfs_item_next(c->vol, TFS_TREE_FS, &k, &v, &len) && k.a == ino && k.b >> TFS_POS_BITS == TFS_IT_PREALLOC; k.b++) {
+		u64 from = k.b & TFS_POS_MASK, to = from + tfs_le64(((const struct tfs_prealloc *)v)->blocks);
+
+		if (from > block)
+			return false;
+		block = to > block ? to : block;
+		if (block >= end)
+			return true;
+	}
+	return false;
+}
+
+static int space_get(struct tfs_cache *c, struct file *f, struct window *w, u16 dirty)
+{
+	u32 first = first_of(dirty), last = last_of(dirty);
+	u64 block = w->index * WINDOW_BLOCKS;
+	int err = reserve_grow(c, w, last - first + 1);
+
+	return err == -ENOSPC && preallocated(c, f->ino, block + first, block + last + 1) ? 0 : err;
 }
 
 /* One window's part of a write. off: in the window. */
 static int window_write(struct tfs_cache *c, struct file *f, struct window *w, u32 off, const u8 *buf, u32 len)
 {
-	u32 first = off / TFS_BLOCK, last = (off + len - 1) / TFS_BLOCK, b;
-	u16 mask = (u16)((1u << (last + 1)) - (1u << first));
-	int err = reserve_grow(c, w, blocks_in(w->dirty | mask));
+	u32 first = off / TFS_BLOCK, last = (off + len - 1) / TFS_BLOCK;
+	u16 mask = blocks_mask(first, last);
+	int err = space_get(c, f, w, w->dirty | mask);
 
 	if (!err && off % TFS_BLOCK)
 		err = block_fill(c, f, w, first);
@@ -323,12 +390,11 @@ static int window_write(struct tfs_cache *c, struct file *f, struct window *w, u
 		err = block_fill(c, f, w, last);
 	if (err)
 		return err;
-	for (b = first; b <= last; b++)
-		w->valid |= (u16)(1u << b);
 	if (buf)
 		memcpy(w->data + off, buf, len);
 	else
 		memset(w->data + off, 0, len);
+	w->valid |= mask;
 	w->dirty |= mask;
 	return 0;
 }
@@ -351,32 +417,30 @@ static int part_write(struct tfs_cache *c, struct file *f, u64 off, const u8 *bu
 
 static int room_make(struct tfs_cache *c)
 {
-	return c->bytes < c->max_bytes ? 0 : tfs_cache_flush_all(c);
+	int err = c->bytes < c->max_bytes ? 0 : tfs_cache_flush_all(c);
+
+	return c->bytes < c->max_bytes ? 0 : err; /* what stays is another file's affair, while there is room */
 }
 
 s64 tfs_cache_write(struct tfs_cache *c, u64 ino, u64 off, const void *buf, u32 len, const struct tfs_time *now)
 {
 	const u8 *from = buf;
-	struct file *f;
+	struct file *f = NULL;
 	u32 done = 0;
-	int err = off > TFS_FILE_SIZE_MAX - len ? -EFBIG : room_make(c);
+	int err = !len ? 0 : off > TFS_FILE_SIZE_MAX - len ? -EFBIG : room_make(c);
 
-	if (!err)
+	if (!err && len)
 		err = file_get(c, ino, &f);
-	if (err || !len)
-		return err;
-	while (done < len) {
+	while (!err && done < len) {
 		u32 n = WINDOW_BYTES - (u32)((off + done) % WINDOW_BYTES);
 
 		if (n > len - done)
 			n = len - done;
 		err = part_write(c, f, off + done, from ? from + done : NULL, n);
-		if (err == -ENOSPC && f->windows) { /* what was promised at full size may turn out small */
-			int flushed = tfs_cache_flush_all(c);
-
-			if (!flushed)
-				err = file_get(c, ino, &f);
-			if (!flushed && !err)
+		if (err == -ENOSPC && c->bytes) { /* what was promised at full size may turn out small */
+			tfs_cache_flush_all(c);
+			err = file_get(c, ino, &f); /* it was freed when all was written */
+			if (!err)
 				err = part_write(c, f, off + done, from ? from + done : NULL, n);
 		}
 		if (err)
@@ -386,7 +450,7 @@ s64 tfs_cache_write(struct tfs_cache *c, u64 ino, u64 off, const void *buf, u32 
 			f->size = off + done;
 		f->mtime = *now;
 	}
-	if (!f->windows)
+	if (f && !f->windows)
 		file_free(c, f);
 	return done ? (s64)done : err;
 }
@@ -441,7 +505,7 @@ int tfs_cache_getattr(struct tfs_cache *c, u64 ino, struct tfs_attr *out)
 	    (f->mtime.sec == out->ctime.sec && tfs_le32(f->mtime.nsec) > tfs_le32(out->ctime.nsec)))
 		out->ctime = f->mtime;
 	for (u32 i = 0; i < f->windows; i++)
-		out->blocks += blocks_in(f->window[i]->dirty); /* an upper bound until it is written */
+		out->blocks += (u32)__builtin_popcount(f->window[i]->dirty); /* an upper bound until it is written */
 	return 0;
 }
 

@@ -17,17 +17,20 @@ void tfs_cache_free(struct tfs_cache *c);			     /* drops what is dirty */
 /* The attributes with what is dirty: size, mtime, ctime, blocks. */
 int tfs_cache_getattr(struct tfs_cache *c, u64 ino, struct tfs_attr *out);
 s64 tfs_cache_read(struct tfs_cache *c, u64 ino, u64 off, void *buf, u32 len); /* -EIO, -EISDIR */
-/* All or an error: -ENOSPC (nothing accepted), -EFBIG. buf NULL: zeros. */
+/* Bytes accepted, fewer than len when space ends: these will be written back. -ENOSPC: none; -EFBIG. buf NULL: zeros. */
 s64 tfs_cache_write(struct tfs_cache *c, u64 ino, u64 off, const void *buf, u32 len, const struct tfs_time *now);
 int tfs_cache_truncate(struct tfs_cache *c, u64 ino, u64 size);
 /* fallocate: a range of bytes reads as zeros; the size stays. */
 int tfs_cache_zero(struct tfs_cache *c, u64 ino, u64 off, u64 len, const struct tfs_time *now);
 
 /* Writes back one file, or what is older than before_ms (see tfs_cache_now), or all: into the volume, not yet durable.
- * A file whose write failed keeps its data; the error comes back once from each of the next tfs_cache_flush of it. */
+ * A file whose write failed keeps its data, and is tried again by the next. */
 int tfs_cache_flush(struct tfs_cache *c, u64 ino);
 int tfs_cache_flush_old(struct tfs_cache *c, u64 before_ms);
 int tfs_cache_flush_all(struct tfs_cache *c);
+int tfs_cache_error(const struct tfs_cache *c, u64 ino); /* that keeps it from being written back; 0: none */
+/* After -ENOSPC of any operation: writes all back, for what was promised at full size may turn out small. True: try again. */
+bool tfs_cache_shrink(struct tfs_cache *c);
 void tfs_cache_drop(struct tfs_cache *c, u64 ino); /* the file is gone */
 bool tfs_cache_dirty_file(const struct tfs_cache *c, u64 ino);
 u64 tfs_cache_now(void); /* monotonic, ms */
