@@ -24,10 +24,17 @@ static void reply_entry(fuse_req_t req, u64 ino)
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct host *h = host_of(req);
-	u64 ino;
+	struct tfs_attr a;
+	u64 ino = parent;
 	u8 type;
-	int err = tfs_lookup(h->vol, parent, name, (u32)strlen(name), &ino, &type);
+	int err = 0;
 
+	if (!strcmp(name, "..")) { /* for file handles (NFS, open_by_handle_at), as "." is: of any inode */
+		err = tfs_getattr(h->vol, parent, &a);
+		ino = a.parent;
+	} else if (strcmp(name, ".")) {
+		err = tfs_lookup(h->vol, parent, name, (u32)strlen(name), &ino, &type);
+	}
 	if (err)
 		fuse_reply_err(req, -err);
 	else
@@ -98,9 +105,14 @@ static int owner_set(fuse_req_t req, u64 parent, struct tfs_create *c)
 
 static int make(fuse_req_t req, u64 parent, const char *name, struct tfs_create *c, u64 *ino)
 {
+	struct host *h = host_of(req);
 	int err = owner_set(req, parent, c);
 
-	return err ? err : tfs_create(host_of(req)->vol, parent, name, (u32)strlen(name), c, ino);
+	if (!err)
+		err = tfs_create(h->vol, parent, name, (u32)strlen(name), c, ino);
+	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
+		err = tfs_create(h->vol, parent, name, (u32)strlen(name), c, ino);
+	return err;
 }
 
 static void make_and_reply(fuse_req_t req, u64 parent, const char *name, struct tfs_create *c)
@@ -157,8 +169,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	int err = tfs_link(host_of(req)->vol, ino, parent, name, (u32)strlen(name));
+	struct host *h = host_of(req);
+	int err = tfs_link(h->vol, ino, parent, name, (u32)strlen(name));
 
+	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
+		err = tfs_link(h->vol, ino, parent, name, (u32)strlen(name));
 	if (err)
 		fuse_reply_err(req, -err);
 	else
@@ -203,12 +218,14 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	       unsigned flags)
 {
 	struct host *h = host_of(req);
+	u32 len = (u32)strlen(name), new_len = (u32)strlen(new_name);
 	u64 victim = 0;
 	int err = write_before_replace(h, parent, name, new_parent, new_name);
 
 	if (!err)
-		err = tfs_rename(h->vol, parent, name, (u32)strlen(name), new_parent, new_name, (u32)strlen(new_name), flags,
-				 &victim);
+		err = tfs_rename(h->vol, parent, name, len, new_parent, new_name, new_len, flags, &victim);
+	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
+		err = tfs_rename(h->vol, parent, name, len, new_parent, new_name, new_len, flags, &victim);
 	if (!err)
 		host_inode_unnamed(h, victim);
 	fuse_reply_err(req, -err);

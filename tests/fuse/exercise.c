@@ -425,16 +425,40 @@ static void do_stat(int i)
 		     (size_t)s.st_size, (unsigned long)s.st_nlink);
 }
 
+static union {
+	struct file_handle h;
+	char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+} handle;
+
+/* A file's handle opens it after a remount, before anybody has looked up its name. */
+static void handle_check(void)
+{
+	int dir = open(args[3], O_RDONLY | O_DIRECTORY), fd = open_by_handle_at(dir, &handle.h, O_RDONLY);
+	struct stat s;
+
+	must(fd >= 0 || errno == EPERM || errno == EOPNOTSUPP, "open_by_handle_at");
+	if (fd >= 0) {
+		must(!fstat(fd, &s) && (size_t)s.st_size == file[0].size, "the file of a handle");
+		close(fd);
+	}
+	close(dir);
+}
+
 static void remount(void)
 {
+	int mount_id;
+
 	for (int i = 0; i < FILES; i++) {
 		if (file[i].unlinked)
 			do_reopen(i);
 		compare_all(i);
 		file_close(i);
 	}
+	handle.h.handle_bytes = MAX_HANDLE_SZ;
+	must(!name_to_handle_at(AT_FDCWD, path_of(0), &handle.h, &mount_id, 0) || errno == EOPNOTSUPP, "name_to_handle_at");
 	mount_down();
 	mount_up();
+	handle_check();
 	for (int i = 0; i < FILES; i++) {
 		file_open(i, 0);
 		compare_all(i);
