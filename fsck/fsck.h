@@ -64,6 +64,7 @@ struct fsck {
 	enum fsck_mode mode;
 	bool json, data, quiet;
 	bool stop_preen; /* -p met a LOSS problem */
+	bool log_kept;	 /* what a repair would give up of the log was not given up */
 	bool incomplete; /* damaged nodes: counts and links may be wrong for that reason alone */
 	bool space_bad, counters_bad, log_bad;
 	bool recount; /* after the repair: fsck_use reports nothing */

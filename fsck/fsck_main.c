@@ -68,7 +68,7 @@ static int options_parse(struct options *o, struct fsck *f, int argc, char **arg
 			return FSCK_USAGE;
 		}
 	}
-	if (argc - optind != 1 || o->no + o->yes + o->preen > 1) {
+	if (argc - optind != 1 || o->no + o->yes + o->preen > 1 || (o->no && (o->undo || o->restore))) {
 		fputs(usage, stderr);
 		return FSCK_USAGE;
 	}
@@ -85,7 +85,11 @@ static void summary(struct fsck *f, int code, bool checked)
 
 	tfs_progress_end(&f->progress);
 	if (f->stop_preen)
-		tfs_cli_fail(0, f->image, "unexpected inconsistency; run fsck.tfs without -a or -p; the repairs above were not made");
+		tfs_cli_fail(0, f->image, "unexpected inconsistency; run fsck.tfs without -a or -p; but for superblocks and anchors, "
+					  "the repairs above were not made");
+	else if (f->log_kept && f->mode == MODE_ASK)
+		tfs_cli_fail(0, f->image, "a repair would give up the rest of the log; but for superblocks and anchors, the repairs above "
+					  "were not made");
 	if (f->quiet && !code)
 		return;
 	if (!f->json) {
@@ -110,7 +114,7 @@ static int conclude(struct fsck *f, int err)
 		return tfs_cli_fail(err == -EUCLEAN ? FSCK_LEFT : FSCK_FAILED, f->image, "%s%s%s",
 				    err == -EUCLEAN ? "cannot be opened and there is no second copy to repair it from" : strerror(-err),
 				    *fsck_core_message() ? ": " : "", fsck_core_message());
-	if (f->stop_preen) {
+	if (f->stop_preen || f->log_kept) {
 		f->left = f->found;
 		f->fixed = 0;
 	}

@@ -107,14 +107,15 @@ static int position(struct fsck *f, u64 ino, u32 type, const void *name, u32 nam
 	return -ENOSPC;
 }
 
-/* The entry's own name is taken by another: it gets a suffix. */
+/* The entry's own name is taken by another: it gets a suffix, counted over all so that a name taken often costs no more. */
 static void entry_rename(struct fsck *f, u64 dir, struct tfs_dirent *d, u32 *len)
 {
-	u32 base = d->name_len < TFS_NAME_MAX - 12 ? d->name_len : TFS_NAME_MAX - 12, n = 0;
+	static u32 n;
+	u32 base = d->name_len < TFS_NAME_MAX - 12 ? d->name_len : TFS_NAME_MAX - 12;
 	u64 ino;
 	u8 type;
 
-	while (!tfs_lookup(f->vol, dir, (const char *)d->name, d->name_len, &ino, &type) && n < 1000000)
+	while (!tfs_lookup(f->vol, dir, (const char *)d->name, d->name_len, &ino, &type))
 		d->name_len = (u8)(base + (u32)sprintf((char *)d->name + base, "~%u", ++n));
 	*len = 10 + d->name_len;
 }
@@ -192,14 +193,17 @@ static int name_add(struct fsck *f, u64 dir, const char *name, u64 ino, u8 type)
 	return inode_put(f, dir, &i);
 }
 
+/* The first directory of that name, or name for one: what is no directory is passed over. */
 static int lost_found(struct fsck *f, u64 *ino)
 {
+	char name[32] = LOST_FOUND;
 	struct tfs_inode i;
 	u8 type = 0;
-	int err = tfs_lookup(f->vol, TFS_INO_ROOT, LOST_FOUND, sizeof(LOST_FOUND) - 1, ino, &type);
+	u32 n = 0;
+	int err;
 
-	if (!err)
-		return type == 4 ? 0 : -ENOTDIR;
+	while (!(err = tfs_lookup(f->vol, TFS_INO_ROOT, name, (u32)strlen(name), ino, &type)) && type != 4)
+		snprintf(name, sizeof(name), LOST_FOUND "~%u", ++n);
 	if (err != -ENOENT)
 		return err;
 	*ino = ++f->max_ino > f->st.next_ino ? f->max_ino : f->st.next_ino;
@@ -210,7 +214,7 @@ static int lost_found(struct fsck *f, u64 *ino)
 	i.parent = tfs_cpu64(TFS_INO_ROOT);
 	i.window_bits = TFS_WINDOW_BITS;
 	err = inode_put(f, *ino, &i);
-	return err ? err : name_add(f, TFS_INO_ROOT, LOST_FOUND, *ino, 4);
+	return err ? err : name_add(f, TFS_INO_ROOT, name, *ino, 4);
 }
 
 static int lost(struct fsck *f, const struct fsck_fix *x)

@@ -31,8 +31,10 @@ static int volume_open(struct fsck *f)
 	if (err)
 		return err;
 	tfs_statfs(f->vol, &f->st);
-	if (f->st.damaged && fsck_problem(f, FSCK_LOG_DAMAGED, "log", "%s", fsck_core_message()))
-		f->log_bad = true;
+	if (f->st.damaged) {
+		f->log_bad = fsck_problem(f, FSCK_LOG_DAMAGED, "log", "%s", fsck_core_message());
+		f->log_kept = !f->log_bad; /* any repair begins a new log */
+	}
 	return fsck_use_start(f);
 }
 
@@ -78,7 +80,7 @@ static int close_volume(struct fsck *f, int err)
 
 static int repair_or_recover(struct fsck *f)
 {
-	if (f->mode == MODE_CHECK || f->stop_preen || f->dev->read_only)
+	if (f->mode == MODE_CHECK || f->stop_preen || f->log_kept)
 		return 0;
 	if (must_write(f))
 		return fsck_repair(f);

@@ -173,6 +173,16 @@ static void m_inode_gone(void) { del(tfs_inode_key(7)); }
 static void m_dir_gone(void) { del(tfs_inode_key(5)); }
 static void m_root_gone(void) { del(tfs_inode_key(TFS_INO_ROOT)); }
 static void m_entry_gone(void) { del(entry_of(2, "b")); inode_load(2); inode.size = tfs_cpu64(2); inode_store(2); }
+static void m_lost_file(void)
+{
+	entry_put(1, free_pos("lost+found"), "lost+found", 4, 8);
+	del(entry_of(2, "sub"));
+}
+static void m_renames(void) /* many misplaced entries of one name */
+{
+	for (u64 i = 0; i < 3000; i++)
+		entry_put(2, i << 8, "a", 3, 8);
+}
 static void m_subdir_gone(void) { del(entry_of(2, "sub")); }
 static void m_all_gone(void) { del(tfs_inode_key(6)); }
 static void m_target(void) { del(key_of(9, TFS_IT_SYMLINK, 0)); }
@@ -409,6 +419,7 @@ static const struct mutation {
 	{ "orphan-extra", m_orphan_extra, 36, 0 }, { "orphan-none", m_orphan_none, 36, 0 },
 	{ "orphan-named", m_orphan_named, 36, 0 }, { "orphan-full", m_orphan_full, 35, 0 },
 	{ "root-parent", m_root_parent, 34, 0 }, { "cycles", m_cycles, 35, 0 },
+	{ "lost-file", m_lost_file, 35, 0 },	 { "renames", m_renames, 29, 0 },
 	{ "pieces", m_pieces, 50, 1 },		 { "gang", m_gang, 53, 0 },
 	{ "inline", m_inline, 25, 0 },		 { "promise-twice", m_promise_twice, 25, 0 },
 	{ "promise-huge", m_promise_huge, 26, 0 }, { "pending", m_pending, 26, 0 },
@@ -439,11 +450,11 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[2], "where"))
 		opt.flags = TFS_MOUNT_RO;
 	must(tfs_mount(&dev.dev, &env, &opt, &vol), argv[1]);
-	if (!strcmp(argv[2], "where")) { /* bytes: the FS tree's root as it was stored, data of /big, the checkpoint */
+	if (!strcmp(argv[2], "where")) { /* bytes: the FS tree's root as it was stored, data of /big, checkpoint, list block */
 		get(item_first(7, TFS_IT_EXTENT), buf);
-		printf("%llu %llu %llu\n", (unsigned long long)vol->root[TFS_TREE_FS].addr * TFS_UNIT,
+		printf("%llu %llu %llu %llu\n", (unsigned long long)vol->root[TFS_TREE_FS].addr * TFS_UNIT,
 		       (unsigned long long)tfs_le64(((struct tfs_extent *)buf)->ptr.addr) * TFS_UNIT,
-		       (unsigned long long)vol->meta[0] * TFS_UNIT);
+		       (unsigned long long)vol->meta[0] * TFS_UNIT, (unsigned long long)vol->meta[1] * TFS_UNIT);
 		tfs_abandon(vol);
 		return 0;
 	}

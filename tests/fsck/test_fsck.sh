@@ -29,7 +29,7 @@ while read -r name problem left; do
 		case $name:$f in range:* | future:* | gang:packed | far:big | root-gone:* | inode-gone:*) continue ;; esac
 		[ "$($dump cat "$tmp/base.img" $f | md5sum)" = "$($dump cat "$i" $f | md5sum)" ] || bad "content of $f changed"
 	done
-	run 1 $fsck -n --restore "$tmp/undo" "$i"; rm -f "$tmp/undo"
+	run 1 $fsck --restore "$tmp/undo" "$i"; rm -f "$tmp/undo"
 	cmp -s "$i" "$tmp/before.img" || bad "the undo file did not bring the image back"
 done < <($mutate list)
 [ $# = 0 ] || exit $failed
@@ -48,15 +48,26 @@ for s in 0 1 2 3; do
 	byte anchor-$s $((16384 + 4096 * s + 50)) 4 1 0
 	byte anchor-copy-$s $((size - 32768 + 4096 * s + 50)) 4 1 0
 done
-read -r node data checkpoint < <($mutate "$tmp/base.img" where)
+read -r node data checkpoint list < <($mutate "$tmp/base.img" where)
+byte list $((list + 200)) 4 1 0
+# nothing leads to the trees: no repair may make an empty volume of it
+byte checkpoint $((checkpoint + 200)) 4 4 4
+poke $((checkpoint + 201)); cp "$i" "$tmp/before.img"; run 4 $fsck -fy "$i"; cmp -s "$i" "$tmp/before.img" || bad "fsck -y wrote without a checkpoint"
+name=no-anchor; cp "$tmp/base.img" "$i"
+for s in 0 1 2 3; do poke $((16384 + 4096 * s + 50)); poke $((size - 32768 + 4096 * s + 50)); done
+poke 4200; cp "$i" "$tmp/before.img"; run 8 $fsck -fy "$i"; cmp -s "$i" "$tmp/before.img" || bad "fsck -y wrote without an anchor"
+name=log-list; cp "$tmp/base.img" "$i"; $mutate "$i" log
+read -r _ _ _ list < <($mutate "$i" where)
+sum=$($dump cat "$i" logged | md5sum)
+poke $((list + 200)); run 1 $fsck -fy "$i"; run 0 $fsck -fn --data "$i"
+[ "$sum" = "$($dump cat "$i" logged | md5sum)" ] || bad "what the log held was given up for a list block"
 byte node $((node + 200)) 4 1 0
 byte data $((data + 200)) 4 4 4
-byte checkpoint $((checkpoint + 100)) 4 4 4 # nothing to repair from: not an empty volume
 name=both-supers; cp "$tmp/base.img" "$i"; poke 4200; poke $((size - 4000)); run 8 $fsck -fn "$i"; run 8 $fsck -fy "$i"
 name=foreign; head -c 20000000 /dev/zero >"$i"; run 8 $fsck -fy "$i"
 name=truncated; head -c 20000000 "$tmp/base.img" >"$i"; run 8 $fsck -fn "$i"
 name=short; head -c 5000 "$tmp/base.img" >"$i"; run 8 $fsck -fn "$i"
-name=usage; run 16 $fsck; run 16 $fsck -n -y "$i"; run 8 $fsck -n "$tmp/none"
+name=usage; run 16 $fsck; run 16 $fsck -n -y "$i"; run 16 $fsck -n --restore "$tmp/undo" "$i"; run 8 $fsck -n "$tmp/none"
 name=preen; cp "$tmp/base.img" "$i"; $mutate "$i" nlink; run 1 $fsck -fp "$i"; run 0 $fsck -fp "$i"
 $mutate "$i" overlap; run 4 $fsck -fa "$i"
 name=full-output; cp "$tmp/base.img" "$i"; run 8 sh -c "$fsck -fn $i >/dev/full"
