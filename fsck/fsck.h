@@ -27,6 +27,9 @@ struct fsck_name { /* one a directory entry */
 	u64 parent, pos;
 	u64 child; /* type << 56 | ino */
 };
+struct fsck_run { /* blocks that the extents of one inode map, ascending, not adjacent */
+	u64 block, end;
+};
 struct fsck_ref {
 	u64 addr;
 	u32 len, count, found;
@@ -74,9 +77,10 @@ struct fsck {
 	struct fsck_object *object;
 	struct fsck_name *name;
 	struct fsck_ref *ref;
+	struct fsck_run *run; /* of the inode being looked at */
 	struct fsck_fix *fix;
-	size_t objects, names, refs, fixes;
-	size_t objects_max, names_max, refs_max, fixes_max;
+	size_t objects, names, refs, runs, fixes;
+	size_t objects_max, names_max, refs_max, runs_max, fixes_max;
 	u64 prealloc, max_ino;
 
 	u8 **live; /* per segment: live units, a byte a block; NULL: none */

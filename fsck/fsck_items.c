@@ -195,6 +195,7 @@ static int object_begin(struct fsck_item_state *s, u64 ino)
 	s->types = s->target = s->inline_bytes = s->entries = s->subdirs = s->seens = s->same = 0;
 	s->blocks = s->end = s->promised = s->dropped = 0;
 	s->window = s->hash = s->past = ~0ull;
+	s->f->runs = 0;
 	memset(&s->inode, 0, sizeof(s->inode));
 	return err;
 }
@@ -283,6 +284,18 @@ static int place_use(struct fsck_item_state *s, struct tfs_key key, const struct
 	return 1;
 }
 
+static int run_add(struct fsck *f, u64 block, u64 end)
+{
+	if (f->runs && f->run[f->runs - 1].end == block) {
+		f->run[f->runs - 1].end = end;
+		return 0;
+	}
+	if (fsck_grow(&f->run, &f->runs_max, f->runs + 1, sizeof(*f->run)))
+		return -ENOMEM;
+	f->run[f->runs++] = (struct fsck_run){ block, end };
+	return 0;
+}
+
 static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_extent *e)
 {
 	u64 block = key.b & TFS_POS_MASK, n = tfs_le16(e->blocks), size = size_blocks(s);
@@ -315,7 +328,7 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 	s->blocks += n;
 	if (s->past == ~0ull && s->end > size)
 		s->past = block > size ? block : size;
-	return err;
+	return err ? err : run_add(s->f, block, s->end);
 }
 
 /* Pending ranges begin and end at windows: no compressed extent is cut by one. */
@@ -337,47 +350,51 @@ static int pending(struct fsck_item_state *s, struct tfs_key key, const struct t
 	return 0;
 }
 
-/* Promised space must not lie over an extent: the last one that begins before its end decides. */
-static int prealloc(struct fsck_item_state *s, struct tfs_key key, const struct tfs_prealloc *p)
+/* The first run of the inode's extents that ends behind block, NULL: none. */
+static const struct fsck_run *run_after(const struct fsck *f, u64 block)
+{
+	size_t lo = 0, hi = f->runs;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (f->run[mid].end <= block)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < f->runs ? &f->run[lo] : NULL;
+}
+
+/*
+ * Promised space must not lie over an extent, nor over what is promised already. Extents come first in key order; they are
+ * remembered instead of read again, since those salvaged from a damaged leaf cannot be.
+ */
+static void prealloc(struct fsck_item_state *s, struct tfs_key key, const struct tfs_prealloc *p)
 {
 	u64 block = key.b & TFS_POS_MASK, n = tfs_le64(p->blocks);
+	const struct fsck_run *run = run_after(s->f, block);
+	bool mapped = run && run->block < block + n;
+	char object[64];
 
 	if (overlaps(s, key, "promised block", !s->promised && s->types >> TFS_IT_INLINE & 1 ? 1 : s->promised))
-		return 0;
+		return;
+	object_name(s->ino, object, sizeof(object), "promised block", block);
 	if (n > s->f->st.blocks) {
-		char object[64];
-
-		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object_name(s->ino, object, sizeof(object), "promised block", block),
-				 "expected no more blocks than the volume has, found %llu", (unsigned long long)n))
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected no more blocks than the volume has, found %llu",
+				 (unsigned long long)n))
 			item_remove(s, key);
-		return 0;
+		return;
 	}
-	if (block < s->end) {
-		struct tfs_key k = fsck_key(s->ino, TFS_IT_EXTENT, block > WINDOW_BLOCKS ? block - WINDOW_BLOCKS : 0);
-		const void *v;
-		u32 len;
-		char object[64];
-		int err;
-
-		while (!(err = tfs_item_next(s->f->vol, TFS_TREE_FS, &k, &v, &len)) && k.a == s->ino &&
-		       k.b >> TFS_POS_BITS == TFS_IT_EXTENT && (k.b & TFS_POS_MASK) < block + n) {
-			u64 at = k.b & TFS_POS_MASK;
-
-			if (at + tfs_le16(((const struct tfs_extent *)v)->blocks) > block) {
-				if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object_name(s->ino, object, sizeof(object), "promised block", block),
-						 "expected no extent there, found one at block %llu", (unsigned long long)at))
-					item_remove(s, key);
-				return 0;
-			}
-			k.b++;
-		}
-		if (err && err != -ENOENT && err != -EIO)
-			return err;
+	if (mapped) {
+		if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected no extent there, found one at block %llu",
+				 (unsigned long long)run->block))
+			item_remove(s, key);
+		return;
 	}
 	s->promised = block + n;
 	s->blocks += n;
 	s->f->prealloc += n;
-	return 0;
 }
 
 /* ---- names and xattrs: under their own hash, each once ---- */
@@ -504,7 +521,8 @@ static int item_of_inode(struct fsck_item_state *s, struct tfs_key key, const vo
 	case TFS_IT_EXTENT:
 		return extent(s, key, value);
 	case TFS_IT_PREALLOC:
-		return prealloc(s, key, value);
+		prealloc(s, key, value);
+		return 0;
 	case TFS_IT_PENDING:
 		return pending(s, key, value);
 	}

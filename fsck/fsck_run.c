@@ -114,6 +114,7 @@ void fsck_free(struct fsck *f)
 		free(f->fix[i].value);
 	free(f->fix);
 	free(f->ref);
+	free(f->run);
 	free(f->name);
 	free(f->object);
 }
