@@ -130,8 +130,8 @@ static void names(void)
 
 	for (i = 0; i < 400; i += 2)
 		memcpy(deep + i, "a/", 2);
-	file(deep, "deep");
 	deep[i] = 0;
+	file(deep, "deep");
 	memset(wide, 'n', 255);
 	file(wide, "wide");
 	file("\xff\xfe\x01\x1b[m", "bytes");
