@@ -35,10 +35,11 @@ int mkfs_xattr_add(struct mkfs_job *job, const char *name, const void *value, si
 
 bool mkfs_xattr_next(const struct mkfs_job *job, u32 *at, const char **name, const void **value, u32 *len)
 {
-	const u8 *p = job->xattrs + *at;
+	const u8 *p;
 
 	if (*at >= job->xattr_bytes)
 		return false;
+	p = job->xattrs + *at;
 	memcpy(len, p, 4);
 	*name = (const char *)p + 4;
 	*value = p + 4 + strlen(*name) + 1;
