@@ -3,8 +3,8 @@
  * The crash simulator. A workload runs on a recording RAM device; at every flush crash states are made (crash.c), and
  * each is recovered read-write and compared: the sequence it recovered to must be at or above what was durable, and
  * names, attributes and contents must be exactly those of that sequence. Accounting must be exact. Workloads: every one
- * of one and of two operations of the table, random histories, and a log that runs in circles. A failure prints an id that replays just it.
- * Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c).
+ * of one and of two operations of the table, random histories, and a log that runs in circles. A failure prints an id
+ * that replays just it. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c).
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
