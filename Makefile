@@ -20,7 +20,7 @@ TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ exercise) $(UNIT)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ stop.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev libblkid-dev
+	libarchive-dev libblkid-dev attr python3
 
 all: $(TOOLS) $(TESTS) ## build everything
 
