@@ -193,6 +193,17 @@ static int name_add(struct fsck *f, u64 dir, const char *name, u64 ino, u8 type)
 	return inode_put(f, dir, &i);
 }
 
+/* Above all numbers that were ever given; where a crafted volume has used up the end, one that is free. */
+static u64 number_new(struct fsck *f)
+{
+	u64 ino = f->st.next_ino > f->max_ino && f->st.next_ino <= TFS_INO_MAX ? f->st.next_ino : f->max_ino + 1;
+
+	if (ino > TFS_INO_MAX)
+		for (ino = TFS_INO_MAX; fsck_object_find(f, ino); ino--)
+			;
+	return ino;
+}
+
 /* The first directory of that name, or name for one: what is no directory is passed over. */
 static int lost_found(struct fsck *f, u64 *ino)
 {
@@ -206,8 +217,7 @@ static int lost_found(struct fsck *f, u64 *ino)
 		snprintf(name, sizeof(name), LOST_FOUND "~%u", ++n);
 	if (err != -ENOENT)
 		return err;
-	*ino = ++f->max_ino > f->st.next_ino ? f->max_ino : f->st.next_ino;
-	f->max_ino = *ino;
+	*ino = number_new(f);
 	memset(&i, 0, sizeof(i));
 	i.mode = tfs_cpu32(0040700);
 	i.nlink = tfs_cpu32(2);
@@ -348,7 +358,7 @@ static const u8 *segment_live(void *arg, u64 segment)
 
 static int finish(struct fsck *f)
 {
-	struct recount r = { .f = f, .c.next_ino = f->st.next_ino };
+	struct recount r = { .f = f, .c.next_ino = f->st.next_ino <= TFS_INO_MAX + 1 ? f->st.next_ino : TFS_INO_ROOT + 1 };
 	int err;
 
 	fsck_use_free(f);

@@ -213,9 +213,9 @@ int fsck_space(struct fsck *f)
 		return 0; /* what could not be read is in use too: a repair builds SPACE anew */
 	counter(f, "inodes", f->st.inodes, f->objects);
 	counter(f, "promised blocks", f->st.prealloc_blocks, f->prealloc);
-	if (f->max_ino >= f->st.next_ino &&
-	    fsck_problem(f, FSCK_NEXT_INO, "next inode number", "expected above %llu, found %llu", (unsigned long long)f->max_ino,
-			 (unsigned long long)f->st.next_ino))
+	if ((f->max_ino >= f->st.next_ino || f->st.next_ino > TFS_INO_MAX + 1) &&
+	    fsck_problem(f, FSCK_NEXT_INO, "next inode number", "expected above %llu, below 2^56 + 1, found %llu",
+			 (unsigned long long)f->max_ino, (unsigned long long)f->st.next_ino))
 		f->counters_bad = true;
 	return f->space_bad ? 0 : space_compare(f);
 }

@@ -34,7 +34,7 @@
 	P(34, DIR_PARENT, "dir-parent", SAFE, "a directory states another parent", "set to where its name is")         \
 	P(35, UNREACHABLE, "unreachable", SAFE, "no name leads to an inode", "gets a name in lost+found")              \
 	P(36, ORPHAN_WRONG, "orphan-wrong", SAFE, "the orphan list differs from the link counts", "made to agree")     \
-	P(40, NEXT_INO, "next-ino", SAFE, "the next inode number is in use", "set above all")                          \
+	P(40, NEXT_INO, "next-ino", SAFE, "the next inode number is in use or none", "set above all")                  \
 	P(41, COUNTERS, "counters", SAFE, "a counter of the volume differs", "set to what was found")                  \
 	P(50, UNIT_TWICE, "unit-twice", NONE, "a place on the device is used twice", "none: restore the files named")  \
 	P(51, SPACE_MAP, "space-map", SAFE, "the space map differs from what is in use", "SPACE is built anew")        \

@@ -333,6 +333,15 @@ static void m_cycles(void)
 }
 static void m_prealloc(void) { u64 n = 60; put(key_of(7, TFS_IT_PREALLOC, 0), &n, 8); }
 static void m_next_ino(void) { vol->counters.next_ino = 4; }
+static void m_next_huge(void) { vol->counters.next_ino = 1ull << 60; m_subdir_gone(); }
+static void m_last_ino(void)
+{
+	inode_load(4);
+	inode.blocks = 0;
+	inode_store(TFS_INO_MAX);
+	vol->counters.inodes++;
+	vol->counters.next_ino = TFS_INO_MAX + 1;
+}
 static void m_inodes(void) { vol->counters.inodes += 5; }
 static void m_promised(void) { vol->counters.prealloc_blocks += 5; }
 static void m_bad_item(void) { inode_load(3); inode.mode = tfs_cpu32(0170644); inode_store(3); }
@@ -428,6 +437,7 @@ static const struct mutation {
 	{ "mixed", m_mixed, 27, 0 },		 { "xattr-left", m_xattr_left, 20, 0 },
 	{ "no-inode", m_no_inode, 10, 0 },	 { "target-twice", m_target_twice, 10, 0 },
 	{ "prealloc", m_prealloc, 25, 0 },	 { "next-ino", m_next_ino, 40, 0 },
+	{ "next-huge", m_next_huge, 40, 0 },	 { "last-ino", m_last_ino, 35, 0 },
 	{ "inodes", m_inodes, 41, 0 },		 { "promised", m_promised, 41, 0 },
 	{ "bad-item", m_bad_item, 10, 0 },	 { "space-live", m_space_live, 51, 0 },
 	{ "space-dead", m_space_dead, 51, 0 },	 { "space-count", m_space_count, 52, 0 },
