@@ -42,6 +42,7 @@ void host_inodes_free(struct host *h);
 int host_stat(struct host *h, u64 ino, struct stat *st);
 int host_entry(struct host *h, u64 ino, struct fuse_entry_param *e); /* with a hold */
 struct tfs_time host_time(const struct timespec *t);
+void host_atime_touch(struct host *h, u64 ino); /* it was read: relatime */
 
 /* The operations, by file. */
 extern const struct fuse_lowlevel_ops host_ops;

@@ -121,6 +121,28 @@ int host_stat(struct host *h, u64 ino, struct stat *st)
 	return 0;
 }
 
+static bool later(const struct tfs_time *a, const struct tfs_time *b)
+{
+	return (s64)tfs_le64(a->sec) > (s64)tfs_le64(b->sec) ||
+	       (a->sec == b->sec && tfs_le32(a->nsec) > tfs_le32(b->nsec));
+}
+
+/* relatime: when it is not newer than the last change, or a day old. */
+void host_atime_touch(struct host *h, u64 ino)
+{
+	struct tfs_time now = host_now();
+	struct tfs_attr a;
+
+	if (h->noatime || h->read_only || tfs_cache_getattr(h->cache, ino, &a))
+		return;
+	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) && (s64)(tfs_le64(now.sec) - tfs_le64(a.atime.sec)) < 86400)
+		return;
+	if (!tfs_getattr(h->vol, ino, &a)) { /* ctime as it is in the volume */
+		a.atime = now;
+		tfs_setattr(h->vol, ino, TFS_SET_ATIME | TFS_SET_CTIME, &a);
+	}
+}
+
 int host_entry(struct host *h, u64 ino, struct fuse_entry_param *e)
 {
 	int err;

@@ -77,7 +77,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 {
 	u32 how = (flags & XATTR_CREATE ? TFS_XATTR_CREATE : 0) | (flags & XATTR_REPLACE ? TFS_XATTR_REPLACE : 0);
 	struct host *h = host_of(req);
-	int err = !offered(name) ? -EOPNOTSUPP : size > TFS_XATTR_MAX ? -E2BIG : 0;
+	int err = !offered(name) ? -EOPNOTSUPP : !strchr(name, '.')[1] ? -EINVAL : size > TFS_XATTR_MAX ? -E2BIG : 0;
 
 	if (!err)
 		err = tfs_setxattr(h->vol, ino, name, (u32)strlen(name), value, (u32)size, how);

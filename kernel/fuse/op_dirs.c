@@ -70,6 +70,7 @@ static int dots(struct fill *f, u64 dir, off_t off)
 static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool plus)
 {
 	struct fill f = { .req = req, .size = size, .plus = plus };
+	struct host *h = host_of(req); /* the reply frees the request */
 	u64 pos = off > (off_t)DOTS ? (u64)off - DOTS : 0;
 	int err;
 
@@ -80,12 +81,14 @@ static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool
 	}
 	err = off < (off_t)DOTS ? dots(&f, dir, off) : 0;
 	if (!err)
-		err = tfs_readdir(host_of(req)->vol, dir, &pos, emit, &f);
+		err = tfs_readdir(h->vol, dir, &pos, emit, &f);
 	err = err > 0 ? 0 : err; /* full */
 	if (!f.used && (err || f.err))
 		fuse_reply_err(req, err ? -err : -f.err);
 	else
 		fuse_reply_buf(req, f.buf, f.used);
+	if (!off)
+		host_atime_touch(h, dir);
 	free(f.buf);
 }
 

@@ -23,29 +23,6 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		i->opens--;
 }
 
-static bool later(const struct tfs_time *a, const struct tfs_time *b)
-{
-	return (s64)tfs_le64(a->sec) > (s64)tfs_le64(b->sec) ||
-	       (a->sec == b->sec && tfs_le32(a->nsec) > tfs_le32(b->nsec));
-}
-
-/* relatime: when it is not newer than the last change, or a day old. */
-static void atime_touch(struct host *h, u64 ino)
-{
-	struct tfs_time now = host_now();
-	struct tfs_attr a;
-
-	if (h->noatime || h->read_only || tfs_cache_getattr(h->cache, ino, &a))
-		return;
-	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) && (s64)(tfs_le64(now.sec) - tfs_le64(a.atime.sec)) < 86400)
-		return;
-	a.atime = now;
-	if (!tfs_getattr(h->vol, ino, &a)) { /* ctime as it is in the volume */
-		a.atime = now;
-		tfs_setattr(h->vol, ino, TFS_SET_ATIME | TFS_SET_CTIME, &a);
-	}
-}
-
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
@@ -63,7 +40,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		return;
 	}
 	if (!fi || !(fi->flags & O_NOATIME))
-		atime_touch(h, ino);
+		host_atime_touch(h, ino);
 	fuse_reply_buf(req, (char *)h->buf, done);
 }
 

@@ -12,13 +12,14 @@
 
 static void reply_entry(fuse_req_t req, u64 ino)
 {
+	struct host *h = host_of(req); /* the reply frees the request, also when it fails */
 	struct fuse_entry_param e;
-	int err = host_entry(host_of(req), ino, &e);
+	int err = host_entry(h, ino, &e);
 
 	if (err)
 		fuse_reply_err(req, -err);
 	else if (fuse_reply_entry(req, &e))
-		host_inode_drop(host_of(req), ino, 1); /* the caller was interrupted */
+		host_inode_drop(h, ino, 1); /* the caller was interrupted */
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -56,8 +57,9 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f)
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
+	struct host *h = host_of(req);
 	char target[TFS_SYMLINK_MAX + 1];
-	int n = tfs_readlink(host_of(req)->vol, ino, target, TFS_SYMLINK_MAX);
+	int n = tfs_readlink(h->vol, ino, target, TFS_SYMLINK_MAX);
 
 	if (n < 0) {
 		fuse_reply_err(req, -n);
@@ -65,6 +67,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	}
 	target[n] = 0;
 	fuse_reply_readlink(req, target);
+	host_atime_touch(h, ino);
 }
 
 /* ---- creating ---- */

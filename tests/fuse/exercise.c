@@ -117,7 +117,8 @@ static void mount_down(void)
 		return;
 	note("unmount");
 	snprintf(line, sizeof(line), "fusermount3 -u '%s'", args[3]);
-	must(!system(line), "fusermount3 -u");
+	for (int i = 0; system(line); i++, usleep(100000)) /* others look at mounts too */
+		must(i < 50, "fusermount3 -u");
 	must(waitpid(server, &status, 0) == server, "waitpid");
 	if (status)
 		fail("tfs-fuse ended with status 0x%x", status);

@@ -54,6 +54,16 @@ up -o ro; diff -r --no-dereference "$tmp/want" "$m/tree" >/dev/null || bad "cont
 touch "$m/x" 2>/dev/null && bad "a read-only mount was written"
 down
 
+# 2b. relatime: a listing and a read set atime once after a change; a time in the future stays; a set time outlives write back
+up; mkdir "$m/at"; touch -d 2001-01-01 "$m/at"; ln -s x "$m/sl"; touch -h -d 2001-01-01 "$m/sl"; ls "$m/at"; readlink "$m/sl" >/dev/null
+echo a >"$m/future"; touch -a -d 2099-01-01 "$m/future"; echo b >"$m/set"; touch -d 2005-05-05 "$m/set"; down; up; cat "$m/future" >/dev/null; sleep 1.1
+[ "$(stat -c %x "$m/at" | cut -c1-4)" != 2001 ] || bad "reading a directory does not set its atime"
+[ "$(stat -c %x "$m/sl" | cut -c1-4)" != 2001 ] || bad "reading a symlink does not set its atime"
+[ "$(stat -c %x "$m/future" | cut -c1-4)" = 2099 ] || bad "an atime in the future was replaced"
+[ "$(stat -c %y "$m/set" | cut -c1-4)" = 2005 ] || bad "write back replaced an mtime that was set"
+setfattr -n user. -v a "$m/set" 2>/dev/null && bad "an xattr without a name was set"
+down; sound "times"
+
 # 3. unlinked but open; a file's last name goes while it is written
 up; exec 7<>"$m/open"; rm "$m/open"; echo still >&7; [ "$(cat /proc/$$/fd/7)" = still ] || bad "an unlinked file lost its content"; exec 7>&-
 down; sound "an unlinked open file"
