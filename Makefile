@@ -19,6 +19,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ exercise) $(UNIT)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ stop.so) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ exercise listing) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev libblkid-dev attr python3
 
@@ -91,6 +92,7 @@ $(FUSE): FLAGS += $(shell pkg-config --cflags fuse3)
 $(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
 $(BIN)/differ: $(B)/tests/fuse/differ.o
 $(BIN)/exercise: $(B)/tests/fuse/exercise.o
+$(BIN)/listing: $(B)/tests/fuse/listing.o
 $(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
 $(BIN)/stop.so: tests/fsck/stop.c
 	$(Q)mkdir -p $(@D)

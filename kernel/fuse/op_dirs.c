@@ -95,8 +95,7 @@ static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	fi->cache_readdir = 1;
-	fi->keep_cache = 1; /* the kernel drops it when the directory changes */
+	/* no cache_readdir: a reader whose position is not in the list that another one cached is told that the directory ends */
 	fuse_reply_open(req, fi);
 }
 

@@ -47,6 +47,7 @@ src=/usr/include/linux; [ -d $src ] || src=/usr/share/doc/bash
 rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 128M; up
 cp -a $src "$m/tree"; for n in $(seq 3000); do : >"$m/tree/file-with-a-long-name-$n"; done
 [ "$(find "$m/tree" -name 'file-with*' | wc -l)" = 3000 ] || bad "a directory of 3000 names lists others"
+for s in 1 3 4; do "$bin/listing" "$m/list" $((s == 3 ? 2000 : 1000)) $s 400 || bad "positions in a directory that changes"; rm -r "$m/list"; done
 rm "$m"/tree/file-with-a-long-name-*5; rm -rf "$tmp/want"; cp -a "$m/tree" "$tmp/want"; down; sound "copying a tree"
 "$bin/dump.tfs" extract "$i" "$tmp/out" || bad "extract"
 diff -r --no-dereference "$tmp/want" "$tmp/out/tree" >/dev/null || bad "dump.tfs extracts something else than was written"
