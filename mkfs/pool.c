@@ -167,7 +167,7 @@ struct mkfs_pool *mkfs_pool_new(u32 workers, u8 codec, u8 level)
 	pthread_cond_init(&p->done, NULL);
 	p->codec = codec;
 	p->level = level;
-	p->slots = 4 * workers + 32;
+	p->slots = 2 * workers + 124; /* 16 MiB or a little more */
 	p->job = calloc(p->slots, sizeof(*p->job));
 	while (p->job && p->threads < workers && !pthread_create(&p->thread[p->threads], NULL, worker, p))
 		p->threads++;
