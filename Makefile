@@ -17,9 +17,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ exercise) $(UNIT)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ stop.so) $(UNIT)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate differ exercise listing) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev libblkid-dev attr python3
 
