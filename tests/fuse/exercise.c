@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A filesystem exerciser: random calls on a few files against a model of their bytes. It mounts the image itself, and unmounts
- * and mounts it again in between; every byte is compared when it is read, and all at each remount. Pages are dropped from the
- * kernel before most reads, so that the host answers them. Prints the seed and the last calls when something differs.
+ * A filesystem exerciser: random calls on a few files against a model of their bytes. It mounts the image itself, and
+ * unmounts and mounts it again in between; every byte is compared when it is read, and all at each remount. Pages are
+ * dropped from the kernel before most reads, so that the host answers them. Prints the seed and the last calls when
+ * something differs.
  * usage: exercise TFS-FUSE IMAGE DIR SEED COUNT; TFS-FUSE "-": DIR is a directory of any filesystem, nothing is mounted.
  */
 #define _GNU_SOURCE
@@ -466,8 +467,8 @@ static void remount(void)
 	}
 }
 
-static void (*const call[])(int) = { do_write, do_write, do_write, do_append, do_read, do_read, do_read, do_map, do_map, do_truncate,
-	do_fallocate, do_fallocate, do_seek, do_sync, do_reopen, do_rename, do_unlink, do_stat };
+static void (*const call[])(int) = { do_write, do_write, do_write, do_append, do_read, do_read, do_read, do_map, do_map,
+	do_truncate, do_fallocate, do_fallocate, do_seek, do_sync, do_reopen, do_rename, do_unlink, do_stat };
 
 int main(int argc, char **argv)
 {

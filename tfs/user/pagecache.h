@@ -29,7 +29,7 @@ int tfs_cache_flush(struct tfs_cache *c, u64 ino);
 int tfs_cache_flush_old(struct tfs_cache *c, u64 before_ms);
 int tfs_cache_flush_all(struct tfs_cache *c);
 int tfs_cache_error(const struct tfs_cache *c, u64 ino); /* that keeps it from being written back; 0: none */
-/* After -ENOSPC of any operation: writes all back, for what was promised at full size may turn out small. True: try again. */
+/* After -ENOSPC: writes all back, for what was promised at full size may turn out small. True: try again. */
 bool tfs_cache_shrink(struct tfs_cache *c);
 void tfs_cache_drop(struct tfs_cache *c, u64 ino); /* the file is gone */
 bool tfs_cache_dirty_file(const struct tfs_cache *c, u64 ino);
