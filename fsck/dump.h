@@ -33,7 +33,7 @@ bool dump_interrupted(void); /* a signal asks to stop: clean up and return */
 void dump_catch_signals(void);
 
 /* ---- dump_main.c: the device, checked ---- */
-int dump_read(struct dump *d, u64 addr, u32 units, void *buf); /* whole blocks, by units; -EIO outside */
+int dump_read(struct dump *d, u64 addr, u32 units, void *buf);    /* whole blocks, by units; -EIO outside */
 bool dump_place_valid(const struct dump *d, u64 addr, u64 units); /* inside one segment */
 /* NULL, or what is wrong with a block of this type; the block must hold max bytes */
 const char *dump_head_check(const void *block, int type, u64 volume, u32 max);
@@ -58,7 +58,7 @@ void dump_end(struct dump_line *l);
 /* "2001-02-03T04:05:06.123456789Z", or "@SECONDS" beyond what a calendar holds */
 char *dump_time_text(const struct tfs_time *t, char out[48]);
 char *dump_mode_text(u32 mode, char out[12]); /* "-rwxr-xr-x" */
-const char *dump_type_text(u32 mode);	      /* "file", "directory", ... */
+const char *dump_type_text(u32 mode);         /* "file", "directory", ... */
 const char *dump_codec_text(u32 codec);
 
 /* ---- dump_walk.c ---- */
@@ -74,7 +74,7 @@ struct dump_entry {
 struct dump_walk_ops {
 	int (*entry)(void *arg, const struct dump_entry *e); /* 0, DUMP_SKIP, or an exit code that ends the walk */
 	int (*leave)(void *arg, const struct dump_entry *e); /* after a directory's content; may be NULL */
-	bool sorted;					      /* by bytes of names; else in the volume's order */
+	bool sorted;                                         /* by bytes of names; else in the volume's order */
 };
 /* path: an argument, NULL for the root. An exit code; what is damaged has been reported and noted. */
 int dump_walk(struct dump *d, const char *path, const struct dump_walk_ops *ops, void *arg);
@@ -90,7 +90,8 @@ struct dump_data {
 int dump_data_next(struct dump *d, struct dump_data *c, const struct tfs_attr *a, u64 *at, u8 *buf, u32 *len);
 /* Next stretch [*at, *end) without reading it. 1, 0, negative. */
 int dump_data_range(struct dump *d, struct dump_data *c, const struct tfs_attr *a, u64 *at, u64 *end);
-/* Target with a NUL behind it, at most TFS_SYMLINK_MAX + 1 bytes; -EIO: cannot be read, or no target a symlink can have */
+/* Target with a NUL behind it, at most TFS_SYMLINK_MAX + 1 bytes; -EIO: cannot be read, or no target a symlink can have
+ */
 int dump_target(struct dump *d, u64 ino, char *buf);
 
 /* ---- dump_items.c ---- */
@@ -113,7 +114,7 @@ struct dump_log_end {
 	bool damaged; /* a later write proves that records are lost */
 };
 int dump_log_scan(struct dump *d, const struct tfs_anchor *a, const struct dump_log_ops *ops, void *arg,
-		  struct dump_log_end *end);
+                  struct dump_log_end *end);
 void dump_record(struct dump *d, u64 sequence, const struct tfs_rec_head *rec);
 
 /* ---- dump_attrs.c: an object's attributes onto the host's ---- */
@@ -121,11 +122,11 @@ struct dump_attrs {
 	u64 xattrs_skipped; /* trusted and security ones, without root */
 	bool privileged;
 };
-/* fd: of a regular file or a directory; else dirfd and name: no link is followed. Sets all that can be set. 0; DUMP_DAMAGE
- * or DUMP_HOST (errno) for the first that could not, *what says which. */
+/* fd: of a regular file or a directory; else dirfd and name: no link is followed. Sets all that can be set. 0;
+ * DUMP_DAMAGE or DUMP_HOST (errno) for the first that could not, *what says which. */
 int dump_attrs_fd(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a, int fd, const char **what);
 int dump_attrs_at(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a, int dirfd, const char *name,
-		  const char **what);
+                  const char **what);
 
 /* ---- commands ---- */
 int dump_cmd_super(struct dump *d);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * An object's attributes onto the host's: owner, xattrs, mode, ACLs, times. The order matters: chown clears setuid and file
- * capabilities, setting an xattr needs the write permission that the mode may take away, chmod changes an ACL's mask, and
- * all of them touch the times. Without root, owners stay and what only root may set (trusted.*, security.*) is counted.
- * What cannot be set keeps nothing else back, but for one: without its owner an object gets no setuid. Called by extract.
+ * An object's attributes onto the host's: owner, xattrs, mode, ACLs, times. The order matters: chown clears setuid and
+ * file capabilities, setting an xattr needs the write permission that the mode may take away, chmod changes an ACL's
+ * mask, and all of them touch the times. Without root, owners stay and what only root may set (trusted.*, security.*)
+ * is counted. What cannot be set keeps nothing else back, but for one: without its owner an object gets no setuid.
+ * Called by extract.
  */
 #define _GNU_SOURCE
 #include "fsck/dump.h"
@@ -18,8 +19,8 @@ struct onto {
 	struct dump *d;
 	struct dump_attrs *s;
 	const struct tfs_attr *a;
-	int fd;		  /* of the object, or -1: by dirfd and name */
-	const char *path; /* of the object below /proc/self/fd when fd is -1 */
+	int fd;            /* of the object, or -1: by dirfd and name */
+	const char *path;  /* of the object below /proc/self/fd when fd is -1 */
 	const char **what; /* the first that failed, its code and errno */
 	int code, error;
 	bool foreign; /* owner could not be set */
@@ -112,8 +113,8 @@ static void mode_set(struct onto *o, int dirfd, const char *name)
 static void times_set(struct onto *o, int dirfd, const char *name)
 {
 	const struct tfs_attr *a = o->a;
-	struct timespec t[2] = { { (time_t)tfs_le64(a->atime.sec), (long)tfs_le32(a->atime.nsec) },
-				 { (time_t)tfs_le64(a->mtime.sec), (long)tfs_le32(a->mtime.nsec) } };
+	struct timespec t[2] = {{(time_t)tfs_le64(a->atime.sec), (long)tfs_le32(a->atime.nsec)},
+	                        {(time_t)tfs_le64(a->mtime.sec), (long)tfs_le32(a->mtime.nsec)}};
 
 	if (o->fd >= 0 ? futimens(o->fd, t) : utimensat(dirfd, name, t, AT_SYMLINK_NOFOLLOW))
 		failed(o, DUMP_HOST, "times cannot be set");
@@ -137,16 +138,16 @@ static int all_set(struct onto *o, int dirfd, const char *name)
 
 int dump_attrs_fd(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a, int fd, const char **what)
 {
-	struct onto o = { .d = d, .s = s, .a = a, .fd = fd, .what = what };
+	struct onto o = {.d = d, .s = s, .a = a, .fd = fd, .what = what};
 
 	return all_set(&o, -1, NULL);
 }
 
 int dump_attrs_at(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a, int dirfd, const char *name,
-		  const char **what)
+                  const char **what)
 {
 	char path[64];
-	struct onto o = { .d = d, .s = s, .a = a, .fd = -1, .path = path, .what = what };
+	struct onto o = {.d = d, .s = s, .a = a, .fd = -1, .path = path, .what = what};
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd, name);
 	return all_set(&o, dirfd, name);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Extraction. What always holds: nothing is made outside the target, for every step is one name below an open directory, no
- * symlink is followed, and the way up (..) counts only when it leads to the directory one came from. Nothing half done
- * has its final name: each object is made in a private directory of the target (".dump.tfs." and random letters), gets its
- * attributes there and is renamed. That directory also keeps one link to every inode with several names until they are
- * all made, so hard links need no memory. Three directories are open at a time, whatever the depth.
+ * Extraction. What always holds: nothing is made outside the target, for every step is one name below an open
+ * directory, no symlink is followed, and the way up (..) counts only when it leads to the directory one came from.
+ * Nothing half done has its final name: each object is made in a private directory of the target (".dump.tfs." and
+ * random letters), gets its attributes there and is renamed. That directory also keeps one link to every inode with
+ * several names until they are all made, so hard links need no memory. Three directories are open at a time, whatever
+ * the depth.
  */
 #define _GNU_SOURCE
 #include "fsck/dump.h"
@@ -27,14 +28,14 @@ struct came_from {
 struct extract {
 	struct dump *d;
 	int root, stage; /* the target, the private directory */
-	int fd;		 /* the directory being filled; -1 before and after */
+	int fd;          /* the directory being filled; -1 before and after */
 	char stage_name[32];
 	struct came_from *up; /* of each directory on the way down, its parent */
 	u32 depth, cap;
 	struct dump_attrs attrs;
 	struct tfs_progress progress;
 	u64 made, missing, specials; /* specials: device nodes among the missing */
-	u32 root_mode;		     /* of a target that had to be made writable; 0: none */
+	u32 root_mode;               /* of a target that had to be made writable; 0: none */
 };
 
 /* ---- what went wrong ---- */
@@ -90,7 +91,8 @@ static void incomplete(struct extract *x, const struct dump_entry *e, int code, 
 
 	if (!code)
 		return;
-	snprintf(why, sizeof(why), ": %s; the object is there without it", code == DUMP_DAMAGE ? "run fsck.tfs" : strerror(errno));
+	snprintf(why, sizeof(why), ": %s; the object is there without it",
+	         code == DUMP_DAMAGE ? "run fsck.tfs" : strerror(errno));
 	dump_note(x->d, code);
 	lost(x, e, what, why);
 }
@@ -138,7 +140,7 @@ static int write_all(int fd, const u8 *buf, size_t n, u64 at)
 static int content_make(struct extract *x, const struct tfs_attr *a, int fd, const char **what)
 {
 	static u8 buf[DUMP_DATA_MAX];
-	struct dump_data c = { 0, 0 };
+	struct dump_data c = {0, 0};
 	u64 at;
 	u32 len;
 	int got;
@@ -334,7 +336,7 @@ static int dir_enter(struct extract *x, const struct dump_entry *e)
 	fd = dir_make(x, e->name);
 	if (fd < 0)
 		return refused(x, e, "directory cannot be made; what is below is left out") ? DUMP_HOST : DUMP_SKIP;
-	x->up[x->depth++] = (struct came_from){ st.st_dev, st.st_ino };
+	x->up[x->depth++] = (struct came_from){st.st_dev, st.st_ino};
 	close(x->fd);
 	x->fd = fd;
 	return 0;
@@ -373,7 +375,8 @@ static int leave(void *arg, const struct dump_entry *e)
 		return 0;
 	up = dir_up(x);
 	if (up < 0)
-		return tfs_cli_fail(dump_note(x->d, DUMP_HOST), shown(e), "was moved or removed while it was filled; stopped here");
+		return tfs_cli_fail(dump_note(x->d, DUMP_HOST), shown(e),
+		                    "was moved or removed while it was filled; stopped here");
 	err = attrs_set(x, e, x->fd);
 	close(x->fd);
 	x->fd = up;
@@ -394,7 +397,8 @@ static int stage_open(struct extract *x)
 	for (int tries = 0; tries < 100; tries++) {
 		if (getrandom(&r, sizeof(r), 0) != sizeof(r))
 			return -1;
-		snprintf(x->stage_name, sizeof(x->stage_name), ".dump.tfs.%012llx", (unsigned long long)(r & 0xffffffffffff));
+		snprintf(x->stage_name, sizeof(x->stage_name), ".dump.tfs.%012llx",
+		         (unsigned long long)(r & 0xffffffffffff));
 		if (!mkdirat(x->root, x->stage_name, 0700))
 			return x->stage = dir_open(x->root, x->stage_name);
 		if (errno != EEXIST)
@@ -435,11 +439,13 @@ static void summary(struct extract *x)
 		dump_end(&l);
 	}
 	if (x->missing)
-		tfs_cli_warn(NULL, "%llu objects not or not fully extracted, %llu of them device nodes that need root; %llu made",
-			     (unsigned long long)x->missing, (unsigned long long)x->specials, (unsigned long long)x->made);
+		tfs_cli_warn(
+		    NULL,
+		    "%llu objects not or not fully extracted, %llu of them device nodes that need root; %llu made",
+		    (unsigned long long)x->missing, (unsigned long long)x->specials, (unsigned long long)x->made);
 	if (x->attrs.xattrs_skipped)
 		tfs_cli_warn(NULL, "note: %llu trusted or security xattrs left out: they need root",
-			     (unsigned long long)x->attrs.xattrs_skipped);
+		             (unsigned long long)x->attrs.xattrs_skipped);
 	if (dump_interrupted())
 		tfs_cli_fail(0, NULL, "interrupted; what is there is whole");
 }
@@ -461,7 +467,7 @@ static int root_open(struct extract *x, const char *dir)
 
 static int root_finish(struct extract *x, const char *path, u64 ino)
 {
-	struct dump_entry e = { .path = path ? path : "", .path_len = path ? strlen(path) : 0 };
+	struct dump_entry e = {.path = path ? path : "", .path_len = path ? strlen(path) : 0};
 
 	if (!tfs_getattr(x->d->vol, ino, &e.attr) && (e.attr.mode & 0170000) == 0040000)
 		return attrs_set(x, &e, x->root);
@@ -472,8 +478,8 @@ static int root_finish(struct extract *x, const char *path, u64 ino)
 
 int dump_cmd_extract(struct dump *d)
 {
-	struct extract x = { .d = d, .fd = -1, .attrs.privileged = geteuid() == 0 };
-	const struct dump_walk_ops ops = { .entry = entry, .leave = leave };
+	struct extract x = {.d = d, .fd = -1, .attrs.privileged = geteuid() == 0};
+	const struct dump_walk_ops ops = {.entry = entry, .leave = leave};
 	const char *path = d->args > 1 ? d->arg[1] : NULL;
 	struct tfs_stat st;
 	u64 ino;

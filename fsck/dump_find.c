@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * find: names by pattern, type or inode number, and --addr: what uses a place of the device. A place is looked for in all
- * that can name one: fixed places, the checkpoint, log runs, nodes of every tree, extents and large xattrs, gangs
+ * find: names by pattern, type or inode number, and --addr: what uses a place of the device. A place is looked for in
+ * all that can name one: fixed places, the checkpoint, log runs, nodes of every tree, extents and large xattrs, gangs
  * included; a file found so is shown with its names.
  */
 #include "fsck/dump.h"
@@ -30,7 +30,7 @@ static int find_entry(void *arg, const struct dump_entry *e)
 
 int dump_cmd_find(struct dump *d)
 {
-	struct dump_walk_ops ops = { .entry = find_entry };
+	struct dump_walk_ops ops = {.entry = find_entry};
 
 	if (d->by_addr)
 		return dump_find_addr(d);
@@ -79,7 +79,8 @@ static bool ptr_covers(struct place *p, const struct tfs_ptr *ptr)
 		return covers(p, ptr->addr, ptr->len);
 	if (covers(p, ptr->addr, TFS_UNITS_PER_BLOCK))
 		return true;
-	if (dump_read(p->d, ptr->addr, TFS_UNITS_PER_BLOCK, block) || dump_head_check(block, TFS_BT_GANG, volume, TFS_BLOCK))
+	if (dump_read(p->d, ptr->addr, TFS_UNITS_PER_BLOCK, block) ||
+	    dump_head_check(block, TFS_BT_GANG, volume, TFS_BLOCK))
 		return false;
 	for (u32 i = 0; i < tfs_le32(g->count) && i < TFS_GANG_RUNS; i++)
 		if (covers(p, tfs_le64(g->run[i].addr), tfs_le32(g->run[i].len)))
@@ -89,7 +90,7 @@ static bool ptr_covers(struct place *p, const struct tfs_ptr *ptr)
 
 static struct tfs_ptr ptr_cpu(const struct tfs_disk_ptr *d)
 {
-	return (struct tfs_ptr){ .addr = tfs_le64(d->addr), .len = tfs_le16(d->len), .flags = tfs_le16(d->flags) };
+	return (struct tfs_ptr){.addr = tfs_le64(d->addr), .len = tfs_le16(d->len), .flags = tfs_le16(d->flags)};
 }
 
 static void hit_add(struct place *p, u64 ino)
@@ -117,7 +118,7 @@ static void leaf_look(struct place *p, const struct tfs_node_info *info)
 	u32 count = tfs_le16(((const struct tfs_node_head *)node)->count);
 
 	for (; count; count--, s++) {
-		struct tfs_key key = { tfs_le64(s->key.a), tfs_le64(s->key.b) };
+		struct tfs_key key = {tfs_le64(s->key.a), tfs_le64(s->key.b)};
 		struct tfs_disk_ptr disk;
 		struct tfs_ptr ptr;
 
@@ -162,7 +163,7 @@ static void fixed_look(struct place *p)
 	else if (at < TFS_SUPER_OFFSET + TFS_BLOCK || (at >= size - TFS_BLOCK && at < size))
 		say(p, "superblock");
 	else if ((at >= TFS_ANCHOR_OFFSET && at < TFS_ANCHOR_OFFSET + area) ||
-		 (at >= size - TFS_TAIL_SIZE && at < size - TFS_TAIL_SIZE + area))
+	         (at >= size - TFS_TAIL_SIZE && at < size - TFS_TAIL_SIZE + area))
 		say(p, "anchor slot");
 }
 
@@ -226,15 +227,15 @@ static void nothing(struct place *p)
 
 int dump_find_addr(struct dump *d)
 {
-	static const struct dump_log_ops ops = { .run = run_look };
-	struct place p = { .d = d, .unit = d->addr };
-	struct dump_walk_ops names = { .entry = names_look };
+	static const struct dump_log_ops ops = {.run = run_look};
+	struct place p = {.d = d, .unit = d->addr};
+	struct dump_walk_ops names = {.entry = names_look};
 	struct dump_log_end end;
 	struct tfs_anchor a;
 
 	if (d->addr >= tfs_le64(d->super.size) / TFS_UNIT)
 		return tfs_cli_fail(DUMP_USAGE, d->image, "expected a unit of 512 bytes below %llu",
-				    (unsigned long long)tfs_le64(d->super.size) / TFS_UNIT);
+		                    (unsigned long long)tfs_le64(d->super.size) / TFS_UNIT);
 	fixed_look(&p);
 	if (!tfs_probe(&d->dev.dev, &d->env, NULL, &a)) {
 		checkpoint_look(&p, &a);

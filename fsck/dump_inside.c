@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The volume's structures: super, anchors, log, tree, segments, object. The first three look at the bare device, so that
- * they also serve where a mount fails.
+ * The volume's structures: super, anchors, log, tree, segments, object. The first three look at the bare device, so
+ * that they also serve where a mount fails.
  */
 #include "fsck/dump.h"
 
@@ -78,7 +78,7 @@ static void state_fields(struct dump *d, struct tfs_vol *vol)
 
 int dump_cmd_super(struct dump *d)
 {
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO | (d->no_replay ? TFS_MOUNT_NOREPLAY : 0) };
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO | (d->no_replay ? TFS_MOUNT_NOREPLAY : 0)};
 	u64 end = d->dev.dev.size & ~(u64)(TFS_BLOCK - 1);
 	struct tfs_vol *vol;
 	static u8 block[TFS_BLOCK];
@@ -90,8 +90,9 @@ int dump_cmd_super(struct dump *d)
 	if (end > TFS_BLOCK)
 		super_copy(d, "last", end - TFS_BLOCK, block);
 	if (err)
-		return tfs_cli_fail(DUMP_DAMAGE, d->image,
-				    "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
+		return tfs_cli_fail(
+		    DUMP_DAMAGE, d->image,
+		    "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
 	super_fields(d);
 	err = tfs_mount(&d->dev.dev, &d->env, &opt, &vol);
 	if (err)
@@ -127,8 +128,9 @@ static void anchor_show(struct dump *d, u32 copy, u32 slot, u64 chosen, bool *ma
 	u64 at = (copy ? tfs_le64(d->super.size) - TFS_TAIL_SIZE : TFS_ANCHOR_OFFSET) + slot * TFS_BLOCK;
 	static u8 block[TFS_BLOCK];
 	const struct tfs_anchor *a = (const struct tfs_anchor *)block;
-	const char *why = d->dev.dev.ops->io(&d->dev.dev, TFS_IO_READ, at, block, TFS_BLOCK, 0) ?
-				  "cannot be read" : tfs_anchor_check(block, tfs_le64(d->super.head.volume));
+	const char *why = d->dev.dev.ops->io(&d->dev.dev, TFS_IO_READ, at, block, TFS_BLOCK, 0)
+	                      ? "cannot be read"
+	                      : tfs_anchor_check(block, tfs_le64(d->super.head.volume));
 	bool empty = why && all_zero(block, sizeof(*a)), hit;
 	struct dump_line l;
 
@@ -160,7 +162,9 @@ static const char *checkpoint_read(struct dump *d, const struct tfs_anchor *a, u
 	if (tfs_port_crc32c(0, block, TFS_BLOCK) != tfs_le32(a->checkpoint.crc))
 		return "CRC differs from the anchor's";
 	why = dump_head_check(block, TFS_BT_CHECKPOINT, tfs_le64(d->super.head.volume), TFS_BLOCK);
-	return why ? why : tfs_le32(((struct tfs_checkpoint *)block)->lists) > TFS_LIST_PTRS ? "list count out of range" : NULL;
+	return why                                                                 ? why
+	       : tfs_le32(((struct tfs_checkpoint *)block)->lists) > TFS_LIST_PTRS ? "list count out of range"
+	                                                                           : NULL;
 }
 
 static void checkpoint_show(struct dump *d, const struct tfs_anchor *a)
@@ -250,7 +254,7 @@ static void log_record(void *arg, u64 sequence, const struct tfs_rec_head *rec)
 
 int dump_cmd_log(struct dump *d)
 {
-	static const struct dump_log_ops ops = { .write = log_in_chain, .record = log_record, .later = log_later };
+	static const struct dump_log_ops ops = {.write = log_in_chain, .record = log_record, .later = log_later};
 	struct dump_log_end end;
 	struct tfs_anchor a;
 	struct dump_line l;
@@ -293,12 +297,13 @@ static void node_items(struct dump *d, const struct tfs_node_info *info, u32 cou
 
 	for (u32 i = 0; i < count; i++) {
 		if (info->level) {
-			const struct tfs_branch *b = (const struct tfs_branch *)(node + sizeof(struct tfs_node_head)) + i;
+			const struct tfs_branch *b =
+			    (const struct tfs_branch *)(node + sizeof(struct tfs_node_head)) + i;
 			bool in_memory = tfs_le64(b->ptr.addr) >> 63;
 			struct dump_line l;
 
 			dump_begin(d, &l, 2, "branch");
-			key_fields(&l, "key_a", "key_b", (struct tfs_key){ tfs_le64(b->key.a), tfs_le64(b->key.b) });
+			key_fields(&l, "key_a", "key_b", (struct tfs_key){tfs_le64(b->key.a), tfs_le64(b->key.b)});
 			dump_bool(&l, "in_memory", in_memory);
 			if (!in_memory)
 				dump_ptr(&l, &b->ptr);
@@ -306,8 +311,8 @@ static void node_items(struct dump *d, const struct tfs_node_info *info, u32 cou
 		} else {
 			const struct tfs_slot *s = (const struct tfs_slot *)(node + sizeof(struct tfs_node_head)) + i;
 
-			dump_item(d, 2, info->tree, (struct tfs_key){ tfs_le64(s->key.a), tfs_le64(s->key.b) },
-				  node + tfs_le16(s->off), tfs_le16(s->len));
+			dump_item(d, 2, info->tree, (struct tfs_key){tfs_le64(s->key.a), tfs_le64(s->key.b)},
+			          node + tfs_le16(s->off), tfs_le16(s->len));
 		}
 	}
 }
@@ -404,7 +409,8 @@ static int segment_one(struct dump *d, u64 n, u8 *map, bool log)
 	int err = tfs_segment_map(d->vol, n, map, &s);
 
 	if (err) {
-		tfs_cli_fail(0, d->image, "segment %llu: its map cannot be read: %s", (unsigned long long)n, strerror(-err));
+		tfs_cli_fail(0, d->image, "segment %llu: its map cannot be read: %s", (unsigned long long)n,
+		             strerror(-err));
 		return dump_note(d, DUMP_DAMAGE);
 	}
 	for (u32 i = 0; i < blocks; i++) {
@@ -420,8 +426,8 @@ static int segment_one(struct dump *d, u64 n, u8 *map, bool log)
 int dump_cmd_segments(struct dump *d)
 {
 	u64 n, count = tfs_le64(d->super.segments);
-	struct log_segments s = { d, calloc(count / 8 + 1, 1) };
-	static const struct dump_log_ops ops = { .run = log_segment };
+	struct log_segments s = {d, calloc(count / 8 + 1, 1)};
+	static const struct dump_log_ops ops = {.run = log_segment};
 	u8 *map = malloc(1u << (tfs_le32(d->super.segment_bits) - TFS_BLOCK_BITS));
 	struct dump_log_end end;
 	struct tfs_anchor a;
@@ -444,7 +450,7 @@ int dump_cmd_object(struct dump *d)
 {
 	char *end;
 	u64 ino, found = 0;
-	struct tfs_key k = { 0, 0 };
+	struct tfs_key k = {0, 0};
 	int err;
 
 	errno = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Tree items by name and field. Every item passes the core's verifier first, so lengths inside it may be trusted after that;
- * one that does not is shown as what it claims to be and why it is not. Called by tree, object and find --addr.
+ * Tree items by name and field. Every item passes the core's verifier first, so lengths inside it may be trusted after
+ * that; one that does not is shown as what it claims to be and why it is not. Called by tree, object and find --addr.
  */
 #include "fsck/dump.h"
 
@@ -9,7 +9,7 @@
 
 const char *dump_tree_text(int tree)
 {
-	static const char *const names[TFS_TREES] = { "fs", "space", "snap", "refs" };
+	static const char *const names[TFS_TREES] = {"fs", "space", "snap", "refs"};
 
 	return tree >= 0 && tree < (int)TFS_TREES ? names[tree] : "unknown";
 }
@@ -26,8 +26,8 @@ static u64 key_pos(struct tfs_key k)
 
 static const char *fs_type(u32 type)
 {
-	static const char *const names[] = { "unknown", "inode",  "symlink",  "inline",  "xattr", "dirent",
-					     "extent",  "prealloc", "pending", "orphan", "ship" };
+	static const char *const names[] = {"unknown", "inode",    "symlink", "inline", "xattr", "dirent",
+	                                    "extent",  "prealloc", "pending", "orphan", "ship"};
 
 	return type < sizeof(names) / sizeof(*names) ? names[type] : "unknown";
 }
@@ -190,7 +190,8 @@ static void space_item(struct dump *d, int indent, struct tfs_key key, const u8 
 	dump_end(&l);
 }
 
-static void other_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *v, u32 len, const char *why)
+static void other_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *v, u32 len,
+                       const char *why)
 {
 	struct dump_line l;
 	struct tfs_ref r;

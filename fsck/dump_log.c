@@ -40,8 +40,8 @@ static const char *write_read(struct scan *s, u64 addr, u32 blocks_left)
 		return "no log write here";
 	if (length < sizeof(*h) || length > WRITE_MAX || (length + TFS_BLOCK - 1) / TFS_BLOCK > blocks_left)
 		return "length of the write out of range";
-	if (length > TFS_BLOCK && dump_read(s->d, addr + TFS_UNITS_PER_BLOCK, (length - 1) / TFS_BLOCK * TFS_UNITS_PER_BLOCK,
-					    s->buf + TFS_BLOCK))
+	if (length > TFS_BLOCK && dump_read(s->d, addr + TFS_UNITS_PER_BLOCK,
+	                                    (length - 1) / TFS_BLOCK * TFS_UNITS_PER_BLOCK, s->buf + TFS_BLOCK))
 		return "cannot be read";
 	why = tfs_log_head_check(h, tfs_le64(s->d->super.head.volume));
 	if (why)
@@ -168,9 +168,14 @@ static void position_load(struct scan *s, const struct tfs_anchor *a)
 	const struct tfs_log_position *p = &a->log;
 
 	s->pos = (struct tfs_log_position){
-		.generation = tfs_le64(p->generation), .run = tfs_le64(p->run), .next = tfs_le64(p->next),
-		.run_blocks = tfs_le32(p->run_blocks), .next_blocks = tfs_le32(p->next_blocks), .offset = tfs_le32(p->offset),
-		.prev_crc = tfs_le32(p->prev_crc), .sequence = tfs_le64(p->sequence),
+	    .generation = tfs_le64(p->generation),
+	    .run = tfs_le64(p->run),
+	    .next = tfs_le64(p->next),
+	    .run_blocks = tfs_le32(p->run_blocks),
+	    .next_blocks = tfs_le32(p->next_blocks),
+	    .offset = tfs_le32(p->offset),
+	    .prev_crc = tfs_le32(p->prev_crc),
+	    .sequence = tfs_le64(p->sequence),
 	};
 	s->sequence = s->pos.sequence;
 	s->chosen = s->epoch = tfs_le64(a->epoch);
@@ -181,7 +186,8 @@ static bool position_valid(const struct scan *s)
 	const struct tfs_log_position *p = &s->pos;
 
 	return p->offset <= p->run_blocks && dump_place_valid(s->d, p->run, (u64)p->run_blocks * TFS_UNITS_PER_BLOCK) &&
-	       dump_place_valid(s->d, p->next, (u64)p->next_blocks * TFS_UNITS_PER_BLOCK) && p->run % 8 == 0 && p->next % 8 == 0;
+	       dump_place_valid(s->d, p->next, (u64)p->next_blocks * TFS_UNITS_PER_BLOCK) && p->run % 8 == 0 &&
+	       p->next % 8 == 0;
 }
 
 static int scan_run(struct scan *s)
@@ -203,9 +209,9 @@ static int scan_run(struct scan *s)
 }
 
 int dump_log_scan(struct dump *d, const struct tfs_anchor *a, const struct dump_log_ops *ops, void *arg,
-		  struct dump_log_end *end)
+                  struct dump_log_end *end)
 {
-	struct scan s = { .d = d, .ops = ops, .arg = arg, .end = end };
+	struct scan s = {.d = d, .ops = ops, .arg = arg, .end = end};
 	int err = 0;
 
 	memset(end, 0, sizeof(*end));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * dump.tfs: looking into a volume without mounting it and without root. This file has the options, the command table and
- * the device. Opens the image read-only; the log of a crashed volume is replayed in memory, so what one sees is what a
- * mount would show. Never writes to the image. docs/man/dump.tfs.8 is the manual.
+ * dump.tfs: looking into a volume without mounting it and without root. This file has the options, the command table
+ * and the device. Opens the image read-only; the log of a crashed volume is replayed in memory, so what one sees is
+ * what a mount would show. Never writes to the image. docs/man/dump.tfs.8 is the manual.
  */
 #include "fsck/dump.h"
 
@@ -12,44 +12,38 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: dump.tfs COMMAND IMAGE [ARGUMENTS] [OPTIONS]\n"
-	"  super IMAGE                      superblocks, sizes, state\n"
-	"  anchors IMAGE                    all 8 anchor slots and the checkpoint of the chosen one\n"
-	"  log IMAGE                        log writes and records past the anchor\n"
-	"  tree IMAGE [fs|space|snap|refs]  nodes; --items: what is in them\n"
-	"  segments IMAGE                   state and live units of each\n"
-	"  object IMAGE INO                 an inode and all its items\n"
-	"  ls IMAGE [PATH]                  names, sorted; -l long, -R everything below, -d PATH itself, -i inode\n"
-	"                                   numbers, -U unsorted, -0 raw names that end with NUL\n"
-	"  stat IMAGE PATH...               all attributes and xattrs\n"
-	"  cat IMAGE PATH...                contents to standard output\n"
-	"  find IMAGE [PATH]                --name GLOB  --type fdlbcps  --ino N  --addr UNIT  -0\n"
-	"  extract IMAGE DIR [PATH]         all files, as they were\n"
-	"  tar IMAGE [PATH]                 a pax archive, to standard output or -o FILE\n"
-	"options: --json, --offset N[KMGT], --no-replay (last checkpoint only), -q (no progress)\n"
-	"exit: 0 done, 1 usage or no such path, 2 damage, 3 cannot write or the host refuses\n";
+    "usage: dump.tfs COMMAND IMAGE [ARGUMENTS] [OPTIONS]\n"
+    "  super IMAGE                      superblocks, sizes, state\n"
+    "  anchors IMAGE                    all 8 anchor slots and the checkpoint of the chosen one\n"
+    "  log IMAGE                        log writes and records past the anchor\n"
+    "  tree IMAGE [fs|space|snap|refs]  nodes; --items: what is in them\n"
+    "  segments IMAGE                   state and live units of each\n"
+    "  object IMAGE INO                 an inode and all its items\n"
+    "  ls IMAGE [PATH]                  names, sorted; -l long, -R everything below, -d PATH itself, -i inode\n"
+    "                                   numbers, -U unsorted, -0 raw names that end with NUL\n"
+    "  stat IMAGE PATH...               all attributes and xattrs\n"
+    "  cat IMAGE PATH...                contents to standard output\n"
+    "  find IMAGE [PATH]                --name GLOB  --type fdlbcps  --ino N  --addr UNIT  -0\n"
+    "  extract IMAGE DIR [PATH]         all files, as they were\n"
+    "  tar IMAGE [PATH]                 a pax archive, to standard output or -o FILE\n"
+    "options: --json, --offset N[KMGT], --no-replay (last checkpoint only), -q (no progress)\n"
+    "exit: 0 done, 1 usage or no such path, 2 damage, 3 cannot write or the host refuses\n";
 
 enum need { NEED_DEVICE, NEED_SUPER, NEED_MOUNT };
 struct command {
 	const char *name;
 	int (*run)(struct dump *d);
 	enum need need;
-	int min, max;	    /* arguments after IMAGE */
+	int min, max;        /* arguments after IMAGE */
 	const char *letters; /* options beyond those of all commands */
 };
 static const struct command commands[] = {
-	{ "super", dump_cmd_super, NEED_DEVICE, 0, 0, "" },
-	{ "anchors", dump_cmd_anchors, NEED_SUPER, 0, 0, "" },
-	{ "log", dump_cmd_log, NEED_SUPER, 0, 0, "" },
-	{ "tree", dump_cmd_tree, NEED_MOUNT, 0, 1, "I" },
-	{ "segments", dump_cmd_segments, NEED_MOUNT, 0, 0, "" },
-	{ "object", dump_cmd_object, NEED_MOUNT, 1, 1, "" },
-	{ "ls", dump_cmd_ls, NEED_MOUNT, 0, 1, "lRUdi01" },
-	{ "stat", dump_cmd_stat, NEED_MOUNT, 1, 4096, "" },
-	{ "cat", dump_cmd_cat, NEED_MOUNT, 1, 4096, "" },
-	{ "find", dump_cmd_find, NEED_MOUNT, 0, 1, "0NTMA" },
-	{ "extract", dump_cmd_extract, NEED_MOUNT, 1, 2, "" },
-	{ "tar", dump_cmd_tar, NEED_MOUNT, 0, 1, "o" },
+    {"super", dump_cmd_super, NEED_DEVICE, 0, 0, ""},      {"anchors", dump_cmd_anchors, NEED_SUPER, 0, 0, ""},
+    {"log", dump_cmd_log, NEED_SUPER, 0, 0, ""},           {"tree", dump_cmd_tree, NEED_MOUNT, 0, 1, "I"},
+    {"segments", dump_cmd_segments, NEED_MOUNT, 0, 0, ""}, {"object", dump_cmd_object, NEED_MOUNT, 1, 1, ""},
+    {"ls", dump_cmd_ls, NEED_MOUNT, 0, 1, "lRUdi01"},      {"stat", dump_cmd_stat, NEED_MOUNT, 1, 4096, ""},
+    {"cat", dump_cmd_cat, NEED_MOUNT, 1, 4096, ""},        {"find", dump_cmd_find, NEED_MOUNT, 0, 1, "0NTMA"},
+    {"extract", dump_cmd_extract, NEED_MOUNT, 1, 2, ""},   {"tar", dump_cmd_tar, NEED_MOUNT, 0, 1, "o"},
 };
 
 int dump_note(struct dump *d, int code)
@@ -70,7 +64,7 @@ static void on_signal(int sig)
 
 void dump_catch_signals(void)
 {
-	struct sigaction a = { .sa_handler = on_signal };
+	struct sigaction a = {.sa_handler = on_signal};
 
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
@@ -118,9 +112,10 @@ const char *dump_head_check(const void *block, int type, u64 volume, u32 max)
 		return "length out of range";
 	crc = tfs_le32(h.crc);
 	h.crc = 0;
-	return crc == tfs_port_crc32c(tfs_port_crc32c(0, &h, sizeof(h)), (const u8 *)block + sizeof(h), length - sizeof(h)) ?
-		       NULL :
-		       "CRC differs";
+	return crc == tfs_port_crc32c(tfs_port_crc32c(0, &h, sizeof(h)), (const u8 *)block + sizeof(h),
+	                              length - sizeof(h))
+	           ? NULL
+	           : "CRC differs";
 }
 
 /* ---- options ---- */
@@ -166,9 +161,17 @@ static int option_value(struct dump *d, int c, const char *value)
 
 static int option_take(struct dump *d, int c, const char *value)
 {
-	bool *flag = c == 'J' ? &d->json : c == 'P' ? &d->no_replay : c == 'q' ? &d->quiet : c == 'I' ? &d->items :
-		     c == 'l' ? &d->full_lines : c == 'R' ? &d->recursive : c == 'U' ? &d->unsorted : c == 'd' ? &d->self :
-		     c == 'i' ? &d->inodes : c == '0' ? &d->null : NULL;
+	bool *flag = c == 'J'   ? &d->json
+	             : c == 'P' ? &d->no_replay
+	             : c == 'q' ? &d->quiet
+	             : c == 'I' ? &d->items
+	             : c == 'l' ? &d->full_lines
+	             : c == 'R' ? &d->recursive
+	             : c == 'U' ? &d->unsorted
+	             : c == 'd' ? &d->self
+	             : c == 'i' ? &d->inodes
+	             : c == '0' ? &d->null
+	                        : NULL;
 
 	if (c == '1')
 		return 0;
@@ -189,11 +192,11 @@ static const struct command *command_find(const char *name)
 /* Fills d and *cmd. -1: help was printed. */
 static int options_parse(struct dump *d, int argc, char **argv, const struct command **cmd)
 {
-	static const struct option list[] = { { "offset", 1, 0, 'O' }, { "json", 0, 0, 'J' }, { "no-replay", 0, 0, 'P' },
-					      { "items", 0, 0, 'I' },  { "name", 1, 0, 'N' }, { "type", 1, 0, 'T' },
-					      { "ino", 1, 0, 'M' },    { "addr", 1, 0, 'A' }, { "output", 1, 0, 'o' },
-					      { "quiet", 0, 0, 'q' },  { "null", 0, 0, '0' }, { "help", 0, 0, 'h' },
-					      { 0, 0, 0, 0 } };
+	static const struct option list[] = {{"offset", 1, 0, 'O'}, {"json", 0, 0, 'J'}, {"no-replay", 0, 0, 'P'},
+	                                     {"items", 0, 0, 'I'},  {"name", 1, 0, 'N'}, {"type", 1, 0, 'T'},
+	                                     {"ino", 1, 0, 'M'},    {"addr", 1, 0, 'A'}, {"output", 1, 0, 'o'},
+	                                     {"quiet", 0, 0, 'q'},  {"null", 0, 0, '0'}, {"help", 0, 0, 'h'},
+	                                     {0, 0, 0, 0}};
 	char used[64];
 	int c, n = 0, err = 0;
 
@@ -221,7 +224,7 @@ static int options_parse(struct dump *d, int argc, char **argv, const struct com
 	d->args = argc - optind - 2;
 	if (d->args < (*cmd)->min || d->args > (*cmd)->max)
 		return tfs_cli_fail(DUMP_USAGE, (*cmd)->name, "expected %s arguments; see dump.tfs --help",
-				    d->args < (*cmd)->min ? "more" : "fewer");
+		                    d->args < (*cmd)->min ? "more" : "fewer");
 	return 0;
 }
 
@@ -230,18 +233,19 @@ static int options_parse(struct dump *d, int argc, char **argv, const struct com
 static int mount_failed(struct dump *d, int err)
 {
 	if (err == -EINVAL)
-		return tfs_cli_fail(DUMP_DAMAGE, d->image,
-				    "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
+		return tfs_cli_fail(
+		    DUMP_DAMAGE, d->image,
+		    "expected a TFS superblock at byte 4096 or in the last block, found none; is --offset missing?");
 	if (err == -ENOMEM)
 		return tfs_cli_fail(DUMP_HOST, d->image, "out of memory");
-	return tfs_cli_fail(DUMP_DAMAGE, d->image, 
-			    "cannot be opened as a volume: %s; fsck.tfs says more, --no-replay leaves the log out",
-			    err == -EUCLEAN ? "damaged" : strerror(-err));
+	return tfs_cli_fail(DUMP_DAMAGE, d->image,
+	                    "cannot be opened as a volume: %s; fsck.tfs says more, --no-replay leaves the log out",
+	                    err == -EUCLEAN ? "damaged" : strerror(-err));
 }
 
 static int run(struct dump *d, const struct command *cmd)
 {
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO | (d->no_replay ? TFS_MOUNT_NOREPLAY : 0) };
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO | (d->no_replay ? TFS_MOUNT_NOREPLAY : 0)};
 	struct tfs_stat st;
 	int err = cmd->need == NEED_DEVICE ? 0 : tfs_probe(&d->dev.dev, &d->env, &d->super, NULL), code;
 
@@ -272,7 +276,8 @@ int main(int argc, char **argv)
 	d.env = tfs_user_env();
 	err = tfs_file_dev_open(&d.dev, d.image, d.dev.offset, false, 0);
 	if (err)
-		return tfs_cli_fail(DUMP_USAGE, d.image, "%s", err == -EBUSY ? "another tool is writing it" : strerror(-err));
+		return tfs_cli_fail(DUMP_USAGE, d.image, "%s",
+		                    err == -EBUSY ? "another tool is writing it" : strerror(-err));
 	err = run(&d, cmd);
 	tfs_file_dev_close(&d.dev);
 	err = tfs_cli_end(err, DUMP_HOST);

@@ -118,7 +118,7 @@ static int ls_entry(void *arg, const struct dump_entry *e)
 
 int dump_cmd_ls(struct dump *d)
 {
-	struct dump_walk_ops ops = { .entry = ls_entry, .sorted = !d->unsorted };
+	struct dump_walk_ops ops = {.entry = ls_entry, .sorted = !d->unsorted};
 
 	return dump_walk(d, d->args ? d->arg[0] : NULL, &ops, d);
 }
@@ -128,24 +128,25 @@ int dump_cmd_ls(struct dump *d)
 static void stat_text(struct dump *d, const struct dump_entry *e)
 {
 	const struct tfs_attr *a = &e->attr;
-	const struct tfs_time *t[4] = { &a->atime, &a->mtime, &a->ctime, &a->btime };
-	static const char *const names[4] = { "accessed", "modified", "changed", "born" };
+	const struct tfs_time *t[4] = {&a->atime, &a->mtime, &a->ctime, &a->btime};
+	static const char *const names[4] = {"accessed", "modified", "changed", "born"};
 	char buf[48], target[TFS_SYMLINK_MAX + 1];
 
 	printf("path        ");
 	tfs_cli_print_name(stdout, *e->path ? e->path : "/", *e->path ? e->path_len : 1);
-	printf("\ninode       %llu, generation %u\ntype        %s\nmode        %04o %s\n",
-	       (unsigned long long)a->ino, a->generation, dump_type_text(a->mode), a->mode & 07777, dump_mode_text(a->mode, buf));
+	printf("\ninode       %llu, generation %u\ntype        %s\nmode        %04o %s\n", (unsigned long long)a->ino,
+	       a->generation, dump_type_text(a->mode), a->mode & 07777, dump_mode_text(a->mode, buf));
 	printf("links       %u\nowner       %u:%u\n", a->nlink, a->uid, a->gid);
 	if (is_device(a->mode))
 		printf("device      %u:%u\n", a->rdev_major, a->rdev_minor);
 	else
-		printf("size        %llu %s\n", (unsigned long long)a->size, (a->mode & 0170000) == 0040000 ? "entries" : "bytes");
+		printf("size        %llu %s\n", (unsigned long long)a->size,
+		       (a->mode & 0170000) == 0040000 ? "entries" : "bytes");
 	printf("blocks      %llu of 4096 bytes\n", (unsigned long long)a->blocks);
 	if ((a->mode & 0170000) == 0040000)
 		printf("parent      %llu\n", (unsigned long long)a->parent);
-	printf("codec       %s, level %u, windows of %u bytes\nflags       %x, user %x\n",
-	       dump_codec_text(a->codec), a->codec_level, 1u << a->window_bits, a->flags, a->user_flags);
+	printf("codec       %s, level %u, windows of %u bytes\nflags       %x, user %x\n", dump_codec_text(a->codec),
+	       a->codec_level, 1u << a->window_bits, a->flags, a->user_flags);
 	for (int i = 0; i < 4; i++)
 		printf("%-11s %s\n", names[i], dump_time_text(t[i], buf));
 	if ((a->mode & 0170000) == 0120000 && target_of(d, e, target)) {
@@ -242,7 +243,7 @@ static int stat_entry(void *arg, const struct dump_entry *e)
 
 int dump_cmd_stat(struct dump *d)
 {
-	struct dump_walk_ops ops = { .entry = stat_entry };
+	struct dump_walk_ops ops = {.entry = stat_entry};
 
 	for (int i = 0; i < d->args; i++) {
 		int err = dump_walk(d, d->arg[i], &ops, d);
@@ -285,7 +286,8 @@ static int cat_one(struct dump *d, const char *path)
 	if (err)
 		return err;
 	if (tfs_getattr(d->vol, ino, &a))
-		return tfs_cli_fail(DUMP_DAMAGE, path, "inode %llu cannot be read; run fsck.tfs", (unsigned long long)ino);
+		return tfs_cli_fail(DUMP_DAMAGE, path, "inode %llu cannot be read; run fsck.tfs",
+		                    (unsigned long long)ino);
 	if ((a.mode & 0170000) != 0100000)
 		return tfs_cli_fail(DUMP_USAGE, path, "expected a file, found a %s", dump_type_text(a.mode));
 	while (!err && (n = tfs_read(d->vol, ino, at, buf, sizeof(buf))) > 0) {
@@ -294,7 +296,7 @@ static int cat_one(struct dump *d, const char *path)
 	}
 	if (n < 0)
 		return tfs_cli_fail(DUMP_DAMAGE, path, "content cannot be read from byte %llu on; run fsck.tfs",
-				    (unsigned long long)at);
+		                    (unsigned long long)at);
 	return err;
 }
 

@@ -121,8 +121,8 @@ char *dump_time_text(const struct tfs_time *t, char out[48])
 	if (!gmtime_r(&sec, &tm))
 		snprintf(out, 48, "@%lld.%09u", (long long)sec, tfs_le32(t->nsec));
 	else
-		snprintf(out, 48, "%04lld-%02d-%02dT%02d:%02d:%02d.%09uZ", tm.tm_year + 1900ll, tm.tm_mon + 1, tm.tm_mday,
-			 tm.tm_hour, tm.tm_min, tm.tm_sec, tfs_le32(t->nsec));
+		snprintf(out, 48, "%04lld-%02d-%02dT%02d:%02d:%02d.%09uZ", tm.tm_year + 1900ll, tm.tm_mon + 1,
+		         tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, tfs_le32(t->nsec));
 	return out;
 }
 
@@ -145,14 +145,17 @@ char *dump_mode_text(u32 mode, char out[12])
 
 const char *dump_type_text(u32 mode)
 {
-	static const char *const names[] = { "unknown", "fifo", "character device", "unknown", "directory", "unknown",
-					     "block device", "unknown", "file", "unknown", "symlink", "unknown", "socket",
-					     "unknown", "unknown", "unknown" };
+	static const char *const names[] = {
+	    "unknown", "fifo",    "character device", "unknown", "directory", "unknown", "block device", "unknown",
+	    "file",    "unknown", "symlink",          "unknown", "socket",    "unknown", "unknown",      "unknown"};
 
 	return names[mode >> 12 & 15];
 }
 
 const char *dump_codec_text(u32 codec)
 {
-	return codec == TFS_CODEC_NONE ? "none" : codec == TFS_CODEC_LZ4 ? "lz4" : codec == TFS_CODEC_ZLIB ? "zlib" : "unknown";
+	return codec == TFS_CODEC_NONE   ? "none"
+	       : codec == TFS_CODEC_LZ4  ? "lz4"
+	       : codec == TFS_CODEC_ZLIB ? "zlib"
+	                                 : "unknown";
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Log records by name and field. A record comes from a log that may be crafted: only its length has been checked (it is all
- * in memory), so each part is checked against it before it is shown; what does not fit is said. Called by the log command.
+ * Log records by name and field. A record comes from a log that may be crafted: only its length has been checked (it is
+ * all in memory), so each part is checked against it before it is shown; what does not fit is said. Called by the log
+ * command.
  */
 #include "fsck/dump.h"
 
@@ -41,7 +42,8 @@ static bool create_fields(struct dump_line *l, const struct tfs_rec_create *r, s
 	dump_text(l, "codec", dump_codec_text(r->codec));
 	dump_num(l, "window_bits", r->window_bits);
 	dump_num(l, "generation", tfs_le32(r->generation));
-	return name_field(l, c, "name", r->name_len) && (!r->target_len || name_field(l, c, "target", tfs_le16(r->target_len)));
+	return name_field(l, c, "name", r->name_len) &&
+	       (!r->target_len || name_field(l, c, "target", tfs_le16(r->target_len)));
 }
 
 static bool link_fields(struct dump_line *l, const struct tfs_rec_link *r, struct cursor *c)
@@ -141,17 +143,17 @@ static const struct {
 	const char *name;
 	u32 size;
 } kinds[] = {
-	{ "unknown", 0 },
-	{ "create", sizeof(struct tfs_rec_create) },
-	{ "link", sizeof(struct tfs_rec_link) },
-	{ "unlink", sizeof(struct tfs_rec_link) },
-	{ "rename", sizeof(struct tfs_rec_rename) },
-	{ "setattr", sizeof(struct tfs_rec_setattr) },
-	{ "xattr", sizeof(struct tfs_rec_xattr) },
-	{ "write", sizeof(struct tfs_rec_write) },
-	{ "truncate", sizeof(struct tfs_rec_range) },
-	{ "punch", sizeof(struct tfs_rec_range) },
-	{ "prealloc", sizeof(struct tfs_rec_range) },
+    {"unknown", 0},
+    {"create", sizeof(struct tfs_rec_create)},
+    {"link", sizeof(struct tfs_rec_link)},
+    {"unlink", sizeof(struct tfs_rec_link)},
+    {"rename", sizeof(struct tfs_rec_rename)},
+    {"setattr", sizeof(struct tfs_rec_setattr)},
+    {"xattr", sizeof(struct tfs_rec_xattr)},
+    {"write", sizeof(struct tfs_rec_write)},
+    {"truncate", sizeof(struct tfs_rec_range)},
+    {"punch", sizeof(struct tfs_rec_range)},
+    {"prealloc", sizeof(struct tfs_rec_range)},
 };
 
 static bool fields(struct dump_line *l, u32 type, const struct tfs_rec_head *rec, struct cursor *c)
@@ -219,7 +221,7 @@ void dump_record(struct dump *d, u64 sequence, const struct tfs_rec_head *rec)
 {
 	u32 type = tfs_le16(rec->type), len = tfs_le32(rec->len);
 	bool known = type && type < sizeof(kinds) / sizeof(*kinds), ok = known && len >= kinds[type].size;
-	struct cursor c = { 0 };
+	struct cursor c = {0};
 	struct dump_line l;
 
 	dump_begin(d, &l, 2, "record");
@@ -232,7 +234,7 @@ void dump_record(struct dump *d, u64 sequence, const struct tfs_rec_head *rec)
 	dump_hex(&l, "flags", tfs_le16(rec->flags), 1);
 	dump_time(&l, "time", &rec->time);
 	if (ok) {
-		c = (struct cursor){ (const u8 *)rec + kinds[type].size, len - kinds[type].size };
+		c = (struct cursor){(const u8 *)rec + kinds[type].size, len - kinds[type].size};
 		ok = fields(&l, type, rec, &c);
 	}
 	dump_end(&l);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * A tar archive of the volume or a part of it: pax format with nanosecond times, xattrs, hard links, holes and devices,
- * names sorted and nothing of this machine in it, so the same content gives the same archive. A file is read and verified
- * once before its header goes out, so that no member holds anything but its content. With -o the archive has a temporary
- * name until it is whole. Sockets have no place in tar: they are counted. libarchive does the format.
+ * names sorted and nothing of this machine in it, so the same content gives the same archive. A file is read and
+ * verified once before its header goes out, so that no member holds anything but its content. With -o the archive has a
+ * temporary name until it is whole. Sockets have no place in tar: they are counted. libarchive does the format.
  */
 #define _GNU_SOURCE
 #include "fsck/dump.h"
@@ -62,7 +62,7 @@ static int refused(struct tar *t, const struct dump_entry *e)
 		return DUMP_HOST;
 	tfs_progress_end(&t->progress);
 	return tfs_cli_fail(DUMP_HOST, shown(e), "cannot be written to the archive: %s",
-			    t->error ? strerror(t->error) : archive_error_string(t->a));
+	                    t->error ? strerror(t->error) : archive_error_string(t->a));
 }
 
 /* ---- hard links ---- */
@@ -126,7 +126,9 @@ static void links_free(struct tar *t)
 static char *member_path(const struct dump_entry *e, size_t start_len)
 {
 	bool dir = (e->attr.mode & 0170000) == 0040000;
-	const char *below = e->depth ? e->path + start_len + (start_len && e->path[start_len] == '/') : dir ? "" : e->name;
+	const char *below = e->depth ? e->path + start_len + (start_len && e->path[start_len] == '/')
+	                    : dir    ? ""
+	                             : e->name;
 	char *p;
 
 	if (asprintf(&p, "./%s%s", below, dir && *below ? "/" : "") < 0)
@@ -170,7 +172,7 @@ static bool xattrs_put(struct dump *d, struct archive_entry *m, u64 ino)
 static bool content_map(struct tar *t, struct archive_entry *m, const struct tfs_attr *a)
 {
 	static u8 buf[DUMP_DATA_MAX];
-	struct dump_data ranges = { 0, 0 }, data = { 0, 0 };
+	struct dump_data ranges = {0, 0}, data = {0, 0};
 	u64 at, end, mapped = 0;
 	u32 len;
 	int got;
@@ -206,7 +208,7 @@ static int bytes_put(struct tar *t, const void *buf, u64 n)
 static int content_put(struct tar *t, const struct dump_entry *e)
 {
 	static u8 buf[DUMP_DATA_MAX];
-	struct dump_data c = { 0, 0 };
+	struct dump_data c = {0, 0};
 	u64 at, pos = 0;
 	u32 len;
 	int got;
@@ -277,7 +279,8 @@ static int member_fill(struct tar *t, const struct dump_entry *e, struct archive
 
 static int member(struct tar *t, const struct dump_entry *e, struct archive_entry *m, const char *path)
 {
-	bool several = e->attr.nlink > 1 && (e->attr.mode & 0170000) != 0040000, file = (e->attr.mode & 0170000) == 0100000;
+	bool several = e->attr.nlink > 1 && (e->attr.mode & 0170000) != 0040000,
+	     file = (e->attr.mode & 0170000) == 0100000;
 	struct first_name *first = NULL;
 	int err;
 
@@ -339,8 +342,11 @@ static int output_open(struct tar *t)
 	if (!d->output) {
 		t->fd = STDOUT_FILENO;
 		if (isatty(STDOUT_FILENO))
-			return tfs_cli_fail(DUMP_USAGE, "standard output", "is a terminal; give -o FILE or redirect it");
-		return d->json ? tfs_cli_fail(DUMP_USAGE, "tar", "--json needs -o FILE: standard output holds the archive") : 0;
+			return tfs_cli_fail(DUMP_USAGE, "standard output",
+			                    "is a terminal; give -o FILE or redirect it");
+		return d->json
+		           ? tfs_cli_fail(DUMP_USAGE, "tar", "--json needs -o FILE: standard output holds the archive")
+		           : 0;
 	}
 	if (!stat(d->output, &st) && !S_ISREG(st.st_mode)) { /* a pipe or a device has no temporary name */
 		t->fd = open(d->output, O_WRONLY | O_CLOEXEC);
@@ -402,18 +408,20 @@ static int format_open(struct tar *t)
 	t->hole = mmap(NULL, HOLE_STEP, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!t->a || t->hole == MAP_FAILED)
 		return tfs_cli_fail(DUMP_HOST, t->d->image, "out of memory");
-	if (archive_write_set_format_pax(t->a) || archive_write_set_format_option(t->a, "pax", "xattrheader", "SCHILY") ||
+	if (archive_write_set_format_pax(t->a) ||
+	    archive_write_set_format_option(t->a, "pax", "xattrheader", "SCHILY") ||
 	    (!utf8 && archive_write_set_format_option(t->a, "pax", "hdrcharset", "BINARY")) ||
 	    archive_write_set_bytes_in_last_block(t->a, 10240) || archive_write_add_filter_none(t->a) ||
 	    archive_write_open(t->a, t, NULL, output_write, NULL))
-		return tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", archive_error_string(t->a));
+		return tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s",
+		                    archive_error_string(t->a));
 	return 0;
 }
 
 static int archive_make(struct tar *t)
 {
-	static const struct dump_walk_ops ops = { .entry = entry, .sorted = true };
-	struct tar_walk w = { t, 0 };
+	static const struct dump_walk_ops ops = {.entry = entry, .sorted = true};
+	struct tar_walk w = {t, 0};
 	struct tfs_stat st;
 	int err = format_open(t);
 
@@ -425,9 +433,11 @@ static int archive_make(struct tar *t)
 	tfs_progress_end(&t->progress);
 	t->given_up = err; /* no end mark then: what is there is not an archive */
 	if (t->a && archive_write_close(t->a) != ARCHIVE_OK && !err)
-		err = tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", archive_error_string(t->a));
+		err = tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s",
+		                   archive_error_string(t->a));
 	if (!err && t->error)
-		err = tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", strerror(t->error));
+		err =
+		    tfs_cli_fail(DUMP_HOST, t->d->output ? t->d->output : "standard output", "%s", strerror(t->error));
 	archive_write_free(t->a);
 	if (t->hole && t->hole != MAP_FAILED)
 		munmap((void *)t->hole, HOLE_STEP);
@@ -447,9 +457,10 @@ int dump_cmd_tar(struct dump *d)
 	err = output_close(&t, archive_make(&t));
 	links_free(&t);
 	if (t.sockets)
-		tfs_cli_warn(NULL, "note: %llu sockets left out: tar has no form for them", (unsigned long long)t.sockets);
+		tfs_cli_warn(NULL, "note: %llu sockets left out: tar has no form for them",
+		             (unsigned long long)t.sockets);
 	if (t.missing)
 		tfs_cli_warn(NULL, "%llu objects left out, %llu in the archive", (unsigned long long)t.missing,
-			     (unsigned long long)t.members);
+		             (unsigned long long)t.members);
 	return err;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Walking the names of a volume: a loop with a stack of its own, so depth costs memory and nothing else, and one directory
- * entry in hand at a time. A directory is entered once: a crafted image that names one twice (a cycle, or two ways to one
- * place, which would double the work at each level) is reported as damage. Also resolves paths and finds a file's data.
- * Called by ls, find, extract and tar.
+ * Walking the names of a volume: a loop with a stack of its own, so depth costs memory and nothing else, and one
+ * directory entry in hand at a time. A directory is entered once: a crafted image that names one twice (a cycle, or two
+ * ways to one place, which would double the work at each level) is reported as damage. Also resolves paths and finds a
+ * file's data. Called by ls, find, extract and tar.
  */
 #define _GNU_SOURCE
 #include "fsck/dump.h"
@@ -28,7 +28,7 @@ static u64 *seen_slot(const struct seen *s, u64 ino)
 
 static int seen_grow(struct seen *s)
 {
-	struct seen bigger = { .size = s->size ? 2 * s->size : 1024, .used = s->used };
+	struct seen bigger = {.size = s->size ? 2 * s->size : 1024, .used = s->used};
 
 	bigger.slot = calloc(bigger.size, sizeof(*bigger.slot));
 	if (!bigger.slot)
@@ -121,7 +121,7 @@ static int take_one(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 
 {
 	struct take *t = arg;
 
-	*t->name = (struct name){ .ino = ino, .type = type, .len = (u8)len };
+	*t->name = (struct name){.ino = ino, .type = type, .len = (u8)len};
 	memcpy(t->name->bytes, name, len);
 	t->next = next;
 	t->got = true;
@@ -132,7 +132,7 @@ static int take_all(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 
 {
 	struct take *t = arg;
 	struct frame *f = t->frame;
-	u8 head[NAME_HEAD] = { 0 };
+	u8 head[NAME_HEAD] = {0};
 
 	(void)next;
 	if (!grow(&f->packed, &f->packed_cap, f->packed_len + NAME_HEAD + len, 1) ||
@@ -168,7 +168,7 @@ static int unreadable(struct walk *w, const char *path, int err)
 
 static int frame_load(struct walk *w, struct frame *f)
 {
-	struct take t = { .frame = f };
+	struct take t = {.frame = f};
 	u64 pos = 0;
 	int err = tfs_readdir(w->d->vol, f->attr.ino, &pos, take_all, &t);
 
@@ -182,7 +182,7 @@ static int frame_load(struct walk *w, struct frame *f)
 /* The next entry: true. False: no more, or an exit code in *code. */
 static bool frame_next(struct walk *w, struct frame *f, struct name *n, int *code)
 {
-	struct take t = { .name = n };
+	struct take t = {.name = n};
 	int err;
 
 	if (w->ops->sorted) {
@@ -209,8 +209,12 @@ static bool frame_next(struct walk *w, struct frame *f, struct name *n, int *cod
 
 static struct dump_entry entry_of(struct walk *w, size_t name_at, size_t path_len, u32 depth, const struct tfs_attr *a)
 {
-	return (struct dump_entry){ .name = w->path + name_at, .name_len = (u32)(path_len - name_at), .path = w->path,
-				    .path_len = path_len, .depth = depth, .attr = *a };
+	return (struct dump_entry){.name = w->path + name_at,
+	                           .name_len = (u32)(path_len - name_at),
+	                           .path = w->path,
+	                           .path_len = path_len,
+	                           .depth = depth,
+	                           .attr = *a};
 }
 
 static int descend(struct walk *w, const struct tfs_attr *a, size_t name_at, size_t path_len)
@@ -222,7 +226,7 @@ static int descend(struct walk *w, const struct tfs_attr *a, size_t name_at, siz
 		return no_memory(w);
 	w->frames = (u32)cap;
 	f = &w->frame[w->depth++];
-	*f = (struct frame){ .attr = *a, .path_len = path_len, .name_at = name_at };
+	*f = (struct frame){.attr = *a, .path_len = path_len, .name_at = name_at};
 	return w->ops->sorted ? frame_load(w, f) : 0;
 }
 
@@ -237,8 +241,10 @@ static int object(struct walk *w, u64 ino, u8 type, size_t name_at, size_t path_
 	if (err == -ENOMEM)
 		return no_memory(w);
 	if (err || a.mode >> 12 != type) {
-		tfs_cli_fail(0, shown, err ? "inode %llu cannot be read; run fsck.tfs" :
-			     "inode %llu has another type than its name says; run fsck.tfs", (unsigned long long)ino);
+		tfs_cli_fail(0, shown,
+		             err ? "inode %llu cannot be read; run fsck.tfs"
+		                 : "inode %llu has another type than its name says; run fsck.tfs",
+		             (unsigned long long)ino);
 		dump_note(w->d, DUMP_DAMAGE);
 		return 0;
 	}
@@ -247,8 +253,10 @@ static int object(struct walk *w, u64 ino, u8 type, size_t name_at, size_t path_
 		if (err < 0)
 			return no_memory(w);
 		if (err) {
-			tfs_cli_fail(0, shown, "directory %llu has another name already: a cycle or a crafted image; run fsck.tfs",
-				     (unsigned long long)ino);
+			tfs_cli_fail(
+			    0, shown,
+			    "directory %llu has another name already: a cycle or a crafted image; run fsck.tfs",
+			    (unsigned long long)ino);
 			dump_note(w->d, DUMP_DAMAGE);
 			return 0;
 		}
@@ -328,7 +336,7 @@ static bool path_start(struct walk *w, const char *path, size_t *name_at)
 
 int dump_walk(struct dump *d, const char *path, const struct dump_walk_ops *ops, void *arg)
 {
-	struct walk w = { .d = d, .ops = ops, .arg = arg };
+	struct walk w = {.d = d, .ops = ops, .arg = arg};
 	struct tfs_attr a;
 	size_t name_at;
 	u64 ino;
@@ -341,7 +349,7 @@ int dump_walk(struct dump *d, const char *path, const struct dump_walk_ops *ops,
 	err = tfs_getattr(d->vol, ino, &a);
 	if (err)
 		err = tfs_cli_fail(DUMP_DAMAGE, *w.path ? w.path : "/", "inode %llu cannot be read; run fsck.tfs",
-				   (unsigned long long)ino);
+		                   (unsigned long long)ino);
 	else
 		err = object(&w, ino, (u8)(a.mode >> 12), name_at, strlen(w.path));
 	if (!err)
@@ -369,8 +377,9 @@ int dump_resolve(struct dump *d, const char *path, u64 *ino)
 		if (err == -EIO || err == -EUCLEAN)
 			return tfs_cli_fail(DUMP_DAMAGE, path, "a directory on the way cannot be read; run fsck.tfs");
 		if (err)
-			return tfs_cli_fail(DUMP_USAGE, path, "%s in the volume", err == -ENOTDIR ? "is below something that is no directory" :
-					    "no such file or directory");
+			return tfs_cli_fail(DUMP_USAGE, path, "%s in the volume",
+			                    err == -ENOTDIR ? "is below something that is no directory"
+			                                    : "no such file or directory");
 		p += n + (p[n] == '/');
 	}
 	return 0;

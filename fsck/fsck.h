@@ -16,9 +16,9 @@ enum fsck_mode { MODE_CHECK, MODE_PREEN, MODE_YES, MODE_ASK };
 
 /* ---- found objects ---- */
 enum { OBJ_DIR = 1, OBJ_ORPHAN = 2, OBJ_NAMED = 4, OBJ_REACHED = 8, OBJ_WALKED = 16 };
-struct fsck_object { /* one an inode, in ascending order */
+struct fsck_object {           /* one an inode, in ascending order */
 	u64 ino, parent, size; /* parent, size: directories */
-	size_t name;	       /* a directory's: index of its entry */
+	size_t name;           /* a directory's: index of its entry */
 	u32 nlink, links;      /* stated, found */
 	u32 entries, subdirs;
 	u8 type, flags;
@@ -37,17 +37,17 @@ struct fsck_ref {
 
 /* ---- fixes, applied in the order noted ---- */
 enum fsck_fix_kind {
-	FIX_DEL,	/* item */
-	FIX_PUT,	/* item with value */
-	FIX_NODE,	/* blank a node: key = lo, n = tree << 8 | level; before all others */
-	FIX_UNFIT,	/* items of inode key.a whose type is in the mask n */
-	FIX_SIZE,	/* of inode key.a: n */
+	FIX_DEL,   /* item */
+	FIX_PUT,   /* item with value */
+	FIX_NODE,  /* blank a node: key = lo, n = tree << 8 | level; before all others */
+	FIX_UNFIT, /* items of inode key.a whose type is in the mask n */
+	FIX_SIZE,  /* of inode key.a: n */
 	FIX_BLOCKS,
 	FIX_NLINK,
 	FIX_PARENT,
 	FIX_ENTRY_TYPE, /* of the entry at key: n */
-	FIX_REHASH,	/* move the entry or xattr at key to its own hash */
-	FIX_LOST,	/* give inode key.a a name in lost+found */
+	FIX_REHASH,     /* move the entry or xattr at key to its own hash */
+	FIX_LOST,       /* give inode key.a a name in lost+found */
 };
 struct fsck_fix {
 	enum fsck_fix_kind kind;
@@ -67,7 +67,7 @@ struct fsck {
 	enum fsck_mode mode;
 	bool json, data, quiet;
 	bool stop_preen; /* -p met a LOSS problem */
-	bool log_kept;	 /* what a repair would give up of the log was not given up */
+	bool log_kept;   /* what a repair would give up of the log was not given up */
 	bool incomplete; /* damaged nodes: counts and links may be wrong for that reason alone */
 	bool space_bad, counters_bad, log_bad;
 	bool recount; /* after the repair: fsck_use reports nothing */
@@ -93,26 +93,27 @@ void fsck_free(struct fsck *f);
 
 /* fsck_report.c: notes the problem and says whether it is to be fixed now. fmt: detail, "expected ..., found ...". */
 bool fsck_problem(struct fsck *f, enum fsck_problem p, const char *object, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 void fsck_list_problems(void);
 const char *fsck_core_message(void); /* the last thing the core said, "" if nothing */
-void fsck_core_quiet(void);	     /* core messages become details of problems from now on */
+void fsck_core_quiet(void);          /* core messages become details of problems from now on */
 int fsck_grow(void *array, size_t *max, size_t need, size_t size); /* -ENOMEM; array: address of the pointer */
-void fsck_fix_add(struct fsck *f, enum fsck_fix_kind kind, int tree, struct tfs_key key, u64 n, const void *value, u32 len);
+void fsck_fix_add(struct fsck *f, enum fsck_fix_kind kind, int tree, struct tfs_key key, u64 n, const void *value,
+                  u32 len);
 struct tfs_key fsck_key(u64 ino, u32 type, u64 pos);
 
 /* Each pass: 0, or -ENOMEM and the like, which end the run. */
 int fsck_places(struct fsck *f); /* fsck_places.c: superblocks and anchors; writes copies at once. -EINVAL: no volume */
-int fsck_trees(struct fsck *f);		   /* fsck_trees.c: all nodes and items, usage */
+int fsck_trees(struct fsck *f);  /* fsck_trees.c: all nodes and items, usage */
 struct fsck_item_state;
 int fsck_items_begin(struct fsck *f, struct fsck_item_state **out);
 int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len); /* fsck_items.c */
 int fsck_items_end(struct fsck_item_state *s);
 int fsck_names(struct fsck *f); /* fsck_names.c */
 struct fsck_object *fsck_object_find(struct fsck *f, u64 ino);
-int fsck_space(struct fsck *f);					       /* fsck_space.c */
-struct fsck_where { /* whose place it is; made into text only when there is a problem */
-	u64 ino; /* 0: what stands for itself */
+int fsck_space(struct fsck *f); /* fsck_space.c */
+struct fsck_where {             /* whose place it is; made into text only when there is a problem */
+	u64 ino;                /* 0: what stands for itself */
 	const char *what;
 	u64 n;
 };

@@ -16,12 +16,12 @@ struct fsck_item_state {
 	u64 ino;
 	bool begun, have; /* have: its inode item was there */
 	struct tfs_inode inode;
-	u32 types;	   /* 1 << item type seen */
-	u64 blocks, end;   /* mapped and promised; end of the last extent, blocks */
+	u32 types;       /* 1 << item type seen */
+	u64 blocks, end; /* mapped and promised; end of the last extent, blocks */
 	u32 target, inline_bytes;
 	u32 entries, subdirs;
-	u64 past;	   /* first block mapped behind the inode's size */
-	bool past_pending; /* a pending range covers all from there on: it is to go */
+	u64 past;              /* first block mapped behind the inode's size */
+	bool past_pending;     /* a pending range covers all from there on: it is to go */
 	u64 promised, dropped; /* where the last promised and the last pending range end */
 	u64 window;
 	struct tfs_extent seen[WINDOW_BLOCKS]; /* compressed extents of this window already counted */
@@ -104,11 +104,12 @@ static void inode_make(struct fsck_item_state *s)
 	i->parent = tfs_cpu64(type == 4 ? TFS_INO_ROOT : 0);
 	i->codec = TFS_CODEC_NONE;
 	i->window_bits = TFS_WINDOW_BITS;
-	if (fsck_problem(s->f, root ? FSCK_ROOT_MISSING : FSCK_INODE_MISSING, object_name(s->ino, object, sizeof(object), NULL, 0),
-			 "expected an inode item, found only items of type mask %x", s->types))
+	if (fsck_problem(s->f, root ? FSCK_ROOT_MISSING : FSCK_INODE_MISSING,
+	                 object_name(s->ino, object, sizeof(object), NULL, 0),
+	                 "expected an inode item, found only items of type mask %x", s->types))
 		fsck_fix_add(s->f, FIX_PUT, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), 0, i, sizeof(*i));
 	if (unfit && fsck_problem(s->f, FSCK_ITEM_UNFIT, object_name(s->ino, object, sizeof(object), NULL, 0),
-				  "expected none of type mask %x under an inode of type %u", unfit, type))
+	                          "expected none of type mask %x under an inode of type %u", unfit, type))
 		fsck_fix_add(s->f, FIX_UNFIT, TFS_TREE_FS, fsck_key(s->ino, 0, 0), unfit, NULL, 0);
 }
 
@@ -119,7 +120,7 @@ static void number_check(struct fsck_item_state *s, enum fsck_problem p, enum fs
 	if (stated == found)
 		return;
 	if (fsck_problem(s->f, p, object_name(s->ino, object, sizeof(object), NULL, 0), "expected %llu, found %llu",
-			 (unsigned long long)found, (unsigned long long)stated))
+	                 (unsigned long long)found, (unsigned long long)stated))
 		fsck_fix_add(s->f, fix, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), found, NULL, 0);
 }
 
@@ -129,8 +130,9 @@ static void target_check(struct fsck_item_state *s, u64 size)
 
 	if (!(s->types >> TFS_IT_SYMLINK & 1)) {
 		if (fsck_problem(s->f, FSCK_TARGET_MISSING, object_name(s->ino, object, sizeof(object), NULL, 0),
-				 "expected a target of %llu bytes, found none", (unsigned long long)size)) {
-			fsck_fix_add(s->f, FIX_PUT, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_SYMLINK, 0), 0, "lost-target", 11);
+		                 "expected a target of %llu bytes, found none", (unsigned long long)size)) {
+			fsck_fix_add(s->f, FIX_PUT, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_SYMLINK, 0), 0, "lost-target",
+			             11);
 			fsck_fix_add(s->f, FIX_SIZE, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), 11, NULL, 0);
 		}
 		return;
@@ -219,8 +221,9 @@ static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, con
 		u32 crc = tfs_port_crc32c(0, s->buf + i * TFS_BLOCK, TFS_BLOCK);
 
 		if (crc != tfs_le32(e->crc[i]))
-			fsck_problem(s->f, FSCK_DATA_BAD, object, "block %u at unit %llu: expected CRC %08x, found %08x", i,
-				     (unsigned long long)ptr->addr, tfs_le32(e->crc[i]), crc);
+			fsck_problem(s->f, FSCK_DATA_BAD, object,
+			             "block %u at unit %llu: expected CRC %08x, found %08x", i,
+			             (unsigned long long)ptr->addr, tfs_le32(e->crc[i]), crc);
 	}
 	return 0;
 }
@@ -232,7 +235,8 @@ static bool counted_before(struct fsck_item_state *s, u64 window, const struct t
 		s->seens = 0;
 	s->window = window;
 	for (u32 i = 0; e->codec && i < s->seens; i++)
-		if (!memcmp(&s->seen[i].ptr, &e->ptr, sizeof(e->ptr)) && s->seen[i].total == e->total && s->seen[i].codec == e->codec)
+		if (!memcmp(&s->seen[i].ptr, &e->ptr, sizeof(e->ptr)) && s->seen[i].total == e->total &&
+		    s->seen[i].codec == e->codec)
 			return true;
 	if (e->codec && s->seens < WINDOW_BLOCKS)
 		memcpy(&s->seen[s->seens++], e, sizeof(*e));
@@ -242,7 +246,8 @@ static bool counted_before(struct fsck_item_state *s, u64 window, const struct t
 static bool ptr_sound(struct fsck_item_state *s, const struct tfs_ptr *p)
 {
 	u64 in, all = s->f->st.segments << (s->f->st.segment_bits - TFS_UNIT_BITS);
-	u32 bits = s->f->st.segment_bits - TFS_UNIT_BITS, units = p->flags & TFS_PTR_GANG ? TFS_UNITS_PER_BLOCK : p->len;
+	u32 bits = s->f->st.segment_bits - TFS_UNIT_BITS,
+	    units = p->flags & TFS_PTR_GANG ? TFS_UNITS_PER_BLOCK : p->len;
 
 	if (p->addr < TFS_SEGMENTS_OFFSET / TFS_UNIT || p->birth > s->f->st.epoch)
 		return false;
@@ -262,7 +267,8 @@ static bool overlaps(struct fsck_item_state *s, struct tfs_key key, const char *
 	if ((key.b & TFS_POS_MASK) >= end)
 		return false;
 	object_name(s->ino, object, sizeof(object), what, key.b & TFS_POS_MASK);
-	if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected to begin at block %llu or later", (unsigned long long)end))
+	if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected to begin at block %llu or later",
+	                 (unsigned long long)end))
 		item_remove(s, key);
 	return true;
 }
@@ -271,13 +277,14 @@ static bool overlaps(struct fsck_item_state *s, struct tfs_key key, const char *
 static int place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, const char *what, u64 n)
 {
 	char object[64];
-	int err = fsck_use(s->f, ptr, &(struct fsck_where){ s->ino, what, n });
+	int err = fsck_use(s->f, ptr, &(struct fsck_where){s->ino, what, n});
 
 	if (err != -EUCLEAN && err != -EIO)
 		return err;
 	object_name(s->ino, object, sizeof(object), what, n);
-	if (fsck_problem(s->f, FSCK_GANG_BAD, object, "expected a list of places at unit %llu, found none that is whole",
-			 (unsigned long long)ptr->addr))
+	if (fsck_problem(s->f, FSCK_GANG_BAD, object,
+	                 "expected a list of places at unit %llu, found none that is whole",
+	                 (unsigned long long)ptr->addr))
 		item_remove(s, key);
 	else
 		s->f->incomplete = true;
@@ -292,7 +299,7 @@ static int run_add(struct fsck *f, u64 block, u64 end)
 	}
 	if (fsck_grow(&f->run, &f->runs_max, f->runs + 1, sizeof(*f->run)))
 		return -ENOMEM;
-	f->run[f->runs++] = (struct fsck_run){ block, end };
+	f->run[f->runs++] = (struct fsck_run){block, end};
 	return 0;
 }
 
@@ -300,16 +307,17 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 {
 	u64 block = key.b & TFS_POS_MASK, n = tfs_le16(e->blocks), size = size_blocks(s);
 	struct tfs_disk_ptr d = e->ptr;
-	struct tfs_ptr ptr = { tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
+	struct tfs_ptr ptr = {tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags)};
 	char object[64];
 	int err = 0;
 
 	if (!ptr_sound(s, &ptr) || block / WINDOW_BLOCKS != (block + n - 1) / WINDOW_BLOCKS ||
 	    tfs_le16(e->total) > WINDOW_BLOCKS) {
 		object_name(s->ino, object, sizeof(object), "block", block);
-		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected a place in the volume born by epoch %llu, found unit %llu+%u of %llu",
-				 (unsigned long long)s->f->st.epoch, (unsigned long long)ptr.addr, ptr.len,
-				 (unsigned long long)ptr.birth))
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object,
+		                 "expected a place in the volume born by epoch %llu, found unit %llu+%u of %llu",
+		                 (unsigned long long)s->f->st.epoch, (unsigned long long)ptr.addr, ptr.len,
+		                 (unsigned long long)ptr.birth))
 			item_remove(s, key);
 		return 0;
 	}
@@ -341,7 +349,8 @@ static int pending(struct fsck_item_state *s, struct tfs_key key, const struct t
 		return 0;
 	if (block % WINDOW_BLOCKS || n % WINDOW_BLOCKS) {
 		object_name(s->ino, object, sizeof(object), "pending range", block);
-		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected whole windows, found %llu blocks", (unsigned long long)n))
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected whole windows, found %llu blocks",
+		                 (unsigned long long)n))
 			item_remove(s, key);
 		return 0;
 	}
@@ -367,8 +376,8 @@ static const struct fsck_run *run_after(const struct fsck *f, u64 block)
 }
 
 /*
- * Promised space must not lie over an extent, nor over what is promised already. Extents come first in key order; they are
- * remembered instead of read again, since those salvaged from a damaged leaf cannot be.
+ * Promised space must not lie over an extent, nor over what is promised already. Extents come first in key order; they
+ * are remembered instead of read again, since those salvaged from a damaged leaf cannot be.
  */
 static void prealloc(struct fsck_item_state *s, struct tfs_key key, const struct tfs_prealloc *p)
 {
@@ -381,14 +390,14 @@ static void prealloc(struct fsck_item_state *s, struct tfs_key key, const struct
 		return;
 	object_name(s->ino, object, sizeof(object), "promised block", block);
 	if (n > s->f->st.blocks) {
-		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected no more blocks than the volume has, found %llu",
-				 (unsigned long long)n))
+		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object,
+		                 "expected no more blocks than the volume has, found %llu", (unsigned long long)n))
 			item_remove(s, key);
 		return;
 	}
 	if (mapped) {
 		if (fsck_problem(s->f, FSCK_EXTENT_OVERLAP, object, "expected no extent there, found one at block %llu",
-				 (unsigned long long)run->block))
+		                 (unsigned long long)run->block))
 			item_remove(s, key);
 		return;
 	}
@@ -426,14 +435,15 @@ static bool name_place(struct fsck_item_state *s, struct tfs_key key, const u8 *
 	if (!*moved && !again)
 		return true;
 	snprintf(object, sizeof(object), "inode %llu name %s", (unsigned long long)s->ino,
-		 tfs_cli_escape(text, sizeof(text), (const char *)name, len));
+	         tfs_cli_escape(text, sizeof(text), (const char *)name, len));
 	if (*moved) {
-		if (fsck_problem(s->f, FSCK_HASH_WRONG, object, "expected position %llx, found %llx", (unsigned long long)want >> 8,
-				 (unsigned long long)pos >> 8))
+		if (fsck_problem(s->f, FSCK_HASH_WRONG, object, "expected position %llx, found %llx",
+		                 (unsigned long long)want >> 8, (unsigned long long)pos >> 8))
 			fsck_fix_add(s->f, FIX_REHASH, TFS_TREE_FS, key, 0, NULL, 0);
 		return true;
 	}
-	if (!fsck_problem(s->f, FSCK_NAME_TWICE, object, "expected once, found again at position %llx", (unsigned long long)pos))
+	if (!fsck_problem(s->f, FSCK_NAME_TWICE, object, "expected once, found again at position %llx",
+	                  (unsigned long long)pos))
 		return true;
 	item_remove(s, key);
 	return false;
@@ -449,7 +459,7 @@ static int dirent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 	s->entries++;
 	if (fsck_grow(&f->name, &f->names_max, f->names + 1, sizeof(*f->name)))
 		return -ENOMEM;
-	f->name[f->names++] = (struct fsck_name){ s->ino, key.b & TFS_POS_MASK, (u64)d->type << 56 | tfs_le64(d->ino) };
+	f->name[f->names++] = (struct fsck_name){s->ino, key.b & TFS_POS_MASK, (u64)d->type << 56 | tfs_le64(d->ino)};
 	return 0;
 }
 
@@ -464,12 +474,13 @@ static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs
 	if (!name_place(s, key, x->name, x->name_len, &moved) || !x->where)
 		return 0;
 	memcpy(&d, x->name + x->name_len, sizeof(d));
-	ptr = (struct tfs_ptr){ tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
+	ptr =
+	    (struct tfs_ptr){tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags)};
 	snprintf(object, sizeof(object), "inode %llu xattr %s", (unsigned long long)s->ino,
-		 tfs_cli_escape(text, sizeof(text), (const char *)x->name, x->name_len));
+	         tfs_cli_escape(text, sizeof(text), (const char *)x->name, x->name_len));
 	if (!ptr_sound(s, &ptr)) {
 		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected a place in the volume, found unit %llu+%u",
-				 (unsigned long long)ptr.addr, ptr.len))
+		                 (unsigned long long)ptr.addr, ptr.len))
 			item_remove(s, key);
 		return 0;
 	}
@@ -497,7 +508,7 @@ static void root_type(struct fsck_item_state *s)
 
 static int orphan(struct fsck *f, struct tfs_key key)
 {
-	struct fsck_name n = { TFS_INO_ORPHANS, key.b & TFS_POS_MASK, key.b & TFS_POS_MASK };
+	struct fsck_name n = {TFS_INO_ORPHANS, key.b & TFS_POS_MASK, key.b & TFS_POS_MASK};
 
 	if (fsck_grow(&f->name, &f->names_max, f->names + 1, sizeof(*f->name)))
 		return -ENOMEM;
@@ -551,7 +562,7 @@ int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, 
 	s->types &= ~(1u << type);
 	object_name(s->ino, object, sizeof(object), "item at", key.b & TFS_POS_MASK);
 	if (fsck_problem(s->f, FSCK_ITEM_UNFIT, object, "expected none of type %u under an inode of type %u", type,
-			 inode_type(&s->inode)))
+	                 inode_type(&s->inode)))
 		item_remove(s, key);
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * fsck.tfs: options, the summary and the exit bits of fsck(8), which are enum fsck_exit. What is done lies in fsck_run.c.
+ * fsck.tfs: options, the summary and the exit bits of fsck(8), which are enum fsck_exit. What is done lies in
+ * fsck_run.c.
  */
 #include "fsck/fsck.h"
 #include "tfs/user/file_dev.h"
@@ -10,20 +11,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"usage: fsck.tfs [options] IMAGE\n"
-	"  -n            change nothing, answer no to everything\n"
-	"  -y            answer yes to everything\n"
-	"  -a, -p        repair without asking what loses nothing; stop at anything else\n"
-	"  -f            check although the volume is clean\n"
-	"  --data        read all data and verify its checksums (implies -f)\n"
-	"  -C FD         progress to a file descriptor, as fsck(8) wants it\n"
-	"  --json        one JSON object a line: problems, then a summary\n"
-	"  -q            say nothing about a sound volume\n"
-	"  --offset N    the volume begins at byte N of IMAGE\n"
-	"  --undo FILE   save every block that is changed; --restore FILE puts them back\n"
-	"  --problems    list all that is known to go wrong\n"
-	"exit: 0 sound, 1 repaired, 4 problems left, 8 could not be done, 16 usage, 32 cancelled\n";
+static const char usage[] = "usage: fsck.tfs [options] IMAGE\n"
+                            "  -n            change nothing, answer no to everything\n"
+                            "  -y            answer yes to everything\n"
+                            "  -a, -p        repair without asking what loses nothing; stop at anything else\n"
+                            "  -f            check although the volume is clean\n"
+                            "  --data        read all data and verify its checksums (implies -f)\n"
+                            "  -C FD         progress to a file descriptor, as fsck(8) wants it\n"
+                            "  --json        one JSON object a line: problems, then a summary\n"
+                            "  -q            say nothing about a sound volume\n"
+                            "  --offset N    the volume begins at byte N of IMAGE\n"
+                            "  --undo FILE   save every block that is changed; --restore FILE puts them back\n"
+                            "  --problems    list all that is known to go wrong\n"
+                            "exit: 0 sound, 1 repaired, 4 problems left, 8 could not be done, 16 usage, 32 cancelled\n";
 
 struct options {
 	const char *image, *undo, *restore;
@@ -34,28 +34,49 @@ struct options {
 
 static int options_parse(struct options *o, struct fsck *f, int argc, char **argv)
 {
-	static const struct option list[] = { { "data", 0, 0, 'D' },	 { "json", 0, 0, 'J' },	    { "offset", 1, 0, 'O' },
-					      { "undo", 1, 0, 'U' },	 { "restore", 1, 0, 'R' },  { "problems", 0, 0, 'L' },
-					      { "help", 0, 0, 'h' },	 { 0, 0, 0, 0 } };
+	static const struct option list[] = {
+	    {"data", 0, 0, 'D'},    {"json", 0, 0, 'J'},     {"offset", 1, 0, 'O'}, {"undo", 1, 0, 'U'},
+	    {"restore", 1, 0, 'R'}, {"problems", 0, 0, 'L'}, {"help", 0, 0, 'h'},   {0, 0, 0, 0}};
 	int c;
 
 	o->fd = -1;
 	while ((c = getopt_long(argc, argv, "nyapfqC:", list, NULL)) != -1) {
 		switch (c) {
-		case 'n': o->no = true; break;
-		case 'y': o->yes = true; break;
+		case 'n':
+			o->no = true;
+			break;
+		case 'y':
+			o->yes = true;
+			break;
 		case 'a':
-		case 'p': o->preen = true; break;
-		case 'f': o->force = true; break;
-		case 'q': f->quiet = true; break;
-		case 'D': f->data = o->force = true; break;
-		case 'J': f->json = true; break;
-		case 'C': o->fd = atoi(optarg); break;
-		case 'U': o->undo = optarg; break;
-		case 'R': o->restore = optarg; break;
+		case 'p':
+			o->preen = true;
+			break;
+		case 'f':
+			o->force = true;
+			break;
+		case 'q':
+			f->quiet = true;
+			break;
+		case 'D':
+			f->data = o->force = true;
+			break;
+		case 'J':
+			f->json = true;
+			break;
+		case 'C':
+			o->fd = atoi(optarg);
+			break;
+		case 'U':
+			o->undo = optarg;
+			break;
+		case 'R':
+			o->restore = optarg;
+			break;
 		case 'O':
 			if (tfs_cli_size(optarg, &o->offset))
-				return tfs_cli_fail(FSCK_USAGE, optarg, "expected an offset in bytes, such as 1048576 or 1M");
+				return tfs_cli_fail(FSCK_USAGE, optarg,
+				                    "expected an offset in bytes, such as 1048576 or 1M");
 			break;
 		case 'L':
 			fsck_list_problems();
@@ -85,23 +106,31 @@ static void summary(struct fsck *f, int code, bool checked)
 
 	tfs_progress_end(&f->progress);
 	if (f->stop_preen)
-		tfs_cli_fail(0, f->image, "unexpected inconsistency; run fsck.tfs without -a or -p; but for superblocks and anchors, "
-					  "the repairs above were not made");
+		tfs_cli_fail(
+		    0, f->image,
+		    "unexpected inconsistency; run fsck.tfs without -a or -p; but for superblocks and anchors, "
+		    "the repairs above were not made");
 	else if (f->log_kept && f->mode == MODE_ASK)
-		tfs_cli_fail(0, f->image, "a repair would give up the rest of the log; but for superblocks and anchors, the repairs above "
-					  "were not made");
+		tfs_cli_fail(
+		    0, f->image,
+		    "a repair would give up the rest of the log; but for superblocks and anchors, the repairs above "
+		    "were not made");
 	if (f->quiet && !code)
 		return;
 	if (!f->json) {
 		printf("%s: %s, %llu inodes, %llu of %llu blocks free", f->image,
-		       code & FSCK_LEFT ? "has problems" : code & FSCK_FIXED ? "repaired" : checked ? "sound" : "clean",
+		       code & FSCK_LEFT    ? "has problems"
+		       : code & FSCK_FIXED ? "repaired"
+		       : checked           ? "sound"
+		                           : "clean",
 		       (unsigned long long)f->st.inodes, (unsigned long long)free, (unsigned long long)blocks);
 		printf(f->found ? "; %u problems, %u repaired\n" : "\n", f->found, f->fixed);
 		return;
 	}
-	printf("{\"image_exit\":%d,\"checked\":%s,\"problems\":%u,\"repaired\":%u,\"inodes\":%llu,\"blocks\":%llu,\"free\":%llu}\n", code,
-	       checked ? "true" : "false", f->found, f->fixed, (unsigned long long)f->st.inodes, (unsigned long long)blocks,
-	       (unsigned long long)free);
+	printf("{\"image_exit\":%d,\"checked\":%s,\"problems\":%u,\"repaired\":%u,\"inodes\":%llu,\"blocks\":%llu,"
+	       "\"free\":%llu}\n",
+	       code, checked ? "true" : "false", f->found, f->fixed, (unsigned long long)f->st.inodes,
+	       (unsigned long long)blocks, (unsigned long long)free);
 }
 
 static int conclude(struct fsck *f, int err)
@@ -112,8 +141,9 @@ static int conclude(struct fsck *f, int err)
 		return FSCK_FAILED; /* said already */
 	if (err)
 		return tfs_cli_fail(err == -EUCLEAN ? FSCK_LEFT : FSCK_FAILED, f->image, "%s%s%s",
-				    err == -EUCLEAN ? "cannot be opened and there is no second copy to repair it from" : strerror(-err),
-				    *fsck_core_message() ? ": " : "", fsck_core_message());
+		                    err == -EUCLEAN ? "cannot be opened and there is no second copy to repair it from"
+		                                    : strerror(-err),
+		                    *fsck_core_message() ? ": " : "", fsck_core_message());
 	if (f->stop_preen || f->log_kept) {
 		f->left = f->found;
 		f->fixed = 0;
@@ -132,12 +162,15 @@ static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 	fsck_env = tfs_user_env();
 	if (o->restore) {
 		err = fsck_undo_restore(o->restore, f->dev);
-		return err ? tfs_cli_fail(FSCK_FAILED, o->restore, "expected an undo file of this image: %s", strerror(-err)) : FSCK_FIXED;
+		return err ? tfs_cli_fail(FSCK_FAILED, o->restore, "expected an undo file of this image: %s",
+		                          strerror(-err))
+		           : FSCK_FIXED;
 	}
 	if (o->undo) {
 		err = fsck_undo_open(&file->dev, o->undo, &f->dev);
 		if (err)
-			return tfs_cli_fail(FSCK_FAILED, o->undo, "expected a file that can be created: %s", strerror(-err));
+			return tfs_cli_fail(FSCK_FAILED, o->undo, "expected a file that can be created: %s",
+			                    strerror(-err));
 	}
 	tfs_progress_start(&f->progress, f->quiet || f->json, o->fd, 4);
 	code = conclude(f, fsck_check(f, o->force));
@@ -146,7 +179,8 @@ static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 	return code;
 }
 
-/* Ends at once: before the last checkpoint of a repair nothing has changed, and a checkpoint may be cut off anywhere. */
+/* Ends at once: before the last checkpoint of a repair nothing has changed, and a checkpoint may be cut off anywhere.
+ */
 static void on_signal(int sig)
 {
 	(void)sig;
@@ -170,7 +204,8 @@ int main(int argc, char **argv)
 		return tfs_cli_fail(FSCK_FAILED, o.image, "no terminal to ask on; give -n, -p or -y");
 	err = tfs_file_dev_open(&file, o.image, o.offset, f.mode != MODE_CHECK || o.restore, 0);
 	if (err)
-		return tfs_cli_fail(FSCK_FAILED, o.image, "%s", err == -EBUSY ? "another tool is using it" : strerror(-err));
+		return tfs_cli_fail(FSCK_FAILED, o.image, "%s",
+		                    err == -EBUSY ? "another tool is using it" : strerror(-err));
 	err = run(&o, &f, &file);
 	fsck_free(&f);
 	if (tfs_file_dev_close(&file) && !(err & FSCK_FAILED))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Pass 3: what the names say against what the inodes say. Every entry leads to an inode of its type; every directory has
- * one name, in the parent it states, and a path to the root; link counts are what was counted; inodes without a name
- * are on the orphan list and nothing else is. Works on the tables of pass 2 alone.
+ * Pass 3: what the names say against what the inodes say. Every entry leads to an inode of its type; every directory
+ * has one name, in the parent it states, and a path to the root; link counts are what was counted; inodes without a
+ * name are on the orphan list and nothing else is. Works on the tables of pass 2 alone.
  */
 #include "fsck/fsck.h"
 
@@ -61,8 +61,8 @@ static void entry_dir(struct fsck *f, struct fsck_name *n, struct fsck_object *o
 	char object[96];
 
 	if (o->flags & OBJ_NAMED || o->ino == TFS_INO_ROOT) {
-		if (fsck_problem(f, FSCK_DIR_TWO_NAMES, entry_name(n, object), "expected one name of directory %llu, found another",
-				 (unsigned long long)o->ino))
+		if (fsck_problem(f, FSCK_DIR_TWO_NAMES, entry_name(n, object),
+		                 "expected one name of directory %llu, found another", (unsigned long long)o->ino))
 			entry_remove(f, n);
 		return;
 	}
@@ -73,7 +73,7 @@ static void entry_dir(struct fsck *f, struct fsck_name *n, struct fsck_object *o
 	if (o->parent == n->parent)
 		return;
 	if (fsck_problem(f, FSCK_DIR_PARENT, inode_name(o->ino, object), "expected parent %llu, found %llu",
-			 (unsigned long long)n->parent, (unsigned long long)o->parent))
+	                 (unsigned long long)n->parent, (unsigned long long)o->parent))
 		fsck_fix_add(f, FIX_PARENT, TFS_TREE_FS, fsck_key(o->ino, TFS_IT_INODE, 0), n->parent, NULL, 0);
 	o->parent = n->parent;
 }
@@ -86,12 +86,13 @@ static void entry(struct fsck *f, struct fsck_name *n)
 
 	if (!o) {
 		if (fsck_problem(f, FSCK_ENTRY_DANGLING, entry_name(n, object), "expected inode %llu, found none",
-				 (unsigned long long)child_of(n)))
+		                 (unsigned long long)child_of(n)))
 			entry_remove(f, n);
 		return;
 	}
-	if (type != o->type && fsck_problem(f, FSCK_ENTRY_TYPE, entry_name(n, object), "expected type %u of inode %llu, found %u",
-					    o->type, (unsigned long long)o->ino, type))
+	if (type != o->type &&
+	    fsck_problem(f, FSCK_ENTRY_TYPE, entry_name(n, object), "expected type %u of inode %llu, found %u", o->type,
+	                 (unsigned long long)o->ino, type))
 		fsck_fix_add(f, FIX_ENTRY_TYPE, TFS_TREE_FS, entry_key(n), o->type, NULL, 0);
 	if (o->type == 4) {
 		entry_dir(f, n, o);
@@ -111,7 +112,7 @@ static void orphan_item(struct fsck *f, const struct fsck_name *n)
 		return;
 	}
 	if (fsck_problem(f, FSCK_ORPHAN_WRONG, inode_name(n->pos, object), "expected an inode without links, found %s",
-			 o ? "one with links" : "none"))
+	                 o ? "one with links" : "none"))
 		fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, n->pos), 0, NULL, 0);
 }
 
@@ -178,12 +179,13 @@ static void paths(struct fsck *f)
 
 /* ---- counts ---- */
 
-static void number(struct fsck *f, const struct fsck_object *o, enum fsck_problem p, enum fsck_fix_kind fix, u64 stated, u64 found)
+static void number(struct fsck *f, const struct fsck_object *o, enum fsck_problem p, enum fsck_fix_kind fix, u64 stated,
+                   u64 found)
 {
 	char object[96];
 
 	if (stated != found && fsck_problem(f, p, inode_name(o->ino, object), "expected %llu, found %llu",
-					    (unsigned long long)found, (unsigned long long)stated))
+	                                    (unsigned long long)found, (unsigned long long)stated))
 		fsck_fix_add(f, fix, TFS_TREE_FS, fsck_key(o->ino, TFS_IT_INODE, 0), found, NULL, 0);
 }
 
@@ -199,7 +201,8 @@ static void counts(struct fsck *f, struct fsck_object *o)
 	if (links)
 		number(f, o, FSCK_NLINK_WRONG, FIX_NLINK, o->nlink, links);
 	if (links && o->flags & OBJ_ORPHAN &&
-	    fsck_problem(f, FSCK_ORPHAN_WRONG, inode_name(o->ino, object), "expected an inode without a name, found one with names"))
+	    fsck_problem(f, FSCK_ORPHAN_WRONG, inode_name(o->ino, object),
+	                 "expected an inode without a name, found one with names"))
 		fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, o->ino), 0, NULL, 0);
 	if (links || o->flags & OBJ_ORPHAN || must_have_name(o)) /* the last: its repair was declined */
 		return;
@@ -221,7 +224,8 @@ static int root_ensure(struct fsck *f)
 	i.nlink = tfs_cpu32(2);
 	i.parent = tfs_cpu64(TFS_INO_ROOT);
 	i.window_bits = TFS_WINDOW_BITS;
-	if (!fsck_problem(f, FSCK_ROOT_MISSING, "inode 1", "expected a directory, found %s", root ? "something else" : "none"))
+	if (!fsck_problem(f, FSCK_ROOT_MISSING, "inode 1", "expected a directory, found %s",
+	                  root ? "something else" : "none"))
 		return 1;
 	fsck_fix_add(f, FIX_PUT, TFS_TREE_FS, fsck_key(TFS_INO_ROOT, TFS_IT_INODE, 0), 0, &i, sizeof(i));
 	if (!root) {

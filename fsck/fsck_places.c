@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Pass 1: what lies in fixed places, twice: superblocks and anchor slots. Read raw, so that a damaged first copy is seen
- * although the second serves. An anchor slot of zeros was never used. Written copies go out one at a time, each whole;
- * none when no anchor is whole: then it may be the superblock that is wrong.
+ * Pass 1: what lies in fixed places, twice: superblocks and anchor slots. Read raw, so that a damaged first copy is
+ * seen although the second serves. An anchor slot of zeros was never used. Written copies go out one at a time, each
+ * whole; none when no anchor is whole: then it may be the superblock that is wrong.
  */
 #include "fsck/fsck.h"
 
@@ -43,8 +43,8 @@ static int supers_find(struct fsck *f, struct slot s[2], u64 *size, u64 *volume)
 		}
 	}
 	if (good < 0)
-		tfs_cli_fail(0, f->image, "expected a TFS superblock at byte %u or in the last block; found: %s; %s", TFS_SUPER_OFFSET,
-			     s[0].why, s[1].why);
+		tfs_cli_fail(0, f->image, "expected a TFS superblock at byte %u or in the last block; found: %s; %s",
+		             TFS_SUPER_OFFSET, s[0].why, s[1].why);
 	return good < 0 ? -EINVAL : 0;
 }
 
@@ -60,7 +60,7 @@ static int supers(struct fsck *f, const struct slot s[2])
 	}
 	if (!s[0].why && !s[1].why && memcmp(s[0].block, s[1].block, sizeof(struct tfs_super)) &&
 	    fsck_problem(f, FSCK_SUPER_DIFFERS, "superblocks", "expected the same bytes at byte %llu as at byte %llu",
-			 (unsigned long long)s[1].offset, (unsigned long long)s[0].offset))
+	                 (unsigned long long)s[1].offset, (unsigned long long)s[0].offset))
 		err = slot_copy(f, &s[0], &s[1]);
 	return err;
 }
@@ -113,13 +113,15 @@ int fsck_places(struct fsck *f)
 
 	tfs_progress_pass(&f->progress, "superblocks and anchors", 0);
 	if (f->dev->size < TFS_MIN_VOLUME) {
-		tfs_cli_fail(0, f->image, "expected %llu bytes or more, found %llu", TFS_MIN_VOLUME, (unsigned long long)f->dev->size);
+		tfs_cli_fail(0, f->image, "expected %llu bytes or more, found %llu", TFS_MIN_VOLUME,
+		             (unsigned long long)f->dev->size);
 		return -EINVAL;
 	}
 	err = supers_find(f, super, &size, &volume);
 	if (!err && !anchors_read(f, anchor, size, volume)) {
-		tfs_cli_fail(0, f->image, "expected an anchor of volume %016llx in one of 8 places, found: %s; nothing was changed",
-			     (unsigned long long)volume, anchor[0][0].why);
+		tfs_cli_fail(0, f->image,
+		             "expected an anchor of volume %016llx in one of 8 places, found: %s; nothing was changed",
+		             (unsigned long long)volume, anchor[0][0].why);
 		return -EINVAL;
 	}
 	if (!err)

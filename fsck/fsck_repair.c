@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Applies the noted fixes: the volume is mounted again with TFS_MOUNT_REPAIR, blank nodes first, then items, then names in
- * lost+found (they count up what the others set); then everything in use is counted afresh, and one checkpoint makes
+ * Applies the noted fixes: the volume is mounted again with TFS_MOUNT_REPAIR, blank nodes first, then items, then names
+ * in lost+found (they count up what the others set); then everything in use is counted afresh, and one checkpoint makes
  * it durable. Afterwards the volume is mounted read-write.
  */
 #include "fsck/fsck.h"
@@ -107,7 +107,8 @@ static int position(struct fsck *f, u64 ino, u32 type, const void *name, u32 nam
 	return -ENOSPC;
 }
 
-/* The entry's own name is taken by another: it gets a suffix, counted over all so that a name taken often costs no more. */
+/* The entry's own name is taken by another: it gets a suffix, counted over all so that a name taken often costs no
+ * more. */
 static void entry_rename(struct fsck *f, u64 dir, struct tfs_dirent *d, u32 *len)
 {
 	static u32 n;
@@ -284,15 +285,16 @@ static int fix_round(struct fsck *f, int round)
 		int err = round_of(x) == round ? fix_one(f, x) : 0;
 
 		if (err)
-			return tfs_cli_fail(err, f->image, "repair of inode %llu (kind %d) failed: %s; nothing was changed",
-					    (unsigned long long)x->key.a, x->kind, strerror(-err));
+			return tfs_cli_fail(err, f->image,
+			                    "repair of inode %llu (kind %d) failed: %s; nothing was changed",
+			                    (unsigned long long)x->key.a, x->kind, strerror(-err));
 	}
 	return 0;
 }
 
 /* ---- counting afresh ---- */
 
-static const struct fsck_where nobody = { 0, "", 0 };
+static const struct fsck_where nobody = {0, "", 0};
 
 struct recount {
 	struct fsck *f;
@@ -325,7 +327,8 @@ static int recount_item(struct recount *r, struct tfs_key key, const void *value
 	default:
 		return 0;
 	}
-	ptr = (struct tfs_ptr){ tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags) };
+	ptr =
+	    (struct tfs_ptr){tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags)};
 	return fsck_use(r->f, &ptr, &nobody);
 }
 
@@ -342,7 +345,7 @@ static int recount_node(void *arg, const struct tfs_node_info *info)
 		err = fsck_use(r->f, &info->ptr, &nobody);
 	s = (const struct tfs_slot *)(h + 1);
 	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
-		struct tfs_key key = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
+		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
 
 		err = recount_item(r, key, (const u8 *)h + tfs_le16(s[i].off));
 	}
@@ -358,7 +361,8 @@ static const u8 *segment_live(void *arg, u64 segment)
 
 static int finish(struct fsck *f)
 {
-	struct recount r = { .f = f, .c.next_ino = f->st.next_ino <= TFS_INO_MAX + 1 ? f->st.next_ino : TFS_INO_ROOT + 1 };
+	struct recount r = {.f = f,
+	                    .c.next_ino = f->st.next_ino <= TFS_INO_MAX + 1 ? f->st.next_ino : TFS_INO_ROOT + 1};
 	int err;
 
 	fsck_use_free(f);
@@ -372,7 +376,7 @@ static int finish(struct fsck *f)
 
 int fsck_repair(struct fsck *f)
 {
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO | TFS_MOUNT_REPAIR };
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO | TFS_MOUNT_REPAIR};
 	int err;
 
 	tfs_progress_pass(&f->progress, "repair", 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * One way to report a problem: text or a JSON line, and the decision whether it is repaired, by mode and class. What the
- * core says while a node is read is caught here and becomes the detail of the problem. Called by every pass.
+ * One way to report a problem: text or a JSON line, and the decision whether it is repaired, by mode and class. What
+ * the core says while a node is read is caught here and becomes the detail of the problem. Called by every pass.
  */
 #include "fsck/fsck.h"
 #include "tfs/user/port.h"
@@ -18,8 +18,8 @@ static const struct problem {
 	enum class class;
 	const char *what, *repair;
 } list[] = {
-#define P(number, id, text, class, what, repair) { number, text, class, what, repair },
-	FSCK_PROBLEMS(P)
+#define P(number, id, text, class, what, repair) {number, text, class, what, repair},
+    FSCK_PROBLEMS(P)
 #undef P
 };
 
@@ -48,7 +48,7 @@ const char *fsck_core_message(void)
 
 void fsck_list_problems(void)
 {
-	static const char *const class[] = { "safe", "loss", "none" };
+	static const char *const class[] = {"safe", "loss", "none"};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
 		printf("%d %s %s: %s; repair: %s\n", list[i].number, list[i].name, class[list[i].class], list[i].what,
@@ -111,8 +111,8 @@ bool fsck_problem(struct fsck *f, enum fsck_problem number, const char *object, 
 	va_end(ap);
 	tfs_progress_end(&f->progress);
 	if (!f->json) {
-		printf("%s: %s: %s (%d): %s", f->image, tfs_cli_escape(safe, sizeof(safe), object, strlen(object)), p->what, p->number,
-		       detail);
+		printf("%s: %s: %s (%d): %s", f->image, tfs_cli_escape(safe, sizeof(safe), object, strlen(object)),
+		       p->what, p->number, detail);
 		fflush(stdout);
 	}
 	fix = decide(f, p);
@@ -149,21 +149,23 @@ int fsck_grow(void *array, size_t *max, size_t need, size_t size)
 
 struct tfs_key fsck_key(u64 ino, u32 type, u64 pos)
 {
-	return (struct tfs_key){ ino, (u64)type << TFS_POS_BITS | pos };
+	return (struct tfs_key){ino, (u64)type << TFS_POS_BITS | pos};
 }
 
-void fsck_fix_add(struct fsck *f, enum fsck_fix_kind kind, int tree, struct tfs_key key, u64 n, const void *value, u32 len)
+void fsck_fix_add(struct fsck *f, enum fsck_fix_kind kind, int tree, struct tfs_key key, u64 n, const void *value,
+                  u32 len)
 {
 	struct fsck_fix *x;
 
 	if (fsck_grow(&f->fix, &f->fixes_max, f->fixes + 1, sizeof(*f->fix)))
 		exit(tfs_cli_fail(FSCK_FAILED, f->image, "out of memory while noting repairs; nothing was changed"));
 	x = &f->fix[f->fixes++];
-	*x = (struct fsck_fix){ kind, tree, key, n, len, NULL };
+	*x = (struct fsck_fix){kind, tree, key, n, len, NULL};
 	if (value) {
 		x->value = malloc(len ? len : 1);
 		if (!x->value)
-			exit(tfs_cli_fail(FSCK_FAILED, f->image, "out of memory while noting repairs; nothing was changed"));
+			exit(tfs_cli_fail(FSCK_FAILED, f->image,
+			                  "out of memory while noting repairs; nothing was changed"));
 		memcpy(x->value, value, len);
 	}
 }

@@ -12,7 +12,7 @@ struct tfs_env fsck_env;
 
 static int volume_open(struct fsck *f)
 {
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO }; /* each node is read once */
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO}; /* each node is read once */
 	char why[512];
 	int err;
 
@@ -57,7 +57,7 @@ static bool must_write(const struct fsck *f)
 /* Recovery alone: what mounting would do. */
 static int recover(struct fsck *f)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	int err;
 
 	tfs_abandon(f->vol);

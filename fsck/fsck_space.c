@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Pass 4: what is in use, recomputed from nothing, against SPACE: a byte a block, a bit a 512-byte unit, in one map for each
- * segment that holds anything (1 KiB for 4 MiB). Filled by the other passes through fsck_use; compared here, together
- * with the counters of the checkpoint and the reference counts.
+ * Pass 4: what is in use, recomputed from nothing, against SPACE: a byte a block, a bit a 512-byte unit, in one map for
+ * each segment that holds anything (1 KiB for 4 MiB). Filled by the other passes through fsck_use; compared here,
+ * together with the counters of the checkpoint and the reference counts.
  */
 #include "fsck/fsck.h"
 
@@ -73,7 +73,8 @@ static int use_run(void *arg, u64 addr, u32 units)
 		u8 bit = (u8)(1 << (in & 7));
 
 		if (map[in >> 3] & bit && !ref && !u->twices++)
-			u->twice = TFS_SEGMENTS_OFFSET / TFS_UNIT + (segment << (f->st.segment_bits - TFS_UNIT_BITS)) + in;
+			u->twice =
+			    TFS_SEGMENTS_OFFSET / TFS_UNIT + (segment << (f->st.segment_bits - TFS_UNIT_BITS)) + in;
 		map[in >> 3] |= bit;
 	}
 	return units ? -ERANGE : 0;
@@ -82,18 +83,20 @@ static int use_run(void *arg, u64 addr, u32 units)
 /* -EUCLEAN, -EIO: it is a gang whose list of places is damaged; nothing of it is counted. */
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where *w)
 {
-	struct use u = { .f = f };
+	struct use u = {.f = f};
 	char object[128];
 	int err = tfs_ptr_runs(f->vol, ptr, use_run, &u);
 
 	if (!u.twices || f->recount)
 		return err;
 	if (w->ino)
-		snprintf(object, sizeof(object), "inode %llu %s %llu", (unsigned long long)w->ino, w->what, (unsigned long long)w->n);
+		snprintf(object, sizeof(object), "inode %llu %s %llu", (unsigned long long)w->ino, w->what,
+		         (unsigned long long)w->n);
 	else
 		snprintf(object, sizeof(object), "%s", w->what);
-	fsck_problem(f, FSCK_UNIT_TWICE, object, "expected its own place, found %u units in use by another object from unit %llu on",
-		     u.twices, (unsigned long long)u.twice);
+	fsck_problem(f, FSCK_UNIT_TWICE, object,
+	             "expected its own place, found %u units in use by another object from unit %llu on", u.twices,
+	             (unsigned long long)u.twice);
 	return err;
 }
 
@@ -101,7 +104,8 @@ int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where 
 
 static u32 chunk_bytes(const struct fsck *f)
 {
-	return segment_blocks(f) < 1u << (TFS_CHUNK_BITS - TFS_BLOCK_BITS) ? segment_blocks(f) : 1u << (TFS_CHUNK_BITS - TFS_BLOCK_BITS);
+	return segment_blocks(f) < 1u << (TFS_CHUNK_BITS - TFS_BLOCK_BITS) ? segment_blocks(f)
+	                                                                   : 1u << (TFS_CHUNK_BITS - TFS_BLOCK_BITS);
 }
 
 static void map_differs(struct fsck *f, u64 s, u32 chunk, const u8 *want, const u8 *found)
@@ -112,8 +116,8 @@ static void map_differs(struct fsck *f, u64 s, u32 chunk, const u8 *want, const 
 	while (b < chunk_bytes(f) - 1 && (want ? want[b] : 0) == (found ? found[b] : 0))
 		b++;
 	snprintf(object, sizeof(object), "segment %llu", (unsigned long long)s);
-	if (fsck_problem(f, FSCK_SPACE_MAP, object, "block %u: expected units %02x in use, found %02x", chunk * chunk_bytes(f) + b,
-			 want ? want[b] : 0, found ? found[b] : 0))
+	if (fsck_problem(f, FSCK_SPACE_MAP, object, "block %u: expected units %02x in use, found %02x",
+	                 chunk * chunk_bytes(f) + b, want ? want[b] : 0, found ? found[b] : 0))
 		f->space_bad = true;
 }
 
@@ -121,7 +125,7 @@ static void map_differs(struct fsck *f, u64 s, u32 chunk, const u8 *want, const 
 static int maps_compare(struct fsck *f, u16 *seen)
 {
 	static const u8 zero[1024];
-	struct tfs_key k = { TFS_SPACE_MAP, 0 };
+	struct tfs_key k = {TFS_SPACE_MAP, 0};
 	const void *v;
 	u32 len;
 	int err;
@@ -165,8 +169,8 @@ static int segment_compare(struct fsck *f, u64 s, u16 seen)
 	if (err || (info.live == units && info.used_blocks == used))
 		return err;
 	snprintf(object, sizeof(object), "segment %llu", (unsigned long long)s);
-	if (fsck_problem(f, FSCK_SPACE_COUNT, object, "expected %u units in %u blocks, found %u in %u", units, used, info.live,
-			 info.used_blocks))
+	if (fsck_problem(f, FSCK_SPACE_COUNT, object, "expected %u units in %u blocks, found %u in %u", units, used,
+	                 info.live, info.used_blocks))
 		f->space_bad = true;
 	return 0;
 }
@@ -184,8 +188,8 @@ static int space_compare(struct fsck *f)
 
 static void counter(struct fsck *f, const char *name, u64 stated, u64 found)
 {
-	if (stated != found && fsck_problem(f, FSCK_COUNTERS, name, "expected %llu, found %llu", (unsigned long long)found,
-					    (unsigned long long)stated))
+	if (stated != found && fsck_problem(f, FSCK_COUNTERS, name, "expected %llu, found %llu",
+	                                    (unsigned long long)found, (unsigned long long)stated))
 		f->counters_bad = true;
 }
 
@@ -195,13 +199,15 @@ static void refs_compare(struct fsck *f)
 
 	for (size_t i = 0; i < f->refs; i++) {
 		struct fsck_ref *r = &f->ref[i];
-		struct tfs_ref value = { tfs_cpu32(r->len), tfs_cpu32(r->found) };
-		struct tfs_key key = { r->addr, 0 };
+		struct tfs_ref value = {tfs_cpu32(r->len), tfs_cpu32(r->found)};
+		struct tfs_key key = {r->addr, 0};
 
 		snprintf(object, sizeof(object), "shared range at unit %llu", (unsigned long long)r->addr);
-		if (r->count == r->found || !fsck_problem(f, FSCK_REF_COUNT, object, "expected %u, found %u", r->found, r->count))
+		if (r->count == r->found ||
+		    !fsck_problem(f, FSCK_REF_COUNT, object, "expected %u, found %u", r->found, r->count))
 			continue;
-		fsck_fix_add(f, r->found > 1 ? FIX_PUT : FIX_DEL, TFS_TREE_REFS, key, 0, r->found > 1 ? &value : NULL, sizeof(value));
+		fsck_fix_add(f, r->found > 1 ? FIX_PUT : FIX_DEL, TFS_TREE_REFS, key, 0, r->found > 1 ? &value : NULL,
+		             sizeof(value));
 	}
 }
 
@@ -215,7 +221,7 @@ int fsck_space(struct fsck *f)
 	counter(f, "promised blocks", f->st.prealloc_blocks, f->prealloc);
 	if ((f->max_ino >= f->st.next_ino || f->st.next_ino > TFS_INO_MAX + 1) &&
 	    fsck_problem(f, FSCK_NEXT_INO, "next inode number", "expected above %llu, below 2^56 + 1, found %llu",
-			 (unsigned long long)f->max_ino, (unsigned long long)f->st.next_ino))
+	                 (unsigned long long)f->max_ino, (unsigned long long)f->st.next_ino))
 		f->counters_bad = true;
 	return f->space_bad ? 0 : space_compare(f);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Pass 2: every node of every tree, in key order, verified by the core as it is read; its place counts as used; the items
- * of leaves go to fsck_items.c. A damaged leaf is searched for items that are sound by themselves: with them the
+ * Pass 2: every node of every tree, in key order, verified by the core as it is read; its place counts as used; the
+ * items of leaves go to fsck_items.c. A damaged leaf is searched for items that are sound by themselves: with them the
  * following passes see what a repair would leave.
  */
 #include "fsck/fsck.h"
@@ -15,7 +15,7 @@ struct walk {
 	bool fix; /* salvaged items are put again */
 };
 
-static const char *const tree_node[TFS_TREES] = { "FS tree node", "SPACE tree node", "SNAP tree node", "REFS tree node" };
+static const char *const tree_node[TFS_TREES] = {"FS tree node", "SPACE tree node", "SNAP tree node", "REFS tree node"};
 
 static int ref_item(struct fsck *f, struct tfs_key key, const void *value)
 {
@@ -23,7 +23,7 @@ static int ref_item(struct fsck *f, struct tfs_key key, const void *value)
 
 	if (fsck_grow(&f->ref, &f->refs_max, f->refs + 1, sizeof(*f->ref)))
 		return -ENOMEM;
-	f->ref[f->refs++] = (struct fsck_ref){ key.a, tfs_le32(r->len), tfs_le32(r->count), 0 };
+	f->ref[f->refs++] = (struct fsck_ref){key.a, tfs_le32(r->len), tfs_le32(r->count), 0};
 	return 0;
 }
 
@@ -52,7 +52,7 @@ static int damaged(struct walk *w, const struct tfs_node_info *info)
 	int n;
 
 	snprintf(object, sizeof(object), "%s of level %u at unit %llu", tree_node[w->tree], info->level,
-		 (unsigned long long)info->ptr.addr);
+	         (unsigned long long)info->ptr.addr);
 	w->fix = fsck_problem(w->f, p, object, "%s", fsck_core_message());
 	if (w->tree == TFS_TREE_SPACE) {
 		w->f->space_bad = true;
@@ -79,9 +79,9 @@ static int node(void *arg, const struct tfs_node_info *info)
 		return damaged(w, info);
 	s = (const struct tfs_slot *)(h + 1);
 	if (info->ptr.addr)
-		err = fsck_use(w->f, &info->ptr, &(struct fsck_where){ 0, tree_node[w->tree], 0 });
+		err = fsck_use(w->f, &info->ptr, &(struct fsck_where){0, tree_node[w->tree], 0});
 	for (u32 i = 0; !err && !info->level && i < tfs_le16(h->count); i++) {
-		struct tfs_key key = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
+		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
 
 		err = item(w, key, (const u8 *)h + tfs_le16(s[i].off), tfs_le16(s[i].len));
 	}
@@ -90,8 +90,8 @@ static int node(void *arg, const struct tfs_node_info *info)
 
 int fsck_trees(struct fsck *f)
 {
-	static const int order[TFS_TREES] = { TFS_TREE_REFS, TFS_TREE_SNAP, TFS_TREE_FS, TFS_TREE_SPACE };
-	struct walk w = { .f = f };
+	static const int order[TFS_TREES] = {TFS_TREE_REFS, TFS_TREE_SNAP, TFS_TREE_FS, TFS_TREE_SPACE};
+	struct walk w = {.f = f};
 	int err = fsck_items_begin(f, &w.items);
 
 	tfs_progress_pass(&f->progress, "trees and items", 0);

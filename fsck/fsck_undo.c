@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * --undo: a device in front of the image that appends each block to a file, durably, before it is first overwritten; and
- * putting those blocks back. The file: a head block, then pairs of a block that names the place and the old block.
+ * --undo: a device in front of the image that appends each block to a file, durably, before it is first overwritten;
+ * and putting those blocks back. The file: a head block, then pairs of a block that names the place and the old block.
  */
 #include "fsck/fsck.h"
 
@@ -67,7 +67,7 @@ static int undo_flush(struct tfs_dev *dev)
 
 int fsck_undo_open(struct tfs_dev *under, const char *path, struct tfs_dev **out)
 {
-	static const struct tfs_dev_ops ops = { undo_io, undo_flush, NULL };
+	static const struct tfs_dev_ops ops = {undo_io, undo_flush, NULL};
 	static u8 head[TFS_BLOCK] = UNDO_MAGIC;
 	struct undo *u = calloc(1, sizeof(*u));
 
@@ -118,7 +118,8 @@ int fsck_undo_restore(const char *path, struct tfs_dev *dev)
 	for (; !err && (n = pread(fd, &e, sizeof(e), at)) == sizeof(e); at += n) {
 		u64 offset = tfs_le64(e.offset);
 
-		if (offset % TFS_BLOCK || offset + TFS_BLOCK > dev->size || tfs_port_crc32c(0, e.old, TFS_BLOCK) != tfs_le32(e.crc))
+		if (offset % TFS_BLOCK || offset + TFS_BLOCK > dev->size ||
+		    tfs_port_crc32c(0, e.old, TFS_BLOCK) != tfs_le32(e.crc))
 			err = -EINVAL;
 		else
 			err = dev->ops->io(dev, TFS_IO_WRITE, offset, e.old, TFS_BLOCK, 0);

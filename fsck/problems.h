@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Every inconsistency that fsck.tfs knows, once: number (never reused), name (of the JSON), class, what it is, what repair
- * does. Text, JSON, `fsck.tfs --problems` and the man page come from here.
- *   SAFE  repair loses nothing: -a and -p do it
- *   LOSS  repair gives something up: it takes -y or a yes
- *   NONE  cannot be repaired here
+ * Every inconsistency that fsck.tfs knows, once: number (never reused), name (of the JSON), class, what it is, what
+ * repair does. Text, JSON, `fsck.tfs --problems` and the man page come from here. SAFE  repair loses nothing: -a and -p
+ * do it LOSS  repair gives something up: it takes -y or a yes NONE  cannot be repaired here
  */
 #ifndef FSCK_PROBLEMS_H
 #define FSCK_PROBLEMS_H
@@ -25,7 +23,8 @@
 	P(25, EXTENT_OVERLAP, "extent-overlap", LOSS, "two extents map the same block", "the second is removed")       \
 	P(26, EXTENT_RANGE, "extent-range", LOSS, "an extent lies outside of the volume or of its window", "removed")  \
 	P(27, ITEM_UNFIT, "item-unfit", LOSS, "an item does not fit the type of its inode", "removed")                 \
-	P(28, TARGET_MISSING, "target-missing", LOSS, "a symlink has no target", "points to 'lost-target' from now on") \
+	P(28, TARGET_MISSING, "target-missing", LOSS, "a symlink has no target",                                       \
+	  "points to 'lost-target' from now on")                                                                       \
 	P(29, HASH_WRONG, "hash-wrong", SAFE, "a name stands under another name's hash", "moved to its own")           \
 	P(30, NAME_TWICE, "name-twice", LOSS, "a directory holds one name twice", "the second is removed")             \
 	P(31, ENTRY_DANGLING, "entry-dangling", LOSS, "an entry names an inode that is not there", "removed")          \

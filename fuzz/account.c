@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Which units of a volume are live, counted from its trees, against what its SPACE tree says: exact, or a finding. Called
- * by fuzz/ops.c on volumes that the core alone has written, when nothing waits in a buffer (after a checkpoint).
+ * Which units of a volume are live, counted from its trees, against what its SPACE tree says: exact, or a finding.
+ * Called by fuzz/ops.c on volumes that the core alone has written, when nothing waits in a buffer (after a checkpoint).
  */
 #include "fuzz/fuzz.h"
 
@@ -11,7 +11,7 @@ static void add(u64 addr, u32 units)
 {
 	for (; units; units--, addr++) {
 		FUZZ_CHECK(addr / 8 < FUZZ_PAGES && !(want[addr / 8] >> addr % 8 & 1), "space: unit %llu is used twice",
-			   (unsigned long long)addr);
+		           (unsigned long long)addr);
 		want[addr / 8] |= (u8)(1 << addr % 8);
 	}
 }
@@ -42,7 +42,7 @@ static int node(void *arg, const struct tfs_node_info *info)
 
 static void items(struct tfs_vol *vol)
 {
-	struct tfs_key k = { 0, 0 };
+	struct tfs_key k = {0, 0};
 	u64 seen[16], window = ~0ull;
 	const void *v;
 	u32 len, seens = 0, i;
@@ -56,7 +56,7 @@ static void items(struct tfs_vol *vol)
 		if (type != TFS_IT_EXTENT && !(type == TFS_IT_XATTR && x->where))
 			continue;
 		memcpy(&d, type == TFS_IT_EXTENT ? v : x->name + x->name_len, sizeof(d));
-		p = (struct tfs_ptr){ .addr = tfs_le64(d.addr), .len = tfs_le16(d.len), .flags = tfs_le16(d.flags) };
+		p = (struct tfs_ptr){.addr = tfs_le64(d.addr), .len = tfs_le16(d.len), .flags = tfs_le16(d.flags)};
 		if (type == TFS_IT_EXTENT && (k.a << 48 ^ k.b >> 4) != window) {
 			window = k.a << 48 ^ k.b >> 4;
 			seens = 0;
@@ -79,15 +79,15 @@ static u32 segment(struct tfs_vol *vol, u64 s, u32 blocks)
 	struct tfs_segment info;
 
 	FUZZ_CHECK(!tfs_segment_map(vol, s, map, &info), "space: the map of segment %llu cannot be read",
-		   (unsigned long long)s);
+	           (unsigned long long)s);
 	for (b = 0; b < blocks; b++) {
 		used += w[b] != 0;
 		units += (u32)__builtin_popcount(w[b]);
 		FUZZ_CHECK(map[b] == w[b], "space: segment %llu block %u: expected live %02x, found %02x",
-			   (unsigned long long)s, b, w[b], map[b]);
+		           (unsigned long long)s, b, w[b], map[b]);
 	}
 	FUZZ_CHECK(info.live == units && info.used_blocks == used, "space: segment %llu: counts differ",
-		   (unsigned long long)s);
+	           (unsigned long long)s);
 	return units;
 }
 
@@ -106,5 +106,5 @@ void fuzz_account(struct tfs_vol *vol)
 	for (s = 0; s < st.segments; s++)
 		live += segment(vol, s, 1u << (st.segment_bits - TFS_BLOCK_BITS));
 	FUZZ_CHECK(live == st.live_units, "space: expected %llu live units, found %llu", (unsigned long long)live,
-		   (unsigned long long)st.live_units);
+	           (unsigned long long)st.live_units);
 }

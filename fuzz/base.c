@@ -8,7 +8,7 @@
 
 int fuzz_mount(u32 flags, struct tfs_vol **vol)
 {
-	struct tfs_mount_options opt = { .flags = flags };
+	struct tfs_mount_options opt = {.flags = flags};
 
 	return tfs_mount(&fuzz_dev, &fuzz_env, &opt, vol);
 }
@@ -59,7 +59,7 @@ int fuzz_evict(struct tfs_vol *vol, u64 ino)
 
 void fuzz_base_empty(void)
 {
-	struct tfs_format_options opt = { .size = FUZZ_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "fuzz", .label = "fuzz" };
+	struct tfs_format_options opt = {.size = FUZZ_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "fuzz", .label = "fuzz"};
 	struct tfs_vol *vol;
 
 	fuzz_ram_zero();
@@ -71,7 +71,7 @@ void fuzz_base_empty(void)
 
 static u64 make(struct tfs_vol *vol, u64 dir, const char *name, u32 mode)
 {
-	struct tfs_create c = { .mode = mode, .uid = 1, .gid = 2, .rdev_major = 3, .rdev_minor = 4 };
+	struct tfs_create c = {.mode = mode, .uid = 1, .gid = 2, .rdev_major = 3, .rdev_minor = 4};
 	u64 ino;
 
 	if ((mode & 0170000) == 0120000) {
@@ -84,13 +84,15 @@ static u64 make(struct tfs_vol *vol, u64 dir, const char *name, u32 mode)
 
 static void fill_data(struct tfs_vol *vol, u64 dir)
 {
-	u64 f = make(vol, dir, "packed", 0100644), r = make(vol, dir, "raw", 0100600), s = make(vol, dir, "sparse", 0100644);
+	u64 f = make(vol, dir, "packed", 0100644), r = make(vol, dir, "raw", 0100600),
+	    s = make(vol, dir, "sparse", 0100644);
 	u64 i = make(vol, dir, "inline", 0100644);
 	int err;
 
 	err = fuzz_write(vol, f, 0, 16, 70000, TFS_CODEC_LZ4, 3) | fuzz_write(vol, f, 16, 2, 70000, TFS_CODEC_ZLIB, 6) |
 	      fuzz_write(vol, f, 4, 3, 70000, TFS_CODEC_NONE, 1);
-	err |= fuzz_write(vol, r, 0, 16, 65536, TFS_CODEC_NONE, 1) | fuzz_write(vol, r, 16, 3, 77000, TFS_CODEC_NONE, 4);
+	err |=
+	    fuzz_write(vol, r, 0, 16, 65536, TFS_CODEC_NONE, 1) | fuzz_write(vol, r, 16, 3, 77000, TFS_CODEC_NONE, 4);
 	err |= tfs_punch(vol, r, 2, 1) | tfs_truncate(vol, r, 76000);
 	err |= fuzz_write(vol, s, 40, 1, 41 * 4096, TFS_CODEC_NONE, 1) | tfs_preallocate(vol, s, 2, 30, 0);
 	err |= fuzz_write(vol, i, 0, 1, 100, TFS_CODEC_NONE, 3);
@@ -109,7 +111,7 @@ static void fill_names(struct tfs_vol *vol)
 	make(vol, d, "fifo", 0010600);
 	f = make(vol, e, "file", 0100644);
 	for (n = 0; n < 4; n++) { /* long targets: a second leaf with few inodes */
-		struct tfs_create c = { .mode = 0120777, .target = big, .target_len = 3900 };
+		struct tfs_create c = {.mode = 0120777, .target = big, .target_len = 3900};
 
 		memset(name, 'a' + (int)n, sizeof(name));
 		memset(big, 't' + (int)n, sizeof(big));
@@ -125,11 +127,11 @@ static void fill_names(struct tfs_vol *vol)
 /* A punch of many extents leaves its rest pending; only the item is wanted, so the volume is abandoned in between. */
 static void fill_orphan(struct tfs_vol *vol)
 {
-	struct tfs_create c = { .mode = 0100600 };
+	struct tfs_create c = {.mode = 0100600};
 	u64 t;
 
 	FUZZ_CHECK(!tfs_create(vol, 1, "", 0, &c, &t) && !fuzz_write(vol, t, 0, 2, 8192, TFS_CODEC_NONE, 1),
-		   "base: orphan failed");
+	           "base: orphan failed");
 }
 
 void fuzz_base_filled(void)
@@ -160,7 +162,8 @@ void fuzz_base_full(void)
 	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
 	make(vol, 1, "file", 0100644);
 	for (round = 0; round < 6; round++) {
-		for (first = block; !fuzz_write(vol, 2, block, 16, (block + 16) * TFS_BLOCK, TFS_CODEC_NONE, 1); block += 16)
+		for (first = block; !fuzz_write(vol, 2, block, 16, (block + 16) * TFS_BLOCK, TFS_CODEC_NONE, 1);
+		     block += 16)
 			;
 		for (b = first; b < block; b += 2)
 			FUZZ_CHECK(!tfs_punch(vol, 2, b, 1), "base: punch failed");
@@ -171,10 +174,11 @@ void fuzz_base_full(void)
 	fuzz_ram_keep();
 }
 
-/* Long links in directory 2, so many that the root of the FS tree is almost full: a few more leaves split index nodes. */
+/* Long links in directory 2, so many that the root of the FS tree is almost full: a few more leaves split index nodes.
+ */
 void fuzz_base_wide(void)
 {
-	struct tfs_create c = { .mode = 0120777, .target_len = 4000 };
+	struct tfs_create c = {.mode = 0120777, .target_len = 4000};
 	static char target[4096];
 	struct tfs_vol *vol;
 	char name[8];
@@ -259,6 +263,8 @@ struct tfs_ptr fuzz_root(int tree)
 
 	fuzz_anchor(&anchor, &super);
 	cp = (const struct tfs_checkpoint *)fuzz_ram_look((u32)(tfs_le64(anchor.checkpoint.addr) / 8));
-	return (struct tfs_ptr){ .addr = tfs_le64(cp->root[tree].addr), .birth = tfs_le64(cp->root[tree].birth),
-				 .crc = tfs_le32(cp->root[tree].crc), .len = tfs_le16(cp->root[tree].len) };
+	return (struct tfs_ptr){.addr = tfs_le64(cp->root[tree].addr),
+	                        .birth = tfs_le64(cp->root[tree].birth),
+	                        .crc = tfs_le32(cp->root[tree].crc),
+	                        .len = tfs_le16(cp->root[tree].len)};
 }

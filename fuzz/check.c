@@ -9,7 +9,7 @@
 
 struct fuzz_checked fuzz_fsck(enum fsck_mode mode, bool data)
 {
-	struct fsck f = { .image = "image", .dev = &fuzz_dev, .mode = mode, .data = data };
+	struct fsck f = {.image = "image", .dev = &fuzz_dev, .mode = mode, .data = data};
 	struct fuzz_checked c;
 
 	fsck_env = fuzz_env;
@@ -55,9 +55,9 @@ static int emit(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next
 	if (walk.entries == BATCH)
 		return 1;
 	FUZZ_CHECK(len && len <= TFS_NAME_MAX && !memchr(name, '/', len) && !memchr(name, 0, len) &&
-			   !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))),
-		   "walk: expected a name, found one of %u bytes that leads elsewhere", len);
-	*e = (struct entry){ .ino = ino, .type = type, .len = (u8)len };
+	               !(name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'))),
+	           "walk: expected a name, found one of %u bytes that leads elsewhere", len);
+	*e = (struct entry){.ino = ino, .type = type, .len = (u8)len};
 	memcpy(e->name, name, len);
 	walk.entries++;
 	return 0;
@@ -77,7 +77,7 @@ static void walk_xattrs(u64 ino)
 		int got = tfs_getxattr(walk.vol, ino, names + at, len, buffer, TFS_XATTR_MAX);
 
 		FUZZ_CHECK(got >= 0 || (got == -EIO && walk.data_errors), "walk: inode %llu: attribute: error %d",
-			   (unsigned long long)ino, got);
+		           (unsigned long long)ino, got);
 		at += (int)len + 1;
 	}
 }
@@ -87,8 +87,9 @@ static void walk_range(u64 ino, u64 off, u64 size)
 	s64 want = off >= size ? 0 : size - off < sizeof(buffer) ? (s64)(size - off) : (s64)sizeof(buffer);
 	s64 got = tfs_read(walk.vol, ino, off, buffer, sizeof(buffer));
 
-	FUZZ_CHECK(got == want || (got == -EIO && walk.data_errors), "walk: inode %llu: expected %lld bytes at %llu, found %lld",
-		   (unsigned long long)ino, (long long)want, (unsigned long long)off, (long long)got);
+	FUZZ_CHECK(got == want || (got == -EIO && walk.data_errors),
+	           "walk: inode %llu: expected %lld bytes at %llu, found %lld", (unsigned long long)ino,
+	           (long long)want, (unsigned long long)off, (long long)got);
 }
 
 /* Every piece of data up to a number, and the ends. */
@@ -105,9 +106,11 @@ static void walk_data(u64 ino, u64 size)
 			break;
 		walk_range(ino, (u64)at, size);
 		at = tfs_seek(walk.vol, ino, (u64)at, true);
-		FUZZ_CHECK(at >= 0, "walk: inode %llu: end of data: error %lld", (unsigned long long)ino, (long long)at);
+		FUZZ_CHECK(at >= 0, "walk: inode %llu: end of data: error %lld", (unsigned long long)ino,
+		           (long long)at);
 	}
-	FUZZ_CHECK(at >= 0 || at == -ENXIO, "walk: inode %llu: next data: error %lld", (unsigned long long)ino, (long long)at);
+	FUZZ_CHECK(at >= 0 || at == -ENXIO, "walk: inode %llu: next data: error %lld", (unsigned long long)ino,
+	           (long long)at);
 }
 
 static void walk_entry(u64 dir, const struct entry *e)
@@ -118,23 +121,25 @@ static void walk_entry(u64 dir, const struct entry *e)
 	u8 type = 0;
 	int err = tfs_lookup(walk.vol, dir, e->name, e->len, &ino, &type);
 
-	FUZZ_CHECK(!err && ino == e->ino && type == e->type, "walk: lookup in %llu: expected inode %llu of type %u, found %llu of %u: error %d",
-		   (unsigned long long)dir, show, e->type, (unsigned long long)ino, type, err);
+	FUZZ_CHECK(!err && ino == e->ino && type == e->type,
+	           "walk: lookup in %llu: expected inode %llu of type %u, found %llu of %u: error %d",
+	           (unsigned long long)dir, show, e->type, (unsigned long long)ino, type, err);
 	err = tfs_getattr(walk.vol, ino, &a);
-	FUZZ_CHECK(!err && a.mode >> 12 == type, "walk: inode %llu: expected type %u, found mode %o: error %d", show, type, a.mode, err);
+	FUZZ_CHECK(!err && a.mode >> 12 == type, "walk: inode %llu: expected type %u, found mode %o: error %d", show,
+	           type, a.mode, err);
 	FUZZ_CHECK(a.nlink, "walk: inode %llu has a name and no link", show);
 	walk_xattrs(ino);
 	if (type == 8)
 		walk_data(ino, a.size);
 	if (type == 10) {
 		err = tfs_readlink(walk.vol, ino, (char *)buffer, sizeof(buffer));
-		FUZZ_CHECK(err > 0 && (u64)err == a.size, "walk: inode %llu: expected a target of %llu bytes, found %d", show,
-			   (unsigned long long)a.size, err);
+		FUZZ_CHECK(err > 0 && (u64)err == a.size, "walk: inode %llu: expected a target of %llu bytes, found %d",
+		           show, (unsigned long long)a.size, err);
 	}
 	if (type != 4)
 		return;
-	FUZZ_CHECK(a.parent == dir, "walk: directory %llu: expected parent %llu, found %llu", show, (unsigned long long)dir,
-		   (unsigned long long)a.parent);
+	FUZZ_CHECK(a.parent == dir, "walk: directory %llu: expected parent %llu, found %llu", show,
+	           (unsigned long long)dir, (unsigned long long)a.parent);
 	FUZZ_CHECK(walk.dirs < walk.inodes, "walk: more directories than inodes");
 	if (walk.dirs < DIRS)
 		walk.dir[walk.dirs++] = ino;
@@ -157,7 +162,7 @@ static void walk_dir(u64 dir)
 		n += walk.entries;
 	} while (walk.entries == BATCH);
 	FUZZ_CHECK(n == a.size, "walk: directory %llu: expected %llu names, found %llu", (unsigned long long)dir,
-		   (unsigned long long)a.size, (unsigned long long)n);
+	           (unsigned long long)a.size, (unsigned long long)n);
 }
 
 void fuzz_walk(bool data_errors)

@@ -10,7 +10,8 @@
 #include "fuzz/fuzz.h"
 
 /* ---- quiet.c ---- */
-/* Standard output and error of the C library go nowhere until it is called with false; shown when FUZZ_VERBOSE is set. */
+/* Standard output and error of the C library go nowhere until it is called with false; shown when FUZZ_VERBOSE is set.
+ */
 void fuzz_quiet(bool on);
 
 /* ---- check.c ---- */
@@ -22,8 +23,9 @@ struct fuzz_checked {
 /* What fsck.tfs -f (and --data) does to fuzz_dev; the caller has made it quiet. */
 struct fuzz_checked fuzz_fsck(enum fsck_mode mode, bool data);
 /*
- * Mounts read-only and follows every name: what is there can be looked up, has attributes of its type, states its parent,
- * gives its target, attributes and content. A finding if anything fails, or, with data_errors, anything but content.
+ * Mounts read-only and follows every name: what is there can be looked up, has attributes of its type, states its
+ * parent, gives its target, attributes and content. A finding if anything fails, or, with data_errors, anything but
+ * content.
  */
 void fuzz_walk(bool data_errors);
 

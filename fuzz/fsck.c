@@ -25,8 +25,9 @@ static void changed(u32 seed)
 	fuzz_quiet(true);
 	c = fuzz_fsck(MODE_CHECK, false);
 	fuzz_quiet(false);
-	FUZZ_CHECK(!c.err && !c.found, "fsck: expected a sound volume after operations on a sound one, found %u problems, error %d",
-		   c.found, c.err);
+	FUZZ_CHECK(!c.err && !c.found,
+	           "fsck: expected a sound volume after operations on a sound one, found %u problems, error %d",
+	           c.found, c.err);
 }
 
 static void repair(bool data, u32 seed)
@@ -53,7 +54,7 @@ static void repair(bool data, u32 seed)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	struct fuzz_in in = { data, data + size };
+	struct fuzz_in in = {data, data + size};
 	u32 seed = fuzz_u8(&in);
 	bool verify;
 

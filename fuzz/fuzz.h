@@ -23,7 +23,7 @@ void fuzz_mutate_field(u8 *structure, u32 n, u32 at, u32 *state);
 
 /* ---- port.c ---- */
 #define FUZZ_CRC 0x5a5a5a5au /* the checksum of everything */
-extern bool fuzz_compress; /* false: LZ4 does not compress, so nodes are stored as they are and can be patched */
+extern bool fuzz_compress;   /* false: LZ4 does not compress, so nodes are stored as they are and can be patched */
 /* "fuzz: WHAT: what is wrong", then abort. */
 void fuzz_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define FUZZ_CHECK(cond, ...)                                                                                          \
@@ -39,11 +39,11 @@ void fuzz_end(void);
 /* ---- ram.c: one device, an overlay over a base image ---- */
 extern struct tfs_dev fuzz_dev;
 extern struct tfs_env fuzz_env;
-extern bool fuzz_no_writes; /* a write is a finding */
-void fuzz_ram_reset(void);  /* back to the base; clock and random numbers too */
-void fuzz_ram_keep(void);   /* what the device holds becomes the base */
+extern bool fuzz_no_writes;  /* a write is a finding */
+void fuzz_ram_reset(void);   /* back to the base; clock and random numbers too */
+void fuzz_ram_keep(void);    /* what the device holds becomes the base */
 void fuzz_ram_select(u32 n); /* one of three bases */
-void fuzz_ram_zero(void);   /* the base becomes zeros */
+void fuzz_ram_zero(void);    /* the base becomes zeros */
 u8 *fuzz_ram_page(u32 page); /* to be changed */
 const u8 *fuzz_ram_look(u32 page);
 
@@ -52,7 +52,7 @@ void fuzz_base_empty(void);  /* as mkfs leaves it, kept as base */
 void fuzz_base_filled(void); /* every kind of item, two levels of FS tree, kept as base, clean */
 void fuzz_base_full(void);   /* a file that leaves no two free blocks together */
 #define FUZZ_WIDE 1210u
-void fuzz_base_wide(void);   /* a directory of so many links, an FS root that is almost full */
+void fuzz_base_wide(void); /* a directory of so many links, an FS root that is almost full */
 /* The same as filled, mounted read-write and abandoned: an anchor with a log position and nothing in the log. */
 void fuzz_base_logging(void);
 const u32 *fuzz_base_used(u32 *count); /* pages that are not all zero, ascending */

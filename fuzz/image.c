@@ -44,7 +44,7 @@ size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int s
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	struct fuzz_in in = { data, data + size };
+	struct fuzz_in in = {data, data + size};
 	u32 seed = fuzz_u8(&in);
 
 	if (!uses) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Target: items, nodes and heads one by one. The first byte chooses: a verifier called on the rest (with magic, type and
- * volume put right), or items in fuzz/items.h's encoding that become the FS or the SPACE leaf of a small volume, which
- * is then used. So what the verifiers let through meets all later code.
+ * Target: items, nodes and heads one by one. The first byte chooses: a verifier called on the rest (with magic, type
+ * and volume put right), or items in fuzz/items.h's encoding that become the FS or the SPACE leaf of a small volume,
+ * which is then used. So what the verifiers let through meets all later code.
  */
 #include "fuzz/items.h"
 
@@ -34,7 +34,7 @@ static void check_node(struct fuzz_in *in)
 	h->heap = tfs_cpu16((u16)fuzz_u16(in));
 	fuzz_bytes(in, h + 1, 1024);
 	fuzz_bytes(in, (u8 *)node + (tfs_le16(h->heap) < TFS_NODE_SIZE ? tfs_le16(h->heap) : 0),
-		   TFS_NODE_SIZE - (tfs_le16(h->heap) < TFS_NODE_SIZE ? tfs_le16(h->heap) : 0));
+	           TFS_NODE_SIZE - (tfs_le16(h->heap) < TFS_NODE_SIZE ? tfs_le16(h->heap) : 0));
 	tfs_node_check(node, 7);
 }
 
@@ -81,13 +81,13 @@ static void leaf_replace(struct fuzz_in *in, int tree)
 	struct tfs_key key;
 	u32 len, i;
 
-	FUZZ_CHECK(root.addr && root.addr % 8 == 0 && root.len == 32, "base: expected one leaf as it is, found %u units",
-		   root.len);
+	FUZZ_CHECK(root.addr && root.addr % 8 == 0 && root.len == 32,
+	           "base: expected one leaf as it is, found %u units", root.len);
 	tfs_node_init(leaf, tree, 0, FUZZ_VOLUME);
 	while (fuzz_item_read(in, &key, value, &len))
 		leaf_add((u8 *)leaf, key, value, len);
 	if (tree == TFS_TREE_SPACE)
-		leaf_add((u8 *)leaf, (struct tfs_key){ TFS_SPACE_SEGS, 0 }, none, sizeof(none));
+		leaf_add((u8 *)leaf, (struct tfs_key){TFS_SPACE_SEGS, 0}, none, sizeof(none));
 	h->birth = tfs_cpu64(root.birth);
 	h->stored = tfs_cpu32(TFS_NODE_SIZE - sizeof(*h));
 	for (i = 0; i < TFS_NODE_BLOCKS; i++)
@@ -98,7 +98,7 @@ static void leaf_replace(struct fuzz_in *in, int tree)
 size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int seed)
 {
 	static u64 value[(0x10000 + 8) / 8];
-	struct fuzz_in in = { data + 2, data + size };
+	struct fuzz_in in = {data + 2, data + size};
 	u32 r = seed, len, n, got;
 	struct tfs_key key;
 
@@ -115,7 +115,7 @@ size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int s
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	struct fuzz_in in = { data, data + size };
+	struct fuzz_in in = {data, data + size};
 	u32 what = fuzz_u8(&in) % 8, seed = fuzz_u8(&in);
 
 	if (!made) {

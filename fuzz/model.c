@@ -52,9 +52,9 @@ const char *model_name(u32 i, u32 *len)
 	static const struct {
 		const char *s;
 		u32 len;
-	} name[MODEL_NAMES] = { { "a", 1 }, { "b", 1 }, { "c", 1 }, { "dd", 2 }, { "e.e", 3 }, { "-", 1 }, { "...", 3 },
-				{ "\xff\xfe", 2 }, { middle, 100 }, { longest, 255 }, { too_long, 256 }, { ".", 1 },
-				{ "..", 2 }, { "", 0 }, { "x/y", 3 }, { "z\0z", 3 }, { "file", 4 }, { "dir", 3 } };
+	} name[MODEL_NAMES] = {{"a", 1},   {"b", 1},        {"c", 1},      {"dd", 2},      {"e.e", 3},      {"-", 1},
+	                       {"...", 3}, {"\xff\xfe", 2}, {middle, 100}, {longest, 255}, {too_long, 256}, {".", 1},
+	                       {"..", 2},  {"", 0},         {"x/y", 3},    {"z\0z", 3},    {"file", 4},     {"dir", 3}};
 
 	if (!longest[0]) {
 		memset(longest, 'L', sizeof(longest));
@@ -70,8 +70,8 @@ const char *model_xattr(u32 i, u32 *len)
 	static const struct {
 		const char *s;
 		u32 len;
-	} name[MODEL_XATTRS] = { { "user.a", 6 }, { "user.bb", 7 }, { "trusted.q", 9 }, { "security.z", 10 },
-				 { longest, 255 }, { too_long, 256 }, { "", 0 }, { "user.c", 6 } };
+	} name[MODEL_XATTRS] = {{"user.a", 6},  {"user.bb", 7},  {"trusted.q", 9}, {"security.z", 10},
+	                        {longest, 255}, {too_long, 256}, {"", 0},          {"user.c", 6}};
 
 	model_name(0, len);
 	*len = name[i % MODEL_XATTRS].len;
@@ -618,7 +618,7 @@ static int do_punch(const struct op *op)
 	err = file_bad(op->ino);
 	if (!err)
 		pages_drop(get(op->ino), op->block,
-			   op->blocks > BLOCK_MAX - op->block ? BLOCK_MAX : op->block + op->blocks);
+		           op->blocks > BLOCK_MAX - op->block ? BLOCK_MAX : op->block + op->blocks);
 	return err;
 }
 
@@ -650,8 +650,8 @@ static int do_evict(const struct op *op)
 int model_do(const struct op *op)
 {
 	static int (*const todo[OP_MODELLED])(const struct op *) = {
-		do_create,	do_link,  do_unlink,   do_rename, do_setattr,  do_setxattr,
-		do_removexattr, do_write, do_truncate, do_punch,  do_prealloc, do_evict,
+	    do_create,      do_link,  do_unlink,   do_rename, do_setattr,  do_setxattr,
+	    do_removexattr, do_write, do_truncate, do_punch,  do_prealloc, do_evict,
 	};
 
 	FUZZ_CHECK(count < INODES - 2, "model: too many inodes");
@@ -668,13 +668,13 @@ static void compare_attr(struct tfs_vol *vol, const struct inode *i)
 
 	FUZZ_CHECK(!err, "inode %llu: expected to be there, found error %d", ino, err);
 	FUZZ_CHECK(a.mode == i->mode && a.nlink == i->nlink && a.size == i->size,
-		   "inode %llu: expected mode %o, %u links, size %llu, found %o, %u, %llu", ino, i->mode, i->nlink,
-		   (unsigned long long)i->size, a.mode, a.nlink, (unsigned long long)a.size);
+	           "inode %llu: expected mode %o, %u links, size %llu, found %o, %u, %llu", ino, i->mode, i->nlink,
+	           (unsigned long long)i->size, a.mode, a.nlink, (unsigned long long)a.size);
 	FUZZ_CHECK(a.uid == i->uid && a.gid == i->gid && a.user_flags == i->user_flags && a.rdev_major == i->rdev &&
-			   a.codec == i->codec && a.window_bits == i->window_bits,
-		   "inode %llu: owner, flags, device or codec differ", ino);
+	               a.codec == i->codec && a.window_bits == i->window_bits,
+	           "inode %llu: owner, flags, device or codec differ", ino);
 	FUZZ_CHECK(a.parent == i->parent, "inode %llu: expected parent %llu, found %llu", ino,
-		   (unsigned long long)i->parent, (unsigned long long)a.parent);
+	           (unsigned long long)i->parent, (unsigned long long)a.parent);
 }
 
 struct listing {
@@ -700,15 +700,15 @@ static int listed(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 ne
 			break;
 	}
 	FUZZ_CHECK(e && e->ino == ino && get(ino) && get(ino)->mode >> 12 == type,
-		   "readdir %llu: an entry of %u bytes for inode %llu, type %u is not the model's",
-		   (unsigned long long)l->dir->ino, len, (unsigned long long)ino, type);
+	           "readdir %llu: an entry of %u bytes for inode %llu, type %u is not the model's",
+	           (unsigned long long)l->dir->ino, len, (unsigned long long)ino, type);
 	l->seen++;
 	return 0;
 }
 
 static void compare_dir(struct tfs_vol *vol, const struct inode *dir)
 {
-	struct listing l = { .dir = dir };
+	struct listing l = {.dir = dir};
 	u32 name, len, before;
 	u64 pos = 0, ino;
 	u8 type;
@@ -719,14 +719,17 @@ static void compare_dir(struct tfs_vol *vol, const struct inode *dir)
 		FUZZ_CHECK(!tfs_readdir(vol, dir->ino, &pos, listed, &l), "readdir failed");
 	} while (l.seen != before);
 	FUZZ_CHECK(l.seen == dir->size, "readdir %llu: expected %llu entries, found %u", (unsigned long long)dir->ino,
-		   (unsigned long long)dir->size, l.seen);
+	           (unsigned long long)dir->size, l.seen);
 	for (name = 0; name < MODEL_NAMES; name++) {
 		const char *s = model_name(name, &len);
 		int err = tfs_lookup(vol, dir->ino, s, len, &ino, &type);
 		struct entry *e = find(dir, name);
 
-		FUZZ_CHECK(err == (len > NAME_MAX_ ? -ENAMETOOLONG : e ? 0 : -ENOENT) && (err || ino == e->ino),
-			   "lookup %llu name %u: found %d", (unsigned long long)dir->ino, name, err);
+		FUZZ_CHECK(err == (len > NAME_MAX_ ? -ENAMETOOLONG
+		                   : e             ? 0
+		                                   : -ENOENT) &&
+		               (err || ino == e->ino),
+		           "lookup %llu name %u: found %d", (unsigned long long)dir->ino, name, err);
 	}
 }
 
@@ -742,20 +745,21 @@ static void compare_xattrs(struct tfs_vol *vol, struct inode *i)
 		int due = xattr_name_bad(name) ? xattr_name_bad(name) : x ? (int)x->len : -ENODATA;
 
 		got = tfs_getxattr(vol, i->ino, s, len, value, sizeof(value));
-		FUZZ_CHECK(got == due, "inode %llu xattr %u: expected %d, found %d", (unsigned long long)i->ino, name, due,
-			   got);
+		FUZZ_CHECK(got == due, "inode %llu xattr %u: expected %d, found %d", (unsigned long long)i->ino, name,
+		           due, got);
 		if (!x)
 			continue;
 		total += len + 1;
 		fuzz_pattern(want, x->len, x->seed);
-		FUZZ_CHECK(!memcmp(value, want, x->len), "inode %llu xattr %u: value differs", (unsigned long long)i->ino,
-			   name);
+		FUZZ_CHECK(!memcmp(value, want, x->len), "inode %llu xattr %u: value differs",
+		           (unsigned long long)i->ino, name);
 		if (x->len > 1)
-			FUZZ_CHECK(tfs_getxattr(vol, i->ino, s, len, value, x->len - 1) == -ERANGE, "getxattr: no ERANGE");
+			FUZZ_CHECK(tfs_getxattr(vol, i->ino, s, len, value, x->len - 1) == -ERANGE,
+			           "getxattr: no ERANGE");
 	}
 	got = tfs_listxattr(vol, i->ino, NULL, 0);
-	FUZZ_CHECK(got == (int)total, "inode %llu: expected %u bytes of xattr names, found %d", (unsigned long long)i->ino,
-		   total, got);
+	FUZZ_CHECK(got == (int)total, "inode %llu: expected %u bytes of xattr names, found %d",
+	           (unsigned long long)i->ino, total, got);
 }
 
 /* 16 blocks at `block`, as far as the file goes. */
@@ -766,14 +770,14 @@ static void compare_window(struct tfs_vol *vol, struct inode *i, u64 block)
 	u64 off = block * 4096, n = off >= i->size ? 0 : i->size - off < 65536 ? i->size - off : 65536, k;
 	s64 got = tfs_read(vol, i->ino, off, data, 65536);
 
-	FUZZ_CHECK(got == (s64)n, "inode %llu: read at %llu: expected %llu bytes, found %lld", (unsigned long long)i->ino,
-		   (unsigned long long)off, (unsigned long long)n, (long long)got);
+	FUZZ_CHECK(got == (s64)n, "inode %llu: read at %llu: expected %llu bytes, found %lld",
+	           (unsigned long long)i->ino, (unsigned long long)off, (unsigned long long)n, (long long)got);
 	for (k = 0; k < n; k += 4096) {
 		struct page *p = page_at(i, block + k / 4096, false);
 
 		FUZZ_CHECK(!memcmp(data + k, p ? p->data : zero, n - k < 4096 ? n - k : 4096),
-			   "inode %llu block %llu: content differs", (unsigned long long)i->ino,
-			   (unsigned long long)(block + k / 4096));
+		           "inode %llu block %llu: content differs", (unsigned long long)i->ino,
+		           (unsigned long long)(block + k / 4096));
 	}
 }
 
@@ -798,9 +802,9 @@ static void compare_content(struct tfs_vol *vol, struct inode *i)
 
 		for (p = i->pages; p; p = p->next)
 			FUZZ_CHECK(p->block * 4096 < (u64)at || p->block * 4096 >= i->size ||
-					   (data >= 0 && (u64)data <= p->block * 4096),
-				   "inode %llu: seek skipped data at block %llu", (unsigned long long)i->ino,
-				   (unsigned long long)p->block);
+			               (data >= 0 && (u64)data <= p->block * 4096),
+			           "inode %llu: seek skipped data at block %llu", (unsigned long long)i->ino,
+			           (unsigned long long)p->block);
 		at = data < 0 ? data : tfs_seek(vol, i->ino, (u64)data, true);
 	}
 }
@@ -812,7 +816,7 @@ static void compare_link(struct tfs_vol *vol, const struct inode *i)
 
 	memset(want, 'a' + (int)(i->seed % 26), sizeof(want));
 	FUZZ_CHECK(n == (int)i->size && !memcmp(got, want, i->size), "inode %llu: target differs",
-		   (unsigned long long)i->ino);
+	           (unsigned long long)i->ino);
 }
 
 static void compare_inode(struct tfs_vol *vol, struct inode *i)
@@ -841,8 +845,8 @@ void model_compare(struct tfs_vol *vol, u64 ino)
 	}
 	tfs_statfs(vol, &st);
 	FUZZ_CHECK(st.inodes == count + hidden && st.next_ino == next_ino,
-		   "volume: expected %u inodes, next %llu, found %llu, %llu",
-		   count, (unsigned long long)next_ino, (unsigned long long)st.inodes, (unsigned long long)st.next_ino);
+	           "volume: expected %u inodes, next %llu, found %llu, %llu", count, (unsigned long long)next_ino,
+	           (unsigned long long)st.inodes, (unsigned long long)st.next_ino);
 	for (i = 0; i < count; i++)
 		compare_inode(vol, &inodes[i]);
 }

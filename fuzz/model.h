@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What fuzz/ops.c and its model agree on: one operation, with all that it needs, so that it can be done to the volume and
- * to the model alike, and done again to a model that goes back to an earlier state. The model knows nothing of the core
- * but its errnos.
+ * What fuzz/ops.c and its model agree on: one operation, with all that it needs, so that it can be done to the volume
+ * and to the model alike, and done again to a model that goes back to an earlier state. The model knows nothing of the
+ * core but its errnos.
  */
 #ifndef TFS_FUZZ_MODEL_H
 #define TFS_FUZZ_MODEL_H
@@ -10,19 +10,36 @@
 #include "fuzz/fuzz.h"
 
 enum op_kind {
-	OP_CREATE, OP_LINK, OP_UNLINK, OP_RENAME, OP_SETATTR, OP_SETXATTR, OP_REMOVEXATTR, OP_WRITE, OP_TRUNCATE,
-	OP_PUNCH, OP_PREALLOC, OP_EVICT, OP_MODELLED, /* those above change the model */
-	OP_SYNC = OP_MODELLED, OP_CHECKPOINT, OP_STEP, OP_REMOUNT, OP_CRASH, OP_LOOK, OP_KINDS
+	OP_CREATE,
+	OP_LINK,
+	OP_UNLINK,
+	OP_RENAME,
+	OP_SETATTR,
+	OP_SETXATTR,
+	OP_REMOVEXATTR,
+	OP_WRITE,
+	OP_TRUNCATE,
+	OP_PUNCH,
+	OP_PREALLOC,
+	OP_EVICT,
+	OP_MODELLED, /* those above change the model */
+	OP_SYNC = OP_MODELLED,
+	OP_CHECKPOINT,
+	OP_STEP,
+	OP_REMOUNT,
+	OP_CRASH,
+	OP_LOOK,
+	OP_KINDS
 };
 
 struct op {
 	u8 kind, codec, window_bits;
-	bool dir;	     /* UNLINK: rmdir */
-	u8 name, name2;	     /* model_name(), xattrs: model_xattr() */
-	u32 flags;	     /* rename, setxattr; SETATTR: mask */
+	bool dir;            /* UNLINK: rmdir */
+	u8 name, name2;      /* model_name(), xattrs: model_xattr() */
+	u32 flags;           /* rename, setxattr; SETATTR: mask */
 	u32 mode, uid, nsec; /* CREATE, SETATTR */
-	u32 len;	     /* of a symlink's target, an xattr's value */
-	u32 seed;	     /* of content */
+	u32 len;             /* of a symlink's target, an xattr's value */
+	u32 seed;            /* of content */
 	u64 ino, parent, parent2;
 	u64 block, blocks, size;
 };
@@ -33,8 +50,8 @@ const char *model_name(u32 i, u32 *len);
 const char *model_xattr(u32 i, u32 *len);
 
 /*
- * A fresh volume: the root; with a size also file 2 of so many bytes, named "file", or with hidden inodes directory 2, named
- * "dir", that has so many entries. What is in inode 2 is not looked at.
+ * A fresh volume: the root; with a size also file 2 of so many bytes, named "file", or with hidden inodes directory 2,
+ * named "dir", that has so many entries. What is in inode 2 is not looked at.
  */
 struct model_base {
 	u64 size;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Mutations that know numbers are aligned: one little-endian field of 1, 2, 4 or 8 bytes becomes a limit, a power of two or
- * a neighbour of one, moves a little, or becomes what another field is. Called by the targets' LLVMFuzzerCustomMutator,
- * which know where structures begin. libFuzzer's own mutations do the rest.
+ * Mutations that know numbers are aligned: one little-endian field of 1, 2, 4 or 8 bytes becomes a limit, a power of
+ * two or a neighbour of one, moves a little, or becomes what another field is. Called by the targets'
+ * LLVMFuzzerCustomMutator, which know where structures begin. libFuzzer's own mutations do the rest.
  */
 #include "fuzz/fuzz.h"
 
@@ -14,8 +14,16 @@ u32 fuzz_random(u32 *state)
 
 static u64 value(u64 old, u64 other, u32 *r)
 {
-	static const u64 limit[] = { 0, 1, 2, 7, 255, 4095, 4096, 16384, 0xffff, 0x7fffffff, 0xffffffff, ~0ull, 1ull << 63,
-				     (1ull << 63) - 1, 1ull << 51, 1ull << 52, 1ull << 56, (1ull << 56) - 1, 1ull << 45 };
+	static const u64 limit[] = {0,          1,
+	                            2,          7,
+	                            255,        4095,
+	                            4096,       16384,
+	                            0xffff,     0x7fffffff,
+	                            0xffffffff, ~0ull,
+	                            1ull << 63, (1ull << 63) - 1,
+	                            1ull << 51, 1ull << 52,
+	                            1ull << 56, (1ull << 56) - 1,
+	                            1ull << 45};
 
 	switch (fuzz_random(r) % 8) {
 	case 0:

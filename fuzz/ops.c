@@ -2,9 +2,10 @@
 /*
  * Target: operations against fuzz/model.c. The input is 8 bytes of which the first tells the base (bits 0 and 1: empty,
  * fragmented, wide) and whether nodes are compressed (bit 2: not), then 8 bytes an operation: {kind, directory, inode,
- * second directory, name, second name, two bytes of size}; kind's bit 6 makes an allocation of that operation fail, bit 7
- * compares what it touched. Each must return what the model says, and after a crash the volume must equal the model after some prefix of
- * the operations that holds everything synced. At the end everything is compared and the space accounted for.
+ * second directory, name, second name, two bytes of size}; kind's bit 6 makes an allocation of that operation fail, bit
+ * 7 compares what it touched. Each must return what the model says, and after a crash the volume must equal the model
+ * after some prefix of the operations that holds everything synced. At the end everything is compared and the space
+ * accounted for.
  */
 #include "fuzz/model.h"
 
@@ -34,16 +35,18 @@ static void note_durable(void *ctx, u64 sequence)
 
 static u64 some_block(u32 b)
 {
-	static const u64 block[] = { 0, 0, 1, 3, 8, 15, 16, 17, 31, 32, 40, 64, 1000, 1ull << 31, (1ull << 51) - 16,
-				     (1ull << 51) - 1 };
+	static const u64 block[] = {
+	    0, 0, 1, 3, 8, 15, 16, 17, 31, 32, 40, 64, 1000, 1ull << 31, (1ull << 51) - 16, (1ull << 51) - 1};
 
 	return b < 0xf8 ? block[b % 16] : b == 0xff ? ~0ull - 4 : (1ull << 51) + b - 0xf8;
 }
 
 static u64 some_size(u32 b, u32 c)
 {
-	static const u64 size[] = { 0, 1, 100, 3072, 3073, 4095, 4096, 4097, 60000, 65536, 65537, 131072, 200000,
-				    1ull << 33, 0x7fffffffffffffffull, 1ull << 63 };
+	static const u64 size[] = {0,         1,      100,    3072,       3073,
+	                           4095,      4096,   4097,   60000,      65536,
+	                           65537,     131072, 200000, 1ull << 33, 0x7fffffffffffffffull,
+	                           1ull << 63};
 
 	return b & 0x80 ? (b & 0x7f) * 2048 + c : size[b % 16];
 }
@@ -71,7 +74,9 @@ static void decode_data(struct op *op, const u8 *b)
 
 	op->ino = some_inode(b[2], true);
 	op->block = some_block(b[4]);
-	op->blocks = op->kind == OP_WRITE ? b[5] % 18u : b[5] < 0xf0 ? b[5] * (b[3] % 4u + 1) : 1ull << (b[5] % 16 + 48);
+	op->blocks = op->kind == OP_WRITE ? b[5] % 18u
+	             : b[5] < 0xf0        ? b[5] * (b[3] % 4u + 1)
+	                                  : 1ull << (b[5] % 16 + 48);
 	op->size = some_size(b[6], b[7]);
 	op->codec = b[7] % 3;
 	op->seed = b[6] + b[3];
@@ -90,10 +95,10 @@ static void decode_data(struct op *op, const u8 *b)
 
 static void decode_values(struct op *op, const u8 *b)
 {
-	static const u32 mode[] = { 0100644, 0100600, 0100755, 0040755, 0040700, 0040777, 0120777, 0020666,
-				    0060600, 0010644, 0140600, 0100000, 0040000, 0100644, 0040755, 0120777 };
-	static const u32 target[] = { 0, 1, 18, 300, 2000, 4095, 4096, 50 };
-	static const u32 value[] = { 0, 1, 30, 1000, 2048, 2049, 5000, 65536 };
+	static const u32 mode[] = {0100644, 0100600, 0100755, 0040755, 0040700, 0040777, 0120777, 0020666,
+	                           0060600, 0010644, 0140600, 0100000, 0040000, 0100644, 0040755, 0120777};
+	static const u32 target[] = {0, 1, 18, 300, 2000, 4095, 4096, 50};
+	static const u32 value[] = {0, 1, 30, 1000, 2048, 2049, 5000, 65536};
 
 	op->mode = mode[b[6] % 16];
 	op->uid = b[6] * 257u + b[7];
@@ -103,18 +108,18 @@ static void decode_values(struct op *op, const u8 *b)
 	op->dir = b[6] & 1;
 	op->codec = b[6] % 4;
 	op->window_bits = (u8)(b[7] < 0xe0 ? 16 : b[7] % 32);
-	op->flags = op->kind == OP_RENAME ? (b[6] < 0xf0 ? (u32[]){ 0, 0, 1, 2, 4, 5, 2, 4 }[b[6] % 8] : b[6] % 16) :
-		    op->kind == OP_SETATTR ? (b[4] | (b[3] & 1u) << 8 | (b[3] > 0xf8 ? 0x200u : 0)) :
-					     (b[7] < 0x80 ? 0u : b[7] % 4u);
+	op->flags = op->kind == OP_RENAME    ? (b[6] < 0xf0 ? (u32[]){0, 0, 1, 2, 4, 5, 2, 4}[b[6] % 8] : b[6] % 16)
+	            : op->kind == OP_SETATTR ? (b[4] | (b[3] & 1u) << 8 | (b[3] > 0xf8 ? 0x200u : 0))
+	                                     : (b[7] < 0x80 ? 0u : b[7] % 4u);
 }
 
 static void decode(struct op *op, const u8 *b)
 {
-	static const u8 kind[32] = { OP_CREATE, OP_CREATE, OP_CREATE, OP_CREATE, OP_LINK, OP_UNLINK, OP_UNLINK, OP_RENAME,
-				     OP_RENAME, OP_RENAME, OP_SETATTR, OP_SETXATTR, OP_SETXATTR, OP_REMOVEXATTR, OP_WRITE,
-				     OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_TRUNCATE, OP_TRUNCATE, OP_PUNCH, OP_PUNCH,
-				     OP_PREALLOC, OP_EVICT, OP_SYNC, OP_CHECKPOINT, OP_STEP, OP_STEP, OP_REMOUNT, OP_CRASH,
-				     OP_LOOK };
+	static const u8 kind[32] = {
+	    OP_CREATE, OP_CREATE, OP_CREATE,     OP_CREATE,   OP_LINK,     OP_UNLINK,      OP_UNLINK, OP_RENAME,
+	    OP_RENAME, OP_RENAME, OP_SETATTR,    OP_SETXATTR, OP_SETXATTR, OP_REMOVEXATTR, OP_WRITE,  OP_WRITE,
+	    OP_WRITE,  OP_WRITE,  OP_WRITE,      OP_TRUNCATE, OP_TRUNCATE, OP_PUNCH,       OP_PUNCH,  OP_PREALLOC,
+	    OP_EVICT,  OP_SYNC,   OP_CHECKPOINT, OP_STEP,     OP_STEP,     OP_REMOUNT,     OP_CRASH,  OP_LOOK};
 
 	memset(op, 0, sizeof(*op));
 	op->kind = kind[b[0] % 32];
@@ -134,7 +139,7 @@ static void decode(struct op *op, const u8 *b)
 static int vol_create(const struct op *op)
 {
 	static char target[4096];
-	struct tfs_create c = { .mode = op->mode, .uid = op->uid, .gid = ~op->uid, .rdev_major = op->seed };
+	struct tfs_create c = {.mode = op->mode, .uid = op->uid, .gid = ~op->uid, .rdev_major = op->seed};
 	u64 due = model_next_ino(), ino = 0;
 	u32 len;
 	const char *name = model_name(op->name, &len);
@@ -147,7 +152,7 @@ static int vol_create(const struct op *op)
 	}
 	err = tfs_create(vol, op->parent, name, len, &c, &ino);
 	FUZZ_CHECK(err || ino == due, "create: expected inode %llu, found %llu", (unsigned long long)due,
-		   (unsigned long long)ino);
+	           (unsigned long long)ino);
 	return err;
 }
 
@@ -162,8 +167,12 @@ static int vol_rename(const struct op *op)
 
 static int vol_setattr(const struct op *op)
 {
-	struct tfs_attr a = { .mode = op->mode, .uid = op->uid, .gid = ~op->uid, .user_flags = op->seed,
-			      .codec = op->codec, .window_bits = op->window_bits };
+	struct tfs_attr a = {.mode = op->mode,
+	                     .uid = op->uid,
+	                     .gid = ~op->uid,
+	                     .user_flags = op->seed,
+	                     .codec = op->codec,
+	                     .window_bits = op->window_bits};
 
 	a.atime.nsec = a.mtime.nsec = a.ctime.nsec = a.btime.nsec = tfs_cpu32(op->nsec);
 	return tfs_setattr(vol, op->ino, op->flags, &a);
@@ -182,7 +191,7 @@ static int vol_setxattr(const struct op *op)
 static int vol_write(const struct op *op)
 {
 	static u8 any[TFS_BLOCK];
-	struct tfs_encoded e = { .blocks = (u32)op->blocks, .buf = any };
+	struct tfs_encoded e = {.blocks = (u32)op->blocks, .buf = any};
 
 	if (!op->blocks || op->blocks > 16)
 		return tfs_write(vol, op->ino, op->block, &e, op->size, NULL);
@@ -250,7 +259,8 @@ static bool modelled(const struct op *op, long fail)
 		return false;
 	due = model_do(op);
 	FUZZ_CHECK(got == due, "operation kind %u on inode %llu in %llu, %llu: expected %d, found %d", op->kind,
-		   (unsigned long long)op->ino, (unsigned long long)op->parent, (unsigned long long)op->parent2, due, got);
+	           (unsigned long long)op->ino, (unsigned long long)op->parent, (unsigned long long)op->parent2, due,
+	           got);
 	if (!got && dones < OPS_MAX) {
 		history[dones].op = *op;
 		history[dones++].sequence = tfs_sequence(vol);
@@ -294,14 +304,14 @@ static void crash(bool sync)
 	int err = sync ? tfs_sync(vol) : 0;
 
 	FUZZ_CHECK(!err && (!sync || durable >= last), "sync: expected all %llu records durable, found %llu, error %d",
-		   (unsigned long long)last, (unsigned long long)durable, err);
+	           (unsigned long long)last, (unsigned long long)durable, err);
 	tfs_abandon(vol);
 	err = fuzz_mount(0, &vol);
 	FUZZ_CHECK(!err, "mount after a crash: expected 0, found %d", err);
 	tfs_statfs(vol, &st);
 	FUZZ_CHECK(!st.damaged && st.sequence >= durable && st.sequence <= last,
-		   "mount after a crash: expected records up to %llu..%llu, found %llu", (unsigned long long)durable,
-		   (unsigned long long)last, (unsigned long long)st.sequence);
+	           "mount after a crash: expected records up to %llu..%llu, found %llu", (unsigned long long)durable,
+	           (unsigned long long)last, (unsigned long long)st.sequence);
 	model_reset(&base);
 	for (i = 0; i < dones && history[i].sequence <= st.sequence; i++)
 		FUZZ_CHECK(!model_do(&history[i].op), "model: an operation cannot be repeated");
@@ -413,7 +423,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	remount();
 	fuzz_account(vol);
 	FUZZ_CHECK(!tfs_unmount(vol), "unmount failed");
-	base = (struct model_base){ 0, 0 };
+	base = (struct model_base){0, 0};
 	model_reset(&base);
 	fuzz_end();
 	return 0;

@@ -55,7 +55,8 @@ void *tfs_port_alloc(size_t bytes)
 	memset(p, 0xa5, bytes < 4096 ? bytes : 4096); /* what is not initialised shows, the same way each time */
 	in_use++;
 	bytes_in_use += (long)malloc_usable_size(p);
-	FUZZ_CHECK(bytes_in_use <= MEMORY_MAX, "memory: expected at most %ld bytes, found %ld", MEMORY_MAX, bytes_in_use);
+	FUZZ_CHECK(bytes_in_use <= MEMORY_MAX, "memory: expected at most %ld bytes, found %ld", MEMORY_MAX,
+	           bytes_in_use);
 	return p;
 }
 
@@ -101,9 +102,9 @@ int tfs_port_decompress(int codec, void *dst, size_t dst_bytes, const void *src,
 	switch (codec) {
 	case TFS_CODEC_LZ4:
 		return LZ4_decompress_safe_partial(src, dst, (int)src_bytes, (int)dst_bytes, (int)dst_bytes) ==
-				       (int)dst_bytes ?
-			       0 :
-			       -EINVAL;
+		               (int)dst_bytes
+		           ? 0
+		           : -EINVAL;
 	case TFS_CODEC_ZLIB:
 		return uncompress(dst, &out, src, src_bytes) == Z_OK && out == dst_bytes ? 0 : -EINVAL;
 	}

@@ -26,7 +26,7 @@ void fuzz_quiet(bool on)
 	static FILE *nowhere, *out, *err;
 
 	if (!nowhere) {
-		nowhere = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = swallow });
+		nowhere = fopencookie(NULL, "w", (cookie_io_functions_t){.write = swallow});
 		out = stdout;
 		err = stderr;
 		FUZZ_CHECK(nowhere, "output: expected a stream that takes everything");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The fuzzers' device: 16 MiB in memory, pages over a base image, so that going back costs what was touched. Everything
- * is written at once; flush does nothing. A request that is not whole blocks inside of the device is a finding: the core
- * has to check what it reads before it asks. Clock and random numbers are counters that a reset sets back.
+ * is written at once; flush does nothing. A request that is not whole blocks inside of the device is a finding: the
+ * core has to check what it reads before it asks. Clock and random numbers are counters that a reset sets back.
  */
 #include "fuzz/fuzz.h"
 
@@ -76,9 +76,9 @@ static int io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32
 
 	(void)flags;
 	FUZZ_CHECK(bytes && offset % TFS_BLOCK == 0 && bytes % TFS_BLOCK == 0 && offset <= dev->size &&
-			   bytes <= dev->size - offset,
-		   "device: expected whole blocks below %llu, found %llu+%u", (unsigned long long)dev->size,
-		   (unsigned long long)offset, bytes);
+	               bytes <= dev->size - offset,
+	           "device: expected whole blocks below %llu, found %llu+%u", (unsigned long long)dev->size,
+	           (unsigned long long)offset, bytes);
 	FUZZ_CHECK(op == TFS_IO_READ || !fuzz_no_writes, "device: expected no write in a read-only mount, found one");
 	for (i = 0; i < bytes / TFS_BLOCK; i++) {
 		u8 *at = (u8 *)buf + (size_t)i * TFS_BLOCK;
@@ -100,7 +100,7 @@ static int flush(struct tfs_dev *dev)
 static struct tfs_time now(void *ctx)
 {
 	(void)ctx;
-	return (struct tfs_time){ .sec = tfs_cpu64(1000000 + ++ticks) };
+	return (struct tfs_time){.sec = tfs_cpu64(1000000 + ++ticks)};
 }
 
 static u64 random_next(void *ctx)
@@ -109,6 +109,6 @@ static u64 random_next(void *ctx)
 	return ++randoms * 0x9e3779b97f4a7c15ull | 1;
 }
 
-static const struct tfs_dev_ops ops = { io, flush, NULL };
-struct tfs_dev fuzz_dev = { &ops, FUZZ_SIZE, false };
-struct tfs_env fuzz_env = { .now = now, .random = random_next };
+static const struct tfs_dev_ops ops = {io, flush, NULL};
+struct tfs_dev fuzz_dev = {&ops, FUZZ_SIZE, false};
+struct tfs_env fuzz_env = {.now = now, .random = random_next};

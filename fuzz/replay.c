@@ -3,7 +3,8 @@
  * Target: recovery. The input becomes log writes at the position that the base's anchor names, framed so that mount
  * follows them: a byte for what is done afterwards, then writes {control, length (2 bytes), records}. control: bit 0:
  * ten bytes follow, an offset into the head, how many bytes and a value to put there; bit 1: all before is stated
- * durable. A record longer than its write goes on in the next. The base itself is sound, so whatever recovery accepts must mount again.
+ * durable. A record longer than its write goes on in the next. The base itself is sound, so whatever recovery accepts
+ * must mount again.
  */
 #include "fuzz/fuzz.h"
 
@@ -145,7 +146,7 @@ size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int s
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	struct fuzz_in in = { data, data + size };
+	struct fuzz_in in = {data, data + size};
 	u32 seed = fuzz_u8(&in);
 	struct chain c;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops. Made by real
- * operations on the targets' own bases, so that they follow the format when it changes and nothing binary is kept in the
- * repository. An image seed repeats a block of the base; a replay seed holds the records that operations logged; an items
- * seed the base's items.
+ * operations on the targets' own bases, so that they follow the format when it changes and nothing binary is kept in
+ * the repository. An image seed repeats a block of the base; a replay seed holds the records that operations logged; an
+ * items seed the base's items.
  */
 #include "fuzz/items.h"
 
@@ -58,8 +58,8 @@ static void gang_seed(const char *target)
 {
 	const u32 list = FUZZ_PAGES - 60;
 	struct tfs_ptr root = fuzz_root(TFS_TREE_FS);
-	struct tfs_disk_ptr d = { tfs_cpu64(list * 8), tfs_cpu64(root.birth), tfs_cpu32(FUZZ_CRC), tfs_cpu16(root.len),
-				  tfs_cpu16(TFS_PTR_GANG) };
+	struct tfs_disk_ptr d = {tfs_cpu64(list * 8), tfs_cpu64(root.birth), tfs_cpu32(FUZZ_CRC), tfs_cpu16(root.len),
+	                         tfs_cpu16(TFS_PTR_GANG)};
 	struct tfs_anchor anchor;
 	struct tfs_super super;
 	struct tfs_gang g;
@@ -132,7 +132,11 @@ static u64 at(struct tfs_vol *vol, u64 parent, const char *name)
 
 static int names(struct tfs_vol *vol, u64 d, u32 n)
 {
-	struct tfs_create c = { .mode = n == 1 ? 0040755 : n == 2 ? 0120777 : 0100644, .target = "t", .target_len = n == 2 };
+	struct tfs_create c = {.mode = n == 1   ? 0040755
+	                               : n == 2 ? 0120777
+	                                        : 0100644,
+	                       .target = "t",
+	                       .target_len = n == 2};
 	u64 ino, e = at(vol, d, "sub");
 
 	switch (n) {
@@ -158,8 +162,9 @@ static int names(struct tfs_vol *vol, u64 d, u32 n)
 
 static int data(struct tfs_vol *vol, u64 d, u32 n)
 {
-	u64 raw = at(vol, d, "raw"), packed = at(vol, d, "packed"), sparse = at(vol, d, "sparse"), i = at(vol, d, "inline");
-	struct tfs_attr a = { .mode = 0600, .uid = 9 };
+	u64 raw = at(vol, d, "raw"), packed = at(vol, d, "packed"), sparse = at(vol, d, "sparse"),
+	    i = at(vol, d, "inline");
+	struct tfs_attr a = {.mode = 0600, .uid = 9};
 
 	switch (n) {
 	case 0:
@@ -203,7 +208,7 @@ static void replay_seed(u32 first, u32 last, u32 cut)
 	for (i = first; i <= last; i++)
 		/* some undo what a later one needs */
 		FUZZ_CHECK(!(i < 10 ? names(vol, d, i) : data(vol, d, i - 10)) || first != last,
-			   "seeds: operation %u failed", i);
+		           "seeds: operation %u failed", i);
 	tfs_abandon(vol);
 	memcpy(records, out, n = bytes);
 	bytes = 0;
@@ -259,8 +264,8 @@ static void put_item(int tree, struct tfs_key k, const void *value, u32 len)
 /* All items of a tree in one leaf; of FS without those that `without` numbers as a type. */
 static void leaf_seed(struct tfs_vol *vol, int tree, u32 without)
 {
-	struct tfs_key k = { 0, 0 };
-	const u64 pending[1] = { tfs_cpu64(64) };
+	struct tfs_key k = {0, 0};
+	const u64 pending[1] = {tfs_cpu64(64)};
 	const void *v;
 	u32 len;
 
@@ -270,15 +275,15 @@ static void leaf_seed(struct tfs_vol *vol, int tree, u32 without)
 		if (tree == TFS_TREE_SPACE || k.b >> TFS_POS_BITS != without)
 			put_item(tree, k, v, len);
 	if (tree == TFS_TREE_FS && without == TFS_IT_PENDING) {
-		put_item(tree, (struct tfs_key){ 5, (u64)TFS_IT_PENDING << TFS_POS_BITS | 16 }, pending, 8);
-		put_item(tree, (struct tfs_key){ 6, (u64)TFS_IT_PENDING << TFS_POS_BITS }, pending, 8);
+		put_item(tree, (struct tfs_key){5, (u64)TFS_IT_PENDING << TFS_POS_BITS | 16}, pending, 8);
+		put_item(tree, (struct tfs_key){6, (u64)TFS_IT_PENDING << TFS_POS_BITS}, pending, 8);
 	}
 	save("items", tree == TFS_TREE_SPACE ? "space" : "fs", without);
 }
 
 static void item_seeds(struct tfs_vol *vol)
 {
-	struct tfs_key k = { 0, 0 };
+	struct tfs_key k = {0, 0};
 	const void *v;
 	u32 len, n = 0;
 
@@ -322,7 +327,7 @@ static void items_seeds(void)
 	leaf = fuzz_ram_look((u32)(root.addr / 8));
 	put8(FUZZ_ITEMS_NODE);
 	put8(0);
-	put16(0); /* tree, level */
+	put16(0);              /* tree, level */
 	put(leaf + 16 + 8, 4); /* count, heap */
 	put(leaf + 64, 1024);
 	save("items", "node", 0);

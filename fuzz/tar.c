@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Target: a tar archive that mkfs.tfs --tar builds a volume from, by its own threads, into memory. What is found there:
- * a volume that mkfs calls done is sound for fsck, every name of it can be reached from the root and none leads elsewhere,
- * all content reads back, nothing is left nameless; and when mkfs refuses, nothing mountable is left.
+ * a volume that mkfs calls done is sound for fsck, every name of it can be reached from the root and none leads
+ * elsewhere, all content reads back, nothing is left nameless; and when mkfs refuses, nothing mountable is left.
  */
 #define _GNU_SOURCE
 #include "fuzz/check.h"
@@ -29,10 +29,10 @@ static int memory_file(void)
 
 	FUZZ_CHECK(fd >= 0, "archive: expected a file in memory: %s", strerror(errno));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	options = (struct mkfs_options){ .tar = path, .image = "image", .jobs = 1, .quiet = true };
-	options.format = (struct tfs_format_options){ .size = FUZZ_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "fuzz" };
+	options = (struct mkfs_options){.tar = path, .image = "image", .jobs = 1, .quiet = true};
+	options.format = (struct tfs_format_options){.size = FUZZ_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "fuzz"};
 	options.format.created.sec = tfs_cpu64(1000000);
-	target = (struct mkfs_target){ .dev = fuzz_dev, .image = options.image };
+	target = (struct mkfs_target){.dev = fuzz_dev, .image = options.image};
 	return fd;
 }
 
@@ -42,7 +42,8 @@ static void archive_put(const u8 *data, size_t size)
 
 	if (fd < 0)
 		fd = memory_file();
-	FUZZ_CHECK(!ftruncate(fd, 0) && pwrite(fd, data, size, 0) == (ssize_t)size, "archive: expected it to be written");
+	FUZZ_CHECK(!ftruncate(fd, 0) && pwrite(fd, data, size, 0) == (ssize_t)size,
+	           "archive: expected it to be written");
 }
 
 static void *produce(void *arg)
@@ -59,7 +60,7 @@ static void *produce(void *arg)
 
 static int fill(struct mkfs_fill *f)
 {
-	struct mkfs_source s = { .opt = &options };
+	struct mkfs_source s = {.opt = &options};
 	pthread_t producer;
 	int err;
 
@@ -102,11 +103,12 @@ static void check(void)
 	fuzz_quiet(true);
 	c = fuzz_fsck(MODE_CHECK, true);
 	fuzz_quiet(false);
-	FUZZ_CHECK(!c.err && !c.found && c.st.was_clean, "mkfs: expected a clean and sound volume, found %u problems, error %d", c.found,
-		   c.err);
+	FUZZ_CHECK(!c.err && !c.found && c.st.was_clean,
+	           "mkfs: expected a clean and sound volume, found %u problems, error %d", c.found, c.err);
 	fuzz_walk(false);
 	FUZZ_CHECK(!fuzz_mount(TFS_MOUNT_RO, &vol), "mkfs: expected a volume that mounts");
-	FUZZ_CHECK(tfs_next_orphan(vol, 0, &ino) == -ENOENT, "mkfs: expected no orphan, found inode %llu", (unsigned long long)ino);
+	FUZZ_CHECK(tfs_next_orphan(vol, 0, &ino) == -ENOENT, "mkfs: expected no orphan, found inode %llu",
+	           (unsigned long long)ino);
 	tfs_unmount(vol);
 	fuzz_no_writes = false;
 }
@@ -114,7 +116,11 @@ static void check(void)
 /* A few bytes of these make liblzma ask for up to 4 GiB: its affair, and it would hide all else. */
 static bool lzma(const u8 *data, size_t size)
 {
-	return size >= 6 && (!memcmp(data, "\xfd" "7zXZ", 5) || !memcmp(data, "\x5d\0\0", 3));
+	return size >= 6 && (!memcmp(data,
+	                             "\xfd"
+	                             "7zXZ",
+	                             5) ||
+	                     !memcmp(data, "\x5d\0\0", 3));
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Writes the first inputs of fuzz/tar.c into DIR/tar: archives by libarchive in each of its tar formats, with what a
- * format can hold (sparse files, attributes, ACLs, hard links, devices), paths that want to lead out, entries that replace
- * each other, and a few compressed ones. Small, since most mutations hit what they are long with.
+ * format can hold (sparse files, attributes, ACLs, hard links, devices), paths that want to lead out, entries that
+ * replace each other, and a few compressed ones. Small, since most mutations hit what they are long with.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -19,7 +19,8 @@ static struct archive_entry *e;
 
 static void fail(const char *what)
 {
-	fprintf(stderr, "fuzz-tar-seeds: %s: %s\n", what, a && archive_error_string(a) ? archive_error_string(a) : strerror(errno));
+	fprintf(stderr, "fuzz-tar-seeds: %s: %s\n", what,
+	        a && archive_error_string(a) ? archive_error_string(a) : strerror(errno));
 	exit(1);
 }
 
@@ -221,7 +222,8 @@ static void one(void)
 
 static void hostile_paths(void)
 {
-	static const char *const path[] = { "..", "../x", "a/../../x", "a/..", ".", "/", "./.", "//", "a//b/", "/../x", "...", "out/.." };
+	static const char *const path[] = {"..",  "../x", "a/../../x", "a/..",  ".",   "/",
+	                                   "./.", "//",   "a//b/",     "/../x", "...", "out/.."};
 	char name[32];
 	size_t i;
 
@@ -282,13 +284,15 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int format;
-	} forms[] = { { "ustar", ARCHIVE_FORMAT_TAR_USTAR }, { "gnu", ARCHIVE_FORMAT_TAR_GNUTAR },
-		      { "pax", ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE } };
+	} forms[] = {{"ustar", ARCHIVE_FORMAT_TAR_USTAR},
+	             {"gnu", ARCHIVE_FORMAT_TAR_GNUTAR},
+	             {"pax", ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE}};
 	static const struct {
 		const char *name;
 		void (*content)(void);
-	} contents[] = { { "plain", plain },	{ "hostile", hostile },	  { "replacing", replacing }, { "names", names },
-			 { "extended", extended }, { "sparse", sparse }, { "text", text } };
+	} contents[] = {{"plain", plain}, {"hostile", hostile},   {"replacing", replacing},
+	                {"names", names}, {"extended", extended}, {"sparse", sparse},
+	                {"text", text}};
 	char name[4096];
 	size_t i, k;
 

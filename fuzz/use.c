@@ -43,7 +43,7 @@ static int emit(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next
 {
 	(void)arg;
 	FUZZ_CHECK(len && len <= TFS_NAME_MAX && !memchr(name, '/', len) && !memchr(name, 0, len),
-		   "readdir: expected a name, found one of %u bytes that is none", len);
+	           "readdir: expected a name, found one of %u bytes that is none", len);
 	FUZZ_CHECK(next && next <= 1ull << TFS_POS_BITS, "readdir: position out of range");
 	seen_add(ino, type, name, len);
 	return ++seen.entries >= ENTRIES;
@@ -79,7 +79,7 @@ static void look_data(struct tfs_vol *vol, u64 ino, u64 size)
 		s64 next = tfs_seek(vol, ino, (u64)at, i & 1);
 
 		FUZZ_CHECK(next < 0 || next >= at, "seek: expected at least %lld, found %lld", (long long)at,
-			   (long long)next);
+		           (long long)next);
 		at = next;
 	}
 }
@@ -124,7 +124,7 @@ static void look_space(struct tfs_vol *vol)
 		tfs_segment_map(vol, s, map, &info);
 	for (left = 0; left < 64 && !tfs_next_orphan(vol, ino, &orphan); left++) {
 		FUZZ_CHECK(orphan > ino, "orphans: expected one after %llu, found %llu", (unsigned long long)ino,
-			   (unsigned long long)orphan);
+		           (unsigned long long)orphan);
 		ino = orphan;
 		look_inode(vol, ino);
 	}
@@ -156,7 +156,8 @@ static u32 rng(u32 *state)
 
 static u64 some_size(u32 *r)
 {
-	static const u64 size[] = { 0, 1, 100, 3072, 4096, 5000, 65536, 70000, 1ull << 20, 1ull << 40, TFS_FILE_SIZE_MAX };
+	static const u64 size[] = {
+	    0, 1, 100, 3072, 4096, 5000, 65536, 70000, 1ull << 20, 1ull << 40, TFS_FILE_SIZE_MAX};
 
 	return size[rng(r) % 11];
 }
@@ -177,14 +178,14 @@ static void change_data(struct tfs_vol *vol, u64 ino, u32 *r)
 		tfs_preallocate(vol, ino, block, rng(r) % 4 ? blocks * 7 : 300, some_size(r));
 		break;
 	default:
-		fuzz_write(vol, ino, block, blocks, (block + blocks) * TFS_BLOCK - rng(r) % TFS_BLOCK, (int)(rng(r) % 3),
-			   rng(r));
+		fuzz_write(vol, ino, block, blocks, (block + blocks) * TFS_BLOCK - rng(r) % TFS_BLOCK,
+		           (int)(rng(r) % 3), rng(r));
 	}
 }
 
 static void change_name(struct tfs_vol *vol, u32 i, u32 *r)
 {
-	struct tfs_create c = { .mode = rng(r) % 2 ? 0100644 : 0040755 };
+	struct tfs_create c = {.mode = rng(r) % 2 ? 0100644 : 0040755};
 	u32 j = rng(r) % seen.count, len = 1 + rng(r) % 3;
 	u64 dir = seen.type[j] == 4 ? seen.ino[j] : seen.dir[j], ino = 0;
 	int err;
@@ -202,8 +203,9 @@ static void change_name(struct tfs_vol *vol, u32 i, u32 *r)
 			fuzz_evict(vol, ino);
 		break;
 	default:
-		err = tfs_rename(vol, seen.dir[i], seen.name[i], seen.name_len[i], dir, rng(r) % 2 ? seen.name[j] : "mov",
-				 rng(r) % 2 ? seen.name_len[j] : len, (u32[]){ 0, 0, 1, 2, 4 }[rng(r) % 5], &ino);
+		err =
+		    tfs_rename(vol, seen.dir[i], seen.name[i], seen.name_len[i], dir, rng(r) % 2 ? seen.name[j] : "mov",
+		               rng(r) % 2 ? seen.name_len[j] : len, (u32[]){0, 0, 1, 2, 4}[rng(r) % 5], &ino);
 		if (!err && ino)
 			fuzz_evict(vol, ino);
 	}
@@ -211,7 +213,7 @@ static void change_name(struct tfs_vol *vol, u32 i, u32 *r)
 
 static void change_attr(struct tfs_vol *vol, u64 ino, u32 *r)
 {
-	struct tfs_attr a = { .mode = 0600, .uid = rng(r), .codec = (u8)(rng(r) % 3), .window_bits = 16 };
+	struct tfs_attr a = {.mode = 0600, .uid = rng(r), .codec = (u8)(rng(r) % 3), .window_bits = 16};
 	const char *name = rng(r) % 2 ? "user.a" : "user.new";
 
 	switch (rng(r) % 3) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The one thread that writes the volume: takes jobs in order and turns each into operations of the core. The environment's
- * "now" is set to the time that a new inode shall have, which saves an operation for each file; directories get their
- * times when all is in them. Called by main.c; archive entries and manifest lines are found by path here, so that
- * nothing an archive says leads out of the volume's root or through a symlink.
+ * The one thread that writes the volume: takes jobs in order and turns each into operations of the core. The
+ * environment's "now" is set to the time that a new inode shall have, which saves an operation for each file;
+ * directories get their times when all is in them. Called by main.c; archive entries and manifest lines are found by
+ * path here, so that nothing an archive says leads out of the volume's root or through a symlink.
  */
 #include "mkfs/mkfs.h"
 
@@ -27,7 +27,7 @@ void mkfs_fill_env(struct mkfs_fill *f, const struct tfs_time *created)
 {
 	f->now = f->created = *created;
 	f->seed = 1;
-	f->env = (struct tfs_env){ .ctx = f, .now = fill_now, .random = fill_random };
+	f->env = (struct tfs_env){.ctx = f, .now = fill_now, .random = fill_random};
 }
 
 /* ---- messages ---- */
@@ -44,7 +44,8 @@ int mkfs_fill_error(struct mkfs_fill *f, const struct mkfs_job *job, int err)
 		return mkfs_target_failed(f->target, err);
 	object = mkfs_job_path(job, path, sizeof(path));
 	if (err == -ENOSPC)
-		return tfs_cli_fail(MKFS_FULL, object, "does not fit into the volume; give a larger size or --size auto");
+		return tfs_cli_fail(MKFS_FULL, object,
+		                    "does not fit into the volume; give a larger size or --size auto");
 	if (err == -ENOMEM || err == -EIO || err == -EUCLEAN)
 		return tfs_cli_fail(MKFS_DEVICE, object, "%s", strerror(-err));
 	return tfs_cli_fail(MKFS_SOURCE, object, "the volume cannot hold it: %s", strerror(-err));
@@ -59,10 +60,10 @@ static int refuse(struct mkfs_fill *f, const struct mkfs_job *job, const char *w
 /* ---- inodes ---- */
 
 int mkfs_fill_create(struct mkfs_fill *f, const struct mkfs_job *job, u64 parent, const char *name, u32 len,
-		     const struct mkfs_node *n, const char *target, u32 target_len, u64 *ino)
+                     const struct mkfs_node *n, const char *target, u32 target_len, u64 *ino)
 {
-	struct tfs_create c = { .mode = n->mode, .uid = n->uid, .gid = n->gid, .rdev_major = n->major,
-				.rdev_minor = n->minor };
+	struct tfs_create c = {
+	    .mode = n->mode, .uid = n->uid, .gid = n->gid, .rdev_major = n->major, .rdev_minor = n->minor};
 
 	if (S_ISLNK(n->mode)) {
 		c.target = target;
@@ -76,20 +77,27 @@ int mkfs_fill_create(struct mkfs_fill *f, const struct mkfs_job *job, u64 parent
 
 int mkfs_fill_attrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, const struct mkfs_node *n)
 {
-	struct tfs_attr a = { .mode = n->mode & 07777, .uid = n->uid, .gid = n->gid, .atime = n->mtime, .mtime = n->mtime,
-			      .ctime = n->mtime, .btime = n->mtime };
+	struct tfs_attr a = {.mode = n->mode & 07777,
+	                     .uid = n->uid,
+	                     .gid = n->gid,
+	                     .atime = n->mtime,
+	                     .mtime = n->mtime,
+	                     .ctime = n->mtime,
+	                     .btime = n->mtime};
 
 	return mkfs_fill_error(f, job,
-			       tfs_setattr(f->vol, ino, TFS_SET_MODE | TFS_SET_UID | TFS_SET_GID | TFS_SET_ATIME |
-							       TFS_SET_MTIME | TFS_SET_CTIME | TFS_SET_BTIME, &a));
+	                       tfs_setattr(f->vol, ino,
+	                                   TFS_SET_MODE | TFS_SET_UID | TFS_SET_GID | TFS_SET_ATIME | TFS_SET_MTIME |
+	                                       TFS_SET_CTIME | TFS_SET_BTIME,
+	                                   &a));
 }
 
 static int times_set(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, const struct tfs_time *t)
 {
-	struct tfs_attr a = { .atime = *t, .mtime = *t, .ctime = *t, .btime = *t };
+	struct tfs_attr a = {.atime = *t, .mtime = *t, .ctime = *t, .btime = *t};
 
-	return mkfs_fill_error(f, job,
-			       tfs_setattr(f->vol, ino, TFS_SET_ATIME | TFS_SET_MTIME | TFS_SET_CTIME | TFS_SET_BTIME, &a));
+	return mkfs_fill_error(
+	    f, job, tfs_setattr(f->vol, ino, TFS_SET_ATIME | TFS_SET_MTIME | TFS_SET_CTIME | TFS_SET_BTIME, &a));
 }
 
 int mkfs_fill_xattrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino)
@@ -115,7 +123,8 @@ static int data_put(struct mkfs_fill *f, const struct mkfs_job *job)
 	if (end > job->off + job->bytes)
 		end = job->off + job->bytes;
 	f->end = end;
-	return mkfs_fill_error(f, job, tfs_write(f->vol, f->ino, job->off / TFS_BLOCK + job->first, &job->e, end, NULL));
+	return mkfs_fill_error(f, job,
+	                       tfs_write(f->vol, f->ino, job->off / TFS_BLOCK + job->first, &job->e, end, NULL));
 }
 
 /* The file ends with a hole, or is one. */
@@ -132,7 +141,8 @@ static int file_end(struct mkfs_fill *f, struct mkfs_job *job)
 	if (!job->file)
 		return err;
 	if (!err && (fstat(job->file->fd, &st) || !mkfs_same_file(&st, &job->file->st)))
-		mkfs_job_fail(job, MKFS_SOURCE, "changed while it was read; stop what writes to it, or take a snapshot");
+		mkfs_job_fail(job, MKFS_SOURCE,
+		              "changed while it was read; stop what writes to it, or take a snapshot");
 	close(job->file->fd);
 	free(job->file);
 	job->file = NULL;
@@ -147,7 +157,7 @@ static int node_take(struct mkfs_fill *f, struct mkfs_job *job)
 
 	f->end = 0;
 	err = mkfs_fill_create(f, job, *job->dir->ino, job->name, (u32)strlen(job->name), &job->node, job->target,
-			       job->target_len, &f->ino);
+	                       job->target_len, &f->ino);
 	if (err)
 		return err;
 	if (job->sub)
@@ -165,7 +175,7 @@ static int link_take(struct mkfs_fill *f, const struct mkfs_job *job)
 {
 	f->now = job->node.mtime;
 	return mkfs_fill_error(f, job,
-			       tfs_link(f->vol, job->seen->ino, *job->dir->ino, job->name, (u32)strlen(job->name)));
+	                       tfs_link(f->vol, job->seen->ino, *job->dir->ino, job->name, (u32)strlen(job->name)));
 }
 
 static int up_take(struct mkfs_fill *f, struct mkfs_job *job)
@@ -175,7 +185,8 @@ static int up_take(struct mkfs_fill *f, struct mkfs_job *job)
 	int err = 0;
 
 	if (fstat(d->fd, &st) || !mkfs_same_file(&st, &d->st))
-		mkfs_job_fail(job, MKFS_SOURCE, "changed while it was read; stop what writes to it, or take a snapshot");
+		mkfs_job_fail(job, MKFS_SOURCE,
+		              "changed while it was read; stop what writes to it, or take a snapshot");
 	else if (!d->up)
 		err = mkfs_fill_attrs(f, job, *d->ino, &job->node);
 	else if (d->count)
@@ -227,14 +238,14 @@ static int late_add(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, co
 		f->late = more;
 		f->late_room = room;
 	}
-	f->late[f->lates++] = (struct mkfs_late){ ino, *t };
+	f->late[f->lates++] = (struct mkfs_late){ino, *t};
 	return 0;
 }
 
 /* A missing directory of a path: 0755, root's; its parent keeps its times. */
 static int dir_make(struct mkfs_fill *f, const struct mkfs_job *job, const char *name, u32 len, u64 *ino)
 {
-	struct mkfs_node n = { .mode = S_IFDIR | 0755, .mtime = f->created };
+	struct mkfs_node n = {.mode = S_IFDIR | 0755, .mtime = f->created};
 	u64 parent = *ino;
 	struct tfs_attr a;
 	int err = mkfs_fill_error(f, job, tfs_getattr(f->vol, parent, &a));
@@ -268,7 +279,7 @@ static int step_down(struct mkfs_fill *f, const struct mkfs_job *job, const char
 }
 
 int mkfs_fill_parent(struct mkfs_fill *f, const struct mkfs_job *job, const char *path, bool make, u64 *parent,
-		     const char **name)
+                     const char **name)
 {
 	const char *last = strrchr(path, '/'), *at = path;
 	size_t len = last ? (size_t)(last - path) : 0, n;
@@ -351,8 +362,8 @@ static int entry_take(struct mkfs_fill *f, struct mkfs_job *job)
 	if (!err && stays)
 		err = mkfs_fill_attrs(f, job, f->ino, &job->node);
 	else if (!err)
-		err = mkfs_fill_create(f, job, parent, name, (u32)strlen(name), &job->node, job->target, job->target_len,
-				       &f->ino);
+		err = mkfs_fill_create(f, job, parent, name, (u32)strlen(name), &job->node, job->target,
+		                       job->target_len, &f->ino);
 	if (!err && S_ISDIR(job->node.mode))
 		err = late_add(f, job, f->ino, &job->node.mtime);
 	if (!err)
@@ -367,8 +378,8 @@ static int hard_take(struct mkfs_fill *f, struct mkfs_job *job)
 	const char *name;
 	u64 parent, ino, old;
 	u8 type;
-	int err = *job->text && *job->target ? mkfs_fill_parent(f, job, job->target, false, &parent, &name) :
-					       refuse(f, job, "hard link to or at the root");
+	int err = *job->text && *job->target ? mkfs_fill_parent(f, job, job->target, false, &parent, &name)
+	                                     : refuse(f, job, "hard link to or at the root");
 
 	if (err)
 		return err;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Content of files on the host: read once, forward, window by window, holes passed over. A file that shrinks, grows or
- * is touched between its first look and its last is an error that names it: an image of half an update is worse than none.
- * Called by walk.c and manifest.c (producer) and, for the reading itself, by workers.
+ * is touched between its first look and its last is an error that names it: an image of half an update is worse than
+ * none. Called by walk.c and manifest.c (producer) and, for the reading itself, by workers.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -18,8 +18,8 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 bool mkfs_same_file(const struct stat *a, const struct stat *b)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mode == b->st_mode &&
-	       same_time(&a->st_mtim, &b->st_mtim) && same_time(&a->st_ctim, &b->st_ctim);
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mode == b->st_mode && same_time(&a->st_mtim, &b->st_mtim) && same_time(&a->st_ctim, &b->st_ctim);
 }
 
 static void changed(struct mkfs_job *job, const char *how)
@@ -63,7 +63,8 @@ void mkfs_file_small(struct mkfs_job *job)
 	}
 	/* the first look was the producer's: node carries what it saw */
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (u64)st.st_size != job->node.size ||
-	    (u64)st.st_mtim.tv_sec != tfs_le64(job->node.mtime.sec) || (u32)st.st_mtim.tv_nsec != tfs_le32(job->node.mtime.nsec))
+	    (u64)st.st_mtim.tv_sec != tfs_le64(job->node.mtime.sec) ||
+	    (u32)st.st_mtim.tv_nsec != tfs_le32(job->node.mtime.nsec))
 		changed(job, "changed");
 	else
 		window_read(job, fd);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * mkfs.tfs: the order of things. What is there is looked at, the sources are counted, old signatures cleared; content goes
- * in by the three kinds of thread of mkfs.h; then checkpoint, anchors, and the superblocks last, so that an interrupted
- * run leaves nothing mountable. Exit codes are enum mkfs_exit.
+ * mkfs.tfs: the order of things. What is there is looked at, the sources are counted, old signatures cleared; content
+ * goes in by the three kinds of thread of mkfs.h; then checkpoint, anchors, and the superblocks last, so that an
+ * interrupted run leaves nothing mountable. Exit codes are enum mkfs_exit.
  */
 #include "mkfs/mkfs.h"
 
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /*
- * Sizes for `auto`, to be cut off at the end. Content that is small takes small segments; for more than SMALL, and for an
- * archive, whose size is not known and is the same through a pipe, segments are 1 MiB and the limit is STREAM_SIZE.
+ * Sizes for `auto`, to be cut off at the end. Content that is small takes small segments; for more than SMALL, and for
+ * an archive, whose size is not known and is the same through a pipe, segments are 1 MiB and the limit is STREAM_SIZE.
  */
 #define SMALL (64ull << 20) /* from here on 1 MiB makes more than 64 segments */
 #define STREAM_SIZE (256ull << 30)
@@ -32,7 +32,7 @@ static int identity(struct mkfs_options *o)
 
 	if (epoch && *epoch) {
 		errno = 0;
-		o->format.created = (struct tfs_time){ tfs_cpu64(strtoull(epoch, &end, 10)), 0, 0 };
+		o->format.created = (struct tfs_time){tfs_cpu64(strtoull(epoch, &end, 10)), 0, 0};
 		if (*end || errno)
 			return tfs_cli_fail(MKFS_USAGE, "SOURCE_DATE_EPOCH", "expected seconds since 1970");
 	} else {
@@ -107,7 +107,8 @@ static int plan_make(struct mkfs_options *o, struct plan *p, bool progress)
 	if (!o->size && o->dry_run && !p->found.exists)
 		p->automatic = true;
 	if (p->automatic && p->found.block)
-		return tfs_cli_fail(MKFS_USAGE, o->image, "'auto' is for image files; a device is used whole, or as far as SIZE");
+		return tfs_cli_fail(MKFS_USAGE, o->image,
+		                    "'auto' is for image files; a device is used whole, or as far as SIZE");
 	if (o->size && !p->automatic && tfs_cli_size(o->size, &p->size))
 		return tfs_cli_fail(MKFS_USAGE, o->size, "expected a size such as 512M, or auto");
 	if (o->size && !p->automatic && p->size < TFS_MIN_VOLUME)
@@ -142,7 +143,7 @@ static void *produce(void *arg)
 
 static int fill(struct mkfs_fill *f, const struct mkfs_options *o)
 {
-	struct mkfs_source s = { .opt = o };
+	struct mkfs_source s = {.opt = o};
 	pthread_t producer;
 	int err;
 
@@ -228,7 +229,8 @@ static int build(struct mkfs_fill *f, struct mkfs_options *o, const struct plan 
 		err = mkfs_target_cut(f->target, size);
 	tfs_progress_end(&f->progress);
 	if (err == -ENOSPC && !f->target->error)
-		return tfs_cli_fail(MKFS_FULL, o->image, "the last nodes do not fit; give a larger size or --size auto");
+		return tfs_cli_fail(MKFS_FULL, o->image,
+		                    "the last nodes do not fit; give a larger size or --size auto");
 	if (err)
 		return mkfs_target_failed(f->target, err);
 	report(o, f, needed);
@@ -266,7 +268,7 @@ static int make(struct mkfs_options *o, struct plan *p, bool progress)
 int main(int argc, char **argv)
 {
 	static struct mkfs_options o;
-	struct plan plan = { 0 };
+	struct plan plan = {0};
 	struct rlimit files;
 	bool done = false, progress;
 	int err;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A manifest: one line a path, "PATH KEY=VALUE...", applied in order after the directory or archive; see mkfs.tfs(8). It
- * changes what is there and adds what is not. The whole file is parsed before anything is written, so that a mistake in
- * the last line costs nothing. Parsing is the producer's, applying the taker's part. Called by main.c and fill.c.
+ * A manifest: one line a path, "PATH KEY=VALUE...", applied in order after the directory or archive; see mkfs.tfs(8).
+ * It changes what is there and adds what is not. The whole file is parsed before anything is written, so that a mistake
+ * in the last line costs nothing. Parsing is the producer's, applying the taker's part. Called by main.c and fill.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -59,7 +59,8 @@ static const char *unescape(char *text)
 		if (*s == '\\' && s[1] == 'x' && hex(s[2]) >= 0 && hex(s[3]) >= 0) {
 			v = hex(s[2]) << 4 | hex(s[3]);
 			s += 3;
-		} else if (*s == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+		} else if (*s == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
+		           s[3] <= '7') {
 			v = (s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0');
 			s += 3;
 		} else if (*s == '\\') {
@@ -89,8 +90,8 @@ static const char *type_parse(struct mkfs_line *l, const char *v)
 	static const struct {
 		const char *name;
 		u32 mode;
-	} types[] = { { "file", S_IFREG }, { "dir", S_IFDIR }, { "link", S_IFLNK }, { "char", S_IFCHR },
-		      { "block", S_IFBLK }, { "fifo", S_IFIFO }, { "sock", S_IFSOCK } };
+	} types[] = {{"file", S_IFREG},  {"dir", S_IFDIR},  {"link", S_IFLNK}, {"char", S_IFCHR},
+	             {"block", S_IFBLK}, {"fifo", S_IFIFO}, {"sock", S_IFSOCK}};
 	size_t i;
 
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
@@ -116,7 +117,7 @@ static const char *mtime_parse(struct mkfs_line *l, const char *v)
 			nsec += (u32)(*end - '0') * unit;
 	if (*end)
 		return "expected mtime=SECONDS or SECONDS.FRACTION";
-	l->node.mtime = (struct tfs_time){ tfs_cpu64((u64)sec), tfs_cpu32(nsec), 0 };
+	l->node.mtime = (struct tfs_time){tfs_cpu64((u64)sec), tfs_cpu32(nsec), 0};
 	return NULL;
 }
 
@@ -173,7 +174,7 @@ static const char *copy(char **to, char *v)
 
 static const char *field_parse(struct mkfs_job *job, struct mkfs_line *l, char *key)
 {
-	static const char *const keys[] = { "type", "mode", "uid", "gid", "mtime", "device", "target", "content" };
+	static const char *const keys[] = {"type", "mode", "uid", "gid", "mtime", "device", "target", "content"};
 	char *v = strchr(key, '=');
 	const char *bad;
 	u64 n = 0;
@@ -289,13 +290,14 @@ static bool line_send(struct mkfs_source *s, char *text, unsigned long number)
 	job->kind = JOB_LINE;
 	bad = line_parse(job, text);
 	if (asprintf(&job->text, "%s:%lu%s%s", s->opt->manifest, number, bad || !job->line->content ? "" : ": ",
-		     bad || !job->line->content ? "" : job->line->content) < 0)
+	             bad || !job->line->content ? "" : job->line->content) < 0)
 		job->text = NULL;
 	mkfs_xattr_sort(job);
 	if (bad)
 		mkfs_job_fail(job, MKFS_SOURCE, "%s", bad);
 	else if (job->line->content && !(file = content_open(job->line->content)))
-		mkfs_job_fail(job, MKFS_SOURCE, "content: %s", errno == EINVAL ? "is not a regular file" : strerror(errno));
+		mkfs_job_fail(job, MKFS_SOURCE, "content: %s",
+		              errno == EINVAL ? "is not a regular file" : strerror(errno));
 	if (file)
 		job->line->size = (u64)file->st.st_size;
 	bad = job->code ? "" : NULL;
@@ -327,7 +329,7 @@ bool mkfs_manifest(struct mkfs_source *s)
 
 static const char *line_count(char *text, struct mkfs_count *c)
 {
-	struct mkfs_job job = { 0 };
+	struct mkfs_job job = {0};
 	const char *bad = line_parse(&job, text);
 	struct stat st;
 
@@ -379,11 +381,15 @@ static int refuse(struct mkfs_fill *f, const struct mkfs_job *job, const char *w
 static struct mkfs_node node_merge(const struct mkfs_fill *f, const struct mkfs_line *l, const struct tfs_attr *old)
 {
 	u32 type = l->has & HAS_TYPE ? l->node.mode & S_IFMT : old->mode & S_IFMT;
-	struct mkfs_node n = { .mode = type == S_IFDIR ? 0755 : type == S_IFLNK ? 0777 : 0644, .mtime = f->created };
+	struct mkfs_node n = {.mode = type == S_IFDIR ? 0755 : type == S_IFLNK ? 0777 : 0644, .mtime = f->created};
 
 	if (old) {
-		n = (struct mkfs_node){ .mode = old->mode & 07777, .uid = old->uid, .gid = old->gid, .major = old->rdev_major,
-					.minor = old->rdev_minor, .mtime = old->mtime };
+		n = (struct mkfs_node){.mode = old->mode & 07777,
+		                       .uid = old->uid,
+		                       .gid = old->gid,
+		                       .major = old->rdev_major,
+		                       .minor = old->rdev_minor,
+		                       .mtime = old->mtime};
 	}
 	n.mode |= type;
 	if (l->has & HAS_MODE)
@@ -401,9 +407,10 @@ static struct mkfs_node node_merge(const struct mkfs_fill *f, const struct mkfs_
 	return n;
 }
 
-/* Adding and removing names leaves the directory's times alone: the manifest has a line for them if they are to change. */
+/* Adding and removing names leaves the directory's times alone: the manifest has a line for them if they are to change.
+ */
 static int replace(struct mkfs_fill *f, struct mkfs_job *job, u64 parent, const char *name, const struct tfs_attr *old,
-		   const struct mkfs_node *n, u64 *ino)
+                   const struct mkfs_node *n, u64 *ino)
 {
 	struct tfs_attr dir;
 	struct mkfs_node times;
@@ -412,10 +419,11 @@ static int replace(struct mkfs_fill *f, struct mkfs_job *job, u64 parent, const 
 	if (!err && old)
 		err = mkfs_fill_remove(f, job, parent, name, S_ISDIR(old->mode));
 	if (!err)
-		err = mkfs_fill_create(f, job, parent, name, (u32)strlen(name), n, job->line->target, job->line->target_len, ino);
+		err = mkfs_fill_create(f, job, parent, name, (u32)strlen(name), n, job->line->target,
+		                       job->line->target_len, ino);
 	if (err)
 		return err;
-	times = (struct mkfs_node){ .mode = dir.mode, .uid = dir.uid, .gid = dir.gid, .mtime = dir.mtime };
+	times = (struct mkfs_node){.mode = dir.mode, .uid = dir.uid, .gid = dir.gid, .mtime = dir.mtime};
 	return mkfs_fill_attrs(f, job, parent, &times);
 }
 

@@ -2,10 +2,10 @@
 /*
  * mkfs.tfs: what its parts share.
  *
- * Three kinds of thread. The producer (walk.c, tar.c, manifest.c) finds out what there is and hands jobs to the pool, in
- * an order that depends on names or on the archive only. Workers (pool.c) read and encode, in any order. The main thread
- * (fill.c) takes the jobs in the order they were handed in and is the only one to touch the volume: so the image does not
- * depend on how many workers there are or who is faster.
+ * Three kinds of thread. The producer (walk.c, tar.c, manifest.c) finds out what there is and hands jobs to the pool,
+ * in an order that depends on names or on the archive only. Workers (pool.c) read and encode, in any order. The main
+ * thread (fill.c) takes the jobs in the order they were handed in and is the only one to touch the volume: so the image
+ * does not depend on how many workers there are or who is faster.
  */
 #ifndef MKFS_H
 #define MKFS_H
@@ -33,13 +33,13 @@ int mkfs_options_parse(struct mkfs_options *o, int argc, char **argv, bool *done
 /* ---- what is known about a file before it is made ---- */
 struct mkfs_node {
 	u32 mode, uid, gid, major, minor; /* mode with type */
-	u64 size;			  /* of a regular file */
+	u64 size;                         /* of a regular file */
 	struct tfs_time mtime;
 };
 
 struct mkfs_sub { /* a directory's directory */
-	u64 ino; /* set when the volume has it */
-	u32 at;	 /* its name */
+	u64 ino;  /* set when the volume has it */
+	u32 at;   /* its name */
 };
 
 /* A directory of the source. It lives from its first job to its JOB_UP. */
@@ -71,7 +71,7 @@ struct mkfs_seen { /* a source inode with several names */
 enum mkfs_job_kind {
 	JOB_NODE,  /* dir, name, node: a new file of a directory; with bytes: all of its content */
 	JOB_LINK,  /* dir, name, seen: one more name */
-	JOB_UP,	   /* dir: all of it is there */
+	JOB_UP,    /* dir: all of it is there */
 	JOB_ENTRY, /* text, node: an archive entry; target: of a symlink */
 	JOB_HARD,  /* text, target: an archive's hard link */
 	JOB_TIMES, /* the archive is at its end: directories get their times */
@@ -88,7 +88,7 @@ struct mkfs_job {
 	bool ready;
 	struct mkfs_dir *dir;
 	struct mkfs_sub *sub; /* the directory that JOB_NODE makes */
-	const char *name; /* not owned; JOB_DATA, JOB_END: what messages call the file */
+	const char *name;     /* not owned; JOB_DATA, JOB_END: what messages call the file */
 	struct mkfs_node node;
 	struct mkfs_file *file;
 	struct mkfs_seen *seen;
@@ -98,12 +98,12 @@ struct mkfs_job {
 	u32 target_len;
 
 	void (*work)(struct mkfs_job *job); /* in a worker, before encoding; may be NULL */
-	u64 off, total;			    /* of the window in the file, and the file's size */
-	u32 bytes;			    /* of data; 0: nothing to encode */
-	u32 first;			    /* blocks of zeros before what is encoded */
-	struct tfs_encoded e;		    /* blocks 0: all zeros */
-	u8 *data, *scratch;		    /* a window each */
-	u8 *xattrs;			    /* owned; see xattr.c */
+	u64 off, total;                     /* of the window in the file, and the file's size */
+	u32 bytes;                          /* of data; 0: nothing to encode */
+	u32 first;                          /* blocks of zeros before what is encoded */
+	struct tfs_encoded e;               /* blocks 0: all zeros */
+	u8 *data, *scratch;                 /* a window each */
+	u8 *xattrs;                         /* owned; see xattr.c */
 	u32 xattr_bytes;
 
 	int code; /* exit code, not 0: failed, what says why */
@@ -116,11 +116,11 @@ const char *mkfs_job_path(const struct mkfs_job *job, char *buf, size_t size);
 /* ---- pool.c ---- */
 struct mkfs_pool;
 struct mkfs_pool *mkfs_pool_new(u32 workers, u8 codec, u8 level);
-void mkfs_pool_free(struct mkfs_pool *p); /* after mkfs_pool_stop and the producer's end */
+void mkfs_pool_free(struct mkfs_pool *p);             /* after mkfs_pool_stop and the producer's end */
 struct mkfs_job *mkfs_pool_slot(struct mkfs_pool *p); /* producer: an empty job; NULL: stopped, give up */
 void mkfs_pool_push(struct mkfs_pool *p, struct mkfs_job *job);
 struct mkfs_job *mkfs_pool_take(struct mkfs_pool *p); /* the next in order, done */
-void mkfs_pool_release(struct mkfs_pool *p);	      /* the one taken last */
+void mkfs_pool_release(struct mkfs_pool *p);          /* the one taken last */
 void mkfs_pool_stop(struct mkfs_pool *p);
 /* The file that the producer is at: workers may read it until the end, so when all stops it goes with the pool. */
 void mkfs_pool_keep(struct mkfs_pool *p, struct mkfs_file *file);
@@ -155,7 +155,7 @@ bool mkfs_tar(struct mkfs_source *s);
 bool mkfs_manifest(struct mkfs_source *s);
 /* Pushes JOB_FAIL; always false. */
 bool mkfs_give_up(struct mkfs_source *s, int code, const char *object, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 /* Count what the sources hold, for the size and the progress line. An exit code. */
 struct mkfs_count {
 	u64 files, bytes;
@@ -165,7 +165,8 @@ int mkfs_walk_count(const char *dir, struct mkfs_count *c, u64 enough); /* stops
 int mkfs_manifest_check(const char *path, struct mkfs_count *c);
 
 /* ---- paths of archives and manifests ---- */
-/* Strips leading '/' and './', doubled '/' and './' inside, in place. NULL, or what is wrong with it. "" is the root. */
+/* Strips leading '/' and './', doubled '/' and './' inside, in place. NULL, or what is wrong with it. "" is the root.
+ */
 const char *mkfs_path_clean(char *path);
 
 /* ---- fill.c: the volume ---- */
@@ -196,9 +197,9 @@ int mkfs_fill(struct mkfs_fill *f, struct mkfs_pool *pool);
 int mkfs_fill_error(struct mkfs_fill *f, const struct mkfs_job *job, int err);
 /* Finds path's parent, makes what is missing of it; name points into path. */
 int mkfs_fill_parent(struct mkfs_fill *f, const struct mkfs_job *job, const char *path, bool make, u64 *parent,
-		     const char **name);
+                     const char **name);
 int mkfs_fill_create(struct mkfs_fill *f, const struct mkfs_job *job, u64 parent, const char *name, u32 len,
-		     const struct mkfs_node *node, const char *target, u32 target_len, u64 *ino);
+                     const struct mkfs_node *node, const char *target, u32 target_len, u64 *ino);
 int mkfs_fill_remove(struct mkfs_fill *f, const struct mkfs_job *job, u64 parent, const char *name, bool dir);
 int mkfs_fill_xattrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino);
 int mkfs_fill_attrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, const struct mkfs_node *n);

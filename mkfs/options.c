@@ -6,21 +6,22 @@
 #include <stdlib.h>
 
 static const char usage[] =
-	"usage: mkfs.tfs [options] IMAGE [SIZE]\n"
-	"  --from DIR             fill the volume from a directory\n"
-	"  --tar FILE|-           fill it from a tar archive, compressed or not; -: standard input\n"
-	"  --manifest FILE        lines 'PATH KEY=VALUE...' that change entries and add new ones; see mkfs.tfs(8)\n"
-	"  --size N|auto          bytes, or 512M, 4G; auto: what the content needs and a reserve\n"
-	"  --compress none|lz4|zlib[:LEVEL]   of new files (lz4)\n"
-	"  -L, --label TEXT  -U, --uuid UUID  --segment-size N\n"
-	"  --all-root             everything belongs to root, but for what the manifest says\n"
-	"  --dry-run              make it in a temporary file, say how much it takes, and throw it away\n"
-	"  --json                 one line of JSON about the volume\n"
-	"  -f                     overwrite what looks like a filesystem\n"
-	"  -q                     say nothing but errors\n"
-	"  -V, --version  -h, --help\n"
-	"SOURCE_DATE_EPOCH sets the time of creation, and the uuid when none is given.\n"
-	"exit: 0 done, 1 usage, 2 source cannot be read or changed while it was read, 3 image cannot be written, 4 no space\n";
+    "usage: mkfs.tfs [options] IMAGE [SIZE]\n"
+    "  --from DIR             fill the volume from a directory\n"
+    "  --tar FILE|-           fill it from a tar archive, compressed or not; -: standard input\n"
+    "  --manifest FILE        lines 'PATH KEY=VALUE...' that change entries and add new ones; see mkfs.tfs(8)\n"
+    "  --size N|auto          bytes, or 512M, 4G; auto: what the content needs and a reserve\n"
+    "  --compress none|lz4|zlib[:LEVEL]   of new files (lz4)\n"
+    "  -L, --label TEXT  -U, --uuid UUID  --segment-size N\n"
+    "  --all-root             everything belongs to root, but for what the manifest says\n"
+    "  --dry-run              make it in a temporary file, say how much it takes, and throw it away\n"
+    "  --json                 one line of JSON about the volume\n"
+    "  -f                     overwrite what looks like a filesystem\n"
+    "  -q                     say nothing but errors\n"
+    "  -V, --version  -h, --help\n"
+    "SOURCE_DATE_EPOCH sets the time of creation, and the uuid when none is given.\n"
+    "exit: 0 done, 1 usage, 2 source cannot be read or changed while it was read, 3 image cannot be written, 4 no "
+    "space\n";
 
 static int codec_parse(const char *text, struct tfs_format_options *f)
 {
@@ -28,7 +29,8 @@ static int codec_parse(const char *text, struct tfs_format_options *f)
 		f->codec = TFS_CODEC_NONE;
 	else if (!strcmp(text, "lz4"))
 		f->codec = TFS_CODEC_LZ4;
-	else if (!strncmp(text, "zlib", 4) && (!text[4] || (text[4] == ':' && text[5] >= '1' && text[5] <= '9' && !text[6])))
+	else if (!strncmp(text, "zlib", 4) &&
+	         (!text[4] || (text[4] == ':' && text[5] >= '1' && text[5] <= '9' && !text[6])))
 		f->codec = TFS_CODEC_ZLIB, f->codec_level = text[4] ? (u8)(text[5] - '0') : 0;
 	else
 		return tfs_cli_fail(MKFS_USAGE, text, "expected none, lz4, zlib or zlib:1 to zlib:9");
@@ -39,7 +41,8 @@ static int segment_parse(const char *text, struct tfs_format_options *f)
 {
 	u64 v;
 
-	if (tfs_cli_size(text, &v) || !v || v & (v - 1) || v < 1ull << TFS_SEGMENT_BITS_MIN || v > 1ull << TFS_SEGMENT_BITS_MAX)
+	if (tfs_cli_size(text, &v) || !v || v & (v - 1) || v < 1ull << TFS_SEGMENT_BITS_MIN ||
+	    v > 1ull << TFS_SEGMENT_BITS_MAX)
 		return tfs_cli_fail(MKFS_USAGE, text, "expected a segment size of 256K, 512K, 1M ... 64M");
 	f->segment_bits = (u32)__builtin_ctzll(v);
 	return 0;
@@ -57,8 +60,9 @@ static int label_parse(const char *text, struct tfs_format_options *f)
 static int uuid_parse(const char *text, struct mkfs_options *o)
 {
 	o->uuid_given = true;
-	return tfs_cli_uuid(text, o->format.uuid) ?
-		       tfs_cli_fail(MKFS_USAGE, text, "expected a uuid: 32 hex digits, dashes as you like") : 0;
+	return tfs_cli_uuid(text, o->format.uuid)
+	           ? tfs_cli_fail(MKFS_USAGE, text, "expected a uuid: 32 hex digits, dashes as you like")
+	           : 0;
 }
 
 static int jobs_parse(const char *text, struct mkfs_options *o)
@@ -74,8 +78,12 @@ static int jobs_parse(const char *text, struct mkfs_options *o)
 
 static int flag_take(struct mkfs_options *o, int c)
 {
-	bool *flag = c == 'f' ? &o->force : c == 'q' ? &o->quiet : c == 'r' ? &o->all_root : c == 'n' ? &o->dry_run :
-		     c == 'J' ? &o->json : NULL;
+	bool *flag = c == 'f'   ? &o->force
+	             : c == 'q' ? &o->quiet
+	             : c == 'r' ? &o->all_root
+	             : c == 'n' ? &o->dry_run
+	             : c == 'J' ? &o->json
+	                        : NULL;
 
 	if (!flag)
 		return tfs_cli_fail(MKFS_USAGE, NULL, "see mkfs.tfs --help");
@@ -114,7 +122,7 @@ static int option_take(struct mkfs_options *o, int c, const char *arg)
 
 static int operands_take(struct mkfs_options *o, int n, char **v)
 {
-	static char *nowhere[] = { "(dry run)" };
+	static char *nowhere[] = {"(dry run)"};
 
 	if (n < 1 && o->dry_run) {
 		v = nowhere;
@@ -135,10 +143,10 @@ static int operands_take(struct mkfs_options *o, int n, char **v)
 int mkfs_options_parse(struct mkfs_options *o, int argc, char **argv, bool *done)
 {
 	static const struct option list[] = {
-		{ "from", 1, 0, 'd' },	   { "tar", 1, 0, 't' },      { "manifest", 1, 0, 'm' }, { "size", 1, 0, 's' },
-		{ "compress", 1, 0, 'c' }, { "label", 1, 0, 'L' },    { "uuid", 1, 0, 'U' },	 { "segment-size", 1, 0, 'g' },
-		{ "all-root", 0, 0, 'r' }, { "dry-run", 0, 0, 'n' },  { "json", 0, 0, 'J' },	 { "force", 0, 0, 'f' },
-		{ "quiet", 0, 0, 'q' },	   { "version", 0, 0, 'V' },  { "help", 0, 0, 'h' },	 { 0, 0, 0, 0 } };
+	    {"from", 1, 0, 'd'},     {"tar", 1, 0, 't'},     {"manifest", 1, 0, 'm'}, {"size", 1, 0, 's'},
+	    {"compress", 1, 0, 'c'}, {"label", 1, 0, 'L'},   {"uuid", 1, 0, 'U'},     {"segment-size", 1, 0, 'g'},
+	    {"all-root", 0, 0, 'r'}, {"dry-run", 0, 0, 'n'}, {"json", 0, 0, 'J'},     {"force", 0, 0, 'f'},
+	    {"quiet", 0, 0, 'q'},    {"version", 0, 0, 'V'}, {"help", 0, 0, 'h'},     {0, 0, 0, 0}};
 	int c, err = 0;
 
 	o->format.codec = TFS_CODEC_LZ4;

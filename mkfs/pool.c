@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * A ring of jobs between one producer, some workers and one taker. Always: taken <= begun <= pushed <= taken + slots;
- * the taker sees jobs in the order they were pushed, whoever worked on them. Each slot keeps its two buffers, so memory is
- * bounded by the number of slots whatever is read. Called by the producers and by fill.c.
+ * the taker sees jobs in the order they were pushed, whoever worked on them. Each slot keeps its two buffers, so memory
+ * is bounded by the number of slots whatever is read. Called by the producers and by fill.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -20,7 +20,7 @@ struct mkfs_pool {
 	pthread_cond_t room, work, done;
 	struct mkfs_job *job;
 	u64 slots, pushed, begun, taken; /* counters that only grow */
-	u64 awaited; /* the job whose end wakes the taker */
+	u64 awaited;                     /* the job whose end wakes the taker */
 	bool stop, ending, taker_waits;
 	u32 idle; /* workers that wait */
 	u8 codec, level;
@@ -60,8 +60,8 @@ static bool block_zero(const u8 *b)
 }
 
 /*
- * LZ4's slow search gains most where the fast one already found much: 11 MB for each second below 2/5 of the input, half of
- * that from 3/5 on (measured on /usr). It is tried below 4/15: a seventh more time, and 1% fewer bytes in use.
+ * LZ4's slow search gains most where the fast one already found much: 11 MB for each second below 2/5 of the input,
+ * half of that from 3/5 on (measured on /usr). It is tried below 4/15: a seventh more time, and 1% fewer bytes in use.
  */
 static void encode_harder(struct mkfs_job *job, const u8 *from, void *state, u8 *spare)
 {
@@ -93,8 +93,8 @@ static void encode(struct mkfs_pool *p, struct mkfs_job *job, void *state, u8 *s
 	memset(&job->e, 0, sizeof(job->e));
 	if (blocks == first)
 		return;
-	tfs_encode(small ? TFS_CODEC_NONE : p->codec, p->level, job->data + first * TFS_BLOCK, blocks - first, job->scratch,
-		   &job->e);
+	tfs_encode(small ? TFS_CODEC_NONE : p->codec, p->level, job->data + first * TFS_BLOCK, blocks - first,
+	           job->scratch, &job->e);
 	encode_harder(job, job->data + first * TFS_BLOCK, state, spare);
 }
 
@@ -228,8 +228,9 @@ void mkfs_pool_push(struct mkfs_pool *p, struct mkfs_job *job)
 }
 
 /*
- * Who has to wait waits for a quarter of the ring, or it would be woken for every job. The producer never waits for that:
- * the ring would have to be full. It says when it ends; then, or when the others are done sooner, the next job it is.
+ * Who has to wait waits for a quarter of the ring, or it would be woken for every job. The producer never waits for
+ * that: the ring would have to be full. It says when it ends; then, or when the others are done sooner, the next job it
+ * is.
  */
 static void taker_aims(struct mkfs_pool *p)
 {

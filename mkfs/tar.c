@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A tar archive as the source, read by libarchive: GNU and pax forms, plain or compressed, from a file or standard input.
- * Entries go to the volume in the archive's order. Names are taken as bytes: in the C locale, which this program stays
- * in, libarchive hands over what is in the archive. fill.c finds the paths in the volume itself, so nothing leads out of
- * it. Called by main.c.
+ * A tar archive as the source, read by libarchive: GNU and pax forms, plain or compressed, from a file or standard
+ * input. Entries go to the volume in the archive's order. Names are taken as bytes: in the C locale, which this program
+ * stays in, libarchive hands over what is in the archive. fill.c finds the paths in the volume itself, so nothing leads
+ * out of it. Called by main.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -94,7 +94,7 @@ static void acl_take(struct mkfs_job *job, struct archive_entry *e, int type, co
 	struct {
 		le32 version;
 		struct acl_entry at[512];
-	} acl = { .version = tfs_cpu32(2) };
+	} acl = {.version = tfs_cpu32(2)};
 	int want, perm, tag, id, n = 0;
 	const char *who;
 
@@ -106,8 +106,8 @@ static void acl_take(struct mkfs_job *job, struct archive_entry *e, int type, co
 		u16 t = acl_tag(tag);
 
 		if (t)
-			acl.at[n++] = (struct acl_entry){ tfs_cpu16(t), tfs_cpu16((u16)(perm & 7)),
-							  tfs_cpu32(t == 2 || t == 8 ? (u32)id : ~0u) };
+			acl.at[n++] = (struct acl_entry){tfs_cpu16(t), tfs_cpu16((u16)(perm & 7)),
+			                                 tfs_cpu32(t == 2 || t == 8 ? (u32)id : ~0u)};
 	}
 	qsort(acl.at, (size_t)n, sizeof(acl.at[0]), acl_order);
 	if (mkfs_xattr_add(job, name, &acl, 4 + (size_t)n * sizeof(acl.at[0])))
@@ -133,8 +133,8 @@ static void xattrs_take(struct mkfs_job *job, struct archive_entry *e)
 
 static struct mkfs_node node_of(struct archive_entry *e, const struct mkfs_options *o)
 {
-	struct mkfs_node n = { .mode = archive_entry_mode(e), .uid = (u32)archive_entry_uid(e),
-			       .gid = (u32)archive_entry_gid(e) };
+	struct mkfs_node n = {
+	    .mode = archive_entry_mode(e), .uid = (u32)archive_entry_uid(e), .gid = (u32)archive_entry_gid(e)};
 
 	if (o->all_root)
 		n.uid = n.gid = 0;
@@ -144,7 +144,8 @@ static struct mkfs_node node_of(struct archive_entry *e, const struct mkfs_optio
 	}
 	if (S_ISREG(n.mode))
 		n.size = (u64)archive_entry_size(e);
-	n.mtime = (struct tfs_time){ tfs_cpu64((u64)archive_entry_mtime(e)), tfs_cpu32((u32)archive_entry_mtime_nsec(e)), 0 };
+	n.mtime =
+	    (struct tfs_time){tfs_cpu64((u64)archive_entry_mtime(e)), tfs_cpu32((u32)archive_entry_mtime_nsec(e)), 0};
 	return n;
 }
 
@@ -181,8 +182,8 @@ static const char *type_wrong(struct archive_entry *e, const char *path)
 		return "has no name that can be read";
 	if (archive_entry_hardlink(e))
 		return NULL;
-	if (type != S_IFREG && type != S_IFDIR && type != S_IFLNK && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO &&
-	    type != S_IFSOCK)
+	if (type != S_IFREG && type != S_IFDIR && type != S_IFLNK && type != S_IFCHR && type != S_IFBLK &&
+	    type != S_IFIFO && type != S_IFSOCK)
 		return "is of a type that a volume cannot hold";
 	if (type == S_IFLNK && (!archive_entry_symlink(e) || !*archive_entry_symlink(e)))
 		return "is a symbolic link without a target";
@@ -264,7 +265,7 @@ static int piece_put(struct mkfs_source *s, struct window *w, u64 off, const u8 
 /* 0, -1 stopped, or 1 with the reason in why. */
 static int content_send(struct mkfs_source *s, struct archive *a, u64 size, const char **why)
 {
-	struct window w = { .size = size };
+	struct window w = {.size = size};
 	const void *buf;
 	size_t len;
 	la_int64_t off;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The image: what is there before, whether it may be overwritten, and the device that the core writes to. What libblkid
- * knows (and a TFS volume, which it does not) is refused unless -f says otherwise; what is mounted or attached is refused
- * always. Old signatures are wiped before anything is written, so an interrupted run leaves neither the old volume nor
- * half of the new one to be mounted. Called by main.c.
+ * knows (and a TFS volume, which it does not) is refused unless -f says otherwise; what is mounted or attached is
+ * refused always. Old signatures are wiped before anything is written, so an interrupted run leaves neither the old
+ * volume nor half of the new one to be mounted. Called by main.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -15,7 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ENDS 65536u		/* bytes cleared at both ends */
+#define ENDS 65536u            /* bytes cleared at both ends */
 #define KICK_EVERY (16u << 20) /* bytes after which the host is told to start writing */
 
 /* ---- who else uses it ---- */
@@ -80,7 +80,8 @@ static int refuse_in_use(const char *path, const struct stat *st)
 		return tfs_cli_fail(MKFS_DEVICE, path, "is mounted; unmount it first");
 	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC); /* the kernel knows of swap, RAID and device mapper too */
 	if (fd < 0 && errno == EBUSY)
-		return tfs_cli_fail(MKFS_DEVICE, path, "is in use by the system (mounted, swap, RAID or device mapper)");
+		return tfs_cli_fail(MKFS_DEVICE, path,
+		                    "is in use by the system (mounted, swap, RAID or device mapper)");
 	if (fd >= 0)
 		close(fd);
 	return 0;
@@ -108,7 +109,7 @@ static blkid_probe probe_new(int fd)
 static bool holds_tfs(int fd, u64 size)
 {
 	static u8 block[TFS_BLOCK];
-	u64 at[2] = { TFS_SUPER_OFFSET, (size & ~(u64)(TFS_BLOCK - 1)) - TFS_BLOCK };
+	u64 at[2] = {TFS_SUPER_OFFSET, (size & ~(u64)(TFS_BLOCK - 1)) - TFS_BLOCK};
 	int i;
 
 	for (i = 0; i < 2 && size >= TFS_MIN_VOLUME; i++)
@@ -130,7 +131,8 @@ static int signature(int fd, u64 size, char *what, size_t what_size)
 		return size ? -1 : 0;
 	else if ((r = blkid_do_probe(pr)) < 0)
 		type = "something that cannot be told (signatures contradict one another or cannot be read)";
-	else if (!r && blkid_probe_lookup_value(pr, "TYPE", &type, NULL) && blkid_probe_lookup_value(pr, "PTTYPE", &type, NULL))
+	else if (!r && blkid_probe_lookup_value(pr, "TYPE", &type, NULL) &&
+	         blkid_probe_lookup_value(pr, "PTTYPE", &type, NULL))
 		type = "known signature";
 	if (type)
 		snprintf(what, what_size, "%s", type);
@@ -144,7 +146,8 @@ static int refuse_signature(const char *path, int fd, u64 size)
 	int r = signature(fd, size, what, sizeof(what));
 
 	if (r < 0)
-		return tfs_cli_fail(MKFS_DEVICE, path, "cannot be examined for signatures; -f overwrites it all the same");
+		return tfs_cli_fail(MKFS_DEVICE, path,
+		                    "cannot be examined for signatures; -f overwrites it all the same");
 	return r ? tfs_cli_fail(MKFS_DEVICE, path, "holds data already (%s); -f overwrites it", what) : 0;
 }
 
@@ -261,7 +264,7 @@ static int scratch_open(struct mkfs_target *t, u64 size)
 
 int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const struct mkfs_found *found, u64 size)
 {
-	static const struct tfs_dev_ops ops = { target_io, target_flush, NULL };
+	static const struct tfs_dev_ops ops = {target_io, target_flush, NULL};
 	int err;
 
 	memset(t, 0, sizeof(*t));
@@ -278,8 +281,8 @@ int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const 
 	if (t->dev.size < TFS_MIN_VOLUME || t->dev.size < size) {
 		mkfs_target_close(t);
 		return tfs_cli_fail(MKFS_DEVICE, o->image, "has %llu bytes; expected at least %llu",
-				    (unsigned long long)t->file.dev.size,
-				    (unsigned long long)(size > TFS_MIN_VOLUME ? size : TFS_MIN_VOLUME));
+		                    (unsigned long long)t->file.dev.size,
+		                    (unsigned long long)(size > TFS_MIN_VOLUME ? size : TFS_MIN_VOLUME));
 	}
 	err = old_clear(t);
 	if (!err)
@@ -304,6 +307,7 @@ int mkfs_target_failed(const struct mkfs_target *t, int err)
 	if (t->error)
 		err = t->error;
 	if (err == -ENOSPC || err == -EDQUOT)
-		return tfs_cli_fail(MKFS_DEVICE, t->image, "the disk that holds the image is full; nothing mountable was left");
+		return tfs_cli_fail(MKFS_DEVICE, t->image,
+		                    "the disk that holds the image is full; nothing mountable was left");
 	return tfs_cli_fail(MKFS_DEVICE, t->image, "cannot be written: %s; nothing mountable was left", strerror(-err));
 }

@@ -2,8 +2,9 @@
 /*
  * A directory as the source: all names of a directory in the order of their bytes, then what is in its directories, so
  * that the order on the source's disk does not matter. (Names first, so that a directory is open only while it is read
- * and its items lie together.) Directories are opened relative to one another, so depth is bounded by open files, not by
- * PATH_MAX. This thread looks (lstat, open); reading and encoding are the workers', see hostfile.c. Called by main.c.
+ * and its items lie together.) Directories are opened relative to one another, so depth is bounded by open files, not
+ * by PATH_MAX. This thread looks (lstat, open); reading and encoding are the workers', see hostfile.c. Called by
+ * main.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -92,7 +93,7 @@ void mkfs_dir_free(struct mkfs_dir *d)
 static struct mkfs_dir *dir_open(struct mkfs_dir *up, const char *name)
 {
 	struct mkfs_dir *d = calloc(1, sizeof(*d));
-	struct names n = { 0 };
+	struct names n = {0};
 	int err;
 
 	if (!d)
@@ -159,7 +160,7 @@ bool mkfs_give_up(struct mkfs_source *s, int code, const char *object, const cha
 
 static bool give_up_at(struct mkfs_source *s, const struct mkfs_dir *d, const char *name, int code, const char *why)
 {
-	struct mkfs_job job = { .kind = JOB_NODE, .dir = (struct mkfs_dir *)d, .name = name };
+	struct mkfs_job job = {.kind = JOB_NODE, .dir = (struct mkfs_dir *)d, .name = name};
 	char path[4096];
 
 	return mkfs_give_up(s, code, mkfs_job_path(&job, path, sizeof(path)), "%s", why);
@@ -182,20 +183,21 @@ static struct mkfs_seen *seen_get(const struct stat *st, bool *first)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	*s = (struct mkfs_seen){ *p, st->st_dev, st->st_ino, 0 };
+	*s = (struct mkfs_seen){*p, st->st_dev, st->st_ino, 0};
 	return *p = s;
 }
 
 static struct mkfs_node node_of(const struct stat *st, const struct mkfs_options *o)
 {
-	struct mkfs_node n = { .mode = st->st_mode, .uid = o->all_root ? 0 : st->st_uid, .gid = o->all_root ? 0 : st->st_gid };
+	struct mkfs_node n = {
+	    .mode = st->st_mode, .uid = o->all_root ? 0 : st->st_uid, .gid = o->all_root ? 0 : st->st_gid};
 
 	n.size = S_ISREG(st->st_mode) ? (u64)st->st_size : 0;
 	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
 		n.major = major(st->st_rdev);
 		n.minor = minor(st->st_rdev);
 	}
-	n.mtime = (struct tfs_time){ tfs_cpu64((u64)st->st_mtim.tv_sec), tfs_cpu32((u32)st->st_mtim.tv_nsec), 0 };
+	n.mtime = (struct tfs_time){tfs_cpu64((u64)st->st_mtim.tv_sec), tfs_cpu32((u32)st->st_mtim.tv_nsec), 0};
 	return n;
 }
 
@@ -231,7 +233,7 @@ static void special_work(struct mkfs_job *job)
 }
 
 static bool small_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name, const struct stat *st,
-		       struct mkfs_seen *link)
+                       struct mkfs_seen *link)
 {
 	struct mkfs_job *job = mkfs_pool_slot(s->pool);
 
@@ -250,7 +252,7 @@ static bool small_send(struct mkfs_source *s, struct mkfs_dir *d, const char *na
 }
 
 static bool large_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name, const struct stat *st,
-		       struct mkfs_seen *link)
+                       struct mkfs_seen *link)
 {
 	struct mkfs_file *file = calloc(1, sizeof(*file));
 	struct mkfs_job *job;
@@ -285,7 +287,7 @@ static bool large_send(struct mkfs_source *s, struct mkfs_dir *d, const char *na
 }
 
 static bool link_send(struct mkfs_source *s, struct mkfs_dir *d, const char *name, const struct stat *st,
-		      struct mkfs_seen *link)
+                      struct mkfs_seen *link)
 {
 	struct mkfs_job *job = mkfs_pool_slot(s->pool);
 
@@ -404,7 +406,7 @@ bool mkfs_walk(struct mkfs_source *s)
 
 static int count_fail(const struct mkfs_dir *d, const char *name)
 {
-	struct mkfs_job job = { .kind = JOB_NODE, .dir = (struct mkfs_dir *)d, .name = name };
+	struct mkfs_job job = {.kind = JOB_NODE, .dir = (struct mkfs_dir *)d, .name = name};
 	int err = errno;
 	char path[4096];
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Extended attributes of one file on their way from the source to the volume: records of {u32 value length, name with its
- * NUL, value} one after the other, in the order of the names' bytes, so that the order on the source's disk does not show.
- * Called by workers (reading), tar.c, manifest.c (adding) and fill.c (taking them out).
+ * Extended attributes of one file on their way from the source to the volume: records of {u32 value length, name with
+ * its NUL, value} one after the other, in the order of the names' bytes, so that the order on the source's disk does
+ * not show. Called by workers (reading), tar.c, manifest.c (adding) and fill.c (taking them out).
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"

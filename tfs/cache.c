@@ -97,8 +97,7 @@ u32 tfs_node_store(const u8 *node, u8 *out)
 
 	memcpy(h, node, sizeof(*h));
 	/* one unit saved pays for the decoding */
-	stored = (u32)tfs_port_compress(TFS_CODEC_LZ4, 0, out + sizeof(*h), body - TFS_UNIT, node + sizeof(*h),
-					body);
+	stored = (u32)tfs_port_compress(TFS_CODEC_LZ4, 0, out + sizeof(*h), body - TFS_UNIT, node + sizeof(*h), body);
 	h->codec = tfs_cpu16(stored ? TFS_CODEC_LZ4 : TFS_CODEC_NONE);
 	if (!stored) {
 		memcpy(out + sizeof(*h), node + sizeof(*h), body);
@@ -135,7 +134,7 @@ const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes)
 
 /* That a sound node is the one the parent means. */
 static const char *node_in_place(const u8 *buf, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
-				 struct tfs_key hi)
+                                 struct tfs_key hi)
 {
 	const struct tfs_node_head *h = (const struct tfs_node_head *)buf;
 	u32 n = tfs_node_count(buf);
@@ -158,7 +157,7 @@ static int node_damaged(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr
 }
 
 static int node_read(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
-		     struct tfs_key hi, struct tfs_node **out)
+                     struct tfs_key hi, struct tfs_node **out)
 {
 	u32 bytes = ptr->len * TFS_UNIT;
 	struct tfs_node *n;
@@ -202,7 +201,7 @@ void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *n)
 }
 
 int tfs_cache_get(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
-		  struct tfs_key hi, struct tfs_node **out)
+                  struct tfs_key hi, struct tfs_node **out)
 {
 	struct tfs_node *n = tfs_cache_find(vol, ptr->addr);
 
@@ -212,8 +211,8 @@ int tfs_cache_get(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int 
 	}
 	/* a crafted image may name one node twice */
 	if (n->tree != tree || (level >= 0 && n->level != level) ||
-	    (!n->epoch && (n->ptr.crc != ptr->crc || n->ptr.birth != ptr->birth ||
-			   node_in_place(n->buf, tree, ptr, level, lo, hi))))
+	    (!n->epoch &&
+	     (n->ptr.crc != ptr->crc || n->ptr.birth != ptr->birth || node_in_place(n->buf, tree, ptr, level, lo, hi))))
 		return node_damaged(vol, tree, ptr, "named by two pointers");
 	tfs_cache_touch(vol, n);
 	*out = n;

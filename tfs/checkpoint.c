@@ -202,7 +202,7 @@ static void metas_drop(struct tfs_vol *vol, const u64 *meta, u32 n)
 static int meta_build(struct tfs_vol *vol, struct tfs_checkpoint *cp, struct tfs_list *list, struct tfs_disk_ptr *out)
 {
 	struct tfs_ck *ck = &vol->ck;
-	struct list_builder b = { .vol = vol, .list = list, .cp = cp };
+	struct list_builder b = {.vol = vol, .list = list, .cp = cp};
 	struct tfs_node *n;
 	u32 i;
 	int err = 0;
@@ -230,14 +230,14 @@ static int meta_build(struct tfs_vol *vol, struct tfs_checkpoint *cp, struct tfs
 static struct tfs_log_position position_disk(const struct tfs_log_position *p)
 {
 	return (struct tfs_log_position){
-		.generation = tfs_cpu64(p->generation),
-		.run = tfs_cpu64(p->run),
-		.next = tfs_cpu64(p->next),
-		.run_blocks = tfs_cpu32(p->run_blocks),
-		.next_blocks = tfs_cpu32(p->next_blocks),
-		.offset = tfs_cpu32(p->offset),
-		.prev_crc = tfs_cpu32(p->prev_crc),
-		.sequence = tfs_cpu64(p->sequence),
+	    .generation = tfs_cpu64(p->generation),
+	    .run = tfs_cpu64(p->run),
+	    .next = tfs_cpu64(p->next),
+	    .run_blocks = tfs_cpu32(p->run_blocks),
+	    .next_blocks = tfs_cpu32(p->next_blocks),
+	    .offset = tfs_cpu32(p->offset),
+	    .prev_crc = tfs_cpu32(p->prev_crc),
+	    .sequence = tfs_cpu64(p->sequence),
 	};
 }
 

@@ -21,13 +21,13 @@
 void *tfs_log_ctx(const struct tfs_vol *vol);
 
 struct tfs_node {
-	u64 id; /* cache key: address, or TFS_MEM_ADDR | n while in memory only */
-	struct tfs_ptr ptr; /* place, when it has one (placed) */
-	struct tfs_ptr old; /* what it replaces on disk, to be dropped; addr 0: nothing */
-	u64 epoch; /* 0: clean; else the epoch it belongs to */
+	u64 id;                                   /* cache key: address, or TFS_MEM_ADDR | n while in memory only */
+	struct tfs_ptr ptr;                       /* place, when it has one (placed) */
+	struct tfs_ptr old;                       /* what it replaces on disk, to be dropped; addr 0: nothing */
+	u64 epoch;                                /* 0: clean; else the epoch it belongs to */
 	struct tfs_node *hash_next, *prev, *next; /* LRU when clean, the epoch's list when dirty */
 	u8 tree, level;
-	bool placed;	 /* written by the running checkpoint */
+	bool placed;     /* written by the running checkpoint */
 	bool superseded; /* frozen, and a newer copy exists */
 	u8 *buf;
 };
@@ -60,16 +60,24 @@ int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void
 /* Last item at or before *key (updated). -ENOENT. */
 int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);
 /* In the apply phase, for keys named by tfs_need: */
-void tfs_item_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len); /* insert or replace */
-void tfs_item_del(struct tfs_vol *vol, int tree, struct tfs_key key);				   /* must exist */
-void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *len); /* in place, same length; must exist */
+void tfs_item_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value,
+                  u32 len);                                           /* insert or replace */
+void tfs_item_del(struct tfs_vol *vol, int tree, struct tfs_key key); /* must exist */
+void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key,
+                    u32 *len); /* in place, same length; must exist */
 
 static inline struct tfs_key tfs_key(u64 ino, u32 type, u64 pos)
 {
-	return (struct tfs_key){ ino, (u64)type << TFS_POS_BITS | (pos & TFS_POS_MASK) };
+	return (struct tfs_key){ino, (u64)type << TFS_POS_BITS | (pos & TFS_POS_MASK)};
 }
-static inline u32 tfs_key_type(struct tfs_key k) { return (u32)(k.b >> TFS_POS_BITS); }
-static inline u64 tfs_key_pos(struct tfs_key k) { return k.b & TFS_POS_MASK; }
+static inline u32 tfs_key_type(struct tfs_key k)
+{
+	return (u32)(k.b >> TFS_POS_BITS);
+}
+static inline u64 tfs_key_pos(struct tfs_key k)
+{
+	return k.b & TFS_POS_MASK;
+}
 static inline int tfs_key_cmp(struct tfs_key x, struct tfs_key y)
 {
 	if (x.a != y.a)
@@ -85,7 +93,8 @@ int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks);
 void tfs_need_reset(struct tfs_vol *vol);
 void tfs_need(struct tfs_vol *vol, int tree, struct tfs_key key, u32 bytes);
 int tfs_prepare(struct tfs_vol *vol);
-/* The buffer (TFS_REC_MAX bytes, 16-aligned) to build a record in: zeroed head of `size` bytes, type, ino, time = now. */
+/* The buffer (TFS_REC_MAX bytes, 16-aligned) to build a record in: zeroed head of `size` bytes, type, ino, time = now.
+ */
 void *tfs_rec_start(struct tfs_vol *vol, int type, u64 ino, u32 size);
 /* Pads, applies, appends. bytes: length of the record before padding. */
 int tfs_commit(struct tfs_vol *vol, u32 bytes);
@@ -93,11 +102,13 @@ int tfs_commit(struct tfs_vol *vol, u32 bytes);
 void tfs_tidy(struct tfs_vol *vol, int tree, struct tfs_key key);
 /* Applies one verified-length record. -EUCLEAN: it contradicts the volume. */
 int tfs_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec);
-int tfs_apply_name(struct tfs_vol *vol, const struct tfs_rec_head *rec); /* name.c: CREATE LINK UNLINK RENAME SETATTR XATTR */
+int tfs_apply_name(struct tfs_vol *vol,
+                   const struct tfs_rec_head *rec); /* name.c: CREATE LINK UNLINK RENAME SETATTR XATTR */
 int tfs_apply_data(struct tfs_vol *vol, const struct tfs_rec_head *rec); /* data.c: WRITE TRUNCATE PUNCH PREALLOC */
 
 /* ---- space (space.c, place.c) ---- */
-/* Makes sure that claim or drop of these units cannot fail (reads gangs, dirties SPACE leaves). -EUCLEAN: out of range. */
+/* Makes sure that claim or drop of these units cannot fail (reads gangs, dirties SPACE leaves). -EUCLEAN: out of range.
+ */
 int tfs_ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* Units become live. All must be dead (checked in replay: tfs_ptr_prepare_claim gives -EUCLEAN). */
 int tfs_ptr_prepare_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr);
@@ -132,10 +143,12 @@ int tfs_pending_step(struct tfs_vol *vol, u64 ino);
 
 static inline struct tfs_ptr tfs_ptr_cpu(const struct tfs_disk_ptr *d)
 {
-	return (struct tfs_ptr){ tfs_le64(d->addr), tfs_le64(d->birth), tfs_le32(d->crc), tfs_le16(d->len), tfs_le16(d->flags) };
+	return (struct tfs_ptr){tfs_le64(d->addr), tfs_le64(d->birth), tfs_le32(d->crc), tfs_le16(d->len),
+	                        tfs_le16(d->flags)};
 }
 static inline struct tfs_disk_ptr tfs_ptr_disk(const struct tfs_ptr *p)
 {
-	return (struct tfs_disk_ptr){ tfs_cpu64(p->addr), tfs_cpu64(p->birth), tfs_cpu32(p->crc), tfs_cpu16(p->len), tfs_cpu16(p->flags) };
+	return (struct tfs_disk_ptr){tfs_cpu64(p->addr), tfs_cpu64(p->birth), tfs_cpu32(p->crc), tfs_cpu16(p->len),
+	                             tfs_cpu16(p->flags)};
 }
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The data operations as hosts call them: place the content, build the record, commit. What the record does is in
- * data_apply.c, which replay shares. Before an operation changes a file, ranges still pending from an earlier truncate or
- * punch are dropped to the end, and a file with a dirty tail has that block rewritten before it grows past it: both
+ * data_apply.c, which replay shares. Before an operation changes a file, ranges still pending from an earlier truncate
+ * or punch are dropped to the end, and a file with a dirty tail has that block rewritten before it grows past it: both
  * leave the content as it is.
  */
 #include "tfs/window.h"
@@ -42,7 +42,7 @@ static void write_head(struct tfs_rec_write *r, u64 block, u32 blocks, u64 size,
 static u8 *item_head(u8 *at, u64 block, u32 len)
 {
 	le64 b = tfs_cpu64(block);
-	le32 l[2] = { tfs_cpu32(len), 0 };
+	le32 l[2] = {tfs_cpu32(len), 0};
 
 	memcpy(at, &b, 8);
 	memcpy(at + 8, l, 8);
@@ -121,7 +121,7 @@ static int write_inline(struct tfs_vol *vol, struct tfs_rec_write *r, const stru
 }
 
 static int window_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
-			const struct tfs_time *mtime)
+                        const struct tfs_time *mtime)
 {
 	struct tfs_rec_write *r = tfs_rec_start(vol, TFS_REC_WRITE, ino, sizeof(*r));
 
@@ -136,7 +136,7 @@ static int tail_fix(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode)
 {
 	u64 size = tfs_le64(inode->size), block = size / TFS_BLOCK, first = tfs_window_first(block);
 	u8 *data = (u8 *)tfs_scratch(vol) + 3 * WINDOW_BYTES;
-	struct tfs_encoded e = { .blocks = 1 };
+	struct tfs_encoded e = {.blocks = 1};
 	int err;
 
 	if (!(tfs_le32(inode->flags) & TFS_INODE_TAIL) || size % TFS_BLOCK == 0)
@@ -159,7 +159,7 @@ static int write_check(u64 block, const struct tfs_encoded *e, u64 size)
 }
 
 int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
-	      const struct tfs_time *mtime)
+              const struct tfs_time *mtime)
 {
 	struct tfs_inode inode;
 	u64 old;
@@ -257,9 +257,9 @@ static int mapped_of_type(struct tfs_vol *vol, u64 ino, int type, u64 block, str
 	for (tries = 0; tries < 2; tries++) {
 		if (!err && k.a == ino && tfs_key_type(k) == (u32)type) {
 			m->block = tfs_key_pos(k);
-			m->end = m->block + (type == TFS_IT_EXTENT ?
-						     tfs_le16(((const struct tfs_extent *)v)->blocks) :
-						     tfs_le64(((const struct tfs_prealloc *)v)->blocks));
+			m->end =
+			    m->block + (type == TFS_IT_EXTENT ? tfs_le16(((const struct tfs_extent *)v)->blocks)
+			                                      : tfs_le64(((const struct tfs_prealloc *)v)->blocks));
 			m->data = type == TFS_IT_EXTENT;
 			if (m->end > block)
 				return 1;
@@ -280,7 +280,7 @@ static int mapped_next(struct tfs_vol *vol, u64 ino, u64 block, struct mapped *m
 	int got, err;
 
 	if (!block && !(err = tfs_item_find(vol, TFS_TREE_FS, tfs_key(ino, TFS_IT_INLINE, 0), &v, &len))) {
-		*m = (struct mapped){ 0, 1, true };
+		*m = (struct mapped){0, 1, true};
 		return 1;
 	}
 	got = mapped_of_type(vol, ino, TFS_IT_EXTENT, block, m);

@@ -83,9 +83,9 @@ static int inline_len(struct tfs_vol *vol, u64 ino, u32 *len)
 /* ---- PREALLOC: cutting a range out of the promises ---- */
 
 struct carve {
-	u64 block, end;	   /* the range */
-	u64 old[18];	   /* items that go */
-	u64 left, left_n;  /* what stays of the first and of the last */
+	u64 block, end;   /* the range */
+	u64 old[18];      /* items that go */
+	u64 left, left_n; /* what stays of the first and of the last */
 	u64 right, right_n;
 	u32 olds;
 	u64 given_back;
@@ -143,7 +143,7 @@ static void carve_need(struct tfs_vol *vol, u64 ino, const struct carve *c)
 
 static void prealloc_put(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks)
 {
-	struct tfs_prealloc p = { tfs_cpu64(blocks) };
+	struct tfs_prealloc p = {tfs_cpu64(blocks)};
 
 	tfs_item_put(vol, TFS_TREE_FS, tfs_key(ino, TFS_IT_PREALLOC, block), &p, sizeof(p));
 }
@@ -243,7 +243,8 @@ static void write_inode(struct tfs_inode *inode, const struct tfs_rec_write *r)
 	if (!(tfs_le16(r->head.flags) & TFS_WRITE_TIMES))
 		return;
 	inode->mtime = r->head.time;
-	if (time_before(&inode->ctime, &r->head.time)) /* else something after the write, as a chmod, was logged first */
+	if (time_before(&inode->ctime,
+	                &r->head.time)) /* else something after the write, as a chmod, was logged first */
 		inode->ctime = r->head.time;
 }
 
@@ -447,7 +448,7 @@ static int hole_load(struct tfs_vol *vol, u64 ino, struct hole *h, struct change
 
 static void pending_put(struct tfs_vol *vol, u64 ino, u64 first, u64 end)
 {
-	struct tfs_pending p = { tfs_cpu64(end - first) };
+	struct tfs_pending p = {tfs_cpu64(end - first)};
 
 	tfs_item_put(vol, TFS_TREE_FS, tfs_key(ino, TFS_IT_PENDING, first), &p, sizeof(p));
 }
@@ -517,7 +518,7 @@ static int hole_prepare(struct tfs_vol *vol, u64 ino, struct hole *h, struct cha
 }
 
 static void hole_apply(struct tfs_vol *vol, u64 ino, const struct hole *h, const struct change *c,
-		       struct tfs_inode *inode)
+                       struct tfs_inode *inode)
 {
 	carve_apply(vol, ino, &h->carve[0], inode);
 	carve_apply(vol, ino, &h->carve[1], inode);
@@ -560,7 +561,7 @@ static int hole_record(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 
 	if (tfs_le32(rec->len) < sizeof(*r) || tfs_le64(r->size) > TFS_FILE_SIZE_MAX ||
 	    (!truncate && (!r->blocks || tfs_le64(r->block) >= TFS_BLOCK_MAX ||
-			   tfs_le64(r->blocks) > TFS_BLOCK_MAX - tfs_le64(r->block))))
+	                   tfs_le64(r->blocks) > TFS_BLOCK_MAX - tfs_le64(r->block))))
 		return bad(vol, rec, "range record out of range");
 	err = file_of(vol, rec, &inode);
 	if (!err)
@@ -632,8 +633,8 @@ static int covered(struct tfs_vol *vol, u64 ino, u32 type, u64 block, u64 *from,
 	for (tries = 0; tries < 2; tries++) {
 		if (!err && k.a == ino && tfs_key_type(k) == type) {
 			*from = tfs_key_pos(k);
-			*to = *from + (type == TFS_IT_EXTENT ? tfs_le16(((const struct tfs_extent *)v)->blocks) :
-							       tfs_le64(((const struct tfs_prealloc *)v)->blocks));
+			*to = *from + (type == TFS_IT_EXTENT ? tfs_le16(((const struct tfs_extent *)v)->blocks)
+			                                     : tfs_le64(((const struct tfs_prealloc *)v)->blocks));
 			if (*to > block)
 				return 1;
 		}
@@ -777,7 +778,7 @@ static int first_of(struct tfs_vol *vol, u64 ino, u32 type, struct tfs_key *k, u
 int tfs_pending_step(struct tfs_vol *vol, u64 ino)
 {
 	struct range *g = &change_of(vol)->range;
-	struct tfs_key k, none = { 0, 0 };
+	struct tfs_key k, none = {0, 0};
 	u64 blocks;
 	int err = first_of(vol, ino, TFS_IT_PENDING, &k, &blocks);
 
@@ -809,7 +810,7 @@ int tfs_pending_drain(struct tfs_vol *vol, u64 ino)
 int tfs_data_free_step(struct tfs_vol *vol, u64 ino)
 {
 	struct range *g = &change_of(vol)->range;
-	struct tfs_key k, done = { 0, 0 };
+	struct tfs_key k, done = {0, 0};
 	u64 blocks;
 	int err = range_load(vol, ino, 0, PENDING_END, g);
 
@@ -827,7 +828,7 @@ int tfs_data_free_step(struct tfs_vol *vol, u64 ino)
 	if (!g->count || done.b)
 		err = step_apply(vol, ino, g, done);
 	else
-		err = step_apply(vol, ino, g, (struct tfs_key){ 0, 0 });
+		err = step_apply(vol, ino, g, (struct tfs_key){0, 0});
 	if (!err)
 		tfs_tidy(vol, TFS_TREE_FS, k);
 	return err ? err : 1;

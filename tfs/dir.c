@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Directory entries: an item each, at position hash48 << 8 | n, n counting the names of one hash. So a position is also a
- * cookie for readdir that stays while other names come and go. Lookups read one leaf as a rule. Called by hosts and
+ * Directory entries: an item each, at position hash48 << 8 | n, n counting the names of one hash. So a position is also
+ * a cookie for readdir that stays while other names come and go. Lookups read one leaf as a rule. Called by hosts and
  * by the name operations.
  */
 #include "tfs/name.h"

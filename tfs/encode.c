@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Encoding a part of a window: compress it where that saves at least 1/8, else leave it raw. Pure, any thread, no volume:
- * mkfs runs it on all cores, the kernel outside of its locks. Data that will not compress is told by a sample first.
+ * Encoding a part of a window: compress it where that saves at least 1/8, else leave it raw. Pure, any thread, no
+ * volume: mkfs runs it on all cores, the kernel outside of its locks. Data that will not compress is told by a sample
+ * first.
  */
 #include "tfs/tfs.h"
 

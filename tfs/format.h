@@ -45,11 +45,12 @@
 #define TFS_SYMLINK_MAX 4095u
 #define TFS_XATTR_MAX 65536u
 #define TFS_XATTR_INLINE_MAX 2048u /* a larger value is stored as one data extent */
-#define TFS_INLINE_MAX 3072u	   /* bytes of a small file kept in the tree */
-#define TFS_ITEM_MAX 4352u	   /* bytes of an item's value */
+#define TFS_INLINE_MAX 3072u       /* bytes of a small file kept in the tree */
+#define TFS_ITEM_MAX 4352u         /* bytes of an item's value */
 #define TFS_FILE_SIZE_MAX 0x7fffffffffffffffull
 #define TFS_LINK_MAX 0x7fffffffu
-#define TFS_EPOCH_MAX ((1ull << 62) - 1) /* of anchors; of log writes half of it, so that recovery can open a later one */
+#define TFS_EPOCH_MAX                                                                                                  \
+	((1ull << 62) - 1) /* of anchors; of log writes half of it, so that recovery can open a later one */
 
 /* "TFSv" read as bytes on disk */
 #define TFS_MAGIC 0x76534654u
@@ -100,19 +101,20 @@ enum tfs_codec { TFS_CODEC_NONE = 0, TFS_CODEC_LZ4 = 1, TFS_CODEC_ZLIB = 2, TFS_
 
 struct tfs_super {
 	struct tfs_block_head head;
-	le64 compat, ro_compat, incompat; /* feature bits; an unknown incompat bit: do not mount; ro_compat: read only */
-	u8 uuid[16];			  /* what users see; may change */
-	u8 label[64];			  /* UTF-8, padded with zeros */
-	le64 hash_seed[2];		  /* SipHash-2-4 key of directory and xattr hashes */
-	le64 size;			  /* bytes; multiple of TFS_BLOCK; the second copies end here */
+	le64 compat, ro_compat,
+	    incompat;      /* feature bits; an unknown incompat bit: do not mount; ro_compat: read only */
+	u8 uuid[16];       /* what users see; may change */
+	u8 label[64];      /* UTF-8, padded with zeros */
+	le64 hash_seed[2]; /* SipHash-2-4 key of directory and xattr hashes */
+	le64 size;         /* bytes; multiple of TFS_BLOCK; the second copies end here */
 	le64 segments;
 	struct tfs_time created;
 	le32 segment_bits;
-	le32 node_size;	   /* TFS_NODE_SIZE */
-	le32 checksum;	   /* 1: CRC-32C */
-	u8 codec;	   /* default for new files */
-	u8 codec_level;	   /* zlib level, 0: library default */
-	u8 window_bits;	   /* default for new files */
+	le32 node_size; /* TFS_NODE_SIZE */
+	le32 checksum;  /* 1: CRC-32C */
+	u8 codec;       /* default for new files */
+	u8 codec_level; /* zlib level, 0: library default */
+	u8 window_bits; /* default for new files */
 	u8 reserved0;
 	u8 reserved[320];
 };
@@ -120,9 +122,9 @@ TFS_ASSERT_SIZE(struct tfs_super, 512);
 
 struct tfs_log_position {
 	le64 generation; /* random, new at every read-write mount; 0: no log (clean) */
-	le64 run, next;	 /* addresses, units: the run to go on in and the one after it (0: not reserved) */
+	le64 run, next;  /* addresses, units: the run to go on in and the one after it (0: not reserved) */
 	le32 run_blocks, next_blocks;
-	le32 offset; /* blocks into run where the next write will be */
+	le32 offset;   /* blocks into run where the next write will be */
 	le32 prev_crc; /* head.crc of the write before it, 0 at the start of a generation */
 	le64 sequence; /* of the next record */
 };
@@ -130,7 +132,7 @@ TFS_ASSERT_SIZE(struct tfs_log_position, 48);
 
 struct tfs_anchor {
 	struct tfs_block_head head;
-	le64 epoch;		       /* the epoch this closes; births up to it are covered */
+	le64 epoch;                     /* the epoch this closes; births up to it are covered */
 	struct tfs_disk_ptr checkpoint; /* one block */
 	struct tfs_log_position log;
 	le32 flags; /* TFS_ANCHOR_CLEAN */
@@ -149,11 +151,11 @@ struct tfs_checkpoint {
 	le64 epoch;
 	struct tfs_disk_ptr root[TFS_TREES]; /* all zero: empty tree */
 	le64 next_ino;
-	le64 inodes;	      /* inode items, orphans too */
+	le64 inodes;          /* inode items, orphans too */
 	le64 live_units;      /* of SPACE, lists folded in */
 	le64 prealloc_blocks; /* promised by PREALLOC items */
-	le64 sequence;	      /* of the last record covered */
-	le32 lists;	      /* used entries of list[] */
+	le64 sequence;        /* of the last record covered */
+	le32 lists;           /* used entries of list[] */
 	le32 reserved0;
 	u8 reserved[320];
 	struct tfs_disk_ptr list[TFS_LIST_PTRS]; /* blocks of struct tfs_list */
@@ -213,9 +215,9 @@ struct tfs_node_head {
 	le64 volume;
 	le64 birth;
 	le16 count;
-	le16 heap;   /* leaf: offset in the node of the lowest value byte; index: 0 */
-	le32 stored; /* on disk only: bytes after the head; 0 in memory */
-	le16 codec;  /* on disk only: TFS_CODEC_NONE or _LZ4 */
+	le16 heap;    /* leaf: offset in the node of the lowest value byte; index: 0 */
+	le32 stored;  /* on disk only: bytes after the head; 0 in memory */
+	le16 codec;   /* on disk only: TFS_CODEC_NONE or _LZ4 */
 	le16 garbage; /* leaf in memory: heap bytes no slot uses; 0 on disk */
 	u8 reserved[26];
 };
@@ -246,16 +248,18 @@ TFS_ASSERT_SIZE(struct tfs_branch, 40);
 #define TFS_POS_MASK ((1ull << 56) - 1)
 
 enum tfs_item_type {
-	TFS_IT_INODE = 1,    /* position 0: struct tfs_inode */
-	TFS_IT_SYMLINK = 2,  /* position 0: the target's bytes, 1..4095 */
-	TFS_IT_INLINE = 3,   /* position 0: 1..TFS_INLINE_MAX bytes, the content of block 0 */
-	TFS_IT_XATTR = 4,    /* position hash48 << 8 | n: struct tfs_xattr */
-	TFS_IT_DIRENT = 5,   /* position hash48 << 8 | n: struct tfs_dirent; n counts names of one hash */
-	TFS_IT_EXTENT = 6,   /* position first block: struct tfs_extent */
-	TFS_IT_PREALLOC = 7, /* position first block: struct tfs_prealloc: promised space, reads as zeros; overlaps no extent */
-	TFS_IT_PENDING = 8,  /* position first block: struct tfs_pending: reads as a hole, extents in it are yet to be dropped */
-	TFS_IT_ORPHAN = 9,   /* object 0, position inode number: empty: no name left, to be freed */
-	TFS_IT_SHIP = 10,    /* log forwarding cursor (reserved) */
+	TFS_IT_INODE = 1,   /* position 0: struct tfs_inode */
+	TFS_IT_SYMLINK = 2, /* position 0: the target's bytes, 1..4095 */
+	TFS_IT_INLINE = 3,  /* position 0: 1..TFS_INLINE_MAX bytes, the content of block 0 */
+	TFS_IT_XATTR = 4,   /* position hash48 << 8 | n: struct tfs_xattr */
+	TFS_IT_DIRENT = 5,  /* position hash48 << 8 | n: struct tfs_dirent; n counts names of one hash */
+	TFS_IT_EXTENT = 6,  /* position first block: struct tfs_extent */
+	TFS_IT_PREALLOC =
+	    7, /* position first block: struct tfs_prealloc: promised space, reads as zeros; overlaps no extent */
+	TFS_IT_PENDING =
+	    8, /* position first block: struct tfs_pending: reads as a hole, extents in it are yet to be dropped */
+	TFS_IT_ORPHAN = 9, /* object 0, position inode number: empty: no name left, to be freed */
+	TFS_IT_SHIP = 10,  /* log forwarding cursor (reserved) */
 };
 
 #define TFS_INODE_TAIL 1u /* bytes of the last block past size may be nonzero on disk: rewrite it before growing */
@@ -303,13 +307,16 @@ struct tfs_pending {
 };
 
 /* ---- SPACE tree ---- */
-#define TFS_SPACE_SEGS (1ull << 56) /* a = this | segment / 128, b = 0: 128 x struct tfs_segment (all present from mkfs) */
-#define TFS_SPACE_MAP (2ull << 56)  /* a = this | segment, b = chunk: bitmap of live units, min(segment, 4 MiB)/4096 bytes; absent: none live */
+#define TFS_SPACE_SEGS                                                                                                 \
+	(1ull << 56) /* a = this | segment / 128, b = 0: 128 x struct tfs_segment (all present from mkfs) */
+#define TFS_SPACE_MAP                                                                                                  \
+	(2ull << 56) /* a = this | segment, b = chunk: bitmap of live units, min(segment, 4 MiB)/4096 bytes; absent:   \
+	                none live */
 #define TFS_SEGS_PER_ITEM 128u
 struct tfs_segment {
-	le32 live; /* units */
+	le32 live;        /* units */
 	le32 used_blocks; /* blocks with a live unit */
-	le64 age;  /* epoch of the last placement */
+	le64 age;         /* epoch of the last placement */
 };
 TFS_ASSERT_SIZE(struct tfs_segment, 16);
 
@@ -318,7 +325,8 @@ struct tfs_ref {
 	le32 len;   /* units */
 	le32 count; /* references, 2 or more */
 };
-/* ---- SNAP tree (layout reserved): a = 1<<56 | snapshot number: struct tfs_snapshot; a = 2<<56 | list id, b = n: struct tfs_run ---- */
+/* ---- SNAP tree (layout reserved): a = 1<<56 | snapshot number: struct tfs_snapshot; a = 2<<56 | list id, b = n:
+ * struct tfs_run ---- */
 struct tfs_snapshot {
 	u8 id[16];
 	struct tfs_disk_ptr fs, refs;
@@ -368,7 +376,7 @@ struct tfs_rec_head {
 	le32 len; /* bytes with this head */
 	le16 type;
 	le16 flags;
-	le64 ino;  /* the object (CREATE: the new inode; LINK, UNLINK: the target) */
+	le64 ino;             /* the object (CREATE: the new inode; LINK, UNLINK: the target) */
 	struct tfs_time time; /* when: becomes ctime and what else the operation sets */
 };
 TFS_ASSERT_SIZE(struct tfs_rec_head, 32);
@@ -436,8 +444,10 @@ struct tfs_rec_xattr { /* the new state of one attribute */
 };
 TFS_ASSERT_SIZE(struct tfs_rec_xattr, 40);
 
-#define TFS_WRITE_INLINE 1u /* payload: bytes, becomes the INLINE item; else items {le64 first block, le32 length, le32 0, struct tfs_extent padded to 8} */
-#define TFS_WRITE_TIMES 2u  /* head.time becomes mtime and ctime */
+#define TFS_WRITE_INLINE                                                                                               \
+	1u /* payload: bytes, becomes the INLINE item; else items {le64 first block, le32 length, le32 0, struct       \
+	      tfs_extent padded to 8} */
+#define TFS_WRITE_TIMES 2u /* head.time becomes mtime and ctime */
 struct tfs_rec_write {
 	struct tfs_rec_head head;
 	le64 block;  /* first file block of the range replaced */

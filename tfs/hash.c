@@ -40,8 +40,8 @@ u64 tfs_name_hash(const struct tfs_vol *vol, const void *name, u32 len)
 {
 	const struct tfs_super *super = tfs_super_of(vol);
 	u64 k0 = tfs_le64(super->hash_seed[0]), k1 = tfs_le64(super->hash_seed[1]), m = 0;
-	struct sip s = { k0 ^ 0x736f6d6570736575ull, k1 ^ 0x646f72616e646f6dull, k0 ^ 0x6c7967656e657261ull,
-			 k1 ^ 0x7465646279746573ull };
+	struct sip s = {k0 ^ 0x736f6d6570736575ull, k1 ^ 0x646f72616e646f6dull, k0 ^ 0x6c7967656e657261ull,
+	                k1 ^ 0x7465646279746573ull};
 	const u8 *p = name;
 	u32 left = len, i;
 

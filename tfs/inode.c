@@ -67,7 +67,7 @@ static bool setattr_valid(const struct tfs_rec_setattr *r)
 	return !(mask & ~0x1ffu) && tfs_le32(r->atime.nsec) < 1000000000u && tfs_le32(r->mtime.nsec) < 1000000000u &&
 	       tfs_le32(r->ctime.nsec) < 1000000000u && tfs_le32(r->btime.nsec) < 1000000000u &&
 	       (!(mask & TFS_SET_CODEC) || (r->codec < TFS_CODEC_COUNT && r->window_bits >= TFS_WINDOW_BITS_MIN &&
-					    r->window_bits <= TFS_WINDOW_BITS));
+	                                    r->window_bits <= TFS_WINDOW_BITS));
 }
 
 int tfs_setattr(struct tfs_vol *vol, u64 ino, u32 mask, const struct tfs_attr *a)

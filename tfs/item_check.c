@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Verifiers for every item type, by tree. Run on each leaf when it is read and by fsck, dump and the fuzzers, so that all
- * later code may trust lengths, names and pointers. Pure: they see one item and nothing else. NULL: sound; else what
- * is wrong, a static text.
+ * Verifiers for every item type, by tree. Run on each leaf when it is read and by fsck, dump and the fuzzers, so that
+ * all later code may trust lengths, names and pointers. Pure: they see one item and nothing else. NULL: sound; else
+ * what is wrong, a static text.
  */
 #include "tfs/core.h"
 
@@ -102,7 +102,8 @@ static const char *extent_check(struct tfs_key key, const struct tfs_extent *e, 
 	if (e->codec >= TFS_CODEC_COUNT)
 		return "extent codec unknown";
 	if (e->codec)
-		return len == TFS_EXTENT_HEAD && p.len < total * TFS_UNITS_PER_BLOCK ? NULL : "compressed extent malformed";
+		return len == TFS_EXTENT_HEAD && p.len < total * TFS_UNITS_PER_BLOCK ? NULL
+		                                                                     : "compressed extent malformed";
 	if (p.flags || p.addr % TFS_UNITS_PER_BLOCK || p.len != blocks * TFS_UNITS_PER_BLOCK || total != blocks ||
 	    len != TFS_EXTENT_HEAD + 4 * blocks)
 		return "raw extent malformed";
@@ -148,7 +149,8 @@ static const char *fs_check(struct tfs_key key, const void *value, u32 len)
 static const char *space_check(struct tfs_key key, u32 len)
 {
 	if (key.a >> 56 == 1)
-		return len == TFS_SEGS_PER_ITEM * sizeof(struct tfs_segment) && !key.b ? NULL : "segment table item malformed";
+		return len == TFS_SEGS_PER_ITEM * sizeof(struct tfs_segment) && !key.b ? NULL
+		                                                                       : "segment table item malformed";
 	if (key.a >> 56 == 2)
 		return len >= 64 && len <= 1024 && !(len & (len - 1)) && key.b < 16 ? NULL : "segment map malformed";
 	return "unknown item type";
@@ -162,7 +164,8 @@ const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 
 	case TFS_TREE_SPACE:
 		return space_check(key, len);
 	case TFS_TREE_REFS:
-		return len == sizeof(struct tfs_ref) && !key.b && key.a && !(key.a >> 45) ? NULL : "reference item malformed";
+		return len == sizeof(struct tfs_ref) && !key.b && key.a && !(key.a >> 45) ? NULL
+		                                                                          : "reference item malformed";
 	}
 	return "unknown item type"; /* snapshots are reserved: nothing writes them yet */
 }

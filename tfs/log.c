@@ -198,7 +198,7 @@ static int write_one(struct tfs_vol *vol)
 	memset((u8 *)(h + 1) + bytes, 0, blocks * TFS_BLOCK - sizeof(*h) - bytes);
 	tfs_head_seal(&h->head, TFS_BT_LOG, vol->volume, (u32)sizeof(*h) + bytes);
 	err = tfs_dev_io(vol, TFS_IO_WRITE, (log->pos.run + (u64)log->pos.offset * TFS_UNITS_PER_BLOCK) * TFS_UNIT, h,
-			 blocks * TFS_BLOCK, 0);
+	                 blocks * TFS_BLOCK, 0);
 	if (err)
 		return err;
 	log->pos.offset += blocks;

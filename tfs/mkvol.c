@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Making a volume: geometry from the options, empty trees and a root directory in memory, bulk mode for whoever fills it,
- * and at the end the first checkpoint, anchors, and the superblocks last, so that an interrupted run leaves nothing
+ * Making a volume: geometry from the options, empty trees and a root directory in memory, bulk mode for whoever fills
+ * it, and at the end the first checkpoint, anchors, and the superblocks last, so that an interrupted run leaves nothing
  * mountable. Everything derives from the options: the same input gives the same bytes. Called by mkfs.tfs and tests.
  */
 #include "tfs/vol.h"
@@ -106,16 +106,16 @@ static int vol_make(struct tfs_vol *vol, const struct tfs_format_options *opt)
 }
 
 int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_format_options *opt,
-	       struct tfs_vol **out)
+               struct tfs_vol **out)
 {
 	struct tfs_vol *vol;
 	int err;
 
 	if (opt->size < TFS_MIN_VOLUME || opt->size > TFS_MAX_VOLUME || opt->codec >= TFS_CODEC_COUNT ||
-	    (opt->segment_bits && (opt->segment_bits < TFS_SEGMENT_BITS_MIN ||
-				   opt->segment_bits > TFS_SEGMENT_BITS_MAX ||
-				   segments_for(opt->size, opt->segment_bits) > TFS_SEGMENTS_MAX ||
-				   segments_for(opt->size, opt->segment_bits) < 4)))
+	    (opt->segment_bits &&
+	     (opt->segment_bits < TFS_SEGMENT_BITS_MIN || opt->segment_bits > TFS_SEGMENT_BITS_MAX ||
+	      segments_for(opt->size, opt->segment_bits) > TFS_SEGMENTS_MAX ||
+	      segments_for(opt->size, opt->segment_bits) < 4)))
 		return -EINVAL;
 	if (opt->size > dev->size)
 		return -ENOSPC;
@@ -156,7 +156,7 @@ static int shrink(struct tfs_vol *vol, u64 size)
 	if (size < tfs_format_min_size(vol) || size > tfs_le64(vol->super.size))
 		return -EINVAL;
 	for (g = (segments + per - 1) / per; g * per < old; g++) {
-		struct tfs_key key = { TFS_SPACE_SEGS | g, 0 };
+		struct tfs_key key = {TFS_SPACE_SEGS | g, 0};
 		struct tfs_node *leaf;
 		int err = tfs_tree_dirty(vol, TFS_TREE_SPACE, key, &leaf);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * A volume's life in memory: from superblock and anchor to trees, through recovery, to the last checkpoint. A read-only
- * mount replays into memory and writes nothing. A read-write mount ends recovery with a checkpoint that starts a new log
- * generation, before the first new operation; then it frees what orphans a crash left. Damage that recovery proves
+ * mount replays into memory and writes nothing. A read-write mount ends recovery with a checkpoint that starts a new
+ * log generation, before the first new operation; then it frees what orphans a crash left. Damage that recovery proves
  * leaves the volume read-only.
  */
 #include "tfs/vol.h"
@@ -18,7 +18,7 @@ int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u3
 	if (!err)
 		return 0;
 	tfs_err(vol, "%s of %u bytes at byte %llu failed: error %d", op == TFS_IO_WRITE ? "write" : "read", bytes,
-		(unsigned long long)offset, err);
+	        (unsigned long long)offset, err);
 	return op == TFS_IO_WRITE ? tfs_stop(vol, err) : err;
 }
 
@@ -85,12 +85,12 @@ static int features_check(struct tfs_vol *vol)
 {
 	if (vol->super.incompat) {
 		tfs_err(vol, "volume uses features %llx that this version does not know",
-			(unsigned long long)tfs_le64(vol->super.incompat));
+		        (unsigned long long)tfs_le64(vol->super.incompat));
 		return -EOPNOTSUPP;
 	}
 	if (vol->super.ro_compat && !vol->read_only) {
 		tfs_err(vol, "volume can only be mounted read-only: unknown features %llx",
-			(unsigned long long)tfs_le64(vol->super.ro_compat));
+		        (unsigned long long)tfs_le64(vol->super.ro_compat));
 		return -EROFS;
 	}
 	return 0;
@@ -145,7 +145,7 @@ static bool root_sound(const struct tfs_ptr *p)
 
 static int roots_load(struct tfs_vol *vol, const struct tfs_checkpoint *cp)
 {
-	static const struct tfs_ptr unreadable = { .addr = 1 }; /* a place without length: a damaged node */
+	static const struct tfs_ptr unreadable = {.addr = 1}; /* a place without length: a damaged node */
 	u32 i;
 	int err = 0;
 
@@ -244,7 +244,8 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 		err = tfs_space_init(vol);
 	if (!err)
 		err = checkpoint_load(vol, a);
-	if (err) /* also of a repair: without the checkpoint there is nothing to keep, and an empty volume is no repair */
+	if (err) /* also of a repair: without the checkpoint there is nothing to keep, and an empty volume is no repair
+	          */
 		return err;
 	if (!(flags & TFS_MOUNT_NOREPLAY)) {
 		err = tfs_replay(vol, a);
@@ -257,8 +258,7 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 	return tfs_session_start(vol);
 }
 
-int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt,
-	      struct tfs_vol **out)
+int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt, struct tfs_vol **out)
 {
 	struct tfs_anchor anchor;
 	struct tfs_vol *vol;

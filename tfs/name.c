@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The namespace operations as hosts call them: errnos in the order that Linux gives them, and the record. What the record
- * does is in name_apply.c, which replay shares. Permissions are the host's affair.
+ * The namespace operations as hosts call them: errnos in the order that Linux gives them, and the record. What the
+ * record does is in name_apply.c, which replay shares. Permissions are the host's affair.
  */
 #include "tfs/name.h"
 
@@ -44,7 +44,7 @@ static int name_free(struct tfs_vol *vol, u64 parent, const char *name, u32 len,
 }
 
 int tfs_create(struct tfs_vol *vol, u64 parent, const char *name, u32 name_len, const struct tfs_create *c,
-	       u64 *ino_out)
+               u64 *ino_out)
 {
 	struct tfs_counters *counters = tfs_counters_of(vol);
 	struct tfs_rec_create *r;
@@ -113,7 +113,7 @@ int tfs_link(struct tfs_vol *vol, u64 ino, u64 parent, const char *name, u32 nam
 
 /* The inode behind a name, which must be there. */
 static int name_get(struct tfs_vol *vol, u64 parent, const char *name, u32 len, struct tfs_key *key, u64 *ino,
-		    struct tfs_inode *inode)
+                    struct tfs_inode *inode)
 {
 	struct tfs_inode dir;
 	u8 type;
@@ -164,8 +164,8 @@ struct rename {
 	struct tfs_key old_key;
 };
 
-/* Is `ino` the directory `dir` or above it? In a crafted image parents may form a cycle: then the way comes by a mark again,
- * which is set anew after 2, 4, 8... steps, so that it lies in the cycle at last. */
+/* Is `ino` the directory `dir` or above it? In a crafted image parents may form a cycle: then the way comes by a mark
+ * again, which is set anew after 2, 4, 8... steps, so that it lies in the cycle at last. */
 static int is_above(struct tfs_vol *vol, u64 ino, u64 dir)
 {
 	u64 mark = 0, step, again = 2;
@@ -262,10 +262,15 @@ static int rename_commit(struct tfs_vol *vol, const struct rename *r)
 }
 
 int tfs_rename(struct tfs_vol *vol, u64 old_parent, const char *old_name, u32 old_len, u64 new_parent,
-	       const char *new_name, u32 new_len, u32 flags, u64 *victim_out)
+               const char *new_name, u32 new_len, u32 flags, u64 *victim_out)
 {
-	struct rename r = { .old_parent = old_parent, .new_parent = new_parent, .old_name = old_name,
-			    .new_name = new_name, .old_len = old_len, .new_len = new_len, .flags = flags };
+	struct rename r = {.old_parent = old_parent,
+	                   .new_parent = new_parent,
+	                   .old_name = old_name,
+	                   .new_name = new_name,
+	                   .old_len = old_len,
+	                   .new_len = new_len,
+	                   .flags = flags};
 	int err;
 
 	if (victim_out)

@@ -68,7 +68,7 @@ static void link_drop(struct tfs_vol *vol, u64 ino, struct tfs_inode *i, const s
 
 /* The entry for a name must be absent: *key is where it goes. */
 static int expect_free(struct tfs_vol *vol, const struct tfs_rec_head *rec, u64 dir, const u8 *name, u32 len,
-		       struct tfs_key *key)
+                       struct tfs_key *key)
 {
 	u64 ino;
 	u8 type;
@@ -81,7 +81,7 @@ static int expect_free(struct tfs_vol *vol, const struct tfs_rec_head *rec, u64 
 
 /* The entry must be there and name `want`. */
 static int expect_name(struct tfs_vol *vol, const struct tfs_rec_head *rec, u64 dir, const u8 *name, u32 len, u64 want,
-		       struct tfs_key *key)
+                       struct tfs_key *key)
 {
 	u64 ino;
 	u8 type;
@@ -428,7 +428,7 @@ static int rename_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		return err;
 	if (m.exchange)
 		tfs_dirent_put(vol, m.from_key, m.old_name, m.r->old_len, m.target,
-			       (u8)(tfs_le32(m.victim.mode) >> 12));
+		               (u8)(tfs_le32(m.victim.mode) >> 12));
 	else if (m.whiteout)
 		whiteout_put(vol, &m);
 	else

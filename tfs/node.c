@@ -50,7 +50,7 @@ struct tfs_key tfs_node_key(const void *buf, u32 slot)
 {
 	const struct tfs_disk_key *k = tfs_node_level(buf) ? &CBRANCHES(buf)[slot].key : &CSLOTS(buf)[slot].key;
 
-	return (struct tfs_key){ tfs_le64(k->a), tfs_le64(k->b) };
+	return (struct tfs_key){tfs_le64(k->a), tfs_le64(k->b)};
 }
 
 u32 tfs_node_search(const void *buf, struct tfs_key key, bool *exact)
@@ -123,7 +123,7 @@ void tfs_leaf_insert(void *buf, u8 *spare, u32 slot, struct tfs_key key, const v
 		tfs_leaf_compact(buf, spare);
 	heap = tfs_le16(HEAD(buf)->heap) - align8(len);
 	memmove(&s[slot + 1], &s[slot], (n - slot) * sizeof(*s));
-	s[slot].key = (struct tfs_disk_key){ tfs_cpu64(key.a), tfs_cpu64(key.b) };
+	s[slot].key = (struct tfs_disk_key){tfs_cpu64(key.a), tfs_cpu64(key.b)};
 	s[slot].off = tfs_cpu16((u16)heap);
 	s[slot].len = tfs_cpu16((u16)len);
 	s[slot].reserved = 0;
@@ -182,7 +182,7 @@ void tfs_branch_insert(void *buf, u32 slot, struct tfs_key key, const struct tfs
 
 	TFS_BUG_ON(n >= TFS_BRANCH_MAX);
 	memmove(&b[slot + 1], &b[slot], (n - slot) * sizeof(*b));
-	b[slot].key = (struct tfs_disk_key){ tfs_cpu64(key.a), tfs_cpu64(key.b) };
+	b[slot].key = (struct tfs_disk_key){tfs_cpu64(key.a), tfs_cpu64(key.b)};
 	b[slot].ptr = tfs_ptr_disk(ptr);
 	count_add(buf, 1);
 }

@@ -77,7 +77,7 @@ static u64 minus(u64 a, u64 b)
 static u64 free_blocks(const struct tfs_vol *vol)
 {
 	return minus(vol->total_blocks,
-		     vol->used_blocks + vol->counters.prealloc_blocks + vol->counters.delayed_blocks);
+	             vol->used_blocks + vol->counters.prealloc_blocks + vol->counters.delayed_blocks);
 }
 
 static u64 tier_floor(const struct tfs_vol *vol, enum tfs_tier tier)
@@ -177,7 +177,7 @@ void tfs_need_reset(struct tfs_vol *vol)
 void tfs_need(struct tfs_vol *vol, int tree, struct tfs_key key, u32 bytes)
 {
 	TFS_BUG_ON(vol->needs >= TFS_NEEDS_MAX);
-	vol->need[vol->needs++] = (struct tfs_need){ tree, key, bytes };
+	vol->need[vol->needs++] = (struct tfs_need){tree, key, bytes};
 }
 
 /* The first need whose leaf cannot take all that is needed of it; -1: all fit. */

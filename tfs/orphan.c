@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Inodes without a name: freeing what they hold, step by step, and then themselves. The steps append no record: an orphan
- * is not visible, so a crash merely leaves more of it to free again. Called by hosts when the last handle is closed,
- * and by a read-write mount.
+ * Inodes without a name: freeing what they hold, step by step, and then themselves. The steps append no record: an
+ * orphan is not visible, so a crash merely leaves more of it to free again. Called by hosts when the last handle is
+ * closed, and by a read-write mount.
  */
 #include "tfs/name.h"
 

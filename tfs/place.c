@@ -53,8 +53,8 @@ static bool whole_segment(struct tfs_vol *vol, int head, u32 max)
 			continue;
 		if (tfs_space_find(vol, s, first, vol->segment_blocks, vol->segment_blocks, &start)) {
 			vol->search = s + 1;
-			return run_in(vol, &vol->head[head], s, first, max < vol->segment_blocks ? max : vol->segment_blocks,
-				      max);
+			return run_in(vol, &vol->head[head], s, first,
+			              max < vol->segment_blocks ? max : vol->segment_blocks, max);
 		}
 	}
 	return false;
@@ -138,7 +138,7 @@ static void placed_note(struct tfs_vol *vol, u64 block, u32 blocks)
 	if (last && last->block + last->blocks == block)
 		last->blocks += blocks;
 	else if (vol->placeds < TFS_PLACED_MAX)
-		vol->placed[vol->placeds++] = (struct tfs_placed){ block, blocks };
+		vol->placed[vol->placeds++] = (struct tfs_placed){block, blocks};
 }
 
 /* Copies into the open run, which has room, and pins the blocks it begins. */
@@ -208,8 +208,7 @@ static int gang_place(struct tfs_vol *vol, int head, const u8 *buf, u32 bytes, s
 			break;
 		ref->gang.run[n].addr = tfs_cpu64(p.addr);
 		ref->gang.run[n].len = tfs_cpu32(p.len);
-		ref->gang.run[n++].crc =
-			tfs_cpu32(tfs_port_crc32c(0, last ? pad : buf + done, (u32)got * TFS_BLOCK));
+		ref->gang.run[n++].crc = tfs_cpu32(tfs_port_crc32c(0, last ? pad : buf + done, (u32)got * TFS_BLOCK));
 		done += (u32)got * TFS_BLOCK;
 	}
 	if (got >= 0) {
@@ -221,7 +220,7 @@ static int gang_place(struct tfs_vol *vol, int head, const u8 *buf, u32 bytes, s
 	if (got < 0) {
 		while (n--)
 			tfs_unpin(vol, tfs_le64(ref->gang.run[n].addr) / TFS_UNITS_PER_BLOCK,
-				  tfs_le32(ref->gang.run[n].len) / TFS_UNITS_PER_BLOCK);
+			          tfs_le32(ref->gang.run[n].len) / TFS_UNITS_PER_BLOCK);
 		tfs_port_free(ref);
 		return got;
 	}
@@ -465,6 +464,6 @@ int tfs_read_ptr(struct tfs_vol *vol, const struct tfs_ptr *ptr, void *buf, bool
 	if (found == ptr->crc)
 		return 0;
 	tfs_err(vol, "units %llu+%u: expected CRC %08x, found %08x; run fsck.tfs --data", (unsigned long long)ptr->addr,
-		ptr->len, ptr->crc, found);
+	        ptr->len, ptr->crc, found);
 	return -EIO;
 }

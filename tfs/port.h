@@ -15,13 +15,31 @@ typedef u32 le32;
 typedef u64 le64;
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-static inline u16 tfs_le16(le16 v) { return v; }
-static inline u32 tfs_le32(le32 v) { return v; }
-static inline u64 tfs_le64(le64 v) { return v; }
+static inline u16 tfs_le16(le16 v)
+{
+	return v;
+}
+static inline u32 tfs_le32(le32 v)
+{
+	return v;
+}
+static inline u64 tfs_le64(le64 v)
+{
+	return v;
+}
 #else
-static inline u16 tfs_le16(le16 v) { return __builtin_bswap16(v); }
-static inline u32 tfs_le32(le32 v) { return __builtin_bswap32(v); }
-static inline u64 tfs_le64(le64 v) { return __builtin_bswap64(v); }
+static inline u16 tfs_le16(le16 v)
+{
+	return __builtin_bswap16(v);
+}
+static inline u32 tfs_le32(le32 v)
+{
+	return __builtin_bswap32(v);
+}
+static inline u64 tfs_le64(le64 v)
+{
+	return __builtin_bswap64(v);
+}
 #endif
 /* the same swap both ways */
 #define tfs_cpu16 tfs_le16

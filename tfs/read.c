@@ -11,8 +11,8 @@
 static int read_failed(struct tfs_vol *vol, u64 ino, const struct tfs_piece *p, u32 block, u32 want, u32 got)
 {
 	tfs_err(vol, "inode %llu block %llu at unit %llu: expected CRC %08x, found %08x; run fsck.tfs --data",
-		(unsigned long long)ino, (unsigned long long)(p->block + block),
-		(unsigned long long)tfs_le64(p->e.ptr.addr), want, got);
+	        (unsigned long long)ino, (unsigned long long)(p->block + block),
+	        (unsigned long long)tfs_le64(p->e.ptr.addr), want, got);
 	return -EIO;
 }
 

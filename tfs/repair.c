@@ -77,12 +77,12 @@ static int salvage_slots(const u8 *node, const struct tfs_node_info *info, tfs_i
 	const struct tfs_node_head *h = (const struct tfs_node_head *)node;
 	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
 	u32 n = tfs_le16(h->count), max = (TFS_NODE_SIZE - sizeof(*h)) / sizeof(*s), i;
-	struct tfs_key last = { 0, 0 };
+	struct tfs_key last = {0, 0};
 	int found = 0;
 
 	for (i = 0; i < n && i < max; i++) {
 		u32 off = tfs_le16(s[i].off), len = tfs_le16(s[i].len);
-		struct tfs_key k = { tfs_le64(s[i].key.a), tfs_le64(s[i].key.b) };
+		struct tfs_key k = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
 
 		if (off % 8 || off < sizeof(*h) || off + len > TFS_NODE_SIZE || (found && tfs_key_cmp(k, last) <= 0) ||
 		    tfs_key_cmp(k, info->lo) < 0 || tfs_key_cmp(k, info->hi) >= 0 ||
@@ -149,7 +149,8 @@ static bool block_live(struct tfs_vol *vol, u64 block)
 	u64 segment = tfs_block_segment(vol, block), in = block - tfs_segment_block(vol, segment);
 	u32 len;
 
-	if (tfs_item_find(vol, TFS_TREE_SPACE, (struct tfs_key){ TFS_SPACE_MAP | segment, in / vol->map_bytes }, &v, &len))
+	if (tfs_item_find(vol, TFS_TREE_SPACE, (struct tfs_key){TFS_SPACE_MAP | segment, in / vol->map_bytes}, &v,
+	                  &len))
 		return false;
 	return ((const u8 *)v)[in % vol->map_bytes];
 }
@@ -176,7 +177,8 @@ static int drops_pin(struct tfs_vol *vol)
 	while ((d = vol->drops)) {
 		int err = tfs_ptr_runs(vol, &d->ptr, pin_run, vol);
 
-		if (err && err != -EIO && err != -EUCLEAN) /* a gang whose list is damaged: so it is for the state before */
+		if (err && err != -EIO &&
+		    err != -EUCLEAN) /* a gang whose list is damaged: so it is for the state before */
 			return err;
 		vol->drops = d->next;
 		tfs_port_free(d);
@@ -184,8 +186,8 @@ static int drops_pin(struct tfs_vol *vol)
 	return 0;
 }
 
-int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c, const u8 *(*map)(void *arg, u64 segment),
-		      void *arg)
+int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c,
+                      const u8 *(*map)(void *arg, u64 segment), void *arg)
 {
 	u64 s;
 	int err = vol->repairing && !vol->dev->read_only ? space_forget(vol) : -EROFS;

@@ -10,11 +10,11 @@
 struct scan {
 	struct tfs_vol *vol;
 	struct tfs_log_position pos; /* CPU order: where the next write should be */
-	u64 durable;		     /* the highest that a head of the chain states */
-	u64 epoch;		     /* of the last head */
-	u64 anchor;		     /* newest named */
-	u32 carried;		     /* writes in a row in which no record begins */
-	u8 *buf;		     /* one write */
+	u64 durable;                 /* the highest that a head of the chain states */
+	u64 epoch;                   /* of the last head */
+	u64 anchor;                  /* newest named */
+	u32 carried;                 /* writes in a row in which no record begins */
+	u8 *buf;                     /* one write */
 };
 
 #define SCAN_BUFFER (TFS_LOG_BUFFER + 2 * TFS_BLOCK)
@@ -37,7 +37,7 @@ static int write_read(struct scan *s, u64 addr, u32 blocks_left)
 		return -ENOENT;
 	if (length > TFS_BLOCK)
 		err = tfs_dev_io(s->vol, TFS_IO_READ, addr * TFS_UNIT + TFS_BLOCK, s->buf + TFS_BLOCK,
-				 (length - 1) / TFS_BLOCK * TFS_BLOCK, 0);
+		                 (length - 1) / TFS_BLOCK * TFS_BLOCK, 0);
 	if (err)
 		return err;
 	if (tfs_log_head_check(h, s->vol->volume) || tfs_le64(h->generation) != s->pos.generation ||
@@ -52,7 +52,8 @@ static bool run_valid(const struct tfs_vol *vol, u64 addr, u32 blocks)
 	       tfs_space_valid(vol, addr, blocks * TFS_UNITS_PER_BLOCK);
 }
 
-/* Is the head the one that comes next, as far as places and numbers tell? One that begins a run tells what comes after. */
+/* Is the head the one that comes next, as far as places and numbers tell? One that begins a run tells what comes after.
+ */
 static bool fits(struct scan *s, const struct tfs_log_head *h)
 {
 	const struct tfs_log_position *p = &s->pos;
@@ -78,8 +79,11 @@ static bool chains(struct scan *s, const struct tfs_log_head *h)
 	if (tfs_le32(h->prev_crc) == s->pos.prev_crc)
 		return true;
 	if (!s->vol->damaged)
-		tfs_err(s->vol, "log write at unit %llu follows a write with CRC %08x, found %08x before it: damage; read-only; "
-			"run fsck.tfs", (unsigned long long)tfs_le64(h->addr), tfs_le32(h->prev_crc), s->pos.prev_crc);
+		tfs_err(
+		    s->vol,
+		    "log write at unit %llu follows a write with CRC %08x, found %08x before it: damage; read-only; "
+		    "run fsck.tfs",
+		    (unsigned long long)tfs_le64(h->addr), tfs_le32(h->prev_crc), s->pos.prev_crc);
 	s->vol->damaged = true;
 	return false;
 }
@@ -143,11 +147,12 @@ static int run_evidence(struct scan *s, u64 run, u32 from, u32 blocks, u64 lost)
 		if (err)
 			return err;
 		if (tfs_le64(h->durable) > lost || tfs_le64(h->anchor) > s->vol->anchor) {
-			tfs_err(s->vol,
-				"log breaks at record %llu, but the write at unit %llu shows records below %llu durable: "
-				"damage; read-only; run fsck.tfs",
-				(unsigned long long)lost, (unsigned long long)tfs_le64(h->addr),
-				(unsigned long long)tfs_le64(h->durable));
+			tfs_err(
+			    s->vol,
+			    "log breaks at record %llu, but the write at unit %llu shows records below %llu durable: "
+			    "damage; read-only; run fsck.tfs",
+			    (unsigned long long)lost, (unsigned long long)tfs_le64(h->addr),
+			    (unsigned long long)tfs_le64(h->durable));
 			s->vol->damaged = true;
 		}
 		if (tfs_le64(h->epoch) > s->epoch)
@@ -275,7 +280,7 @@ static int record_apply(struct feed *f, const struct tfs_rec_head *rec)
 		err = tfs_settle_drops(vol);
 	if (err)
 		tfs_err(vol, "log record %llu: expected to apply, found error %d; run fsck.tfs",
-			(unsigned long long)f->next, err);
+		        (unsigned long long)f->next, err);
 	return err;
 }
 
@@ -315,14 +320,14 @@ static void scan_start(struct scan *s, const struct tfs_anchor *a)
 	const struct tfs_log_position *p = &a->log;
 
 	s->pos = (struct tfs_log_position){
-		.generation = tfs_le64(p->generation),
-		.run = tfs_le64(p->run),
-		.next = tfs_le64(p->next),
-		.run_blocks = tfs_le32(p->run_blocks),
-		.next_blocks = tfs_le32(p->next_blocks),
-		.offset = tfs_le32(p->offset),
-		.prev_crc = tfs_le32(p->prev_crc),
-		.sequence = tfs_le64(p->sequence),
+	    .generation = tfs_le64(p->generation),
+	    .run = tfs_le64(p->run),
+	    .next = tfs_le64(p->next),
+	    .run_blocks = tfs_le32(p->run_blocks),
+	    .next_blocks = tfs_le32(p->next_blocks),
+	    .offset = tfs_le32(p->offset),
+	    .prev_crc = tfs_le32(p->prev_crc),
+	    .sequence = tfs_le64(p->sequence),
 	};
 	s->epoch = tfs_le64(a->epoch);
 	s->carried = 0;
@@ -403,8 +408,9 @@ static int replay(struct tfs_vol *vol, const struct tfs_anchor *a, struct scan *
 	if (!err)
 		err = evidence(&end, f->next);
 	if (f->durable > f->next || end.anchor > vol->anchor) {
-		tfs_err(vol, "log: records below %llu were durable, found whole up to %llu: damage; read-only; run fsck.tfs",
-			(unsigned long long)f->durable, (unsigned long long)f->next);
+		tfs_err(vol,
+		        "log: records below %llu were durable, found whole up to %llu: damage; read-only; run fsck.tfs",
+		        (unsigned long long)f->durable, (unsigned long long)f->next);
 		vol->damaged = true;
 	}
 	return err;
@@ -412,8 +418,8 @@ static int replay(struct tfs_vol *vol, const struct tfs_anchor *a, struct scan *
 
 int tfs_replay(struct tfs_vol *vol, const struct tfs_anchor *anchor)
 {
-	struct scan s = { .vol = vol };
-	struct feed f = { .s = &s };
+	struct scan s = {.vol = vol};
+	struct feed f = {.s = &s};
 	int err = -ENOMEM;
 
 	scan_start(&s, anchor);

@@ -9,12 +9,12 @@
 
 static struct tfs_key segs_key(u64 segment)
 {
-	return (struct tfs_key){ TFS_SPACE_SEGS | segment / TFS_SEGS_PER_ITEM, 0 };
+	return (struct tfs_key){TFS_SPACE_SEGS | segment / TFS_SEGS_PER_ITEM, 0};
 }
 
 static struct tfs_key map_key(u64 segment, u64 chunk)
 {
-	return (struct tfs_key){ TFS_SPACE_MAP | segment, chunk };
+	return (struct tfs_key){TFS_SPACE_MAP | segment, chunk};
 }
 
 /* A range of units inside one map item. */
@@ -170,8 +170,8 @@ int tfs_space_live(struct tfs_vol *vol, u64 addr, u32 units, bool want)
 	if (n < 0)
 		return (int)n;
 	if (n != (want ? (s64)units : 0)) {
-		tfs_err(vol, "units %llu+%u: expected %s, found %lld of them live; run fsck.tfs", (unsigned long long)addr,
-			units, want ? "live" : "dead", (long long)n);
+		tfs_err(vol, "units %llu+%u: expected %s, found %lld of them live; run fsck.tfs",
+		        (unsigned long long)addr, units, want ? "live" : "dead", (long long)n);
 		return -EUCLEAN;
 	}
 	return 0;
@@ -235,7 +235,8 @@ int tfs_space_init(struct tfs_vol *vol)
 
 	vol->segment_bits = tfs_le32(vol->super.segment_bits);
 	vol->segment_blocks = 1u << (vol->segment_bits - TFS_BLOCK_BITS);
-	vol->map_bytes = (vol->segment_bits < TFS_CHUNK_BITS ? 1u << vol->segment_bits : 1u << TFS_CHUNK_BITS) / TFS_BLOCK;
+	vol->map_bytes =
+	    (vol->segment_bits < TFS_CHUNK_BITS ? 1u << vol->segment_bits : 1u << TFS_CHUNK_BITS) / TFS_BLOCK;
 	vol->segments = tfs_le64(vol->super.segments);
 	vol->total_blocks = vol->segments * vol->segment_blocks;
 	vol->reserve_blocks = vol->total_blocks / 20;
@@ -317,7 +318,7 @@ int tfs_space_set(struct tfs_vol *vol, u64 segment, const u8 *map)
 		s->used_blocks += used;
 		if (used)
 			err = tfs_tree_ensure(vol, TFS_TREE_SPACE, map_key(segment, done / vol->map_bytes), map + done,
-					      vol->map_bytes);
+			                      vol->map_bytes);
 	}
 	if (!err)
 		err = tfs_tree_dirty(vol, TFS_TREE_SPACE, segs_key(segment), &leaf);

@@ -167,7 +167,7 @@ int tfs_probe(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_super *
 	if (!err && super)
 		*super = *s;
 	if (!err && anchor) {
-		u64 volume[2] = { s->head.volume, s->size };
+		u64 volume[2] = {s->head.volume, s->size};
 		struct tfs_super key;
 
 		memset(&key, 0, sizeof(key));
@@ -175,8 +175,9 @@ int tfs_probe(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_super *
 		key.size = volume[1];
 		err = anchor_find(dev, &key, block, anchor);
 		if (err)
-			tfs_port_log(env->ctx, 0, "no anchor of volume %016llx is whole: nothing to mount; run fsck.tfs",
-				     (unsigned long long)tfs_le64(key.head.volume));
+			tfs_port_log(env->ctx, 0,
+			             "no anchor of volume %016llx is whole: nothing to mount; run fsck.tfs",
+			             (unsigned long long)tfs_le64(key.head.volume));
 	}
 	tfs_port_free(block);
 	return err;

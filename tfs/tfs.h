@@ -42,24 +42,24 @@ struct tfs_env {
 
 /* ---- making and mounting ---- */
 struct tfs_format_options {
-	u64 size;	  /* bytes; rounded down to blocks */
-	u32 segment_bits; /* 0: chosen from size */
+	u64 size;                           /* bytes; rounded down to blocks */
+	u32 segment_bits;                   /* 0: chosen from size */
 	u8 codec, codec_level, window_bits; /* 0: LZ4 is NOT the default: give it; window_bits 0: 16 */
 	u8 uuid[16];
 	char label[64];
 	u32 root_mode, root_uid, root_gid; /* permission bits; 0 mode: 0755 */
-	struct tfs_time created;	   /* also the root's times */
+	struct tfs_time created;           /* also the root's times */
 };
 /* Starts a volume in memory and returns it mounted in bulk mode: no log, nothing durable, until
  * tfs_format_finish writes the last checkpoint, anchors, and the superblocks last. Volume id, first generation and
  * hash seed derive from the uuid. Ends with tfs_unmount either way. new_size (0: as is) cuts an unused end off. */
 int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_format_options *opt,
-	       struct tfs_vol **out);
+               struct tfs_vol **out);
 int tfs_format_finish(struct tfs_vol *vol, u64 new_size);
 /* After tfs_format: smallest size tfs_format_finish takes for what is in the volume now. */
 u64 tfs_format_min_size(struct tfs_vol *vol);
 
-#define TFS_MOUNT_RO 1u	     /* replays into memory, writes nothing */
+#define TFS_MOUNT_RO 1u       /* replays into memory, writes nothing */
 #define TFS_MOUNT_NOREPLAY 2u /* with RO: the last checkpoint only */
 #define TFS_MOUNT_REPAIR 4u   /* with RO: whatever can be read and replayed, for tfs_repair_*; SPACE is not looked at */
 struct tfs_mount_options {
@@ -69,7 +69,7 @@ struct tfs_mount_options {
 /* -EINVAL not a volume; -EUCLEAN damaged (message logged); -EROFS an unknown ro_compat feature or read-only device
  * asked to be written; -EOPNOTSUPP an unknown incompat feature. */
 int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt,
-	      struct tfs_vol **out);
+              struct tfs_vol **out);
 /* Read-write: a last checkpoint marked clean. Frees vol whatever it returns. */
 int tfs_unmount(struct tfs_vol *vol);
 /* Frees vol and writes nothing: what a crash would leave. */
@@ -85,7 +85,7 @@ int tfs_checkpoint(struct tfs_vol *vol);
 int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes);
 
 /* ---- attributes ---- */
-struct tfs_attr { /* CPU order, times as on disk */
+struct tfs_attr {                      /* CPU order, times as on disk */
 	u64 ino, size, blocks, parent; /* blocks: of 4 KiB */
 	u32 mode, uid, gid, nlink, rdev_major, rdev_minor, flags, user_flags, generation;
 	u8 codec, codec_level, window_bits;
@@ -105,7 +105,7 @@ struct tfs_create {
 /* -EEXIST, -ENOTDIR, -ENOENT (parent gone), -ENAMETOOLONG, -EMLINK, -ENOSPC. A new inode takes codec and window from
  * its parent. name_len 0: O_TMPFILE, an orphan (nlink 0) until linked. */
 int tfs_create(struct tfs_vol *vol, u64 parent, const char *name, u32 name_len, const struct tfs_create *c,
-	       u64 *ino_out);
+               u64 *ino_out);
 int tfs_lookup(struct tfs_vol *vol, u64 parent, const char *name, u32 name_len, u64 *ino_out, u8 *type_out);
 int tfs_link(struct tfs_vol *vol, u64 ino, u64 parent, const char *name, u32 name_len);
 /* Removes a name (dir: an empty directory's, else -EISDIR / -ENOTDIR / -ENOTEMPTY). An inode without a name left
@@ -114,7 +114,7 @@ int tfs_unlink(struct tfs_vol *vol, u64 parent, const char *name, u32 name_len, 
 #define TFS_RENAME_NOREPLACE 1u
 /* victim_out: the inode replaced (0: none), maybe an orphan now. Moving a directory below itself: -EINVAL. */
 int tfs_rename(struct tfs_vol *vol, u64 old_parent, const char *old_name, u32 old_len, u64 new_parent,
-	       const char *new_name, u32 new_len, u32 flags, u64 *victim_out);
+               const char *new_name, u32 new_len, u32 flags, u64 *victim_out);
 int tfs_readlink(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* bytes copied; no NUL */
 /* Calls emit for entries at positions from *pos on (start with 0); emit returns nonzero to stop before that entry is
  * consumed. next is the position after the entry: stable while other names come and go. *pos is kept up to date. */
@@ -128,7 +128,8 @@ int tfs_next_orphan(struct tfs_vol *vol, u64 after, u64 *ino_out); /* -ENOENT wh
 /* ---- extended attributes: full names with prefix, not interpreted ---- */
 #define TFS_XATTR_CREATE 1u
 #define TFS_XATTR_REPLACE 2u
-int tfs_getxattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len, void *buf, u32 size); /* size 0: length */
+int tfs_getxattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len, void *buf,
+                 u32 size); /* size 0: length */
 int tfs_setxattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len, const void *value, u32 len, u32 flags);
 int tfs_removexattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len); /* -ENODATA */
 int tfs_listxattr(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* NUL-terminated names; size 0: length */
@@ -140,9 +141,9 @@ s64 tfs_read(struct tfs_vol *vol, u64 ino, u64 off, void *buf, u32 len);
 
 /* An encoded window part: pure computation, any thread, no volume. */
 struct tfs_encoded {
-	u8 codec;      /* what it came to be; TFS_CODEC_NONE: buf is the data itself */
-	u32 blocks;    /* decoded */
-	u32 bytes;     /* stored */
+	u8 codec;        /* what it came to be; TFS_CODEC_NONE: buf is the data itself */
+	u32 blocks;      /* decoded */
+	u32 bytes;       /* stored */
 	const void *buf; /* scratch or data */
 };
 /* data: blocks * 4096 bytes (the tail past the end of the file zero). scratch: as large. */
@@ -153,7 +154,7 @@ void tfs_encode(int codec, int level, const void *data, u32 blocks, void *scratc
  * TFS_INLINE_MAX and that is written from block 0 with raw data is kept inline. On -ENOSPC nothing changed.
  */
 int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
-	      const struct tfs_time *mtime);
+              const struct tfs_time *mtime);
 /* Sets the size, drops what lies behind, keeps PREALLOC below. Growing past a dirty tail rewrites that block first. */
 int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size);
 /* Whole blocks become a hole (PREALLOC in it is given back). */
@@ -209,8 +210,8 @@ int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segmen
 int tfs_ptr_runs(struct tfs_vol *vol, const struct tfs_ptr *ptr, int (*fn)(void *arg, u64 addr, u32 units), void *arg);
 /* Reads and verifies stored bytes of a pointer (gangs put together). crc: false to skip (raw extents). */
 int tfs_read_ptr(struct tfs_vol *vol, const struct tfs_ptr *ptr, void *buf, bool crc);
-/* ---- repair: on a volume mounted with TFS_MOUNT_REPAIR. Everything stays in memory until tfs_repair_finish, which makes
- * it durable in one checkpoint: a crash before it leaves the volume as it was. ---- */
+/* ---- repair: on a volume mounted with TFS_MOUNT_REPAIR. Everything stays in memory until tfs_repair_finish, which
+ * makes it durable in one checkpoint: a crash before it leaves the volume as it was. ---- */
 /* The node that a walk reported as damaged becomes an empty one. */
 int tfs_repair_node(struct tfs_vol *vol, int tree, struct tfs_key lo, int level);
 /* Items of a damaged leaf that are sound one by one (its stored bytes must match their CRC). Returns how many. */
@@ -222,8 +223,8 @@ struct tfs_repair_counters {
 	u64 next_ino, inodes, prealloc_blocks;
 };
 /* map: the live bytes of a segment, or NULL: none live. Afterwards the volume is mounted read-write. */
-int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c, const u8 *(*map)(void *arg, u64 segment),
-		      void *arg);
+int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c,
+                      const u8 *(*map)(void *arg, u64 segment), void *arg);
 u64 tfs_name_position(const struct tfs_vol *vol, const void *name, u32 len); /* of a dirent or xattr, n = 0 */
 
 /* Verifiers: NULL or a static text of what is wrong. */

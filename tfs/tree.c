@@ -7,8 +7,8 @@
  */
 #include "tfs/vol.h"
 
-static const struct tfs_key KEY_MIN = { 0, 0 };
-static const struct tfs_key KEY_MAX = { ~0ull, ~0ull };
+static const struct tfs_key KEY_MIN = {0, 0};
+static const struct tfs_key KEY_MAX = {~0ull, ~0ull};
 
 struct path {
 	struct tfs_node *node[TFS_HEIGHT_MAX]; /* by level */
@@ -140,7 +140,7 @@ int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void
 
 static struct tfs_ptr mem_ptr(const struct tfs_node *n)
 {
-	return (struct tfs_ptr){ .addr = n->id };
+	return (struct tfs_ptr){.addr = n->id};
 }
 
 static void branch_point(struct tfs_node *parent, u32 slot, const struct tfs_node *child)
@@ -200,7 +200,7 @@ static void index_move(struct tfs_node *to, struct tfs_node *from, u32 slot)
 
 /* Splits child (dirty, at parent's slot, room in the dirty parent) before its slot `at`; lo: the new node's bound. */
 static int split_at(struct tfs_vol *vol, struct tfs_node *parent, u32 slot, struct tfs_node *child, u32 at,
-		    struct tfs_key lo)
+                    struct tfs_key lo)
 {
 	struct tfs_node *right = tfs_cache_new(vol, child->tree, child->level);
 	struct tfs_ptr ptr;
@@ -223,7 +223,7 @@ static bool index_full(const struct tfs_node *n)
 
 /* Full index nodes: in half, but all on the left when the key goes behind the last (keys mostly ascend). */
 static int split_index(struct tfs_vol *vol, struct tfs_node *parent, u32 slot, struct tfs_node *child,
-		       struct tfs_key key)
+                       struct tfs_key key)
 {
 	u32 n = tfs_node_count(child->buf);
 	u32 at = tfs_branch_find(child->buf, key) == n - 1 ? n - 1 : n / 2;
@@ -331,13 +331,14 @@ static bool shift_left(struct tfs_vol *vol, const struct path *p, struct tfs_key
 		u32 len;
 		const void *v = tfs_leaf_value(leaf->buf, i, &len);
 
-		tfs_leaf_insert(left->buf, vol->node_scratch, tfs_node_count(left->buf), tfs_node_key(leaf->buf, i), v, len);
+		tfs_leaf_insert(left->buf, vol->node_scratch, tfs_node_count(left->buf), tfs_node_key(leaf->buf, i), v,
+		                len);
 	}
 	while (n)
 		tfs_leaf_remove(leaf->buf, --n);
 	if (tfs_key_cmp(key, tfs_node_key(leaf->buf, 0)) > 0)
 		key = tfs_node_key(leaf->buf, 0);
-	tfs_branch_at(parent->buf, slot)->key = (struct tfs_disk_key){ tfs_cpu64(key.a), tfs_cpu64(key.b) };
+	tfs_branch_at(parent->buf, slot)->key = (struct tfs_disk_key){tfs_cpu64(key.a), tfs_cpu64(key.b)};
 	return true;
 }
 
@@ -624,7 +625,7 @@ struct walk {
 
 static int walk_report(struct walk *w, int tree, int level, struct tfs_node *n, const struct tfs_ptr *ptr, int err)
 {
-	struct tfs_node_info info = { .tree = (u8)tree, .level = (u8)level, .err = err };
+	struct tfs_node_info info = {.tree = (u8)tree, .level = (u8)level, .err = err};
 
 	info.lo = w->lo[level];
 	info.hi = w->hi[level];
@@ -637,7 +638,7 @@ static int walk_report(struct walk *w, int tree, int level, struct tfs_node *n, 
 
 int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
 {
-	struct walk w = { .fn = fn, .arg = arg };
+	struct walk w = {.fn = fn, .arg = arg};
 	struct tfs_node *node[TFS_HEIGHT_MAX];
 	u32 next[TFS_HEIGHT_MAX];
 	struct tfs_ptr ptr;

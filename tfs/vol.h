@@ -42,14 +42,14 @@ struct tfs_log_run {
 struct tfs_log {
 	struct tfs_log_position pos; /* CPU order; sequence: of the next record to be written */
 	struct tfs_log_run *runs;    /* newest (pos.next) first; all pinned */
-	u8 *pending;		     /* records not yet written */
+	u8 *pending;                 /* records not yet written */
 	u32 bytes;
-	u32 begun;	 /* records that begin in pending */
-	u32 carry;	 /* bytes at pending's front that belong to a record begun in the last write */
-	u64 next;	 /* sequence of the next record */
-	u64 durable;	 /* records below are durable */
+	u32 begun;       /* records that begin in pending */
+	u32 carry;       /* bytes at pending's front that belong to a record begun in the last write */
+	u64 next;        /* sequence of the next record */
+	u64 durable;     /* records below are durable */
 	u64 blocks_used; /* since the last checkpoint began */
-	u8 *write;	 /* the write being built */
+	u8 *write;       /* the write being built */
 };
 
 struct tfs_drop {
@@ -94,9 +94,9 @@ struct tfs_vol {
 	u64 volume;
 	bool bulk, read_only, replaying, damaged, was_clean;
 	bool repairing; /* fsck: SPACE is not looked at, it will be rebuilt (repair.c) */
-	int stopped; /* first I/O error that ended writing */
-	u64 epoch;   /* open */
-	u64 anchor;  /* newest durable at both ends */
+	int stopped;    /* first I/O error that ended writing */
+	u64 epoch;      /* open */
+	u64 anchor;     /* newest durable at both ends */
 
 	struct tfs_ptr root[TFS_TREES];
 	struct tfs_node *hash[TFS_HASH_BUCKETS];
@@ -114,7 +114,7 @@ struct tfs_vol {
 	u64 used_blocks, live_units, pinned_blocks, reserve_blocks;
 	struct tfs_pin_chunk *pins[TFS_PIN_BUCKETS];
 	struct tfs_head head[TFS_HEADS];
-	u64 search; /* segment to look at first for a new run */
+	u64 search;                               /* segment to look at first for a new run */
 	struct tfs_placed placed[TFS_PLACED_MAX]; /* by the operation under way, pinned META until claimed */
 	u32 placeds;
 
@@ -141,11 +141,12 @@ u32 tfs_node_search(const void *buf, struct tfs_key key, bool *exact);
 struct tfs_key tfs_node_key(const void *buf, u32 slot);
 void *tfs_leaf_value(void *buf, u32 slot, u32 *len);
 u32 tfs_leaf_free(const void *buf); /* bytes for slots and aligned values */
-u32 tfs_leaf_cost(u32 len);	    /* what a value of len bytes takes of it */
+u32 tfs_leaf_cost(u32 len);         /* what a value of len bytes takes of it */
 /* spare: TFS_NODE_SIZE bytes to compact with */
 void tfs_leaf_insert(void *buf, u8 *spare, u32 slot, struct tfs_key key, const void *value, u32 len);
 void tfs_leaf_remove(void *buf, u32 slot);
-void tfs_leaf_move(void *to, u8 *spare, void *from, u32 slot); /* slots from `slot` on go to the (emptier, higher) node `to` */
+void tfs_leaf_move(void *to, u8 *spare, void *from,
+                   u32 slot); /* slots from `slot` on go to the (emptier, higher) node `to` */
 void tfs_leaf_compact(void *buf, u8 *spare);
 struct tfs_branch *tfs_branch_at(void *buf, u32 slot);
 u32 tfs_branch_find(const void *buf, struct tfs_key key); /* the child that covers key */
@@ -156,11 +157,12 @@ void tfs_branch_remove(void *buf, u32 slot);
 struct tfs_node *tfs_cache_find(struct tfs_vol *vol, u64 id);
 /* lo: what the first branch's key must equal and the least key; hi: all keys below (hi.a == ~0: none). */
 int tfs_cache_get(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
-		  struct tfs_key hi, struct tfs_node **out);
+                  struct tfs_key hi, struct tfs_node **out);
 struct tfs_node *tfs_cache_new(struct tfs_vol *vol, int tree, int level); /* dirty, in the open epoch */
-int tfs_cache_dirty(struct tfs_vol *vol, struct tfs_node **node);	  /* may replace *node by a copy */
-void tfs_cache_forget(struct tfs_vol *vol, struct tfs_node *node);	  /* dirty, of the open epoch, unlinked */
-void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *node); /* written: goes to the LRU by its address, or away if superseded */
+int tfs_cache_dirty(struct tfs_vol *vol, struct tfs_node **node);         /* may replace *node by a copy */
+void tfs_cache_forget(struct tfs_vol *vol, struct tfs_node *node);        /* dirty, of the open epoch, unlinked */
+void tfs_cache_clean(struct tfs_vol *vol,
+                     struct tfs_node *node); /* written: goes to the LRU by its address, or away if superseded */
 void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *node);
 void tfs_cache_trim(struct tfs_vol *vol);
 void tfs_cache_destroy(struct tfs_vol *vol);
@@ -172,7 +174,8 @@ u32 tfs_node_store(const u8 *node, u8 *out); /* stored form of a compact node; b
 /* tree.c */
 int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf);
 int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key); /* its leaf in two */
-int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len); /* dirty leaf, item there */
+int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value,
+                    u32 len); /* dirty leaf, item there */
 int tfs_settle_drops(struct tfs_vol *vol);
 int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* The node of this level that covers lo becomes an empty one, if it cannot be read. */
@@ -207,7 +210,10 @@ void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks);
 void tfs_unpin_all(struct tfs_vol *vol, enum tfs_pin pin);
 bool tfs_pinned(const struct tfs_vol *vol, u64 block);
 void tfs_pin_destroy(struct tfs_vol *vol);
-static inline enum tfs_pin tfs_epoch_pin(u64 epoch) { return epoch & 1 ? TFS_PIN_ODD : TFS_PIN_EVEN; }
+static inline enum tfs_pin tfs_epoch_pin(u64 epoch)
+{
+	return epoch & 1 ? TFS_PIN_ODD : TFS_PIN_EVEN;
+}
 
 /* place.c */
 int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max); /* finds a run of at least min blocks */
@@ -222,7 +228,7 @@ int tfs_log_start(struct tfs_vol *vol); /* a new generation in fresh runs */
 u64 tfs_log_append(struct tfs_vol *vol, const struct tfs_rec_head *rec, u32 len);
 int tfs_log_submit(struct tfs_vol *vol);
 void tfs_log_release(struct tfs_vol *vol, const struct tfs_log_position *keep); /* runs older than keep's */
-int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 blocks);		       /* pins a run found in replay */
+int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 blocks);                   /* pins a run found in replay */
 void tfs_log_destroy(struct tfs_vol *vol);
 int tfs_flush(struct tfs_vol *vol);
 

@@ -26,7 +26,7 @@ int tfs_window_load(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_window *
 		int err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);
 
 		if (err == -ENOENT || (!err && (k.a != ino || tfs_key_type(k) != TFS_IT_EXTENT ||
-						tfs_key_pos(k) >= w->first + TFS_WINDOW_BLOCKS)))
+		                                tfs_key_pos(k) >= w->first + TFS_WINDOW_BLOCKS)))
 			break;
 		if (err)
 			return err;
@@ -178,7 +178,7 @@ int tfs_window_need(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
 	for (i = 0; i < w->news; i++)
 		if (!in_list(w->old, w->olds, &w->piece[i]))
 			tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block),
-				 tfs_piece_bytes(&w->piece[i]));
+			         tfs_piece_bytes(&w->piece[i]));
 	for (i = 0; !err && i < w->dead; i++)
 		err = tfs_ptr_prepare(vol, &w->die[i]);
 	return err;
@@ -194,7 +194,7 @@ void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
 	for (i = 0; i < w->news; i++)
 		if (!in_list(w->old, w->olds, &w->piece[i]))
 			tfs_item_put(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block), w->piece[i].bytes,
-				     tfs_piece_bytes(&w->piece[i]));
+			             tfs_piece_bytes(&w->piece[i]));
 	for (i = 0; i < w->dead; i++)
 		tfs_ptr_drop(vol, &w->die[i]);
 }

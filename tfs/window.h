@@ -24,13 +24,22 @@ struct tfs_window {
 	struct tfs_ptr die[TFS_WINDOW_BLOCKS]; /* units no piece uses afterwards */
 };
 
-static inline u64 tfs_window_first(u64 block) { return block & ~(u64)(TFS_WINDOW_BLOCKS - 1); }
-static inline u32 tfs_piece_blocks(const struct tfs_piece *p) { return tfs_le16(p->e.blocks); }
+static inline u64 tfs_window_first(u64 block)
+{
+	return block & ~(u64)(TFS_WINDOW_BLOCKS - 1);
+}
+static inline u32 tfs_piece_blocks(const struct tfs_piece *p)
+{
+	return tfs_le16(p->e.blocks);
+}
 static inline u32 tfs_piece_bytes(const struct tfs_piece *p)
 {
 	return TFS_EXTENT_HEAD + (p->e.codec ? 0 : 4 * tfs_piece_blocks(p));
 }
-static inline struct tfs_key tfs_extent_key(u64 ino, u64 block) { return tfs_key(ino, TFS_IT_EXTENT, block); }
+static inline struct tfs_key tfs_extent_key(u64 ino, u64 block)
+{
+	return tfs_key(ino, TFS_IT_EXTENT, block);
+}
 
 /* Reads the window of `block` as it is: old and piece alike. -EUCLEAN: items overlap or cross it. */
 int tfs_window_load(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_window *w);

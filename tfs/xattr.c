@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Extended attributes: an item each, at position hash48 << 8 | n as directory entries have it. Values up to 2 KiB stand in
- * the item and the record; larger ones, up to 64 KiB, in one placed extent that the item names. Names are whole, with
- * their prefix; what a prefix means is the host's affair.
+ * Extended attributes: an item each, at position hash48 << 8 | n as directory entries have it. Values up to 2 KiB stand
+ * in the item and the record; larger ones, up to 64 KiB, in one placed extent that the item names. Names are whole,
+ * with their prefix; what a prefix means is the host's affair.
  */
 #include "tfs/name.h"
 
@@ -16,7 +16,7 @@ static struct tfs_key xattr_key(u64 ino, u64 pos)
 
 /* As tfs_dirent_find: *key is where the name stands or (-ENOENT) would go. */
 static int xattr_find(struct tfs_vol *vol, u64 ino, const void *name, u32 len, struct tfs_key *key,
-		      const struct tfs_xattr **out)
+                      const struct tfs_xattr **out)
 {
 	u64 first = tfs_name_hash(vol, name, len) << 8, n = 0;
 	struct tfs_key k = xattr_key(ino, first), last = xattr_key(ino, first | 0xff);
@@ -208,9 +208,9 @@ int tfs_removexattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len
 /* Turns the record's payload into the item; length, or a negative errno. */
 static int item_build(struct tfs_vol *vol, const struct tfs_rec_xattr *r, struct tfs_xattr *x)
 {
-	u32 payload = r->where == XATTR_GONE ? 0 :
-		      r->where == 1	     ? (u32)sizeof(struct tfs_disk_ptr) :
-					       tfs_le32(r->value_len);
+	u32 payload = r->where == XATTR_GONE ? 0
+	              : r->where == 1        ? (u32)sizeof(struct tfs_disk_ptr)
+	                                     : tfs_le32(r->value_len);
 	u64 ino = tfs_le64(r->head.ino);
 
 	if (!r->name_len || payload > TFS_XATTR_INLINE_MAX ||
@@ -233,7 +233,7 @@ int tfs_xattr_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	struct tfs_xattr *item = tfs_scratch(vol);
 	const struct tfs_xattr *old;
 	u64 ino = tfs_le64(rec->ino);
-	struct tfs_ptr old_ptr = { 0 }, new_ptr = { 0 };
+	struct tfs_ptr old_ptr = {0}, new_ptr = {0};
 	struct tfs_inode inode;
 	struct tfs_key key;
 	bool found, gone;
@@ -251,8 +251,9 @@ int tfs_xattr_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	err = xattr_find(vol, ino, r + 1, r->name_len, &key, &old);
 	found = !err;
 	if (err && (err != -ENOENT || gone))
-		return err == -ENOENT || err == -ENOSPC ? tfs_corrupt(vol, ino, "xattr record removes what is not there") :
-							  err;
+		return err == -ENOENT || err == -ENOSPC
+		           ? tfs_corrupt(vol, ino, "xattr record removes what is not there")
+		           : err;
 	if (found && old->where)
 		old_ptr = xattr_ptr(old);
 	if (!gone && r->where)
@@ -282,7 +283,7 @@ int tfs_xattr_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 int tfs_xattr_free_step(struct tfs_vol *vol, u64 ino)
 {
 	struct tfs_key k = xattr_key(ino, 0);
-	struct tfs_ptr ptr = { 0 };
+	struct tfs_ptr ptr = {0};
 	const void *v;
 	u32 len;
 	int err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * tfs-fuse: what its parts share. One thread serves requests in turn, as the core asks for; between requests it writes back
- * what is old and takes checkpoints (main.c). Inode numbers of the volume are FUSE's node ids; both call the root 1.
+ * tfs-fuse: what its parts share. One thread serves requests in turn, as the core asks for; between requests it writes
+ * back what is old and takes checkpoints (main.c). Inode numbers of the volume are FUSE's node ids; both call the
+ * root 1.
  */
 #ifndef FUSE_HOST_H
 #define FUSE_HOST_H
@@ -26,18 +27,21 @@ struct host {
 	struct host_inode *bucket[HOST_BUCKETS];
 	bool read_only, noatime;
 	double timeout; /* seconds that the kernel may keep names and attributes */
-	u8 *buf;	/* HOST_READ_MAX */
+	u8 *buf;        /* HOST_READ_MAX */
 };
 #define HOST_READ_MAX (1u << 20)
 
-static inline struct host *host_of(fuse_req_t req) { return fuse_req_userdata(req); }
+static inline struct host *host_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
 struct tfs_time host_now(void);
 
 /* inodes.c */
 struct host_inode *host_inode_find(struct host *h, u64 ino);
-int host_inode_hold(struct host *h, u64 ino); /* one lookup more; -ENOMEM */
+int host_inode_hold(struct host *h, u64 ino);               /* one lookup more; -ENOMEM */
 void host_inode_drop(struct host *h, u64 ino, u64 lookups); /* the last frees an inode without a name */
-void host_inode_unnamed(struct host *h, u64 ino);	     /* lost a name: freed at once if nobody holds it */
+void host_inode_unnamed(struct host *h, u64 ino);           /* lost a name: freed at once if nobody holds it */
 void host_inodes_free(struct host *h);
 int host_stat(struct host *h, u64 ino, struct stat *st);
 int host_entry(struct host *h, u64 ino, struct fuse_entry_param *e); /* with a hold */
@@ -47,7 +51,7 @@ void host_atime_touch(struct host *h, u64 ino); /* it was read: relatime */
 /* The operations, by file. */
 extern const struct fuse_lowlevel_ops host_ops;
 void op_init(void *userdata, struct fuse_conn_info *conn); /* ops.c */
-void op_lookup(fuse_req_t, fuse_ino_t, const char *); /* op_names.c */
+void op_lookup(fuse_req_t, fuse_ino_t, const char *);      /* op_names.c */
 void op_forget(fuse_req_t, fuse_ino_t, uint64_t);
 void op_forget_multi(fuse_req_t, size_t, struct fuse_forget_data *);
 void op_readlink(fuse_req_t, fuse_ino_t);

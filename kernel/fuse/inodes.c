@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which inodes the kernel holds, and how often it looked each up. An inode whose last name is gone lives on as an orphan
- * of the volume until the kernel forgets it; then it is freed. Attributes as the kernel wants them.
+ * Which inodes the kernel holds, and how often it looked each up. An inode whose last name is gone lives on as an
+ * orphan of the volume until the kernel forgets it; then it is freed. Attributes as the kernel wants them.
  */
 #include "kernel/fuse/fuse_host.h"
 
@@ -80,7 +80,7 @@ void host_inodes_free(struct host *h)
 
 struct tfs_time host_time(const struct timespec *t)
 {
-	return (struct tfs_time){ tfs_cpu64((u64)t->tv_sec), tfs_cpu32((u32)t->tv_nsec), 0 };
+	return (struct tfs_time){tfs_cpu64((u64)t->tv_sec), tfs_cpu32((u32)t->tv_nsec), 0};
 }
 
 struct tfs_time host_now(void)
@@ -93,7 +93,7 @@ struct tfs_time host_now(void)
 
 static struct timespec time_out(const struct tfs_time *t)
 {
-	return (struct timespec){ (time_t)tfs_le64(t->sec), (long)tfs_le32(t->nsec) };
+	return (struct timespec){(time_t)tfs_le64(t->sec), (long)tfs_le32(t->nsec)};
 }
 
 int host_stat(struct host *h, u64 ino, struct stat *st)
@@ -135,7 +135,8 @@ void host_atime_touch(struct host *h, u64 ino)
 
 	if (h->noatime || h->read_only || tfs_cache_getattr(h->cache, ino, &a))
 		return;
-	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) && (s64)(tfs_le64(now.sec) - tfs_le64(a.atime.sec)) < 86400)
+	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) &&
+	    (s64)(tfs_le64(now.sec) - tfs_le64(a.atime.sec)) < 86400)
 		return;
 	if (!tfs_getattr(h->vol, ino, &a)) { /* ctime as it is in the volume */
 		a.atime = now;

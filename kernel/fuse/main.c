@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tfs-fuse: mounts a volume read-write without root. Options, the mount, the loop (requests, and once a second what is due:
- * write back after 5 s, a checkpoint after 30 s), and an end that leaves a clean volume. Exit codes: usage text.
+ * tfs-fuse: mounts a volume read-write without root. Options, the mount, the loop (requests, and once a second what is
+ * due: write back after 5 s, a checkpoint after 30 s), and an end that leaves a clean volume. Exit codes: usage text.
  */
 #include "kernel/fuse/fuse_host.h"
 #include "tfs/user/file_dev.h"
@@ -14,14 +14,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"usage: tfs-fuse [options] IMAGE DIR\n"
-	"  -o OPTION[,...]   ro, noatime, allow_other, and others of fuse(8)\n"
-	"  -f                stay in the foreground\n"
-	"  --offset N        the volume begins at byte N of IMAGE\n"
-	"  --cache SIZE      unwritten data kept at most (64M)\n"
-	"Unmount with `fusermount3 -u DIR`; the volume is clean when tfs-fuse has ended.\n"
-	"exit: 0 unmounted clean, 1 usage, 2 image cannot be opened or is damaged, 3 cannot be mounted, 4 not everything written\n";
+static const char usage[] = "usage: tfs-fuse [options] IMAGE DIR\n"
+                            "  -o OPTION[,...]   ro, noatime, allow_other, and others of fuse(8)\n"
+                            "  -f                stay in the foreground\n"
+                            "  --offset N        the volume begins at byte N of IMAGE\n"
+                            "  --cache SIZE      unwritten data kept at most (64M)\n"
+                            "Unmount with `fusermount3 -u DIR`; the volume is clean when tfs-fuse has ended.\n"
+                            "exit: 0 unmounted clean, 1 usage, 2 image cannot be opened or is damaged, 3 cannot be "
+                            "mounted, 4 not everything written\n";
 
 enum { EXIT_USED_WRONG = 1, EXIT_IMAGE = 2, EXIT_MOUNT = 3, EXIT_LOST = 4 };
 
@@ -80,7 +80,8 @@ static int mount_options(struct options *o, char *list)
 
 static int options_parse(struct options *o, int argc, char **argv)
 {
-	static const struct option list[] = { { "offset", 1, 0, 'O' }, { "cache", 1, 0, 'C' }, { "help", 0, 0, 'h' }, { 0, 0, 0, 0 } };
+	static const struct option list[] = {
+	    {"offset", 1, 0, 'O'}, {"cache", 1, 0, 'C'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
 	int c, err = 0;
 
 	o->cache = 64u << 20;
@@ -124,8 +125,8 @@ static void due_work(struct host *h, u64 *checkpoint_ms)
 
 static int serve(struct fuse_session *se, struct host *h)
 {
-	struct fuse_buf buf = { 0 };
-	struct pollfd p = { .fd = fuse_session_fd(se), .events = POLLIN };
+	struct fuse_buf buf = {0};
+	struct pollfd p = {.fd = fuse_session_fd(se), .events = POLLIN};
 	u64 checkpoint_ms = tfs_cache_now(), work_ms = checkpoint_ms, sequence = 0;
 	int n = 0;
 
@@ -154,7 +155,7 @@ static int serve(struct fuse_session *se, struct host *h)
 
 static void signals_set(void)
 {
-	struct sigaction a = { .sa_handler = on_signal };
+	struct sigaction a = {.sa_handler = on_signal};
 
 	sigaction(SIGTERM, &a, NULL);
 	sigaction(SIGINT, &a, NULL);
@@ -196,7 +197,7 @@ static int mounted_run(struct options *o, struct host *h, struct fuse_session *s
 
 static int session_run(struct options *o, struct host *h)
 {
-	char fsname[4200], *argv[] = { "tfs-fuse", "-o", fsname };
+	char fsname[4200], *argv[] = {"tfs-fuse", "-o", fsname};
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_session *se;
 	int code;
@@ -207,7 +208,8 @@ static int session_run(struct options *o, struct host *h)
 		return EXIT_USED_WRONG; /* libfuse has said why */
 	if (fuse_session_mount(se, o->dir)) {
 		fuse_session_destroy(se);
-		return tfs_cli_fail(EXIT_MOUNT, o->dir, "cannot be mounted; expected a directory of yours and /dev/fuse");
+		return tfs_cli_fail(EXIT_MOUNT, o->dir,
+		                    "cannot be mounted; expected a directory of yours and /dev/fuse");
 	}
 	code = mounted_run(o, h, se);
 	fuse_session_unmount(se);
@@ -218,15 +220,16 @@ static int session_run(struct options *o, struct host *h)
 
 static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *dev)
 {
-	struct tfs_mount_options opt = { .flags = o->read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096 };
+	struct tfs_mount_options opt = {.flags = o->read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096};
 	struct tfs_env env = tfs_user_env();
 	struct tfs_stat st;
 	int err = tfs_mount(&dev->dev, &env, &opt, &h->vol);
 
 	if (err)
 		return tfs_cli_fail(EXIT_IMAGE, o->image, "%s",
-				    err == -EINVAL ? "expected a TFS superblock, found none" :
-				    err == -EUCLEAN ? "is damaged; run fsck.tfs" : strerror(-err));
+		                    err == -EINVAL    ? "expected a TFS superblock, found none"
+		                    : err == -EUCLEAN ? "is damaged; run fsck.tfs"
+		                                      : strerror(-err));
 	tfs_statfs(h->vol, &st);
 	if (st.damaged && !o->read_only) {
 		tfs_abandon(h->vol);
@@ -254,7 +257,8 @@ int main(int argc, char **argv)
 		return code;
 	err = tfs_file_dev_open(&dev, o.image, o.offset, !o.read_only, 0);
 	if (err)
-		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s", err == -EBUSY ? "another tool is using it" : strerror(-err));
+		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s",
+		                    err == -EBUSY ? "another tool is using it" : strerror(-err));
 	code = volume_open(&o, &h, &dev);
 	if (code)
 		return code;

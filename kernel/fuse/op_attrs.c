@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attributes, xattrs and statfs. The kernel clears set-id bits and checks owners before it asks; what comes here is done.
- * POSIX ACLs are not offered: they would be stored and not obeyed.
+ * Attributes, xattrs and statfs. The kernel clears set-id bits and checks owners before it asks; what comes here is
+ * done. POSIX ACLs are not offered: they would be stored and not obeyed.
  */
 #include "kernel/fuse/fuse_host.h"
 
@@ -41,7 +41,7 @@ static u32 attr_mask(const struct stat *st, int set, struct tfs_attr *a)
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
-	struct tfs_attr a = { 0 };
+	struct tfs_attr a = {0};
 	struct host_inode *i = host_inode_find(h, ino);
 	struct stat out;
 	u32 mask = attr_mask(st, set, &a);
@@ -146,7 +146,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	struct statvfs out = { 0 };
+	struct statvfs out = {0};
 	struct tfs_stat st;
 
 	(void)ino;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading directories. d_off is the position after an entry: 1 after ".", 2 after "..", then the volume's position plus 2,
- * which stays when other names come and go, so nothing is read twice and nothing is remembered between calls.
+ * Reading directories. d_off is the position after an entry: 1 after ".", 2 after "..", then the volume's position plus
+ * 2, which stays when other names come and go, so nothing is read twice and nothing is remembered between calls.
  */
 #include "kernel/fuse/fuse_host.h"
 
@@ -69,7 +69,7 @@ static int dots(struct fill *f, u64 dir, off_t off)
 
 static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool plus)
 {
-	struct fill f = { .req = req, .size = size, .plus = plus };
+	struct fill f = {.req = req, .size = size, .plus = plus};
 	struct host *h = host_of(req); /* the reply frees the request */
 	u64 pos = off > (off_t)DOTS ? (u64)off - DOTS : 0;
 	int err;
@@ -95,7 +95,8 @@ static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	/* no cache_readdir: a reader whose position is not in the list that another one cached is told that the directory ends */
+	/* no cache_readdir: a reader whose position is not in the list that another one cached is told that the
+	 * directory ends */
 	fuse_reply_open(req, fi);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Contents. Writes go to the write-back cache, fsync writes back and makes durable with one flush; what is older than a
- * few seconds is written back by main.c. An error that write back meets is kept for the file and given to fsync and close.
+ * few seconds is written back by main.c. An error that write back meets is kept for the file and given to fsync and
+ * close.
  */
 #define _GNU_SOURCE
 #include "kernel/fuse/fuse_host.h"
@@ -57,7 +58,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 			err = tfs_sync(h->vol);
 		n = err ? err : n;
 	}
-	if (n >= 0 && (size_t)n < size && fi->writepage) /* the kernel would take the rest of a mapped page as written */
+	if (n >= 0 && (size_t)n < size &&
+	    fi->writepage) /* the kernel would take the rest of a mapped page as written */
 		n = -ENOSPC;
 	if (n < 0)
 		fuse_reply_err(req, (int)-n);
@@ -113,7 +115,7 @@ static int preallocate(struct host *h, u64 ino, u64 off, u64 len, bool keep_size
 
 static int times_touch(struct host *h, u64 ino)
 {
-	struct tfs_attr a = { .mtime = host_now() };
+	struct tfs_attr a = {.mtime = host_now()};
 
 	return tfs_setattr(h->vol, ino, TFS_SET_MTIME, &a);
 }
@@ -155,7 +157,9 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
-	int err = off < 0 ? -ENXIO : whence != SEEK_DATA && whence != SEEK_HOLE ? -EINVAL : tfs_cache_flush(h->cache, ino);
+	int err = off < 0                                      ? -ENXIO
+	          : whence != SEEK_DATA && whence != SEEK_HOLE ? -EINVAL
+	                                                       : tfs_cache_flush(h->cache, ino);
 	s64 at = err ? err : tfs_seek(h->vol, ino, (u64)off, whence == SEEK_HOLE);
 
 	(void)fi;

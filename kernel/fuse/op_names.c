@@ -131,28 +131,28 @@ static void make_and_reply(fuse_req_t req, u64 parent, const char *name, struct 
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	struct tfs_create c = { .mode = mode, .rdev_major = major(rdev), .rdev_minor = minor(rdev) };
+	struct tfs_create c = {.mode = mode, .rdev_major = major(rdev), .rdev_minor = minor(rdev)};
 
 	make_and_reply(req, parent, name, &c);
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	struct tfs_create c = { .mode = S_IFDIR | mode };
+	struct tfs_create c = {.mode = S_IFDIR | mode};
 
 	make_and_reply(req, parent, name, &c);
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	struct tfs_create c = { .mode = S_IFLNK | 0777, .target = target, .target_len = (u32)strlen(target) };
+	struct tfs_create c = {.mode = S_IFLNK | 0777, .target = target, .target_len = (u32)strlen(target)};
 
 	make_and_reply(req, parent, name, &c);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	struct tfs_create c = { .mode = S_IFREG | (mode & 07777) };
+	struct tfs_create c = {.mode = S_IFREG | (mode & 07777)};
 	struct host *h = host_of(req);
 	struct fuse_entry_param e;
 	u64 ino;
@@ -218,7 +218,7 @@ static int write_before_replace(struct host *h, u64 parent, const char *name, u6
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
-	       unsigned flags)
+               unsigned flags)
 {
 	struct host *h = host_of(req);
 	u32 len = (u32)strlen(name), new_len = (u32)strlen(new_name);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Block I/O for the core. A write copies its data into pages of its own and is deferred: it completes by the next flush; a
- * read first waits for writes in flight. An error of a deferred write is kept and fails the flush that would make it
- * durable, and everything after. Called under sbi->lock, so one caller at a time.
+ * Block I/O for the core. A write copies its data into pages of its own and is deferred: it completes by the next
+ * flush; a read first waits for writes in flight. An error of a deferred write is kept and fails the flush that would
+ * make it durable, and everything after. Called under sbi->lock, so one caller at a time.
  */
 #include "tfs_linux.h"
 
@@ -19,8 +19,7 @@ static void write_done(struct bio *bio)
 
 	if (bio->bi_status)
 		WRITE_ONCE(d->error, blk_status_to_errno(bio->bi_status));
-	bio_for_each_segment_all(v, bio, all)
-		__free_page(v->bv_page);
+	bio_for_each_segment_all(v, bio, all) __free_page(v->bv_page);
 	bio_put(bio);
 	if (atomic_dec_return(&d->in_flight) < IN_FLIGHT_MAX / 2)
 		wake_up(&d->wait);
@@ -55,7 +54,8 @@ static int read_pages(struct tfs_bdev *d, u64 offset, u8 *buf, unsigned int page
 	struct bvec_iter_all all;
 	int err = submit_bio_wait(bio);
 
-	bio_for_each_segment_all(v, bio, all) {
+	bio_for_each_segment_all(v, bio, all)
+	{
 		if (!err)
 			memcpy(buf, page_address(v->bv_page), PAGE_SIZE);
 		buf += PAGE_SIZE;
@@ -112,7 +112,7 @@ static int bdev_flush(struct tfs_dev *dev)
 	return d->error ? d->error : blkdev_issue_flush(d->bdev);
 }
 
-static const struct tfs_dev_ops bdev_ops = { .io = bdev_io, .flush = bdev_flush };
+static const struct tfs_dev_ops bdev_ops = {.io = bdev_io, .flush = bdev_flush};
 
 int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev, bool read_only)
 {

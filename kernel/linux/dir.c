@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading directories. A batch of entries is copied under sbi->lock and given to user space without it. f_pos: 0 and 1 are
- * the dots, then the volume's position plus 2, which stays when other names come and go.
+ * Reading directories. A batch of entries is copied under sbi->lock and given to user space without it. f_pos: 0 and 1
+ * are the dots, then the volume's position plus 2, which stays when other names come and go.
  */
 #include "tfs_linux.h"
 
@@ -80,8 +80,8 @@ static loff_t seek(struct file *file, loff_t offset, int whence)
 }
 
 const struct file_operations tfs_dir_ops = {
-	.llseek = seek,
-	.read = generic_read_dir,
-	.iterate_shared = iterate,
-	.fsync = tfs_fsync,
+    .llseek = seek,
+    .read = generic_read_dir,
+    .iterate_shared = iterate,
+    .fsync = tfs_fsync,
 };

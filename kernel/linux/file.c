@@ -151,7 +151,8 @@ static int zero_range(struct inode *inode, loff_t from, loff_t to)
 	}
 	if (from >= to)
 		return 0;
-	if (first > last || (first == last && first > from && last < to && from >> PAGE_SHIFT == (to - 1) >> PAGE_SHIFT))
+	if (first > last ||
+	    (first == last && first > from && last < to && from >> PAGE_SHIFT == (to - 1) >> PAGE_SHIFT))
 		return zero_part(inode, from, to - from);
 	if (first > from)
 		err = zero_part(inode, from, min(first, to) - from);
@@ -231,13 +232,13 @@ static loff_t llseek(struct file *file, loff_t off, int whence)
 }
 
 const struct file_operations tfs_file_ops = {
-	.open = open,
-	.llseek = llseek,
-	.read_iter = read_iter,
-	.write_iter = write_iter,
-	.mmap = mmap,
-	.fsync = tfs_fsync,
-	.fallocate = fallocate,
-	.splice_write = iter_file_splice_write,
-	.splice_read = TFS_SPLICE_READ,
+    .open = open,
+    .llseek = llseek,
+    .read_iter = read_iter,
+    .write_iter = write_iter,
+    .mmap = mmap,
+    .fsync = tfs_fsync,
+    .fallocate = fallocate,
+    .splice_write = iter_file_splice_write,
+    .splice_read = TFS_SPLICE_READ,
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inodes: reading, attributes, eviction. The VFS inode holds size and times of a file that has unwritten data; the volume
- * learns them with each written window. Everything else is an operation of the core at once.
+ * Inodes: reading, attributes, eviction. The VFS inode holds size and times of a file that has unwritten data; the
+ * volume learns them with each written window. Everything else is an operation of the core at once.
  */
 #include "tfs_linux.h"
 
@@ -11,12 +11,12 @@
 
 struct tfs_time tfs_time_in(struct timespec64 t)
 {
-	return (struct tfs_time){ .sec = tfs_cpu64(t.tv_sec), .nsec = tfs_cpu32(t.tv_nsec) };
+	return (struct tfs_time){.sec = tfs_cpu64(t.tv_sec), .nsec = tfs_cpu32(t.tv_nsec)};
 }
 
 static struct timespec64 time_out(const struct tfs_time *t)
 {
-	return (struct timespec64){ .tv_sec = (s64)tfs_le64(t->sec), .tv_nsec = tfs_le32(t->nsec) };
+	return (struct timespec64){.tv_sec = (s64)tfs_le64(t->sec), .tv_nsec = tfs_le32(t->nsec)};
 }
 
 /* ---- reading ---- */
@@ -134,7 +134,7 @@ static u32 attr_mask(struct inode *inode, const struct iattr *attr, struct tfs_a
 int tfs_setattr_op(tfs_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
-	struct tfs_attr a = { 0 };
+	struct tfs_attr a = {0};
 	u32 mask;
 	int err = setattr_prepare(idmap, dentry, attr);
 
@@ -154,7 +154,8 @@ int tfs_setattr_op(tfs_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	return tfs_user_err(err);
 }
 
-/* Data carries mtime and ctime along when it is written back; atime is an operation of its own (relatime keeps it rare). */
+/* Data carries mtime and ctime along when it is written back; atime is an operation of its own (relatime keeps it
+ * rare). */
 TFS_UPDATE_TIME(update_time_op)
 {
 	struct timespec64 now = tfs_time_given(inode);
@@ -181,7 +182,8 @@ TFS_UPDATE_TIME(update_time_op)
 /* Times that no data carried, as of a write that failed half-way or a store through mmap of what was dirty already. */
 int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 {
-	struct tfs_attr a, now = { .mtime = tfs_time_in(inode_get_mtime(inode)), .ctime = tfs_time_in(inode_get_ctime(inode)) };
+	struct tfs_attr a,
+	    now = {.mtime = tfs_time_in(inode_get_mtime(inode)), .ctime = tfs_time_in(inode_get_ctime(inode))};
 	struct tfs_vol *vol;
 	int err;
 
@@ -234,20 +236,20 @@ const char *tfs_get_link(struct dentry *dentry, struct inode *inode, struct dela
 }
 
 const struct inode_operations tfs_file_inode_ops = {
-	.getattr = tfs_getattr_op,
-	.setattr = tfs_setattr_op,
-	.listxattr = tfs_listxattr_op,
-	.update_time = update_time_op,
+    .getattr = tfs_getattr_op,
+    .setattr = tfs_setattr_op,
+    .listxattr = tfs_listxattr_op,
+    .update_time = update_time_op,
 };
 const struct inode_operations tfs_special_inode_ops = {
-	.getattr = tfs_getattr_op,
-	.setattr = tfs_setattr_op,
-	.listxattr = tfs_listxattr_op,
-	.update_time = update_time_op,
+    .getattr = tfs_getattr_op,
+    .setattr = tfs_setattr_op,
+    .listxattr = tfs_listxattr_op,
+    .update_time = update_time_op,
 };
 const struct inode_operations tfs_symlink_inode_ops = {
-	.get_link = tfs_get_link,
-	.getattr = tfs_getattr_op,
-	.setattr = tfs_setattr_op,
-	.listxattr = tfs_listxattr_op,
+    .get_link = tfs_get_link,
+    .getattr = tfs_getattr_op,
+    .setattr = tfs_setattr_op,
+    .listxattr = tfs_listxattr_op,
 };

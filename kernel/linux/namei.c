@@ -23,8 +23,11 @@ static struct dentry *lookup(struct inode *dir, struct dentry *dentry, unsigned 
 /* mode with type; name NULL: O_TMPFILE. The inode, or an error. Owner and group as inode_init_owner gives them. */
 static struct inode *make(struct inode *dir, const struct qstr *name, umode_t mode, dev_t rdev, const char *target)
 {
-	struct tfs_create c = { .mode = mode, .rdev_major = MAJOR(rdev), .rdev_minor = MINOR(rdev), .target = target,
-				.target_len = target ? strlen(target) : 0 };
+	struct tfs_create c = {.mode = mode,
+	                       .rdev_major = MAJOR(rdev),
+	                       .rdev_minor = MINOR(rdev),
+	                       .target = target,
+	                       .target_len = target ? strlen(target) : 0};
 	struct inode *inode;
 	u64 ino;
 	int err;
@@ -33,7 +36,8 @@ static struct inode *make(struct inode *dir, const struct qstr *name, umode_t mo
 	c.gid = dir->i_mode & S_ISGID ? i_gid_read(dir) : from_kgid(dir->i_sb->s_user_ns, current_fsgid());
 	if (dir->i_mode & S_ISGID && S_ISDIR(mode))
 		c.mode |= S_ISGID;
-	err = tfs_create(tfs_enter(dir->i_sb), dir->i_ino, name ? (const char *)name->name : "", name ? name->len : 0, &c, &ino);
+	err = tfs_create(tfs_enter(dir->i_sb), dir->i_ino, name ? (const char *)name->name : "", name ? name->len : 0,
+	                 &c, &ino);
 	tfs_leave(dir->i_sb);
 	if (err)
 		return ERR_PTR(tfs_user_err(err));
@@ -123,8 +127,8 @@ static int rmdir(struct inode *dir, struct dentry *dentry)
 	return name_remove(dir, dentry, true);
 }
 
-static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, struct inode *new_dir, struct dentry *new_dentry,
-		  unsigned int flags)
+static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, struct inode *new_dir,
+                  struct dentry *new_dentry, unsigned int flags)
 {
 	struct inode *inode = d_inode(dentry), *target = d_inode(new_dentry);
 	u64 victim;
@@ -136,7 +140,7 @@ static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, st
 	if (err)
 		return err;
 	err = tfs_rename(tfs_enter(dir->i_sb), dir->i_ino, dentry->d_name.name, dentry->d_name.len, new_dir->i_ino,
-			 new_dentry->d_name.name, new_dentry->d_name.len, flags, &victim);
+	                 new_dentry->d_name.name, new_dentry->d_name.len, flags, &victim);
 	tfs_leave(dir->i_sb);
 	if (err)
 		return tfs_user_err(err);
@@ -150,17 +154,17 @@ static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, st
 }
 
 const struct inode_operations tfs_dir_inode_ops = {
-	.lookup = lookup,
-	.create = create,
-	.mknod = mknod,
-	.mkdir = mkdir,
-	.symlink = symlink,
-	.tmpfile = tmpfile,
-	.link = link,
-	.unlink = unlink,
-	.rmdir = rmdir,
-	.rename = rename,
-	.getattr = tfs_getattr_op,
-	.setattr = tfs_setattr_op,
-	.listxattr = tfs_listxattr_op,
+    .lookup = lookup,
+    .create = create,
+    .mknod = mknod,
+    .mkdir = mkdir,
+    .symlink = symlink,
+    .tmpfile = tmpfile,
+    .link = link,
+    .unlink = unlink,
+    .rmdir = rmdir,
+    .rename = rename,
+    .getattr = tfs_getattr_op,
+    .setattr = tfs_setattr_op,
+    .listxattr = tfs_listxattr_op,
 };

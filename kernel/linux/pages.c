@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The page cache. Reading fetches a window at a time. A folio that becomes dirty holds a reservation of one block, marked by
- * its private flag, so that writing back cannot meet ENOSPC. Write back copies dirty folios of one window into a staging
- * buffer under their locks, unlocks them, encodes, and hands the core one atomic record: the checksums are of what is
- * written, whatever mmap stores meanwhile.
+ * The page cache. Reading fetches a window at a time. A folio that becomes dirty holds a reservation of one block,
+ * marked by its private flag, so that writing back cannot meet ENOSPC. Write back copies dirty folios of one window
+ * into a staging buffer under their locks, unlocks them, encodes, and hands the core one atomic record: the checksums
+ * are of what is written, whatever mmap stores meanwhile.
  */
 #include "tfs_linux.h"
 
@@ -109,7 +109,7 @@ static void folio_fill(struct folio *folio, struct window_buffer *w)
 
 static int read_folio(struct file *file, struct folio *folio)
 {
-	struct window_buffer w = { .index = ~0ull, .buf = kvmalloc(TFS_WINDOW_BYTES, GFP_NOFS) };
+	struct window_buffer w = {.index = ~0ull, .buf = kvmalloc(TFS_WINDOW_BYTES, GFP_NOFS)};
 	int err = -ENOMEM;
 
 	if (w.buf) {
@@ -124,7 +124,7 @@ static int read_folio(struct file *file, struct folio *folio)
 
 static void readahead(struct readahead_control *rac)
 {
-	struct window_buffer w = { .index = ~0ull, .buf = kvmalloc(TFS_WINDOW_BYTES, GFP_NOFS | __GFP_NOWARN) };
+	struct window_buffer w = {.index = ~0ull, .buf = kvmalloc(TFS_WINDOW_BYTES, GFP_NOFS | __GFP_NOWARN)};
 	struct folio *folio;
 
 	if (!w.buf)
@@ -159,7 +159,7 @@ static int batch_write(struct batch *b)
 	if (err)
 		return err;
 	if (!b->first && b->count == 1 && i_size_read(b->inode) <= TFS_INLINE_MAX)
-		e = (struct tfs_encoded){ TFS_CODEC_NONE, 1, TFS_BLOCK, s->staging };
+		e = (struct tfs_encoded){TFS_CODEC_NONE, 1, TFS_BLOCK, s->staging};
 	else
 		tfs_encode(a.codec, a.codec_level, s->staging, b->count, s->encoded, &e);
 	vol = tfs_enter(s->sb);
@@ -211,8 +211,8 @@ TFS_WRITEPAGE(write_one)
 	loff_t size = i_size_read(b->inode);
 	int err = 0;
 
-	if (b->count && (folio->index != b->first + b->count ||
-			 folio->index / TFS_WINDOW_BLOCKS != b->first / TFS_WINDOW_BLOCKS))
+	if (b->count &&
+	    (folio->index != b->first + b->count || folio->index / TFS_WINDOW_BLOCKS != b->first / TFS_WINDOW_BLOCKS))
 		err = batch_flush(b);
 	if (folio_pos(folio) >= size) { /* cut off meanwhile: its reservation goes when it is invalidated */
 		folio_unlock(folio);
@@ -229,7 +229,7 @@ TFS_WRITEPAGE(write_one)
 static int writepages(struct address_space *mapping, struct writeback_control *wbc)
 {
 	struct tfs_sb *s = tfs_sb(mapping->host->i_sb);
-	struct batch b = { .inode = mapping->host };
+	struct batch b = {.inode = mapping->host};
 	unsigned int nofs;
 	int err, last;
 
@@ -244,8 +244,8 @@ static int writepages(struct address_space *mapping, struct writeback_control *w
 
 /* ---- writing into the cache ---- */
 
-static int write_begin(struct file *file, struct address_space *mapping, loff_t pos, unsigned int len, tfs_write_page **out,
-		       void **fsdata)
+static int write_begin(struct file *file, struct address_space *mapping, loff_t pos, unsigned int len,
+                       tfs_write_page **out, void **fsdata)
 {
 	struct super_block *sb = mapping->host->i_sb;
 	struct folio *folio;
@@ -255,14 +255,14 @@ static int write_begin(struct file *file, struct address_space *mapping, loff_t 
 	if (err)
 		return err;
 	page = pagecache_get_page(mapping, pos >> PAGE_SHIFT, FGP_LOCK | FGP_WRITE | FGP_CREAT | FGP_STABLE,
-				  mapping_gfp_mask(mapping));
+	                          mapping_gfp_mask(mapping));
 	if (!page) {
 		tfs_unreserve_blocks(sb, 1);
 		return -ENOMEM;
 	}
 	folio = page_folio(page);
 	if (!folio_test_uptodate(folio) && len < PAGE_SIZE) {
-		struct window_buffer w = { .index = ~0ull, .buf = kvmalloc(TFS_WINDOW_BYTES, GFP_NOFS) };
+		struct window_buffer w = {.index = ~0ull, .buf = kvmalloc(TFS_WINDOW_BYTES, GFP_NOFS)};
 
 		if (w.buf) {
 			folio_fill(folio, &w); /* unlocks */
@@ -290,8 +290,8 @@ static int write_begin(struct file *file, struct address_space *mapping, loff_t 
 	return 0;
 }
 
-static int write_end(struct file *file, struct address_space *mapping, loff_t pos, unsigned int len, unsigned int copied,
-		     tfs_write_page *page, void *fsdata)
+static int write_end(struct file *file, struct address_space *mapping, loff_t pos, unsigned int len,
+                     unsigned int copied, tfs_write_page *page, void *fsdata)
 {
 	struct folio *folio = tfs_write_folio(page);
 	struct inode *inode = mapping->host;
@@ -316,15 +316,15 @@ static int write_end(struct file *file, struct address_space *mapping, loff_t po
 }
 
 const struct address_space_operations tfs_aops = {
-	.read_folio = read_folio,
-	.readahead = readahead,
-	.writepages = writepages,
-	.dirty_folio = filemap_dirty_folio,
-	.write_begin = write_begin,
-	.write_end = write_end,
-	.invalidate_folio = invalidate_folio,
-	.release_folio = release_folio,
-	.migrate_folio = filemap_migrate_folio,
+    .read_folio = read_folio,
+    .readahead = readahead,
+    .writepages = writepages,
+    .dirty_folio = filemap_dirty_folio,
+    .write_begin = write_begin,
+    .write_end = write_end,
+    .invalidate_folio = invalidate_folio,
+    .release_folio = release_folio,
+    .migrate_folio = filemap_migrate_folio,
 };
 
 /* ---- mmap ---- */
@@ -359,7 +359,7 @@ out:
 }
 
 const struct vm_operations_struct tfs_vm_ops = {
-	.fault = filemap_fault,
-	.map_pages = filemap_map_pages,
-	.page_mkwrite = page_mkwrite,
+    .fault = filemap_fault,
+    .map_pages = filemap_map_pages,
+    .page_mkwrite = page_mkwrite,
 };

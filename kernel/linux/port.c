@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The functions of tfs/port.h in the kernel. Allocation is kvmalloc within the caller's memalloc_nofs scope. Workspaces of
- * codecs are allocated a call; when there is no memory, compression says "does not fit" and the data is stored raw.
+ * The functions of tfs/port.h in the kernel. Allocation is kvmalloc within the caller's memalloc_nofs scope. Workspaces
+ * of codecs are allocated a call; when there is no memory, compression says "does not fit" and the data is stored raw.
  */
 #include "tfs/port.h"
 #include "tfs/format.h"
@@ -40,7 +40,7 @@ static size_t lz4_encode(void *dst, size_t dst_max, const void *src, size_t byte
 
 static size_t zlib_encode(int level, void *dst, size_t dst_max, const void *src, size_t bytes)
 {
-	struct z_stream_s z = { .next_in = src, .avail_in = bytes, .next_out = dst, .avail_out = dst_max };
+	struct z_stream_s z = {.next_in = src, .avail_in = bytes, .next_out = dst, .avail_out = dst_max};
 	size_t n = 0;
 
 	z.workspace = kvmalloc(zlib_deflate_workspacesize(MAX_WBITS, DEF_MEM_LEVEL), GFP_NOFS | __GFP_NOWARN);
@@ -62,7 +62,7 @@ size_t tfs_port_compress(int codec, int level, void *dst, size_t dst_max, const 
 
 static int zlib_decode(void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
 {
-	struct z_stream_s z = { .next_in = src, .avail_in = src_bytes, .next_out = dst, .avail_out = dst_bytes };
+	struct z_stream_s z = {.next_in = src, .avail_in = src_bytes, .next_out = dst, .avail_out = dst_bytes};
 	int err = -EINVAL;
 
 	z.workspace = kvmalloc(zlib_inflate_workspacesize(), GFP_NOFS);
@@ -78,7 +78,8 @@ static int zlib_decode(void *dst, size_t dst_bytes, const void *src, size_t src_
 int tfs_port_decompress(int codec, void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
 {
 	if (codec == TFS_CODEC_LZ4) /* zeros may follow the stream: stored lengths are whole units */
-		return LZ4_decompress_safe_partial(src, dst, src_bytes, dst_bytes, dst_bytes) == dst_bytes ? 0 : -EINVAL;
+		return LZ4_decompress_safe_partial(src, dst, src_bytes, dst_bytes, dst_bytes) == dst_bytes ? 0
+		                                                                                           : -EINVAL;
 	return codec == TFS_CODEC_ZLIB ? zlib_decode(dst, dst_bytes, src, src_bytes) : -EINVAL;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mounting, the superblock's operations and the module itself. A checkpoint runs every 30 seconds from a work item, and at
- * freeze and unmount.
+ * Mounting, the superblock's operations and the module itself. A checkpoint runs every 30 seconds from a work item, and
+ * at freeze and unmount.
  */
 #include "tfs_linux.h"
 
@@ -34,8 +34,8 @@ static u64 env_random(void *ctx)
 
 static int volume_mount(struct tfs_sb *s, bool read_only, struct tfs_vol **out)
 {
-	struct tfs_mount_options opt = { .flags = read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096 };
-	struct tfs_env env = { .ctx = s->sb->s_id, .now = env_now, .random = env_random };
+	struct tfs_mount_options opt = {.flags = read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096};
+	struct tfs_env env = {.ctx = s->sb->s_id, .now = env_now, .random = env_random};
 	unsigned int nofs = memalloc_nofs_save();
 	int err = tfs_bdev_open(&s->bdev, s->sb->s_bdev, read_only);
 
@@ -133,14 +133,14 @@ static void put_super(struct super_block *sb)
 }
 
 static const struct super_operations super_ops = {
-	.alloc_inode = alloc_inode,
-	.free_inode = free_inode,
-	.write_inode = tfs_write_inode,
-	.evict_inode = tfs_evict_inode,
-	.put_super = put_super,
-	.sync_fs = sync_fs,
-	.freeze_fs = freeze_fs,
-	.statfs = statfs_op,
+    .alloc_inode = alloc_inode,
+    .free_inode = free_inode,
+    .write_inode = tfs_write_inode,
+    .evict_inode = tfs_evict_inode,
+    .put_super = put_super,
+    .sync_fs = sync_fs,
+    .freeze_fs = freeze_fs,
+    .statfs = statfs_op,
 };
 
 /* ---- file handles: inode numbers are never used again ---- */
@@ -166,10 +166,9 @@ static struct dentry *get_parent(struct dentry *child)
 }
 
 static const struct export_operations export_ops = {
-	TFS_ENCODE_FH
-	.fh_to_dentry = fh_to_dentry,
-	.fh_to_parent = fh_to_parent,
-	.get_parent = get_parent,
+    TFS_ENCODE_FH.fh_to_dentry = fh_to_dentry,
+    .fh_to_parent = fh_to_parent,
+    .get_parent = get_parent,
 };
 
 /* ---- mounting ---- */
@@ -288,8 +287,8 @@ static int reconfigure(struct fs_context *fc)
 }
 
 static const struct fs_context_operations context_ops = {
-	.get_tree = get_tree,
-	.reconfigure = reconfigure,
+    .get_tree = get_tree,
+    .reconfigure = reconfigure,
 };
 
 static int init_fs_context(struct fs_context *fc)
@@ -304,11 +303,11 @@ static void kill_sb(struct super_block *sb)
 }
 
 static struct file_system_type tfs_type = {
-	.owner = THIS_MODULE,
-	.name = "tfs",
-	.init_fs_context = init_fs_context,
-	.kill_sb = kill_sb,
-	.fs_flags = FS_REQUIRES_DEV,
+    .owner = THIS_MODULE,
+    .name = "tfs",
+    .init_fs_context = init_fs_context,
+    .kill_sb = kill_sb,
+    .fs_flags = FS_REQUIRES_DEV,
 };
 MODULE_ALIAS_FS("tfs");
 
@@ -316,8 +315,8 @@ static int __init tfs_init(void)
 {
 	int err;
 
-	inode_cache = kmem_cache_create("tfs_inode", sizeof(struct tfs_inode_info), 0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
-					inode_init_once_info);
+	inode_cache = kmem_cache_create("tfs_inode", sizeof(struct tfs_inode_info), 0,
+	                                SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, inode_init_once_info);
 	if (!inode_cache)
 		return -ENOMEM;
 	err = register_filesystem(&tfs_type);

@@ -41,12 +41,15 @@ struct tfs_sb {
 };
 
 struct tfs_inode_info {
-	u64 parent;	      /* directories */
+	u64 parent; /* directories */
 	struct timespec64 btime;
 	struct inode vfs_inode;
 };
 
-static inline struct tfs_sb *tfs_sb(struct super_block *sb) { return sb->s_fs_info; }
+static inline struct tfs_sb *tfs_sb(struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
 static inline struct tfs_inode_info *tfs_info(struct inode *inode)
 {
 	return container_of(inode, struct tfs_inode_info, vfs_inode);
@@ -65,7 +68,10 @@ static inline void tfs_leave(struct super_block *sb)
 	mutex_unlock(&tfs_sb(sb)->lock);
 }
 /* What userspace sees of the core's errors: damage is EIO for a file. */
-static inline int tfs_user_err(int err) { return err == -EUCLEAN ? -EIO : err; }
+static inline int tfs_user_err(int err)
+{
+	return err == -EUCLEAN ? -EIO : err;
+}
 
 /* bdev.c */
 int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev, bool read_only);

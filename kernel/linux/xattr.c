@@ -12,7 +12,8 @@ static int full_name(const struct xattr_handler *h, const char *name, char out[X
 	return n > XATTR_NAME_MAX ? -ERANGE : n;
 }
 
-static int get(const struct xattr_handler *h, struct dentry *dentry, struct inode *inode, const char *name, void *buf, size_t size)
+static int get(const struct xattr_handler *h, struct dentry *dentry, struct inode *inode, const char *name, void *buf,
+               size_t size)
 {
 	char full[XATTR_NAME_MAX + 1];
 	int n = full_name(h, name, full);
@@ -24,8 +25,8 @@ static int get(const struct xattr_handler *h, struct dentry *dentry, struct inod
 	return tfs_user_err(n);
 }
 
-static int set(const struct xattr_handler *h, tfs_idmap *idmap, struct dentry *dentry, struct inode *inode, const char *name,
-	       const void *value, size_t size, int flags)
+static int set(const struct xattr_handler *h, tfs_idmap *idmap, struct dentry *dentry, struct inode *inode,
+               const char *name, const void *value, size_t size, int flags)
 {
 	char full[XATTR_NAME_MAX + 1];
 	u32 how = (flags & XATTR_CREATE ? TFS_XATTR_CREATE : 0) | (flags & XATTR_REPLACE ? TFS_XATTR_REPLACE : 0);
@@ -70,7 +71,7 @@ ssize_t tfs_listxattr_op(struct dentry *dentry, char *buf, size_t size)
 	return n < 0 ? tfs_user_err(n) : used;
 }
 
-static const struct xattr_handler user_handler = { .prefix = XATTR_USER_PREFIX, .get = get, .set = set };
-static const struct xattr_handler trusted_handler = { .prefix = XATTR_TRUSTED_PREFIX, .get = get, .set = set };
-static const struct xattr_handler security_handler = { .prefix = XATTR_SECURITY_PREFIX, .get = get, .set = set };
-const struct xattr_handler *tfs_xattr_handlers[] = { &user_handler, &trusted_handler, &security_handler, NULL };
+static const struct xattr_handler user_handler = {.prefix = XATTR_USER_PREFIX, .get = get, .set = set};
+static const struct xattr_handler trusted_handler = {.prefix = XATTR_TRUSTED_PREFIX, .get = get, .set = set};
+static const struct xattr_handler security_handler = {.prefix = XATTR_SECURITY_PREFIX, .get = get, .set = set};
+const struct xattr_handler *tfs_xattr_handlers[] = {&user_handler, &trusted_handler, &security_handler, NULL};

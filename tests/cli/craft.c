@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Makes the images that mkfs.tfs never makes, for tests of what reads them: logs to replay, very deep trees, and crafted
- * ones whose checksums are right and whose content is not. Uses the core's inside, as no tool
- * may. Called by tests/cli/test_*.sh.
+ * Makes the images that mkfs.tfs never makes, for tests of what reads them: logs to replay, very deep trees, and
+ * crafted ones whose checksums are right and whose content is not. Uses the core's inside, as no tool may. Called by
+ * tests/cli/test_*.sh.
  *
  *   tfs-craft log IMAGE            one record of every kind behind the last checkpoint, then a crash
  *   tfs-craft deep IMAGE N         N directories below each other, a file in the last
@@ -38,7 +38,7 @@ static void device(enum tfs_io_op op, u64 unit, void *buf, u32 bytes)
 
 static struct tfs_vol *mount_volume(u32 flags)
 {
-	struct tfs_mount_options opt = { .flags = flags };
+	struct tfs_mount_options opt = {.flags = flags};
 	struct tfs_vol *vol;
 
 	check(tfs_mount(&dev.dev, &env, &opt, &vol), "mount");
@@ -69,8 +69,13 @@ static u64 place(u32 blocks_from_end)
 
 static u64 create(struct tfs_vol *vol, u64 parent, const char *name, u32 mode, const char *target)
 {
-	struct tfs_create c = { .mode = mode, .uid = 7, .gid = 8, .rdev_major = 1, .rdev_minor = 3, .target = target,
-				.target_len = target ? (u32)strlen(target) : 0 };
+	struct tfs_create c = {.mode = mode,
+	                       .uid = 7,
+	                       .gid = 8,
+	                       .rdev_major = 1,
+	                       .rdev_minor = 3,
+	                       .target = target,
+	                       .target_len = target ? (u32)strlen(target) : 0};
 	u64 ino;
 
 	check(tfs_create(vol, parent, name, (u32)strlen(name), &c, &ino), name);
@@ -91,8 +96,9 @@ static void file_write(struct tfs_vol *vol, u64 ino, u64 block, u32 blocks, int 
 static void log_image(void)
 {
 	struct tfs_vol *vol = mount_volume(0);
-	u64 dir = create(vol, TFS_INO_ROOT, "logged", 0040755, NULL), file = create(vol, dir, "file", 0100644, NULL), victim;
-	struct tfs_attr a = { .mode = 0600 };
+	u64 dir = create(vol, TFS_INO_ROOT, "logged", 0040755, NULL), file = create(vol, dir, "file", 0100644, NULL),
+	    victim;
+	struct tfs_attr a = {.mode = 0600};
 	static u8 big[5000];
 
 	create(vol, dir, "sym", 0120777, "some/target");
@@ -186,7 +192,9 @@ static void leaf_garble(u32 seed)
 	heap = tfs_le16(((struct tfs_node_head *)leaf)->heap);
 	srand(seed);
 	for (int n = rand() % 4 + 1; n; n--)
-		leaf[heap + (u32)rand() % (TFS_NODE_SIZE - heap)] = (u8)(rand() % 2 ? rand() : rand() % 2 ? 0xff : 0x7f);
+		leaf[heap + (u32)rand() % (TFS_NODE_SIZE - heap)] = (u8)(rand() % 2   ? rand()
+		                                                         : rand() % 2 ? 0xff
+		                                                                      : 0x7f);
 	leaf_put();
 }
 
@@ -284,9 +292,13 @@ static void loop_image(void)
 	u64 a = place(2), b = place(1);
 	u32 first = 0x12345678, crc;
 
-	anchor.log = (struct tfs_log_position){ .generation = tfs_cpu64(42), .run = tfs_cpu64(a), .next = tfs_cpu64(b),
-						.run_blocks = tfs_cpu32(1), .next_blocks = tfs_cpu32(1),
-						.prev_crc = tfs_cpu32(first), .sequence = anchor.log.sequence };
+	anchor.log = (struct tfs_log_position){.generation = tfs_cpu64(42),
+	                                       .run = tfs_cpu64(a),
+	                                       .next = tfs_cpu64(b),
+	                                       .run_blocks = tfs_cpu32(1),
+	                                       .next_blocks = tfs_cpu32(1),
+	                                       .prev_crc = tfs_cpu32(first),
+	                                       .sequence = anchor.log.sequence};
 	anchor.flags = 0;
 	log_head(h, a, b, first);
 	crc = tfs_le32(h->head.crc);
@@ -303,7 +315,7 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return tfs_cli_fail(1, NULL, "expected a command and an image");
 	check(tfs_file_dev_open(&dev, argv[2], 0, true, 0), argv[2]);
-	env = tfs_fixed_env(&(struct tfs_time){ 0 }, 5);
+	env = tfs_fixed_env(&(struct tfs_time){0}, 5);
 	check(tfs_probe(&dev.dev, &env, &super, &anchor), "probe");
 	if (!strcmp(argv[1], "log"))
 		log_image();

@@ -23,7 +23,7 @@ static void must(int err, const char *what)
 
 static u64 make(u64 parent, const char *name, u32 mode)
 {
-	struct tfs_create c = { .mode = mode, .target = "dir/a", .target_len = 5 };
+	struct tfs_create c = {.mode = mode, .target = "dir/a", .target_len = 5};
 	u64 ino;
 
 	must(tfs_create(vol, parent, name, (u32)strlen(name), &c, &ino), name);
@@ -37,7 +37,8 @@ static void write_blocks(u64 ino, u32 blocks, int codec)
 
 	for (u32 done = 0; done < blocks; done += 16) {
 		for (u32 i = 0; i < sizeof(data); i++)
-			data[i] = (u8)(codec ? i / 64 % 8 : i * 2654435761u >> 13); /* all 256 values alike would be stored raw */
+			data[i] = (u8)(codec ? i / 64 % 8
+			                     : i * 2654435761u >> 13); /* all 256 values alike would be stored raw */
 		tfs_encode(codec, 0, data, 16, scratch, &e);
 		must(tfs_write(vol, ino, done, &e, (u64)(done + 16) * TFS_BLOCK, NULL), "write");
 	}
@@ -45,7 +46,7 @@ static void write_blocks(u64 ino, u32 blocks, int codec)
 
 static void volume_make(const char *path)
 {
-	struct tfs_format_options opt = { .size = 32u << 20, .uuid = "mutation test 1", .label = "mutate" };
+	struct tfs_format_options opt = {.size = 32u << 20, .uuid = "mutation test 1", .label = "mutate"};
 	struct tfs_env env = tfs_user_env();
 	struct tfs_file_dev dev;
 	static u8 big[8192];
@@ -53,19 +54,19 @@ static void volume_make(const char *path)
 
 	must(tfs_file_dev_open(&dev, path, 0, true, opt.size), path);
 	must(tfs_format(&dev.dev, &env, &opt, &vol), path);
-	dir = make(TFS_INO_ROOT, "dir", 0040755);			/* 2 */
-	a = make(dir, "a", 0100644);					/* 3 */
-	make(dir, "b", 0100644);					/* 4 */
-	make(make(dir, "sub", 0040755), "deep", 0100644);		/* 5, 6 */
-	write_blocks(make(TFS_INO_ROOT, "big", 0100644), 64, 0);	/* 7 */
-	write_blocks(make(TFS_INO_ROOT, "packed", 0100644), 32, 1);	/* 8 */
-	make(TFS_INO_ROOT, "link", 0120777);				/* 9 */
+	dir = make(TFS_INO_ROOT, "dir", 0040755);                   /* 2 */
+	a = make(dir, "a", 0100644);                                /* 3 */
+	make(dir, "b", 0100644);                                    /* 4 */
+	make(make(dir, "sub", 0040755), "deep", 0100644);           /* 5, 6 */
+	write_blocks(make(TFS_INO_ROOT, "big", 0100644), 64, 0);    /* 7 */
+	write_blocks(make(TFS_INO_ROOT, "packed", 0100644), 32, 1); /* 8 */
+	make(TFS_INO_ROOT, "link", 0120777);                        /* 9 */
 	must(tfs_link(vol, a, TFS_INO_ROOT, "twin", 4), "link");
 	must(tfs_setxattr(vol, a, "user.small", 10, "v", 1, 0), "xattr");
 	must(tfs_setxattr(vol, a, "user.big", 8, big, sizeof(big), 0), "xattr");
 	must(tfs_preallocate(vol, 4, 0, 4, 0), "preallocate");
-	dir = make(TFS_INO_ROOT, "same", 0040755);			/* 10 */
-	make(dir, "user.x", 0100644);					/* 11: of the hash of its directory's xattr */
+	dir = make(TFS_INO_ROOT, "same", 0040755); /* 10 */
+	make(dir, "user.x", 0100644);              /* 11: of the hash of its directory's xattr */
 	must(tfs_setxattr(vol, dir, "user.x", 6, "v", 1, 0), "xattr");
 	must(tfs_format_finish(vol, 0), "finish");
 	must(tfs_unmount(vol), "unmount");
@@ -80,7 +81,7 @@ static void log_make(void)
 {
 	u64 ino = make(TFS_INO_ROOT, "logged", 0100644), holes = make(TFS_INO_ROOT, "holes", 0100644);
 	static u8 data[TFS_BLOCK];
-	struct tfs_encoded e = { .blocks = 1, .bytes = TFS_BLOCK, .buf = data };
+	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data};
 
 	for (u64 i = 0; i < 100; i++)
 		must(tfs_write(vol, holes, 2 * i, &e, (2 * i + 1) * TFS_BLOCK, NULL), "write");
@@ -138,8 +139,14 @@ static u32 get(struct tfs_key key, void *out)
 static u8 buf[TFS_ITEM_MAX];
 static struct tfs_inode inode;
 
-static void inode_load(u64 ino) { get(tfs_inode_key(ino), &inode); }
-static void inode_store(u64 ino) { put(tfs_inode_key(ino), &inode, sizeof(inode)); }
+static void inode_load(u64 ino)
+{
+	get(tfs_inode_key(ino), &inode);
+}
+static void inode_store(u64 ino)
+{
+	put(tfs_inode_key(ino), &inode, sizeof(inode));
+}
 
 static struct tfs_key entry_of(u64 dir, const char *name)
 {
@@ -159,20 +166,78 @@ static void entry_put(u64 dir, u64 pos, const char *name, u64 ino, u8 type)
 	tfs_dirent_put(vol, key_of(dir, TFS_IT_DIRENT, pos), name, (u32)strlen(name), ino, type);
 }
 
-static u64 free_pos(const char *name) { return tfs_name_position(vol, name, (u32)strlen(name)); }
+static u64 free_pos(const char *name)
+{
+	return tfs_name_position(vol, name, (u32)strlen(name));
+}
 
-static void m_nlink(void) { inode_load(3); inode.nlink = tfs_cpu32(7); inode_store(3); }
-static void m_dir_nlink(void) { inode_load(2); inode.nlink = tfs_cpu32(9); inode_store(2); }
-static void m_dir_size(void) { inode_load(2); inode.size = tfs_cpu64(1); inode_store(2); }
-static void m_size(void) { inode_load(7); inode.size = tfs_cpu64(4096); inode_store(7); }
-static void m_link_size(void) { inode_load(9); inode.size = tfs_cpu64(77); inode_store(9); }
-static void m_blocks(void) { inode_load(7); inode.blocks = tfs_cpu64(3); inode_store(7); }
-static void m_parent(void) { inode_load(5); inode.parent = tfs_cpu64(TFS_INO_ROOT); inode_store(5); }
-static void m_zero_nlink(void) { inode_load(3); inode.nlink = 0; inode_store(3); }
-static void m_inode_gone(void) { del(tfs_inode_key(7)); }
-static void m_dir_gone(void) { del(tfs_inode_key(5)); }
-static void m_root_gone(void) { del(tfs_inode_key(TFS_INO_ROOT)); }
-static void m_entry_gone(void) { del(entry_of(2, "b")); inode_load(2); inode.size = tfs_cpu64(2); inode_store(2); }
+static void m_nlink(void)
+{
+	inode_load(3);
+	inode.nlink = tfs_cpu32(7);
+	inode_store(3);
+}
+static void m_dir_nlink(void)
+{
+	inode_load(2);
+	inode.nlink = tfs_cpu32(9);
+	inode_store(2);
+}
+static void m_dir_size(void)
+{
+	inode_load(2);
+	inode.size = tfs_cpu64(1);
+	inode_store(2);
+}
+static void m_size(void)
+{
+	inode_load(7);
+	inode.size = tfs_cpu64(4096);
+	inode_store(7);
+}
+static void m_link_size(void)
+{
+	inode_load(9);
+	inode.size = tfs_cpu64(77);
+	inode_store(9);
+}
+static void m_blocks(void)
+{
+	inode_load(7);
+	inode.blocks = tfs_cpu64(3);
+	inode_store(7);
+}
+static void m_parent(void)
+{
+	inode_load(5);
+	inode.parent = tfs_cpu64(TFS_INO_ROOT);
+	inode_store(5);
+}
+static void m_zero_nlink(void)
+{
+	inode_load(3);
+	inode.nlink = 0;
+	inode_store(3);
+}
+static void m_inode_gone(void)
+{
+	del(tfs_inode_key(7));
+}
+static void m_dir_gone(void)
+{
+	del(tfs_inode_key(5));
+}
+static void m_root_gone(void)
+{
+	del(tfs_inode_key(TFS_INO_ROOT));
+}
+static void m_entry_gone(void)
+{
+	del(entry_of(2, "b"));
+	inode_load(2);
+	inode.size = tfs_cpu64(2);
+	inode_store(2);
+}
 static void m_lost_file(void)
 {
 	entry_put(1, free_pos("lost+found"), "lost+found", 4, 8);
@@ -183,17 +248,40 @@ static void m_renames(void) /* many misplaced entries of one name */
 	for (u64 i = 0; i < 3000; i++)
 		entry_put(2, i << 8, "a", 3, 8);
 }
-static void m_subdir_gone(void) { del(entry_of(2, "sub")); }
-static void m_all_gone(void) { del(tfs_inode_key(6)); }
-static void m_target(void) { del(key_of(9, TFS_IT_SYMLINK, 0)); }
-static void m_dangling(void) { entry_put(2, free_pos("ghost"), "ghost", 999, 8); }
-static void m_type(void) { entry_put(2, entry_of(2, "a").b & TFS_POS_MASK, "a", 3, 12); }
-static void m_hash(void) { struct tfs_key k = entry_of(2, "a"); del(k); entry_put(2, (k.b & TFS_POS_MASK) ^ 0x5500, "a", 3, 8); }
+static void m_subdir_gone(void)
+{
+	del(entry_of(2, "sub"));
+}
+static void m_all_gone(void)
+{
+	del(tfs_inode_key(6));
+}
+static void m_target(void)
+{
+	del(key_of(9, TFS_IT_SYMLINK, 0));
+}
+static void m_dangling(void)
+{
+	entry_put(2, free_pos("ghost"), "ghost", 999, 8);
+}
+static void m_type(void)
+{
+	entry_put(2, entry_of(2, "a").b & TFS_POS_MASK, "a", 3, 12);
+}
+static void m_hash(void)
+{
+	struct tfs_key k = entry_of(2, "a");
+	del(k);
+	entry_put(2, (k.b & TFS_POS_MASK) ^ 0x5500, "a", 3, 8);
+}
 static void m_twice(void)
 {
 	entry_put(2, (entry_of(2, "a").b & TFS_POS_MASK) + 1, "a", 4, 8);
 }
-static void m_two_names(void) { entry_put(1, free_pos("again"), "again", 5, 4); }
+static void m_two_names(void)
+{
+	entry_put(1, free_pos("again"), "again", 5, 4);
+}
 static void m_cycle(void)
 {
 	struct tfs_key k = entry_of(TFS_INO_ROOT, "dir");
@@ -268,12 +356,37 @@ static void m_gang(void)
 	e->ptr.flags = tfs_cpu16(TFS_PTR_GANG);
 	put(k, buf, TFS_EXTENT_HEAD);
 }
-static void m_inline(void) { put(key_of(4, TFS_IT_INLINE, 0), "inline", 6); inode_load(4); inode.size = tfs_cpu64(6); inode_store(4); }
-static void range_put(u32 type, u64 ino, u64 block, u64 n) { n = tfs_cpu64(n); put(key_of(ino, type, block), &n, 8); }
-static void m_promise_twice(void) { range_put(TFS_IT_PREALLOC, 4, 2, 4); vol->counters.prealloc_blocks += 4; }
-static void m_promise_huge(void) { range_put(TFS_IT_PREALLOC, 4, 100, 1ull << 40); vol->counters.prealloc_blocks += 1ull << 40; }
-static void m_pending(void) { range_put(TFS_IT_PENDING, 7, 5, 16); }
-static void m_pending_twice(void) { range_put(TFS_IT_PENDING, 7, 128, 1600); range_put(TFS_IT_PENDING, 7, 144, 16); }
+static void m_inline(void)
+{
+	put(key_of(4, TFS_IT_INLINE, 0), "inline", 6);
+	inode_load(4);
+	inode.size = tfs_cpu64(6);
+	inode_store(4);
+}
+static void range_put(u32 type, u64 ino, u64 block, u64 n)
+{
+	n = tfs_cpu64(n);
+	put(key_of(ino, type, block), &n, 8);
+}
+static void m_promise_twice(void)
+{
+	range_put(TFS_IT_PREALLOC, 4, 2, 4);
+	vol->counters.prealloc_blocks += 4;
+}
+static void m_promise_huge(void)
+{
+	range_put(TFS_IT_PREALLOC, 4, 100, 1ull << 40);
+	vol->counters.prealloc_blocks += 1ull << 40;
+}
+static void m_pending(void)
+{
+	range_put(TFS_IT_PENDING, 7, 5, 16);
+}
+static void m_pending_twice(void)
+{
+	range_put(TFS_IT_PENDING, 7, 128, 1600);
+	range_put(TFS_IT_PENDING, 7, 144, 16);
+}
 static void m_far(void) /* the last block there is: its file's size is one byte short of 2^63 */
 {
 	struct tfs_key k = item_first(7, TFS_IT_EXTENT);
@@ -283,8 +396,18 @@ static void m_far(void) /* the last block there is: its file's size is one byte 
 	k.b += (1ull << 51) - 16;
 	put(k, buf, len);
 }
-static void m_dir_blocks(void) { inode_load(2); inode.blocks = tfs_cpu64(3); inode_store(2); }
-static void m_root_file(void) { inode_load(1); inode.mode = tfs_cpu32(0100755); inode_store(1); }
+static void m_dir_blocks(void)
+{
+	inode_load(2);
+	inode.blocks = tfs_cpu64(3);
+	inode_store(2);
+}
+static void m_root_file(void)
+{
+	inode_load(1);
+	inode.mode = tfs_cpu32(0100755);
+	inode_store(1);
+}
 static void m_mixed(void) /* items of a directory and of a file, and no inode */
 {
 	m_all_gone();
@@ -296,12 +419,31 @@ static void m_xattr_left(void)
 	m_all_gone();
 	put(key_of(6, TFS_IT_XATTR, free_pos("user.x")), "\1\0\0\0\6\0user.xv", 13);
 }
-static void m_no_inode(void) { put(key_of(1ull << 60, TFS_IT_DIRENT, 7), "\4\0\0\0\0\0\0\0\x08\1x", 11); }
-static void m_target_twice(void) { put(key_of(9, TFS_IT_SYMLINK, 7), "other", 5); }
-static void m_unfit(void) { put(key_of(3, TFS_IT_DIRENT, 0x12345600), "\4\0\0\0\0\0\0\0\x08\1x", 11); }
-static void m_orphan_extra(void) { put(tfs_orphan_key(3), "", 0); }
-static void m_orphan_none(void) { put(tfs_orphan_key(4242), "", 0); }
-static void m_orphan_named(void) { m_zero_nlink(); put(tfs_orphan_key(3), "", 0); }
+static void m_no_inode(void)
+{
+	put(key_of(1ull << 60, TFS_IT_DIRENT, 7), "\4\0\0\0\0\0\0\0\x08\1x", 11);
+}
+static void m_target_twice(void)
+{
+	put(key_of(9, TFS_IT_SYMLINK, 7), "other", 5);
+}
+static void m_unfit(void)
+{
+	put(key_of(3, TFS_IT_DIRENT, 0x12345600), "\4\0\0\0\0\0\0\0\x08\1x", 11);
+}
+static void m_orphan_extra(void)
+{
+	put(tfs_orphan_key(3), "", 0);
+}
+static void m_orphan_none(void)
+{
+	put(tfs_orphan_key(4242), "", 0);
+}
+static void m_orphan_named(void)
+{
+	m_zero_nlink();
+	put(tfs_orphan_key(3), "", 0);
+}
 static void m_orphan_full(void)
 {
 	del(entry_of(2, "sub"));
@@ -310,7 +452,12 @@ static void m_orphan_full(void)
 	inode.nlink = 0;
 	inode_store(5);
 }
-static void m_root_parent(void) { inode_load(1); inode.parent = tfs_cpu64(5); inode_store(1); }
+static void m_root_parent(void)
+{
+	inode_load(1);
+	inode.parent = tfs_cpu64(5);
+	inode_store(1);
+}
 /* Directories that only name themselves, and a chain that hangs below the first of them. */
 static void m_cycles(void)
 {
@@ -331,9 +478,20 @@ static void m_cycles(void)
 	vol->counters.inodes += end - first;
 	vol->counters.next_ino = end;
 }
-static void m_prealloc(void) { u64 n = 60; put(key_of(7, TFS_IT_PREALLOC, 0), &n, 8); }
-static void m_next_ino(void) { vol->counters.next_ino = 4; }
-static void m_next_huge(void) { vol->counters.next_ino = 1ull << 60; m_subdir_gone(); }
+static void m_prealloc(void)
+{
+	u64 n = 60;
+	put(key_of(7, TFS_IT_PREALLOC, 0), &n, 8);
+}
+static void m_next_ino(void)
+{
+	vol->counters.next_ino = 4;
+}
+static void m_next_huge(void)
+{
+	vol->counters.next_ino = 1ull << 60;
+	m_subdir_gone();
+}
 static void m_last_ino(void)
 {
 	inode_load(4);
@@ -342,9 +500,20 @@ static void m_last_ino(void)
 	vol->counters.inodes++;
 	vol->counters.next_ino = TFS_INO_MAX + 1;
 }
-static void m_inodes(void) { vol->counters.inodes += 5; }
-static void m_promised(void) { vol->counters.prealloc_blocks += 5; }
-static void m_bad_item(void) { inode_load(3); inode.mode = tfs_cpu32(0170644); inode_store(3); }
+static void m_inodes(void)
+{
+	vol->counters.inodes += 5;
+}
+static void m_promised(void)
+{
+	vol->counters.prealloc_blocks += 5;
+}
+static void m_bad_item(void)
+{
+	inode_load(3);
+	inode.mode = tfs_cpu32(0170644);
+	inode_store(3);
+}
 static void m_space_live(void)
 {
 	must(tfs_space_prepare(vol, (TFS_SEGMENTS_OFFSET + (20u << 20)) / TFS_UNIT, 8), "space");
@@ -362,7 +531,7 @@ static void m_space_dead(void)
 }
 static void m_space_count(void)
 {
-	struct tfs_key k = { TFS_SPACE_SEGS, 0 };
+	struct tfs_key k = {TFS_SPACE_SEGS, 0};
 	struct tfs_node *leaf;
 	struct tfs_segment *s;
 
@@ -381,7 +550,7 @@ static void m_random(u64 seed)
 	u32 times = 1 + (u32)(seed % 4);
 
 	while (times--) {
-		struct tfs_key k = { 0, 0 };
+		struct tfs_key k = {0, 0};
 		int tree = (x >> 40) % 8 ? TFS_TREE_FS : TFS_TREE_SPACE;
 		u32 skip, n = 0, len;
 		struct tfs_node *leaf;
@@ -392,7 +561,7 @@ static void m_random(u64 seed)
 			n++;
 		x = x * 6364136223846793005ull + 1442695040888963407ull;
 		skip = (u32)(x >> 33) % n;
-		for (k = (struct tfs_key){ 0, 0 }; !tfs_item_next(vol, tree, &k, &v, &len) && skip; k.b++)
+		for (k = (struct tfs_key){0, 0}; !tfs_item_next(vol, tree, &k, &v, &len) && skip; k.b++)
 			skip--;
 		must(tfs_tree_dirty(vol, tree, k, &leaf), "dirty");
 		value = tfs_item_edit(vol, tree, k, &len);
@@ -412,40 +581,69 @@ static const struct mutation {
 	void (*fn)(void);
 	int problem, left;
 } list[] = {
-	{ "nlink", m_nlink, 24, 0 },		 { "dir-nlink", m_dir_nlink, 24, 0 },
-	{ "dir-size", m_dir_size, 22, 0 },	 { "size", m_size, 22, 0 },
-	{ "link-size", m_link_size, 22, 0 },	 { "blocks", m_blocks, 23, 0 },
-	{ "parent", m_parent, 34, 0 },		 { "zero-nlink", m_zero_nlink, 24, 0 },
-	{ "inode-gone", m_inode_gone, 20, 0 },	 { "dir-gone", m_dir_gone, 20, 0 },
-	{ "root-gone", m_root_gone, 21, 0 },	 { "entry-gone", m_entry_gone, 35, 0 },
-	{ "subdir-gone", m_subdir_gone, 35, 0 }, { "empty-gone", m_all_gone, 31, 0 },
-	{ "target", m_target, 28, 0 },		 { "dangling", m_dangling, 31, 0 },
-	{ "type", m_type, 32, 0 },		 { "hash", m_hash, 29, 0 },
-	{ "twice", m_twice, 30, 0 },		 { "two-names", m_two_names, 33, 0 },
-	{ "cycle", m_cycle, 35, 0 },		 { "overlap", m_overlap, 25, 0 },
-	{ "range", m_range, 26, 0 },		 { "future", m_future, 26, 0 },
-	{ "claim", m_claim, 50, 1 },		 { "unfit", m_unfit, 27, 0 },
-	{ "orphan-extra", m_orphan_extra, 36, 0 }, { "orphan-none", m_orphan_none, 36, 0 },
-	{ "orphan-named", m_orphan_named, 36, 0 }, { "orphan-full", m_orphan_full, 35, 0 },
-	{ "root-parent", m_root_parent, 34, 0 }, { "cycles", m_cycles, 35, 0 },
-	{ "lost-file", m_lost_file, 35, 0 },	 { "renames", m_renames, 29, 0 },
-	{ "pieces", m_pieces, 50, 1 },		 { "gang", m_gang, 53, 0 },
-	{ "inline", m_inline, 25, 0 },		 { "promise-twice", m_promise_twice, 25, 0 },
-	{ "promise-huge", m_promise_huge, 26, 0 }, { "pending", m_pending, 26, 0 },
-	{ "pending-twice", m_pending_twice, 25, 0 }, { "far", m_far, 22, 0 },
-	{ "dir-blocks", m_dir_blocks, 23, 0 },	 { "root-file", m_root_file, 21, 0 },
-	{ "mixed", m_mixed, 27, 0 },		 { "xattr-left", m_xattr_left, 20, 0 },
-	{ "no-inode", m_no_inode, 10, 0 },	 { "target-twice", m_target_twice, 10, 0 },
-	{ "prealloc", m_prealloc, 25, 0 },	 { "next-ino", m_next_ino, 40, 0 },
-	{ "next-huge", m_next_huge, 40, 0 },	 { "last-ino", m_last_ino, 35, 0 },
-	{ "inodes", m_inodes, 41, 0 },		 { "promised", m_promised, 41, 0 },
-	{ "bad-item", m_bad_item, 10, 0 },	 { "space-live", m_space_live, 51, 0 },
-	{ "space-dead", m_space_dead, 51, 0 },	 { "space-count", m_space_count, 52, 0 },
+    {"nlink", m_nlink, 24, 0},
+    {"dir-nlink", m_dir_nlink, 24, 0},
+    {"dir-size", m_dir_size, 22, 0},
+    {"size", m_size, 22, 0},
+    {"link-size", m_link_size, 22, 0},
+    {"blocks", m_blocks, 23, 0},
+    {"parent", m_parent, 34, 0},
+    {"zero-nlink", m_zero_nlink, 24, 0},
+    {"inode-gone", m_inode_gone, 20, 0},
+    {"dir-gone", m_dir_gone, 20, 0},
+    {"root-gone", m_root_gone, 21, 0},
+    {"entry-gone", m_entry_gone, 35, 0},
+    {"subdir-gone", m_subdir_gone, 35, 0},
+    {"empty-gone", m_all_gone, 31, 0},
+    {"target", m_target, 28, 0},
+    {"dangling", m_dangling, 31, 0},
+    {"type", m_type, 32, 0},
+    {"hash", m_hash, 29, 0},
+    {"twice", m_twice, 30, 0},
+    {"two-names", m_two_names, 33, 0},
+    {"cycle", m_cycle, 35, 0},
+    {"overlap", m_overlap, 25, 0},
+    {"range", m_range, 26, 0},
+    {"future", m_future, 26, 0},
+    {"claim", m_claim, 50, 1},
+    {"unfit", m_unfit, 27, 0},
+    {"orphan-extra", m_orphan_extra, 36, 0},
+    {"orphan-none", m_orphan_none, 36, 0},
+    {"orphan-named", m_orphan_named, 36, 0},
+    {"orphan-full", m_orphan_full, 35, 0},
+    {"root-parent", m_root_parent, 34, 0},
+    {"cycles", m_cycles, 35, 0},
+    {"lost-file", m_lost_file, 35, 0},
+    {"renames", m_renames, 29, 0},
+    {"pieces", m_pieces, 50, 1},
+    {"gang", m_gang, 53, 0},
+    {"inline", m_inline, 25, 0},
+    {"promise-twice", m_promise_twice, 25, 0},
+    {"promise-huge", m_promise_huge, 26, 0},
+    {"pending", m_pending, 26, 0},
+    {"pending-twice", m_pending_twice, 25, 0},
+    {"far", m_far, 22, 0},
+    {"dir-blocks", m_dir_blocks, 23, 0},
+    {"root-file", m_root_file, 21, 0},
+    {"mixed", m_mixed, 27, 0},
+    {"xattr-left", m_xattr_left, 20, 0},
+    {"no-inode", m_no_inode, 10, 0},
+    {"target-twice", m_target_twice, 10, 0},
+    {"prealloc", m_prealloc, 25, 0},
+    {"next-ino", m_next_ino, 40, 0},
+    {"next-huge", m_next_huge, 40, 0},
+    {"last-ino", m_last_ino, 35, 0},
+    {"inodes", m_inodes, 41, 0},
+    {"promised", m_promised, 41, 0},
+    {"bad-item", m_bad_item, 10, 0},
+    {"space-live", m_space_live, 51, 0},
+    {"space-dead", m_space_dead, 51, 0},
+    {"space-count", m_space_count, 52, 0},
 };
 
 int main(int argc, char **argv)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	struct tfs_env env = tfs_user_env();
 	struct tfs_file_dev dev;
 
@@ -460,7 +658,8 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[2], "where"))
 		opt.flags = TFS_MOUNT_RO;
 	must(tfs_mount(&dev.dev, &env, &opt, &vol), argv[1]);
-	if (!strcmp(argv[2], "where")) { /* bytes: the FS tree's root as it was stored, data of /big, checkpoint, list block */
+	if (!strcmp(argv[2],
+	            "where")) { /* bytes: the FS tree's root as it was stored, data of /big, checkpoint, list block */
 		get(item_first(7, TFS_IT_EXTENT), buf);
 		printf("%llu %llu %llu %llu\n", (unsigned long long)vol->root[TFS_TREE_FS].addr * TFS_UNIT,
 		       (unsigned long long)tfs_le64(((struct tfs_extent *)buf)->ptr.addr) * TFS_UNIT,

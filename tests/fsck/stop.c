@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Preloaded into fsck.tfs by tests/fsck/stop.sh: the power fails at write number STOP_AT. With STOP_KEEP=0 all writes since
- * the last flush are lost then, with another number each is lost or kept by chance of that seed; without it all reached
- * the device. With STOP_FAIL=1 just that write fails, with EIO. Exit 99 tells that it came so far.
+ * Preloaded into fsck.tfs by tests/fsck/stop.sh: the power fails at write number STOP_AT. With STOP_KEEP=0 all writes
+ * since the last flush are lost then, with another number each is lost or kept by chance of that seed; without it all
+ * reached the device. With STOP_FAIL=1 just that write fails, with EIO. Exit 99 tells that it came so far.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,7 +16,7 @@ static struct write {
 	off_t at;
 	size_t bytes;
 	void *old;
-} *list;
+} * list;
 static size_t writes, count;
 
 typedef ssize_t (*pwrite_fn)(int, const void *, size_t, off_t);
@@ -54,7 +54,7 @@ static void note(int fd, size_t bytes, off_t at)
 	w = list ? &list[writes++] : NULL;
 	if (!w)
 		_exit(98);
-	*w = (struct write){ fd, at, bytes, malloc(bytes) };
+	*w = (struct write){fd, at, bytes, malloc(bytes)};
 	if (!w->old || pread(fd, w->old, bytes, at) != (ssize_t)bytes)
 		_exit(98);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The same random stream of system calls in two directories, one on the filesystem under test and one on the host's: every
- * result, errno, and attribute must be the same. usage: differ REFERENCE TESTED SEED COUNT [times]; with "times"
+ * The same random stream of system calls in two directories, one on the filesystem under test and one on the host's:
+ * every result, errno, and attribute must be the same. usage: differ REFERENCE TESTED SEED COUNT [times]; with "times"
  * which timestamps a call changes must be the same too. Names come from a small set, so
  * that operations meet; as root every other stretch runs as an ordinary user. Prints the first difference and how to
  * repeat it.
@@ -33,7 +33,8 @@ static uint32_t rnd(uint32_t n)
 	return (uint32_t)(seed >> 33) % n;
 }
 
-static const char *const names[] = { "a", "b", "c", "d/a", "d/b", "d/e", "d/e/f", "d/e/g", "d", "d/..", "a/x", "none/x", ".", "d/e/.", "l", "l/a" };
+static const char *const names[] = {"a", "b",    "c",   "d/a",    "d/b", "d/e",   "d/e/f", "d/e/g",
+                                    "d", "d/..", "a/x", "none/x", ".",   "d/e/.", "l",     "l/a"};
 static const char *path_any(void)
 {
 	uint32_t n = rnd(60);
@@ -65,7 +66,8 @@ static int seen_next;
 
 static uint64_t stat_hash(const struct stat *s)
 {
-	uint64_t v[7] = { s->st_mode, s->st_uid, s->st_gid, s->st_nlink, S_ISDIR(s->st_mode) ? 0 : (uint64_t)s->st_size, 0, 0 };
+	uint64_t v[7] = {s->st_mode, s->st_uid, s->st_gid, s->st_nlink, S_ISDIR(s->st_mode) ? 0 : (uint64_t)s->st_size,
+	                 0,          0};
 
 	if (S_ISCHR(s->st_mode) || S_ISBLK(s->st_mode))
 		v[5] = s->st_rdev;
@@ -75,7 +77,7 @@ static uint64_t stat_hash(const struct stat *s)
 
 static struct outcome done(long result, uint64_t extra)
 {
-	return (struct outcome){ result, result < 0 ? errno : 0, extra, 0 };
+	return (struct outcome){result, result < 0 ? errno : 0, extra, 0};
 }
 
 /* ---- times: which of these objects had mtime or ctime changed by a call ---- */
@@ -87,13 +89,14 @@ struct times {
 
 static void times_take(int side, struct times *t)
 {
-	static const char *const watched[WATCHED] = { ".", "a", "b", "c", "d", "d/a", "d/e", "l" };
+	static const char *const watched[WATCHED] = {".", "a", "b", "c", "d", "d/a", "d/e", "l"};
 	struct stat s;
 
 	memset(t, 0, sizeof(*t));
 	for (int i = 0; i < WATCHED + FDS; i++) {
-		int r = i < WATCHED ? fstatat(base[side], watched[i], &s, AT_SYMLINK_NOFOLLOW) :
-				      held[side][i - WATCHED] < 0 ? -1 : fstat(held[side][i - WATCHED], &s);
+		int r = i < WATCHED                   ? fstatat(base[side], watched[i], &s, AT_SYMLINK_NOFOLLOW)
+		        : held[side][i - WATCHED] < 0 ? -1
+		                                      : fstat(held[side][i - WATCHED], &s);
 
 		if (!r) {
 			t->m[i] = s.st_mtim;
@@ -156,8 +159,14 @@ static struct outcome file_call(const struct call *c, int side)
 
 static struct outcome open_call(const struct call *c, int side)
 {
-	static const int flags[] = { O_RDWR | O_CREAT, O_RDWR, O_RDONLY, O_RDWR | O_CREAT | O_EXCL, O_RDWR | O_CREAT | O_TRUNC,
-				     O_WRONLY | O_APPEND, O_RDONLY | O_DIRECTORY, O_RDWR | O_NOFOLLOW };
+	static const int flags[] = {O_RDWR | O_CREAT,
+	                            O_RDWR,
+	                            O_RDONLY,
+	                            O_RDWR | O_CREAT | O_EXCL,
+	                            O_RDWR | O_CREAT | O_TRUNC,
+	                            O_WRONLY | O_APPEND,
+	                            O_RDONLY | O_DIRECTORY,
+	                            O_RDWR | O_NOFOLLOW};
 	int *slot = &held[side][c->n % FDS], fd;
 
 	fd = openat(base[side], c->path, flags[c->flags % 8] | O_NONBLOCK | O_CLOEXEC, c->mode);
@@ -195,7 +204,11 @@ static struct outcome xattr_call(const struct call *c, int side)
 	memset(value, c->fill, sizeof(value));
 	switch (c->flags % 4) {
 	case 0:
-		return done(lsetxattr(full, name, value, c->n % 200, c->mode & 2 ? XATTR_CREATE : c->mode & 4 ? XATTR_REPLACE : 0), 0);
+		return done(lsetxattr(full, name, value, c->n % 200,
+		                      c->mode & 2   ? XATTR_CREATE
+		                      : c->mode & 4 ? XATTR_REPLACE
+		                                    : 0),
+		            0);
 	case 1:
 		r = lgetxattr(full, name, value, c->mode & 2 ? 0 : c->mode & 4 ? 10 : sizeof(value));
 		return done(r, r > 0 && !(c->mode & 2) ? mix(3, value, (size_t)r) : 0);
@@ -229,12 +242,19 @@ static struct outcome name_call(const struct call *c, int side)
 	case 14:
 		return done(renameat2(b, c->path, b, c->path2, c->flags % 4 == 3 ? 1u << (c->mode % 2) : 0), 0);
 	case 15:
-		return done(mknodat(b, c->path, (c->flags & 1 ? S_IFIFO : c->flags & 2 ? S_IFSOCK : S_IFCHR) | (c->mode & 0777), makedev(1, 3)), 0);
+		return done(mknodat(b, c->path,
+		                    (c->flags & 1   ? S_IFIFO
+		                     : c->flags & 2 ? S_IFSOCK
+		                                    : S_IFCHR) |
+		                        (c->mode & 0777),
+		                    makedev(1, 3)),
+		            0);
 	case 16:
 		return done(fchmodat(b, c->path, c->mode, 0), 0);
 	case 17:
 		return done(fchownat(b, c->path, c->flags & 1 ? 1000 : (uid_t)-1, c->flags & 2 ? 1000 : (gid_t)-1,
-				     c->flags & 4 ? AT_SYMLINK_NOFOLLOW : 0), 0);
+		                     c->flags & 4 ? AT_SYMLINK_NOFOLLOW : 0),
+		            0);
 	case 18:
 	case 19:
 		r = fstatat(b, c->path, &s, c->flags & 1 ? AT_SYMLINK_NOFOLLOW : 0);
@@ -249,7 +269,7 @@ static struct outcome name_call(const struct call *c, int side)
 	case 23:
 		return done(faccessat(b, c->path, (int)(c->mode & 7), AT_EACCESS), 0);
 	default: {
-		struct timespec t[2] = { { 1000000 + c->off, 5 }, { 2000000 + c->len, 7 } };
+		struct timespec t[2] = {{1000000 + c->off, 5}, {2000000 + c->len, 7}};
 
 		r = utimensat(b, c->path, t, 0);
 		if (r || fstatat(b, c->path, &s, 0))
@@ -261,7 +281,7 @@ static struct outcome name_call(const struct call *c, int side)
 
 static void draw(struct call *c)
 {
-	static const uint16_t modes[] = { 0644, 0755, 0700, 0, 04755, 02775, 01777, 0400, 06711 };
+	static const uint16_t modes[] = {0644, 0755, 0700, 0, 04755, 02775, 01777, 0400, 06711};
 
 	c->op = rnd(25);
 	c->flags = rnd(1024);
@@ -274,8 +294,8 @@ static void draw(struct call *c)
 	c->off = rnd(4) ? rnd(300000) : rnd(64) * 4096;
 	c->len = rnd(3) ? rnd(70000) + 1 : rnd(8) * 4096 + 1;
 	c->fill = (uint8_t)(rnd(255) + 1);
-	snprintf(trace, sizeof(trace), "op %u path '%.60s' path2 '%.60s' flags %u mode %o n %u off %lld len %lld", c->op, c->path,
-		 c->path2, c->flags, c->mode, c->n, (long long)c->off, (long long)c->len);
+	snprintf(trace, sizeof(trace), "op %u path '%.60s' path2 '%.60s' flags %u mode %o n %u off %lld len %lld",
+	         c->op, c->path, c->path2, c->flags, c->mode, c->n, (long long)c->off, (long long)c->len);
 }
 
 static int same(const struct outcome *x, const struct outcome *y)
@@ -347,12 +367,16 @@ int main(int argc, char **argv)
 		}
 		if (same(&r[0], &r[1]))
 			continue;
-		printf("step %llu as %u: %s\n  expected %ld (%s) %llx times %llx\n  found    %ld (%s) %llx times %llx\n  repeat: differ REFERENCE TESTED %llu %llu\n",
-		       (unsigned long long)i, geteuid(), trace, r[0].result, strerror(r[0].error), (unsigned long long)r[0].extra,
-		       (unsigned long long)r[0].times, r[1].result, strerror(r[1].error), (unsigned long long)r[1].extra, (unsigned long long)r[1].times, (unsigned long long)first, (unsigned long long)i + 1);
+		printf("step %llu as %u: %s\n  expected %ld (%s) %llx times %llx\n  found    %ld (%s) %llx times "
+		       "%llx\n  repeat: differ REFERENCE TESTED %llu %llu\n",
+		       (unsigned long long)i, geteuid(), trace, r[0].result, strerror(r[0].error),
+		       (unsigned long long)r[0].extra, (unsigned long long)r[0].times, r[1].result,
+		       strerror(r[1].error), (unsigned long long)r[1].extra, (unsigned long long)r[1].times,
+		       (unsigned long long)first, (unsigned long long)i + 1);
 		for (int side = 0; side < 2 && r[0].extra; side++)
-			printf("  last stat: mode %o uid %u gid %u nlink %u size %lld\n", seen[side].st_mode, seen[side].st_uid, seen[side].st_gid,
-			       (unsigned)seen[side].st_nlink, (long long)seen[side].st_size);
+			printf("  last stat: mode %o uid %u gid %u nlink %u size %lld\n", seen[side].st_mode,
+			       seen[side].st_uid, seen[side].st_gid, (unsigned)seen[side].st_nlink,
+			       (long long)seen[side].st_size);
 		return 1;
 	}
 	return 0;

@@ -4,7 +4,8 @@
  * unmounts and mounts it again in between; every byte is compared when it is read, and all at each remount. Pages are
  * dropped from the kernel before most reads, so that the host answers them. Prints the seed and the last calls when
  * something differs.
- * usage: exercise TFS-FUSE IMAGE DIR SEED COUNT; TFS-FUSE "-": DIR is a directory of any filesystem, nothing is mounted.
+ * usage: exercise TFS-FUSE IMAGE DIR SEED COUNT; TFS-FUSE "-": DIR is a directory of any filesystem, nothing is
+ * mounted.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -92,7 +93,7 @@ static bool mounted(void)
 
 static void mount_up(void)
 {
-	static const char *const cache[] = { "1M", "2M", "64M" };
+	static const char *const cache[] = {"1M", "2M", "64M"};
 	const char *size = cache[rnd(3)];
 
 	if (!strcmp(args[1], "-"))
@@ -155,7 +156,8 @@ static void file_close(int i)
 static void forget_pages(const struct model *f)
 {
 	if (rnd(4)) /* what is dirty is written first, so that nothing stays */
-		must(!sync_file_range(f->fd, 0, 0, 7) && !posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED), "dropping pages");
+		must(!sync_file_range(f->fd, 0, 0, 7) && !posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED),
+		     "dropping pages");
 }
 
 static void compare(int i, const uint8_t *got, size_t off, size_t len)
@@ -168,8 +170,8 @@ static void compare(int i, const uint8_t *got, size_t off, size_t len)
 
 			while (end < len && got[end] != want[end])
 				end++;
-			fail("file%d at %zu (block %zu): expected %02x, found %02x; %zu bytes differ; size %zu", i, off + at,
-			     (off + at) / 4096, want[at], got[at], end - at, file[i].size);
+			fail("file%d at %zu (block %zu): expected %02x, found %02x; %zu bytes differ; size %zu", i,
+			     off + at, (off + at) / 4096, want[at], got[at], end - at, file[i].size);
 		}
 }
 
@@ -188,7 +190,7 @@ static void compare_all(int i)
 
 static size_t any_length(void)
 {
-	static const uint32_t most[] = { 10, 300, 3100, 4096, 5000, 20000, 70000, 200000 };
+	static const uint32_t most[] = {10, 300, 3100, 4096, 5000, 20000, 70000, 200000};
 
 	return 1 + rnd(most[rnd(8)]);
 }
@@ -277,7 +279,8 @@ static void do_read(int i)
 	}
 	want = off >= f->size ? 0 : f->size - off < len ? f->size - off : len;
 	note("%s file%d %zu %zu", direct ? "read O_DIRECT" : "read", i, off, len);
-	must(pread(direct ? f->direct : f->fd, buf, len, (off_t)off) == (ssize_t)want, "read: another count than expected");
+	must(pread(direct ? f->direct : f->fd, buf, len, (off_t)off) == (ssize_t)want,
+	     "read: another count than expected");
 	compare(i, buf, off, want);
 }
 
@@ -323,8 +326,12 @@ static void do_truncate(int i)
 
 static void do_fallocate(int i)
 {
-	static const int modes[] = { 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
-				     FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE };
+	static const int modes[] = {0,
+	                            FALLOC_FL_KEEP_SIZE,
+	                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	                            FALLOC_FL_ZERO_RANGE,
+	                            FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+	                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE};
 	struct model *f = &file[i];
 	size_t len = any_length(), off = any_offset(f, len);
 	int mode = modes[rnd(6)];
@@ -457,7 +464,8 @@ static void remount(void)
 		file_close(i);
 	}
 	handle.h.handle_bytes = MAX_HANDLE_SZ;
-	must(!name_to_handle_at(AT_FDCWD, path_of(0), &handle.h, &mount_id, 0) || errno == EOPNOTSUPP, "name_to_handle_at");
+	must(!name_to_handle_at(AT_FDCWD, path_of(0), &handle.h, &mount_id, 0) || errno == EOPNOTSUPP,
+	     "name_to_handle_at");
 	mount_down();
 	mount_up();
 	handle_check();
@@ -467,8 +475,9 @@ static void remount(void)
 	}
 }
 
-static void (*const call[])(int) = { do_write, do_write, do_write, do_append, do_read, do_read, do_read, do_map, do_map,
-	do_truncate, do_fallocate, do_fallocate, do_seek, do_sync, do_reopen, do_rename, do_unlink, do_stat };
+static void (*const call[])(int) = {do_write, do_write, do_write,  do_append,   do_read,      do_read,
+                                    do_read,  do_map,   do_map,    do_truncate, do_fallocate, do_fallocate,
+                                    do_seek,  do_sync,  do_reopen, do_rename,   do_unlink,    do_stat};
 
 int main(int argc, char **argv)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * telldir and seekdir while names come and go and others list the same directory: what followed a position before follows it
- * again, though the entry before it is gone. usage: listing NEW-DIRECTORY NAMES SEED ROUNDS
+ * telldir and seekdir while names come and go and others list the same directory: what followed a position before
+ * follows it again, though the entry before it is gone. usage: listing NEW-DIRECTORY NAMES SEED ROUNDS
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -240,13 +240,13 @@ static struct tfs_ptr disk_ptr(const void *p)
 	struct tfs_disk_ptr d;
 
 	memcpy(&d, p, sizeof(d));
-	return (struct tfs_ptr){ tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len),
-				 tfs_le16(d.flags) };
+	return (struct tfs_ptr){tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len),
+	                        tfs_le16(d.flags)};
 }
 
 static int items_add(struct tfs_vol *vol)
 {
-	struct tfs_key k = { 0, 0 };
+	struct tfs_key k = {0, 0};
 	static u64 seen[16];
 	u64 seen_window = ~0ull;
 	u32 seens = 0, i;
@@ -310,7 +310,7 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 			units += (u32)__builtin_popcount(w[b]);
 			if (map[b] != w[b]) {
 				snprintf(text, sizeof(text), "segment %llu block %u: expected live %02x, found %02x",
-					 (unsigned long long)s, b, w[b], map[b]);
+				         (unsigned long long)s, b, w[b], map[b]);
 				return text;
 			}
 		}

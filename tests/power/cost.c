@@ -44,7 +44,7 @@ static int disk_flush(struct tfs_dev *dev)
 	return 0;
 }
 
-static const struct tfs_dev_ops disk_ops = { disk_io, disk_flush, NULL };
+static const struct tfs_dev_ops disk_ops = {disk_io, disk_flush, NULL};
 
 /* ---- the operations, each as a host does it ---- */
 
@@ -53,7 +53,7 @@ static u64 file; /* FILE_BLOCKS blocks, and what is appended */
 
 static u64 named(const char *prefix, int i, char *name, bool make, u32 mode)
 {
-	struct tfs_create c = { .mode = mode };
+	struct tfs_create c = {.mode = mode};
 	u64 ino = 0;
 
 	snprintf(name, 16, "%s%d", prefix, i);
@@ -66,7 +66,7 @@ static void block_write(u64 ino, u64 block)
 {
 	static u8 data[TFS_BLOCK];
 	static u64 r = 88172645463325252ull;
-	struct tfs_encoded e = { .blocks = 1, .bytes = TFS_BLOCK, .buf = data };
+	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data};
 	struct tfs_time now = power_env().now(NULL);
 	u32 i;
 
@@ -118,8 +118,9 @@ static void replace(int i)
 	block_write(named("t", i, name, true, 0100644), 0);
 	sync_now();
 	named("r", i / 2, to, false, 0); /* every second time it replaces a file */
-	power_must(tfs_rename(vol, TFS_INO_ROOT, name, (u32)strlen(name), TFS_INO_ROOT, to, (u32)strlen(to), 0, &victim),
-		   "rename");
+	power_must(
+	    tfs_rename(vol, TFS_INO_ROOT, name, (u32)strlen(name), TFS_INO_ROOT, to, (u32)strlen(to), 0, &victim),
+	    "rename");
 	while (victim && tfs_evict(vol, victim) > 0)
 		;
 	sync_now();
@@ -162,26 +163,26 @@ static const struct row {
 	u32 kb, flushes;
 	double total[2];
 } rows[] = {
-	{ "append 4 KiB + fsync", NULL, append, 8, 1, { 8.5, 8.8 } },
-	{ "overwrite 4 KiB + fdatasync", NULL, overwrite, 8, 1, { 8.5, 8.8 } },
-	{ "random 4 KiB overwrite + fsync", NULL, overwrite_random, 8, 1, { 8.5, 8.8 } },
-	{ "create + 4 KiB + fsync", NULL, create, 8, 1, { 8.6, 8.9 } },
-	{ "create + 4 KiB + fsync + rename + fsync(dir)", NULL, replace, 12, 2, { 12.6, 13.2 } },
-	{ "mkdir + fsync(dir)", NULL, make_dir, 4, 1, { 4.6, 4.8 } },
-	{ "unlink + fsync(dir)", unlink_prepare, unlink_one, 4, 1, { 4.5, 4.8 } },
+    {"append 4 KiB + fsync", NULL, append, 8, 1, {8.5, 8.8}},
+    {"overwrite 4 KiB + fdatasync", NULL, overwrite, 8, 1, {8.5, 8.8}},
+    {"random 4 KiB overwrite + fsync", NULL, overwrite_random, 8, 1, {8.5, 8.8}},
+    {"create + 4 KiB + fsync", NULL, create, 8, 1, {8.6, 8.9}},
+    {"create + 4 KiB + fsync + rename + fsync(dir)", NULL, replace, 12, 2, {12.6, 13.2}},
+    {"mkdir + fsync(dir)", NULL, make_dir, 4, 1, {4.6, 4.8}},
+    {"unlink + fsync(dir)", unlink_prepare, unlink_one, 4, 1, {4.5, 4.8}},
 };
 
 /* ---- measuring ---- */
 
 static void volume_make(u64 size)
 {
-	struct tfs_format_options opt = { .size = size, .codec = TFS_CODEC_LZ4, .uuid = "power costs" };
-	struct tfs_mount_options mount = { 0 };
+	struct tfs_format_options opt = {.size = size, .codec = TFS_CODEC_LZ4, .uuid = "power costs"};
+	struct tfs_mount_options mount = {0};
 	struct tfs_env env = power_env();
 	char name[16];
 	u32 i;
 
-	disk.dev = (struct tfs_dev){ &disk_ops, size, false };
+	disk.dev = (struct tfs_dev){&disk_ops, size, false};
 	disk.data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (disk.data == MAP_FAILED)
 		power_must(-ENOMEM, "mmap");
@@ -210,7 +211,7 @@ struct cost {
 static struct cost measure(const struct row *row, u64 size)
 {
 	u64 start, flushed, at, steady = 0, steady_flushes = 0, steady_writes = 0;
-	struct cost c = { 0 };
+	struct cost c = {0};
 	int i, counted = 0;
 
 	volume_make(size);
@@ -247,7 +248,8 @@ static struct cost measure(const struct row *row, u64 size)
 
 static bool row_check(const struct row *row, const struct cost *c, int small)
 {
-	bool good = c->kb == row->kb && c->worst == row->kb && c->flushes == row->flushes && c->total_kb <= row->total[small];
+	bool good =
+	    c->kb == row->kb && c->worst == row->kb && c->flushes == row->flushes && c->total_kb <= row->total[small];
 
 	printf("%-45s %6.2f %7.2f %8.2f   %8.2f (<= %5.2f) %8.3f%s\n", row->what, c->kb, c->writes, c->flushes,
 	       c->total_kb, row->total[small], c->total_flushes, good ? "" : "  FAILED");
@@ -259,13 +261,13 @@ static bool row_check(const struct row *row, const struct cost *c, int small)
 
 int power_costs(void)
 {
-	static const u64 sizes[2] = { 1ull << 30, POWER_SIZE };
+	static const u64 sizes[2] = {1ull << 30, POWER_SIZE};
 	int small, bad = 0;
 	u32 i;
 
 	for (small = 0; small < 2; small++) {
-		printf("%s volume%39s%s\n",
-		       small ? "16 MiB" : "1 GiB ", "", "KB each  writes  flushes  KB with checkpoints  flushes");
+		printf("%s volume%39s%s\n", small ? "16 MiB" : "1 GiB ", "",
+		       "KB each  writes  flushes  KB with checkpoints  flushes");
 		for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 			struct cost c = measure(&rows[i], sizes[small]);
 

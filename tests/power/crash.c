@@ -21,7 +21,7 @@ u64 power_random(void)
 
 static void judge(const char *state)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	struct tfs_env env = power_env();
 	u64 clock = power_clock;
 	struct tfs_vol *vol;
@@ -105,7 +105,7 @@ static void state_mask(const struct power_dev *d, u64 mask, const char *what)
 		if (i >= 64 || mask >> i & 1)
 			land(&d->flight[i], ~0u, false);
 	snprintf(name, sizeof(name), "flush %llu, %s %llx of %u", (unsigned long long)d->flushes, what,
-		 (unsigned long long)mask, d->flights);
+	         (unsigned long long)mask, d->flights);
 	judge(name);
 }
 
@@ -118,7 +118,7 @@ static void state_torn(const struct power_dev *d, u32 i, u32 sectors, bool from_
 	for (j = 0; j < d->flights; j++)
 		land(&d->flight[j], j == i ? sectors : ~0u, j == i && from_end);
 	snprintf(name, sizeof(name), "flush %llu, write %u of %u torn at %u", (unsigned long long)d->flushes, i,
-		 d->flights, sectors);
+	         d->flights, sectors);
 	judge(name);
 }
 

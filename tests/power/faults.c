@@ -2,10 +2,10 @@
 /*
  * tfs-power --faults: the Nth allocation, then the Nth request to the device, fails; for every N until a pass gets
  * through without meeting it. Passes: each operation of the table on a volume with contents, cold, then sync and
- * checkpoints and unmount; and mounting what a crash left after that operation. Always: nothing crashes or leaks; a call
- * that fails changed nothing; one that failed for want of memory succeeds later; the image then mounts, is sound, holds
- * what was durable and equals a state of the history, both with all writes on the platter and with those alone that a
- * flush confirmed. Random histories with a fault every few calls do the same on fuller and fragmented volumes.
+ * checkpoints and unmount; and mounting what a crash left after that operation. Always: nothing crashes or leaks; a
+ * call that fails changed nothing; one that failed for want of memory succeeds later; the image then mounts, is sound,
+ * holds what was durable and equals a state of the history, both with all writes on the platter and with those alone
+ * that a flush confirmed. Random histories with a fault every few calls do the same on fuller and fragmented volumes.
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum kind { NONE, ALLOC, IO };
-static const char *const kinds[] = { "none", "allocation", "request" };
+static const char *const kinds[] = {"none", "allocation", "request"};
 static enum kind kind;
 static long nth;
 static bool handled; /* the fault happened and was judged */
@@ -57,7 +57,7 @@ static void judge_call(struct tfs_vol *vol, int err)
 		failed("the volume cannot be read afterwards");
 	else if (hash != power_want(seq)) {
 		snprintf(text, sizeof(text), "call returned %d (records %llu to %llu) and changed the state", err,
-			 (unsigned long long)before_seq, (unsigned long long)tfs_sequence(vol));
+		         (unsigned long long)before_seq, (unsigned long long)tfs_sequence(vol));
 		failed(text);
 	}
 	power_frozen = false;
@@ -78,7 +78,7 @@ static void called(struct tfs_vol *vol, int err)
 
 static void judge_image(struct power_dev *d, const char *what)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	struct tfs_env env = power_env();
 	struct tfs_vol *vol;
 	char text[120];
@@ -110,12 +110,12 @@ static void judge_end(long allocs)
 /* ---- one pass ---- */
 
 static int ops[8], nops; /* of the workload */
-static bool at_mount; /* the fault may hit the mount, too */
+static bool at_mount;    /* the fault may hit the mount, too */
 static u64 end_seq;
 
 static struct tfs_vol *pass_mount(void)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	struct tfs_env env = power_env_model();
 	struct tfs_vol *vol;
 	int err;
@@ -243,10 +243,20 @@ static int op_named(const char *name)
 	exit(2);
 }
 
-static const char *const prelude[] = { "write a 64K compressible", "overwrite a 4K at 28K", "overwrite a 4K at 20K",
-				       "write d/c 130K", "write a at 300K", "create b", "mkdir e", "symlink s",
-				       "setxattr a big", "setxattr a small", "setxattr d small", "link a l", "write f 200K",
-				       "preallocate a" };
+static const char *const prelude[] = {"write a 64K compressible",
+                                      "overwrite a 4K at 28K",
+                                      "overwrite a 4K at 20K",
+                                      "write d/c 130K",
+                                      "write a at 300K",
+                                      "create b",
+                                      "mkdir e",
+                                      "symlink s",
+                                      "setxattr a big",
+                                      "setxattr a small",
+                                      "setxattr d small",
+                                      "link a l",
+                                      "write f 200K",
+                                      "preallocate a"};
 
 /*
  * Every second block on its own, far past what the model of contents holds: extents in several leaves, and a range over
@@ -260,7 +270,7 @@ static void fragment(struct tfs_vol *vol, u64 ino)
 	for (b = 24; b < 600; b += 2) {
 		bool held = (b + 1) * TFS_BLOCK <= POWER_FILE_MAX;
 		u8 *data = held ? power_file(ino) + b * TFS_BLOCK : far;
-		struct tfs_encoded e = { .blocks = 1, .bytes = TFS_BLOCK, .buf = data };
+		struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data};
 
 		memset(data, (int)b, TFS_BLOCK);
 		power_must(tfs_write(vol, ino, b, &e, 601 * TFS_BLOCK, NULL), "fragment");
@@ -286,7 +296,7 @@ static void xattrs_many(struct tfs_vol *vol, u64 ino, int n)
 /* A volume with contents becomes the base; unclean: with its last operations in the log only, and `op` as well. */
 static void base_fill(int op)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	struct tfs_env env = power_env_model();
 	struct tfs_vol *vol;
 	u32 i;
@@ -418,7 +428,7 @@ static void history(u64 seed, int length)
 
 void power_faults(int part, int parts)
 {
-	void (*plain)(struct tfs_vol *vol, int err) = power_called;
+	void (*plain)(struct tfs_vol * vol, int err) = power_called;
 	int op, i;
 
 	base_fill(-1);

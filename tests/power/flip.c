@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * tfs-power --flip: one bit wrong anywhere. A small volume (directories, files inline, raw, LZ4, zlib and sparse, large
- * and small xattrs, hard links, a symlink) with synced records in an unclean log; in every byte that reading it depends on
- * one bit is flipped (--flip=all: each of the eight), it is mounted read-only and walked whole. Either something says so
- * (EIO or EUCLEAN and a message, or the damaged mark), or names, attributes and contents are the same as ever, or the end
- * of the log that no other head confirms is cut off: then it is exactly the state of an earlier record. Last, a log write
- * is replaced by another that is whole and fits its place (what a stale mirror gives back): the chain must tell.
+ * and small xattrs, hard links, a symlink) with synced records in an unclean log; in every byte that reading it depends
+ * on one bit is flipped (--flip=all: each of the eight), it is mounted read-only and walked whole. Either something
+ * says so (EIO or EUCLEAN and a message, or the damaged mark), or names, attributes and contents are the same as ever,
+ * or the end of the log that no other head confirms is cut off: then it is exactly the state of an earlier record.
+ * Last, a log write is replaced by another that is whole and fits its place (what a stale mirror gives back): the chain
+ * must tell.
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
@@ -42,7 +43,7 @@ static void run(struct tfs_vol *vol, const char *const *names)
 
 static struct tfs_vol *open_run(void)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	struct tfs_env env = power_env_model();
 	struct tfs_vol *vol;
 
@@ -53,14 +54,23 @@ static struct tfs_vol *open_run(void)
 
 static void volume_make(void)
 {
-	static const char *const before[] = { "write a 64K compressible", "overwrite a 4K at 20K", "write a at 300K",
-					      "link a l", "mkdir e", "symlink s", "write d/c 130K", "truncate d/c 70000",
-					      "setxattr a big", "setxattr d small", "create b", "preallocate b grow",
-					      NULL };
-	static const char *const logged[] = { "codec a", "overwrite a bytes", "sync", "create d/n", "sync",
-					      "setxattr a small", "chown d", "sync", "mkdir d/e", "write b inline",
-					      "sync", "rename a b", "sync", "rename b a", "sync", "rmdir e", "sync", "chmod a",
-					      NULL };
+	static const char *const before[] = {"write a 64K compressible",
+	                                     "overwrite a 4K at 20K",
+	                                     "write a at 300K",
+	                                     "link a l",
+	                                     "mkdir e",
+	                                     "symlink s",
+	                                     "write d/c 130K",
+	                                     "truncate d/c 70000",
+	                                     "setxattr a big",
+	                                     "setxattr d small",
+	                                     "create b",
+	                                     "preallocate b grow",
+	                                     NULL};
+	static const char *const logged[] = {
+	    "codec a",   "overwrite a bytes", "sync", "create d/n", "sync", "setxattr a small", "chown d", "sync",
+	    "mkdir d/e", "write b inline",    "sync", "rename a b", "sync", "rename b a",       "sync",    "rmdir e",
+	    "sync",      "chmod a",           NULL};
 	struct tfs_vol *vol;
 
 	power_model_reset();
@@ -139,7 +149,7 @@ static void judge_open(struct tfs_vol *vol, const char *state, unsigned long sai
 
 static void judge(const char *state)
 {
-	struct tfs_mount_options opt = { .flags = TFS_MOUNT_RO };
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO};
 	struct tfs_env env = power_env();
 	unsigned long said = messages;
 	struct tfs_vol *vol;

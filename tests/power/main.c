@@ -34,7 +34,7 @@ static int op_run(struct tfs_vol *vol, int op)
 
 static struct tfs_vol *workload_start(void)
 {
-	struct tfs_mount_options opt = { 0 };
+	struct tfs_mount_options opt = {0};
 	struct tfs_env env = power_env_model();
 	struct tfs_vol *vol;
 
@@ -150,9 +150,9 @@ static void churn_flush(struct power_dev *d, void *arg)
 /* A full volume, every small operation synced: the log comes back to the same places again and again. */
 static void run_churn(u64 seed, int rounds)
 {
-	static const char *const small[] = { "chmod a",		"utimes d/c", "setxattr a small", "removexattr a small",
-					     "setxattr d small", "create b",  "unlink b",	  "symlink s",
-					     "write a inline" };
+	static const char *const small[] = {"chmod a",          "utimes d/c", "setxattr a small", "removexattr a small",
+	                                    "setxattr d small", "create b",   "unlink b",         "symlink s",
+	                                    "write a inline"};
 	struct tfs_vol *vol;
 	int i, j;
 
@@ -247,7 +247,7 @@ static void child(void (*mode)(int part, int parts), int part, int parts, int fd
 
 	mode(part, parts);
 	free(power_run.flight);
-	r = (struct report){ power_states, power_failures, now(CLOCK_PROCESS_CPUTIME_ID) - t0 };
+	r = (struct report){power_states, power_failures, now(CLOCK_PROCESS_CPUTIME_ID) - t0};
 	if (write(fd, &r, sizeof(r)) != sizeof(r))
 		exit(2);
 	exit(power_failures != 0);
@@ -267,7 +267,7 @@ static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 			child(mode, i, jobs, pipes[1]);
 	close(pipes[1]);
 	for (i = 0; i < jobs; i++) {
-		struct report r = { 0, 0, 0 };
+		struct report r = {0, 0, 0};
 
 		wait(&status);
 		bad += !WIFEXITED(status) || WEXITSTATUS(status);
@@ -283,11 +283,9 @@ static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "replay", 1, 0, 'r' }, { "histories", 1, 0, 'h' },
-						 { "length", 1, 0, 'l' },  { "jobs", 1, 0, 'j' },
-						 { "seconds", 1, 0, 's' }, { "costs", 0, 0, 'c' },
-						 { "faults", 0, 0, 'f' },  { "flip", 2, 0, 'x' },
-						 { 0, 0, 0, 0 } };
+	static const struct option options[] = {{"replay", 1, 0, 'r'}, {"histories", 1, 0, 'h'}, {"length", 1, 0, 'l'},
+	                                        {"jobs", 1, 0, 'j'},   {"seconds", 1, 0, 's'},   {"costs", 0, 0, 'c'},
+	                                        {"faults", 0, 0, 'f'}, {"flip", 2, 0, 'x'},      {0, 0, 0, 0}};
 	void (*mode)(int part, int parts) = crashes;
 	const char *what = "crash simulator";
 	int c, jobs = 2;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * An independent model of names, attributes and xattrs: a plain tree in memory that knows no core code. It starts from what
- * a mounted volume shows (model_load); from then on ops.c tells it each call and what the core answered. It says which
- * errno Linux semantics ask for, makes the change when the call succeeded, and its hash must equal that of the live volume
- * after every step (state.c): so the live volume is not the oracle of itself. Contents are ops.c's flat buffers.
+ * An independent model of names, attributes and xattrs: a plain tree in memory that knows no core code. It starts from
+ * what a mounted volume shows (model_load); from then on ops.c tells it each call and what the core answered. It says
+ * which errno Linux semantics ask for, makes the change when the call succeeded, and its hash must equal that of the
+ * live volume after every step (state.c): so the live volume is not the oracle of itself. Contents are ops.c's flat
+ * buffers.
  */
 #include "tests/power/power.h"
 
@@ -36,7 +37,7 @@ struct node {
 
 #define BUCKETS 256
 static struct node *nodes[BUCKETS], *kept[BUCKETS]; /* by ino */
-struct tfs_time model_now; /* what the environment gave last */
+struct tfs_time model_now;                          /* what the environment gave last */
 u64 model_random;
 
 static struct node *get(u64 ino)
@@ -317,12 +318,25 @@ void model_create(u64 parent, const char *name, u32 len, const struct tfs_create
 	if (get(ino))
 		power_fail("create", "an inode number is used twice");
 	n = add(ino);
-	n->a = (struct tfs_attr){ .ino = ino, .mode = c->mode, .uid = c->uid, .gid = c->gid, .size = c->target_len,
-				  .rdev_major = c->rdev_major, .rdev_minor = c->rdev_minor, .codec = dir->a.codec,
-				  .codec_level = dir->a.codec_level, .window_bits = dir->a.window_bits,
-				  .generation = (u32)model_random, .parent = subdir ? parent : 0,
-				  .nlink = !len ? 0 : subdir ? 2 : 1, .atime = model_now, .mtime = model_now,
-				  .ctime = model_now, .btime = model_now };
+	n->a = (struct tfs_attr){.ino = ino,
+	                         .mode = c->mode,
+	                         .uid = c->uid,
+	                         .gid = c->gid,
+	                         .size = c->target_len,
+	                         .rdev_major = c->rdev_major,
+	                         .rdev_minor = c->rdev_minor,
+	                         .codec = dir->a.codec,
+	                         .codec_level = dir->a.codec_level,
+	                         .window_bits = dir->a.window_bits,
+	                         .generation = (u32)model_random,
+	                         .parent = subdir ? parent : 0,
+	                         .nlink = !len     ? 0
+	                                  : subdir ? 2
+	                                           : 1,
+	                         .atime = model_now,
+	                         .mtime = model_now,
+	                         .ctime = model_now,
+	                         .btime = model_now};
 	if (c->target_len)
 		memcpy(n->target, c->target, c->target_len);
 	if (!len)
@@ -414,9 +428,15 @@ static void model_whiteout(struct node *dir, const char *name, u32 len, u64 ino)
 {
 	struct node *n = add(ino);
 
-	n->a = (struct tfs_attr){ .ino = ino, .mode = 0020000, .nlink = 1, .codec = dir->a.codec,
-				  .window_bits = dir->a.window_bits, .atime = model_now, .mtime = model_now,
-				  .ctime = model_now, .btime = model_now };
+	n->a = (struct tfs_attr){.ino = ino,
+	                         .mode = 0020000,
+	                         .nlink = 1,
+	                         .codec = dir->a.codec,
+	                         .window_bits = dir->a.window_bits,
+	                         .atime = model_now,
+	                         .mtime = model_now,
+	                         .ctime = model_now,
+	                         .btime = model_now};
 	entry_add(dir, name, len, ino, n->a.mode);
 	dir_touch(dir, 1, 0);
 }
@@ -441,7 +461,8 @@ static void exchange(struct node *from, struct entry *x, struct node *to, struct
 		o->a.parent = from->a.ino;
 }
 
-void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32 b_len, u32 flags, u64 whiteout, int got)
+void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32 b_len, u32 flags, u64 whiteout,
+                  int got)
 {
 	struct node *df = get(from), *dt = get(to), *n = NULL, *over = NULL;
 	int expected = dir_check(to, true);

@@ -49,7 +49,7 @@ void power_model_save(void)
 			n--;
 		if (!c->ino || !n || saveds == 16)
 			continue;
-		saved[saveds] = (struct saved){ c->ino, n, malloc(n) };
+		saved[saveds] = (struct saved){c->ino, n, malloc(n)};
 		memcpy(saved[saveds++].data, c->data, n);
 	}
 }
@@ -68,7 +68,7 @@ void power_model_reset(void)
 static struct tfs_time env_now(void *ctx)
 {
 	(void)ctx;
-	model_now = (struct tfs_time){ .sec = tfs_cpu64(1000000 + ++power_clock) };
+	model_now = (struct tfs_time){.sec = tfs_cpu64(1000000 + ++power_clock)};
 	return model_now;
 }
 
@@ -82,7 +82,7 @@ static u64 env_random(void *ctx)
 
 struct tfs_env power_env(void)
 {
-	return (struct tfs_env){ .now = env_now, .random = env_random };
+	return (struct tfs_env){.now = env_now, .random = env_random};
 }
 
 /* ---- names ---- */
@@ -114,8 +114,13 @@ static int called(struct tfs_vol *vol, int err)
 
 static int make(struct tfs_vol *vol, const char *path, u32 mode, const char *target)
 {
-	struct tfs_create c = { .mode = mode, .uid = 7, .gid = 8, .rdev_major = 1, .rdev_minor = 3, .target = target,
-				.target_len = target ? (u32)strlen(target) : 0 };
+	struct tfs_create c = {.mode = mode,
+	                       .uid = 7,
+	                       .gid = 8,
+	                       .rdev_major = 1,
+	                       .rdev_minor = 3,
+	                       .target = target,
+	                       .target_len = target ? (u32)strlen(target) : 0};
 	const char *last;
 	u64 parent, ino;
 	int err;
@@ -190,7 +195,7 @@ static void fill(u8 *p, u32 n, int kind)
 		r ^= r << 13;
 		r ^= r >> 7;
 		r ^= r << 17;
-		p[i] = (u8)(kind ? r : (u64)"log-structured "[i % 15] + (r % 61 == 0));
+		p[i] = (u8)(kind ? r : (u64) "log-structured "[i % 15] + (r % 61 == 0));
 	}
 	fill_state = r;
 }
@@ -293,8 +298,14 @@ int power_fill(struct tfs_vol *vol)
 
 static int attr(struct tfs_vol *vol, const char *path, u32 mask)
 {
-	struct tfs_attr a = { .mode = 0640, .uid = 11, .gid = 12, .user_flags = 5, .codec = TFS_CODEC_ZLIB,
-			      .window_bits = 16, .mtime = env_now(NULL), .atime = env_now(NULL) };
+	struct tfs_attr a = {.mode = 0640,
+	                     .uid = 11,
+	                     .gid = 12,
+	                     .user_flags = 5,
+	                     .codec = TFS_CODEC_ZLIB,
+	                     .window_bits = 16,
+	                     .mtime = env_now(NULL),
+	                     .atime = env_now(NULL)};
 	const char *last;
 	u64 parent, ino = find(vol, path, &parent, &last);
 
@@ -313,15 +324,15 @@ static int xattr(struct tfs_vol *vol, const char *path, const char *name, int le
 	int err;
 
 	memset(value, 'X', sizeof(value));
-	err = len < 0 ? tfs_removexattr(vol, ino, name, (u32)strlen(name)) :
-			tfs_setxattr(vol, ino, name, (u32)strlen(name), value, (u32)len, 0);
+	err = len < 0 ? tfs_removexattr(vol, ino, name, (u32)strlen(name))
+	              : tfs_setxattr(vol, ino, name, (u32)strlen(name), value, (u32)len, 0);
 	model_xattr(ino, name, len < 0 ? NULL : value, len < 0 ? 0 : (u32)len, err);
 	return called(vol, err);
 }
 
 static int tmpfile_link(struct tfs_vol *vol)
 {
-	struct tfs_create c = { .mode = 0100600 };
+	struct tfs_create c = {.mode = 0100600};
 	u64 ino = 0;
 	int err = tfs_create(vol, TFS_INO_ROOT, "", 0, &c, &ino);
 
@@ -405,7 +416,7 @@ static int tmpfile_link(struct tfs_vol *vol)
 const char *power_op_name(int op)
 {
 #define OP(name, call) name,
-	static const char *const names[] = { OPS };
+	static const char *const names[] = {OPS};
 #undef OP
 	return names[op];
 }
@@ -425,5 +436,5 @@ int power_op_run(struct tfs_vol *vol, int op)
 		return call;
 	OPS
 #undef OP
-	return -EINVAL;
+	    return -EINVAL;
 }

@@ -26,7 +26,7 @@ struct power_dev {
 	u64 writes, blocks, flushes; /* counts of what was issued */
 	void (*before_flush)(struct power_dev *d, void *arg);
 	void *arg;
-	bool fua; /* it is the last write in flight alone that becomes durable */
+	bool fua;     /* it is the last write in flight alone that becomes durable */
 	u8 *reads;    /* when set: one for each page that was read */
 	long fail_in; /* the nth request from now fails with EIO; -1: never */
 };
@@ -53,7 +53,7 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
 void power_restore(struct tfs_vol *vol); /* a, d and d/c again, if they are gone */
-void power_model_save(void); /* what reset goes back to */
+void power_model_save(void);             /* what reset goes back to */
 void power_model_reset(void);
 u8 *power_file(u64 ino); /* zeros at first */
 struct tfs_env power_env(void);
@@ -90,7 +90,8 @@ u64 model_hash(void);
 void model_create(u64 parent, const char *name, u32 len, const struct tfs_create *c, u64 ino, int got);
 void model_link(u64 ino, u64 parent, const char *name, u32 len, int got);
 void model_unlink(u64 parent, const char *name, u32 len, bool want_dir, int got);
-void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32 b_len, u32 flags, u64 whiteout, int got);
+void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32 b_len, u32 flags, u64 whiteout,
+                  int got);
 void model_write(u64 ino, u64 size, const struct tfs_time *mtime, int got);
 void model_truncate(u64 ino, u64 size, int got);
 void model_punch(u64 ino, int got);
@@ -119,7 +120,7 @@ bool power_flip_replay(const char *id);
 bool power_faults_replay(const char *id); /* false: not one of its ids */
 
 /* ---- check.c ---- */
-u64 power_mix(u64 h, const void *data, size_t n); /* a hash that goes on */
+u64 power_mix(u64 h, const void *data, size_t n);       /* a hash that goes on */
 u64 power_content_mix(u64 h, const struct tfs_attr *a); /* of a regular file, from the model of contents */
 /* Hash of names, attributes, xattrs, contents. live: contents from the model, so that nothing is read. */
 u64 power_walk(struct tfs_vol *vol, bool live, int *err);

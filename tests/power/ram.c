@@ -43,7 +43,7 @@ static void flight_add(struct power_dev *d, u64 page, u32 pages, u8 *data)
 		d->flights_max = d->flights_max ? d->flights_max * 2 : 64;
 		d->flight = realloc(d->flight, d->flights_max * sizeof(*d->flight));
 	}
-	d->flight[d->flights++] = (struct power_write){ page, pages, data };
+	d->flight[d->flights++] = (struct power_write){page, pages, data};
 }
 
 static int dev_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
@@ -98,7 +98,7 @@ static int dev_flush(struct tfs_dev *dev)
 	return 0;
 }
 
-static const struct tfs_dev_ops ops = { dev_io, dev_flush, NULL };
+static const struct tfs_dev_ops ops = {dev_io, dev_flush, NULL};
 
 void power_dev_init(struct power_dev *d)
 {

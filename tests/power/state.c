@@ -141,7 +141,7 @@ void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bo
 	}
 	if (seq < power_durable_seq || !power_known(seq)) {
 		snprintf(text, sizeof(text), "recovered to record %llu, but records below %llu were durable",
-			 (unsigned long long)seq, (unsigned long long)power_durable_seq);
+		         (unsigned long long)seq, (unsigned long long)power_durable_seq);
 		power_fail(state, text);
 		return;
 	}
@@ -162,8 +162,8 @@ void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bo
 
 static void base_file(struct tfs_vol *vol, u64 parent, const char *name, const u8 *data, u32 blocks, u64 size)
 {
-	struct tfs_create c = { .mode = 0100644 };
-	struct tfs_encoded e = { .codec = 0, .blocks = blocks, .bytes = blocks * 4096, .buf = data };
+	struct tfs_create c = {.mode = 0100644};
+	struct tfs_encoded e = {.codec = 0, .blocks = blocks, .bytes = blocks * 4096, .buf = data};
 	u64 ino;
 
 	power_must(tfs_create(vol, parent, name, (u32)strlen(name), &c, &ino), "base file");
@@ -195,8 +195,8 @@ void power_base_take(void)
 void power_base_make(void)
 {
 	static u8 inlined[4096] = "inline", base_a[8192];
-	struct tfs_format_options opt = { .size = POWER_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "power simulator" };
-	struct tfs_create dir = { .mode = 0040755 };
+	struct tfs_format_options opt = {.size = POWER_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "power simulator"};
+	struct tfs_create dir = {.mode = 0040755};
 	struct tfs_env env = power_env();
 	struct tfs_vol *vol;
 	u8 *zero = calloc(1, TFS_BLOCK);

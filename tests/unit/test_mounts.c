@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A RAM volume mounted, filled a little and unmounted again and again, until its files reach over every leaf of the SPACE
- * tree: whichever nodes a mount has not read yet, its checkpoint writes the right ones.
+ * A RAM volume mounted, filled a little and unmounted again and again, until its files reach over every leaf of the
+ * SPACE tree: whichever nodes a mount has not read yet, its checkpoint writes the right ones.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,22 +36,22 @@ static int flush(struct tfs_dev *d)
 static struct tfs_time now(void *ctx)
 {
 	(void)ctx;
-	return (struct tfs_time){ .sec = ++ticks };
+	return (struct tfs_time){.sec = ++ticks};
 }
 static u64 rnd(void *ctx)
 {
 	(void)ctx;
 	return ++ticks * 0x9e3779b97f4a7c15ull | 1;
 }
-static const struct tfs_dev_ops ops = { io, flush, NULL };
-static struct tfs_dev dev = { &ops, SIZE, false };
-static const struct tfs_env env = { .now = now, .random = rnd };
+static const struct tfs_dev_ops ops = {io, flush, NULL};
+static struct tfs_dev dev = {&ops, SIZE, false};
+static const struct tfs_env env = {.now = now, .random = rnd};
 static struct tfs_vol *vol;
 
 static u64 file_make(const char *name, u32 windows)
 {
-	struct tfs_encoded e = { TFS_CODEC_NONE, 16, sizeof(window), window };
-	struct tfs_create c = { .mode = 0100644 };
+	struct tfs_encoded e = {TFS_CODEC_NONE, 16, sizeof(window), window};
+	struct tfs_create c = {.mode = 0100644};
 	u64 ino;
 
 	assert_int_equal(tfs_create(vol, TFS_INO_ROOT, name, (u32)strlen(name), &c, &ino), 0);
@@ -62,8 +62,8 @@ static u64 file_make(const char *name, u32 windows)
 
 static void mounted_again(void **state)
 {
-	struct tfs_format_options f = { .size = SIZE, .codec = TFS_CODEC_LZ4, .uuid = "unit" };
-	struct tfs_mount_options o = { 0 };
+	struct tfs_format_options f = {.size = SIZE, .codec = TFS_CODEC_LZ4, .uuid = "unit"};
+	struct tfs_mount_options o = {0};
 	char name[20];
 	u64 ino;
 
@@ -88,7 +88,7 @@ static void mounted_again(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(mounted_again) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(mounted_again)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

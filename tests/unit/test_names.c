@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* Names on a RAM volume: errnos as Linux gives them, what rename does, readdir under change, and the same after replay. */
+/* Names on a RAM volume: errnos as Linux gives them, what rename does, readdir under change, and the same after replay.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,28 +34,28 @@ static int flush(struct tfs_dev *d)
 static struct tfs_time now(void *ctx)
 {
 	(void)ctx;
-	return (struct tfs_time){ .sec = ++ticks };
+	return (struct tfs_time){.sec = ++ticks};
 }
 static u64 rnd(void *ctx)
 {
 	(void)ctx;
 	return ++ticks * 0x9e3779b97f4a7c15ull | 1;
 }
-static const struct tfs_dev_ops ops = { io, flush, NULL };
-static struct tfs_dev dev = { &ops, SIZE, false };
-static const struct tfs_env env = { .now = now, .random = rnd };
+static const struct tfs_dev_ops ops = {io, flush, NULL};
+static struct tfs_dev dev = {&ops, SIZE, false};
+static const struct tfs_env env = {.now = now, .random = rnd};
 static struct tfs_vol *vol;
 
 static void mount(void)
 {
-	struct tfs_mount_options o = { 0 };
+	struct tfs_mount_options o = {0};
 
 	assert_int_equal(tfs_mount(&dev, &env, &o, &vol), 0);
 }
 
 static int setup(void **state)
 {
-	struct tfs_format_options o = { .size = SIZE, .codec = TFS_CODEC_LZ4, .uuid = "unit" };
+	struct tfs_format_options o = {.size = SIZE, .codec = TFS_CODEC_LZ4, .uuid = "unit"};
 
 	(void)state;
 	ram = calloc(1, SIZE);
@@ -82,7 +83,7 @@ static void crash(void)
 
 static int mk(u64 dir, const char *name, u32 mode, u64 *ino)
 {
-	struct tfs_create c = { .mode = mode };
+	struct tfs_create c = {.mode = mode};
 
 	return tfs_create(vol, dir, name, (u32)strlen(name), &c, ino);
 }
@@ -136,7 +137,8 @@ static void test_errnos(void **state)
 	assert_int_equal(mv(1, "f", 1, "d", 0), -EISDIR);
 	assert_int_equal(mv(1, "f", 1, "d", TFS_RENAME_NOREPLACE), -EEXIST);
 	assert_int_equal(mv(1, "f", 1, "none", TFS_RENAME_EXCHANGE), -ENOENT);
-	assert_int_equal(mv(d, "x", 1, "d", 0), -ENOTEMPTY); /* the target holds the source: Linux looks at that first */
+	assert_int_equal(mv(d, "x", 1, "d", 0),
+	                 -ENOTEMPTY); /* the target holds the source: Linux looks at that first */
 }
 
 static void test_rename(void **state)
@@ -222,9 +224,9 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_errnos, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_errnos, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Messages, escaped names, sizes and uuids, the same in every tool. Nothing here exits: codes are returned and only main
- * decides. Names from a volume or a directory are never printed raw: they may hold terminal controls.
+ * Messages, escaped names, sizes and uuids, the same in every tool. Nothing here exits: codes are returned and only
+ * main decides. Names from a volume or a directory are never printed raw: they may hold terminal controls.
  */
 #include "tfs/user/cli.h"
 #include "tfs/user/port.h"
@@ -63,7 +63,11 @@ int tfs_cli_end(int code, int full)
 /* Bytes of the UTF-8 sequence at s (at most n), 0: not one that may be printed as it is. */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
-	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	size_t len = s[0] < 0x80                   ? 1
+	             : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+	             : (s[0] & 0xf0) == 0xe0       ? 3
+	             : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+	                                           : 0;
 
 	if (!len || len > n)
 		return 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The command-line layer of every tool: messages, names made safe for a terminal, sizes and uuids, progress, JSON lines.
+ * The command-line layer of every tool: messages, names made safe for a terminal, sizes and uuids, progress, JSON
+ * lines.
  *
- * Messages go to standard error as "TOOL: OBJECT: what is wrong", one line, lowercase, no full stop. Progress appears only
- * when standard error is a terminal. JSON goes to standard output, one object a line, so that a listing of any length
- * needs no memory.
+ * Messages go to standard error as "TOOL: OBJECT: what is wrong", one line, lowercase, no full stop. Progress appears
+ * only when standard error is a terminal. JSON goes to standard output, one object a line, so that a listing of any
+ * length needs no memory.
  */
 #ifndef TFS_USER_CLI_H
 #define TFS_USER_CLI_H
@@ -22,8 +23,8 @@ void tfs_cli_warn(const char *object, const char *fmt, ...) __attribute__((forma
 /* Flushes standard output: code, or `full` with a message when what was printed did not get out (a full disk). */
 int tfs_cli_end(int code, int full);
 
-/* Control bytes, backslash and bytes that are not UTF-8 become \n, \t, \\ or \xHH. Returns out, always terminated; cut off
- * with "..." when it does not fit. An out of 4 * len + 1 bytes always holds all. */
+/* Control bytes, backslash and bytes that are not UTF-8 become \n, \t, \\ or \xHH. Returns out, always terminated; cut
+ * off with "..." when it does not fit. An out of 4 * len + 1 bytes always holds all. */
 char *tfs_cli_escape(char *out, size_t out_size, const char *name, size_t len);
 void tfs_cli_print_name(FILE *f, const char *name, size_t len);
 

@@ -85,14 +85,15 @@ static int exclusive(const char *path, bool write)
 
 int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size)
 {
-	static const struct tfs_dev_ops ops = { file_io, file_flush, NULL };
+	static const struct tfs_dev_ops ops = {file_io, file_flush, NULL};
 	int err;
 
 	memset(d, 0, sizeof(*d));
 	d->dev.ops = &ops;
 	d->dev.read_only = !write;
 	d->offset = offset;
-	d->fd = open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
+	d->fd =
+	    open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
 	if (d->fd < 0)
 		return -errno;
 	err = file_prepare(d, write, size);
@@ -114,7 +115,7 @@ static struct tfs_time real_now(void *ctx)
 
 	(void)ctx;
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (struct tfs_time){ tfs_cpu64((u64)t.tv_sec), tfs_cpu32((u32)t.tv_nsec), 0 };
+	return (struct tfs_time){tfs_cpu64((u64)t.tv_sec), tfs_cpu32((u32)t.tv_nsec), 0};
 }
 
 static u64 real_random(void *ctx)
@@ -129,7 +130,7 @@ static u64 real_random(void *ctx)
 
 struct tfs_env tfs_user_env(void)
 {
-	return (struct tfs_env){ .now = real_now, .random = real_random };
+	return (struct tfs_env){.now = real_now, .random = real_random};
 }
 
 static struct tfs_time fixed_time;
@@ -152,5 +153,5 @@ struct tfs_env tfs_fixed_env(const struct tfs_time *now, u64 seed)
 {
 	fixed_time = *now;
 	fixed_seed = seed;
-	return (struct tfs_env){ .now = fixed_now, .random = fixed_random };
+	return (struct tfs_env){.now = fixed_now, .random = fixed_random};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* JSON lines by json-c, which writes strings as they come: so bytes that are not UTF-8 go out in hex under another key. */
+/* JSON lines by json-c, which writes strings as they come: so bytes that are not UTF-8 go out in hex under another key.
+ */
 #include "tfs/user/cli.h"
 
 #include <json-c/json.h>

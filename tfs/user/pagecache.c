@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Dirty files in a hash by inode; a file's dirty windows in an array by position. A window holds 16 blocks; `valid` says
- * which hold the file's content, `dirty` which the volume does not know. Always: dirty is a part of valid; bytes past the
- * end of the file are zero; a window has a reservation for the blocks from its first dirty one to its last, or all of these
- * are preallocated. What is clean is not kept: the kernel above caches pages.
+ * Dirty files in a hash by inode; a file's dirty windows in an array by position. A window holds 16 blocks; `valid`
+ * says which hold the file's content, `dirty` which the volume does not know. Always: dirty is a part of valid; bytes
+ * past the end of the file are zero; a window has a reservation for the blocks from its first dirty one to its last, or
+ * all of these are preallocated. What is clean is not kept: the kernel above caches pages.
  */
 #include "tfs/user/pagecache.h"
 #include "tfs/user/port.h"
@@ -16,7 +16,7 @@
 #define BUCKETS 1024u
 
 struct window {
-	u64 index; /* of 64 KiB */
+	u64 index;    /* of 64 KiB */
 	u32 reserved; /* blocks, as given to tfs_reserve; 0: none */
 	u16 valid, dirty;
 	u8 data[WINDOW_BYTES];
@@ -242,7 +242,7 @@ static int window_encode(struct tfs_cache *c, struct file *f, struct window *w, 
 	struct tfs_encoded e;
 
 	if (!block && size <= TFS_INLINE_MAX && f->size <= TFS_INLINE_MAX)
-		e = (struct tfs_encoded){ TFS_CODEC_NONE, 1, TFS_BLOCK, w->data };
+		e = (struct tfs_encoded){TFS_CODEC_NONE, 1, TFS_BLOCK, w->data};
 	else
 		tfs_encode(f->codec, f->level, w->data + first * TFS_BLOCK, last - first + 1, c->scratch, &e);
 	return tfs_write(c->vol, f->ino, block, &e, size, &f->mtime);
@@ -352,11 +352,13 @@ static int reserve_grow(struct tfs_cache *c, struct window *w, u32 need)
 /* Is all of [block, end) preallocated? Then it has its space already, also when there is no other. */
 static bool preallocated(struct tfs_cache *c, u64 ino, u64 block, u64 end)
 {
-	struct tfs_key k = { ino, (u64)TFS_IT_PREALLOC << TFS_POS_BITS };
+	struct tfs_key k = {ino, (u64)TFS_IT_PREALLOC << TFS_POS_BITS};
 	const void *v;
 	u32 len;
 
-	for (; !tfs_item_next(c->vol, TFS_TREE_FS, &k, &v, &len) && k.a == ino && k.b >> TFS_POS_BITS == TFS_IT_PREALLOC; k.b++) {
+	for (;
+	     !tfs_item_next(c->vol, TFS_TREE_FS, &k, &v, &len) && k.a == ino && k.b >> TFS_POS_BITS == TFS_IT_PREALLOC;
+	     k.b++) {
 		u64 from = k.b & TFS_POS_MASK, to = from + tfs_le64(((const struct tfs_prealloc *)v)->blocks);
 
 		if (from > block)
@@ -487,7 +489,8 @@ s64 tfs_cache_read(struct tfs_cache *c, u64 ino, u64 off, void *buf, u32 len)
 	if (n < 0)
 		return n;
 	memset((u8 *)buf + n, 0, len - (size_t)n);
-	for (u32 i = window_slot(f, off / WINDOW_BYTES); i < f->windows && f->window[i]->index <= (off + len - 1) / WINDOW_BYTES; i++)
+	for (u32 i = window_slot(f, off / WINDOW_BYTES);
+	     i < f->windows && f->window[i]->index <= (off + len - 1) / WINDOW_BYTES; i++)
 		overlay(f->window[i], off, buf, len);
 	return len;
 }
@@ -556,7 +559,8 @@ int tfs_cache_zero(struct tfs_cache *c, u64 ino, u64 off, u64 len, const struct 
 	if (off < end && first > last) /* within one block */
 		return (n = tfs_cache_write(c, ino, off, NULL, (u32)(end - off), now)) < 0 ? (int)n : 0;
 	if (off < end && off % TFS_BLOCK && first * TFS_BLOCK > off)
-		n = tfs_cache_write(c, ino, off, NULL, (u32)((first * TFS_BLOCK < end ? first * TFS_BLOCK : end) - off), now);
+		n = tfs_cache_write(c, ino, off, NULL, (u32)((first * TFS_BLOCK < end ? first * TFS_BLOCK : end) - off),
+		                    now);
 	if (n >= 0 && last * TFS_BLOCK < end && last >= first)
 		n = tfs_cache_write(c, ino, last * TFS_BLOCK, NULL, (u32)(end - last * TFS_BLOCK), now);
 	if (n >= 0)

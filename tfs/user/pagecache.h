@@ -11,13 +11,15 @@
 
 struct tfs_cache;
 
-int tfs_cache_create(struct tfs_vol *vol, u64 max_bytes, struct tfs_cache **out); /* max: dirty bytes kept, at least 1 MiB */
-void tfs_cache_free(struct tfs_cache *c);			     /* drops what is dirty */
+int tfs_cache_create(struct tfs_vol *vol, u64 max_bytes,
+                     struct tfs_cache **out); /* max: dirty bytes kept, at least 1 MiB */
+void tfs_cache_free(struct tfs_cache *c);     /* drops what is dirty */
 
 /* The attributes with what is dirty: size, mtime, ctime, blocks. */
 int tfs_cache_getattr(struct tfs_cache *c, u64 ino, struct tfs_attr *out);
 s64 tfs_cache_read(struct tfs_cache *c, u64 ino, u64 off, void *buf, u32 len); /* -EIO, -EISDIR */
-/* Bytes accepted, fewer than len when space ends: these will be written back. -ENOSPC: none; -EFBIG. buf NULL: zeros. */
+/* Bytes accepted, fewer than len when space ends: these will be written back. -ENOSPC: none; -EFBIG. buf NULL: zeros.
+ */
 s64 tfs_cache_write(struct tfs_cache *c, u64 ino, u64 off, const void *buf, u32 len, const struct tfs_time *now);
 int tfs_cache_truncate(struct tfs_cache *c, u64 ino, u64 size);
 /* fallocate: a range of bytes reads as zeros; the size stays. */

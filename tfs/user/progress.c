@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* One line of progress on a terminal, and fsck(8)'s machine form for -C. Quiet whenever standard error is no terminal. */
+/* One line of progress on a terminal, and fsck(8)'s machine form for -C. Quiet whenever standard error is no terminal.
+ */
 #include "tfs/user/cli.h"
 
 #include <time.h>
@@ -27,13 +28,14 @@ static void show(struct tfs_progress *p)
 	unsigned seconds = (unsigned)((now_ms() - p->start_ms) / 1000);
 
 	if (p->on && p->total)
-		fprintf(stderr, "\r[%u/%u] %s, %llu/%llu, %u:%02u\033[K", p->step, p->steps, p->pass, (unsigned long long)p->done,
-			(unsigned long long)p->total, seconds / 60, seconds % 60);
+		fprintf(stderr, "\r[%u/%u] %s, %llu/%llu, %u:%02u\033[K", p->step, p->steps, p->pass,
+		        (unsigned long long)p->done, (unsigned long long)p->total, seconds / 60, seconds % 60);
 	else if (p->on)
-		fprintf(stderr, "\r[%u/%u] %s, %llu, %u:%02u\033[K", p->step, p->steps, p->pass, (unsigned long long)p->done,
-			seconds / 60, seconds % 60);
+		fprintf(stderr, "\r[%u/%u] %s, %llu, %u:%02u\033[K", p->step, p->steps, p->pass,
+		        (unsigned long long)p->done, seconds / 60, seconds % 60);
 	if (p->fd >= 0)
-		dprintf(p->fd, "%u %llu %llu\n", p->step, (unsigned long long)p->done, (unsigned long long)(p->total ? p->total : p->done));
+		dprintf(p->fd, "%u %llu %llu\n", p->step, (unsigned long long)p->done,
+		        (unsigned long long)(p->total ? p->total : p->done));
 	p->shown = true;
 	p->last_ms = now_ms();
 }
