@@ -219,7 +219,7 @@ static int orphans_evict(struct tfs_vol *vol)
 }
 
 /* Ends recovery: a checkpoint under a new generation. */
-int tfs_session_start(struct tfs_vol *vol)
+static int session_start(struct tfs_vol *vol)
 {
 	int err = tfs_log_start(vol);
 
@@ -255,7 +255,7 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 	if (err || !want_write || vol->damaged)
 		return err;
 	vol->read_only = false;
-	return tfs_session_start(vol);
+	return session_start(vol);
 }
 
 int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt, struct tfs_vol **out)

@@ -250,7 +250,6 @@ int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor);
 /* mount.c */
 int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol **out);
 void tfs_vol_free(struct tfs_vol *vol);
-int tfs_session_start(struct tfs_vol *vol); /* ends recovery: a checkpoint under a new generation, orphans freed */
 int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags);
 int tfs_stop(struct tfs_vol *vol, int err); /* ends writing; returns err */
 
