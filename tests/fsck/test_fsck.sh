@@ -48,7 +48,7 @@ for s in 0 1 2 3; do
 	byte anchor-$s $((16384 + 4096 * s + 50)) 4 1 0
 	byte anchor-copy-$s $((size - 32768 + 4096 * s + 50)) 4 1 0
 done
-read -r node data checkpoint list < <($mutate "$tmp/base.img" where)
+read -r node data checkpoint list <<<"$($mutate "$tmp/base.img" where)"
 byte list $((list + 200)) 4 1 0
 # nothing leads to the trees: no repair may make an empty volume of it
 byte checkpoint $((checkpoint + 200)) 4 4 4
@@ -57,7 +57,7 @@ name=no-anchor; cp "$tmp/base.img" "$i"
 for s in 0 1 2 3; do poke $((16384 + 4096 * s + 50)); poke $((size - 32768 + 4096 * s + 50)); done
 poke 4200; cp "$i" "$tmp/before.img"; run 8 $fsck -fy "$i"; cmp -s "$i" "$tmp/before.img" || bad "fsck -y wrote without an anchor"
 name=log-list; cp "$tmp/base.img" "$i"; $mutate "$i" log
-read -r _ _ _ list < <($mutate "$i" where)
+read -r _ _ _ list <<<"$($mutate "$i" where)" # waits: mutate holds the image while it runs
 sum=$($dump cat "$i" logged | md5sum)
 poke $((list + 200)); run 1 $fsck -fy "$i"; run 0 $fsck -fn --data "$i"
 [ "$sum" = "$($dump cat "$i" logged | md5sum)" ] || bad "what the log held was given up for a list block"
