@@ -88,11 +88,6 @@ static bool ptr_covers(struct place *p, const struct tfs_ptr *ptr)
 	return false;
 }
 
-static struct tfs_ptr ptr_cpu(const struct tfs_disk_ptr *d)
-{
-	return (struct tfs_ptr){.addr = tfs_le64(d->addr), .len = tfs_le16(d->len), .flags = tfs_le16(d->flags)};
-}
-
 static void hit_add(struct place *p, u64 ino)
 {
 	u64 *more;
@@ -124,7 +119,7 @@ static void leaf_look(struct place *p, const struct tfs_node_info *info)
 
 		if (!dump_item_ptr(info->tree, key, node + tfs_le16(s->off), tfs_le16(s->len), &disk))
 			continue;
-		ptr = ptr_cpu(&disk);
+		ptr = tfs_ptr_cpu(&disk);
 		if (!ptr_covers(p, &ptr))
 			continue;
 		p->found++;
@@ -186,7 +181,7 @@ static void checkpoint_look(struct place *p, const struct tfs_anchor *a)
 	    dump_head_check(block, TFS_BT_CHECKPOINT, tfs_le64(p->d->super.head.volume), TFS_BLOCK))
 		return;
 	for (int i = 0; i < (int)TFS_TREES; i++) { /* the walk may see a newer root, in memory */
-		struct tfs_ptr root = ptr_cpu(&c->root[i]);
+		struct tfs_ptr root = tfs_ptr_cpu(&c->root[i]);
 
 		if (root.addr && ptr_covers(p, &root))
 			say(p, "root of the checkpoint");

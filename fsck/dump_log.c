@@ -165,18 +165,7 @@ static void later(struct scan *s, u64 run, u32 from, u32 blocks)
 
 static void position_load(struct scan *s, const struct tfs_anchor *a)
 {
-	const struct tfs_log_position *p = &a->log;
-
-	s->pos = (struct tfs_log_position){
-	    .generation = tfs_le64(p->generation),
-	    .run = tfs_le64(p->run),
-	    .next = tfs_le64(p->next),
-	    .run_blocks = tfs_le32(p->run_blocks),
-	    .next_blocks = tfs_le32(p->next_blocks),
-	    .offset = tfs_le32(p->offset),
-	    .prev_crc = tfs_le32(p->prev_crc),
-	    .sequence = tfs_le64(p->sequence),
-	};
+	s->pos = tfs_log_position_cpu(&a->log);
 	s->sequence = s->pos.sequence;
 	s->chosen = s->epoch = tfs_le64(a->epoch);
 }

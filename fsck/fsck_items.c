@@ -307,7 +307,7 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 {
 	u64 block = key.b & TFS_POS_MASK, n = tfs_le16(e->blocks), size = size_blocks(s);
 	struct tfs_disk_ptr d = e->ptr;
-	struct tfs_ptr ptr = {tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags)};
+	struct tfs_ptr ptr = tfs_ptr_cpu(&d);
 	char object[64];
 	int err = 0;
 
@@ -474,8 +474,7 @@ static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs
 	if (!name_place(s, key, x->name, x->name_len, &moved) || !x->where)
 		return 0;
 	memcpy(&d, x->name + x->name_len, sizeof(d));
-	ptr =
-	    (struct tfs_ptr){tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags)};
+	ptr = tfs_ptr_cpu(&d);
 	snprintf(object, sizeof(object), "inode %llu xattr %s", (unsigned long long)s->ino,
 	         tfs_cli_escape(text, sizeof(text), (const char *)x->name, x->name_len));
 	if (!ptr_sound(s, &ptr)) {

@@ -327,8 +327,7 @@ static int recount_item(struct recount *r, struct tfs_key key, const void *value
 	default:
 		return 0;
 	}
-	ptr =
-	    (struct tfs_ptr){tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len), tfs_le16(d.flags)};
+	ptr = tfs_ptr_cpu(&d);
 	return fsck_use(r->f, &ptr, &nobody);
 }
 

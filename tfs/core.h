@@ -141,11 +141,6 @@ int tfs_data_free_step(struct tfs_vol *vol, u64 ino);
 /* data.c, mount.c: one step of a pending range of ino, 1 while there is more */
 int tfs_pending_step(struct tfs_vol *vol, u64 ino);
 
-static inline struct tfs_ptr tfs_ptr_cpu(const struct tfs_disk_ptr *d)
-{
-	return (struct tfs_ptr){tfs_le64(d->addr), tfs_le64(d->birth), tfs_le32(d->crc), tfs_le16(d->len),
-	                        tfs_le16(d->flags)};
-}
 static inline struct tfs_disk_ptr tfs_ptr_disk(const struct tfs_ptr *p)
 {
 	return (struct tfs_disk_ptr){tfs_cpu64(p->addr), tfs_cpu64(p->birth), tfs_cpu32(p->crc), tfs_cpu16(p->len),

@@ -317,18 +317,7 @@ static int feed_write(struct feed *f)
 
 static void scan_start(struct scan *s, const struct tfs_anchor *a)
 {
-	const struct tfs_log_position *p = &a->log;
-
-	s->pos = (struct tfs_log_position){
-	    .generation = tfs_le64(p->generation),
-	    .run = tfs_le64(p->run),
-	    .next = tfs_le64(p->next),
-	    .run_blocks = tfs_le32(p->run_blocks),
-	    .next_blocks = tfs_le32(p->next_blocks),
-	    .offset = tfs_le32(p->offset),
-	    .prev_crc = tfs_le32(p->prev_crc),
-	    .sequence = tfs_le64(p->sequence),
-	};
+	s->pos = tfs_log_position_cpu(&a->log);
 	s->epoch = tfs_le64(a->epoch);
 	s->carried = 0;
 }

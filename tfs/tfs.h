@@ -191,6 +191,24 @@ struct tfs_ptr { /* CPU order */
 	u32 crc;
 	u16 len, flags;
 };
+static inline struct tfs_ptr tfs_ptr_cpu(const struct tfs_disk_ptr *d)
+{
+	return (struct tfs_ptr){tfs_le64(d->addr), tfs_le64(d->birth), tfs_le32(d->crc), tfs_le16(d->len),
+	                        tfs_le16(d->flags)};
+}
+static inline struct tfs_log_position tfs_log_position_cpu(const struct tfs_log_position *p)
+{
+	return (struct tfs_log_position){
+	    .generation = tfs_le64(p->generation),
+	    .run = tfs_le64(p->run),
+	    .next = tfs_le64(p->next),
+	    .run_blocks = tfs_le32(p->run_blocks),
+	    .next_blocks = tfs_le32(p->next_blocks),
+	    .offset = tfs_le32(p->offset),
+	    .prev_crc = tfs_le32(p->prev_crc),
+	    .sequence = tfs_le64(p->sequence),
+	};
+}
 /* First item at or after *key; value points into the cache until the next call on vol. -ENOENT at the end. */
 int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);
 /* Every node of a tree, parents first. ptr.addr 0: changed in memory only. A damaged node is reported with err < 0

@@ -9,8 +9,6 @@
 #include <linux/splice.h>
 #include <linux/uio.h>
 
-extern const struct vm_operations_struct tfs_vm_ops;
-
 static int open(struct inode *inode, struct file *file)
 {
 	file->f_mode |= FMODE_CAN_ODIRECT;
@@ -129,10 +127,7 @@ static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
 	folio = page_folio(page);
 	folio_lock(folio);
 	folio_zero_range(folio, offset_in_folio(folio, pos), len);
-	if (folio_test_private(folio))
-		tfs_unreserve_blocks(inode->i_sb, 1);
-	else
-		folio_attach_private(folio, (void *)1);
+	tfs_reservation_keep(folio);
 	folio_mark_dirty(folio);
 	folio_unlock(folio);
 	folio_put(folio);

@@ -42,7 +42,7 @@ void tfs_unreserve_blocks(struct super_block *sb, unsigned int n)
 }
 
 /* The folio (locked) takes over a reservation, or it has one and this one goes back. */
-static void reservation_keep(struct folio *folio)
+void tfs_reservation_keep(struct folio *folio)
 {
 	if (folio_test_private(folio))
 		tfs_unreserve_blocks(folio->mapping->host->i_sb, 1);
@@ -285,7 +285,7 @@ static int write_begin(struct file *file, struct address_space *mapping, loff_t 
 			return err == -EAGAIN ? write_begin(file, mapping, pos, len, out, fsdata) : err;
 		}
 	}
-	reservation_keep(folio);
+	tfs_reservation_keep(folio);
 	*out = tfs_folio_write(folio);
 	return 0;
 }
@@ -350,7 +350,7 @@ static vm_fault_t page_mkwrite(struct vm_fault *vmf)
 		ret = VM_FAULT_NOPAGE;
 		goto out;
 	}
-	reservation_keep(folio);
+	tfs_reservation_keep(folio);
 	folio_mark_dirty(folio);
 	folio_wait_stable(folio);
 out:

@@ -83,7 +83,6 @@ int tfs_refresh(struct inode *inode);
 struct tfs_time tfs_time_in(struct timespec64 t);
 int tfs_setattr_op(tfs_idmap *idmap, struct dentry *dentry, struct iattr *attr);
 int tfs_getattr_op(tfs_idmap *idmap, const struct path *path, struct kstat *st, u32 mask, unsigned int flags);
-int tfs_update_time_op_init(void);
 void tfs_evict_inode(struct inode *inode);
 int tfs_write_inode(struct inode *inode, struct writeback_control *wbc);
 extern const struct inode_operations tfs_file_inode_ops, tfs_special_inode_ops, tfs_symlink_inode_ops;
@@ -100,6 +99,9 @@ extern const struct address_space_operations tfs_aops;
 extern const struct file_operations tfs_file_ops;
 int tfs_reserve_block(struct super_block *sb); /* -ENOSPC after trying to write back */
 void tfs_unreserve_blocks(struct super_block *sb, unsigned int n);
+/* The folio (locked) takes over a reservation of one block, or it has one and this one goes back. */
+void tfs_reservation_keep(struct folio *folio);
+extern const struct vm_operations_struct tfs_vm_ops;
 int tfs_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 int tfs_truncate_op(struct inode *inode, loff_t size);
 

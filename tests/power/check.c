@@ -240,8 +240,7 @@ static struct tfs_ptr disk_ptr(const void *p)
 	struct tfs_disk_ptr d;
 
 	memcpy(&d, p, sizeof(d));
-	return (struct tfs_ptr){tfs_le64(d.addr), tfs_le64(d.birth), tfs_le32(d.crc), tfs_le16(d.len),
-	                        tfs_le16(d.flags)};
+	return tfs_ptr_cpu(&d);
 }
 
 static int items_add(struct tfs_vol *vol)
