@@ -150,7 +150,7 @@ static int fill(struct mkfs_fill *f, const struct mkfs_options *o)
 	if (!o->from && !o->tar && !o->manifest)
 		return 0;
 	s.image_known = !o->dry_run && !fstat(f->target->file.fd, &s.image);
-	s.pool = mkfs_pool_new(o->jobs, o->format.codec, o->format.codec_level);
+	s.pool = mkfs_pool_new(o->jobs, o->format.codec, o->level);
 	if (!s.pool || pthread_create(&producer, NULL, produce, &s))
 		return tfs_cli_fail(MKFS_DEVICE, NULL, "threads cannot be started: %s", strerror(errno));
 	err = mkfs_fill(f, s.pool);

@@ -21,10 +21,14 @@ enum mkfs_exit { MKFS_OK = 0, MKFS_USAGE = 1, MKFS_SOURCE = 2, MKFS_DEVICE = 3, 
 #define MKFS_WINDOW 65536u
 #define MKFS_JOBS_MAX 64u /* workers */
 
+/* The least level whose images are as small as mksquashfs makes them, see docs/DESIGN.md. */
+#define MKFS_ZLIB_LEVEL 10
+
 struct mkfs_options {
 	const char *from, *tar, *manifest, *size, *image;
 	struct tfs_format_options format;
 	u32 jobs;
+	u8 level; /* of zlib: libdeflate's, 1 to 12 */
 	bool force, quiet, all_root, uuid_given, dry_run, json;
 };
 /* MKFS_OK, or the exit code after a message; *done: there is nothing to do (--help, -V). */
@@ -112,6 +116,12 @@ struct mkfs_job {
 void mkfs_job_fail(struct mkfs_job *job, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The object that a message about this job names, unescaped. */
 const char *mkfs_job_path(const struct mkfs_job *job, char *buf, size_t size);
+
+/* ---- encode.c ---- */
+struct mkfs_encoder;
+struct mkfs_encoder *mkfs_encoder_new(u8 codec, u8 level);      /* level: of zlib. NULL: no memory */
+void mkfs_encoder_free(struct mkfs_encoder *e);                 /* NULL is fine */
+void mkfs_encode(struct mkfs_encoder *e, struct mkfs_job *job); /* sets job->first and job->e */
 
 /* ---- pool.c ---- */
 struct mkfs_pool;

@@ -23,17 +23,36 @@ static const char usage[] =
     "exit: 0 done, 1 usage, 2 source cannot be read or changed while it was read, 3 image cannot be written, 4 no "
     "space\n";
 
-static int codec_parse(const char *text, struct tfs_format_options *f)
+#define CODECS "expected none, lz4, zlib or zlib:1 to zlib:12"
+
+/* Levels are libdeflate's here; what is written later, by zlib, has only 9. */
+static int level_parse(const char *text, struct mkfs_options *o)
 {
+	char *end;
+	unsigned long level = strtoul(text + 5, &end, 10);
+
+	if (text[5] < '1' || text[5] > '9' || *end || level > 12)
+		return tfs_cli_fail(MKFS_USAGE, text, CODECS);
+	o->level = (u8)level;
+	o->format.codec = TFS_CODEC_ZLIB;
+	o->format.codec_level = (u8)(level < 9 ? level : 9);
+	return 0;
+}
+
+static int codec_parse(const char *text, struct mkfs_options *o)
+{
+	struct tfs_format_options *f = &o->format;
+
 	if (!strcmp(text, "none"))
 		f->codec = TFS_CODEC_NONE;
 	else if (!strcmp(text, "lz4"))
 		f->codec = TFS_CODEC_LZ4;
-	else if (!strncmp(text, "zlib", 4) &&
-	         (!text[4] || (text[4] == ':' && text[5] >= '1' && text[5] <= '9' && !text[6])))
-		f->codec = TFS_CODEC_ZLIB, f->codec_level = text[4] ? (u8)(text[5] - '0') : 0;
+	else if (!strcmp(text, "zlib"))
+		f->codec = TFS_CODEC_ZLIB;
+	else if (!strncmp(text, "zlib:", 5))
+		return level_parse(text, o);
 	else
-		return tfs_cli_fail(MKFS_USAGE, text, "expected none, lz4, zlib or zlib:1 to zlib:9");
+		return tfs_cli_fail(MKFS_USAGE, text, CODECS);
 	return 0;
 }
 
@@ -107,7 +126,7 @@ static int option_take(struct mkfs_options *o, int c, const char *arg)
 		o->size = arg;
 		return 0;
 	case 'c':
-		return codec_parse(arg, &o->format);
+		return codec_parse(arg, o);
 	case 'L':
 		return label_parse(arg, &o->format);
 	case 'U':
@@ -150,6 +169,7 @@ int mkfs_options_parse(struct mkfs_options *o, int argc, char **argv, bool *done
 	int c, err = 0;
 
 	o->format.codec = TFS_CODEC_LZ4;
+	o->level = MKFS_ZLIB_LEVEL;
 	o->jobs = mkfs_cpus();
 	while (!err && (c = getopt_long(argc, argv, "fqhVL:U:j:", list, NULL)) != -1) {
 		*done = c == 'h' || c == 'V';

@@ -7,9 +7,6 @@
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
 
-#include <lz4.h>
-#define LZ4_HC_STATIC_LINKING_ONLY
-#include <lz4hc.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -52,52 +49,6 @@ void mkfs_job_fail(struct mkfs_job *job, int code, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- encoding ---- */
-
-static bool block_zero(const u8 *b)
-{
-	return !b[0] && !memcmp(b, b + 1, TFS_BLOCK - 1);
-}
-
-/*
- * LZ4's slow search gains most where the fast one already found much: 11 MB for each second below 2/5 of the input,
- * half of that from 3/5 on (measured on /usr). It is tried below 4/15: a seventh more time, and 1% fewer bytes in use.
- */
-static void encode_harder(struct mkfs_job *job, const u8 *from, void *state, u8 *spare)
-{
-	struct tfs_encoded *e = &job->e;
-	u32 bytes = e->blocks * TFS_BLOCK;
-	int n;
-
-	if (e->codec != TFS_CODEC_LZ4 || e->bytes > bytes / 15 * 4 || e->bytes <= TFS_UNIT)
-		return;
-	n = LZ4_compress_HC_extStateHC(state, (const char *)from, (char *)spare, (int)bytes, (int)e->bytes, 1);
-	if (n <= 0 || (u32)n >= e->bytes)
-		return;
-	memcpy(job->scratch, spare, (u32)n);
-	e->bytes = (u32)n;
-}
-
-/* Blocks of zeros at both ends become holes: what the image holds depends on the content, not on the source's holes. */
-static void encode(struct mkfs_pool *p, struct mkfs_job *job, void *state, u8 *spare)
-{
-	u32 blocks = (job->bytes + TFS_BLOCK - 1) / TFS_BLOCK, first = 0;
-	bool small = job->total <= TFS_INLINE_MAX; /* goes into the tree as it is */
-
-	memset(job->data + job->bytes, 0, blocks * TFS_BLOCK - job->bytes);
-	while (first < blocks && block_zero(job->data + first * TFS_BLOCK))
-		first++;
-	while (blocks > first && block_zero(job->data + (blocks - 1) * TFS_BLOCK))
-		blocks--;
-	job->first = first;
-	memset(&job->e, 0, sizeof(job->e));
-	if (blocks == first)
-		return;
-	tfs_encode(small ? TFS_CODEC_NONE : p->codec, p->level, job->data + first * TFS_BLOCK, blocks - first,
-	           job->scratch, &job->e);
-	encode_harder(job, job->data + first * TFS_BLOCK, state, spare);
-}
-
 /* ---- workers ---- */
 
 static struct mkfs_job *work_get(struct mkfs_pool *p)
@@ -135,21 +86,19 @@ static void work_done(struct mkfs_pool *p, struct mkfs_job *job)
 static void *worker(void *arg)
 {
 	struct mkfs_pool *p = arg;
-	void *state = malloc((size_t)LZ4_sizeofStateHC());
-	u8 *spare = malloc(MKFS_WINDOW);
+	struct mkfs_encoder *encoder = mkfs_encoder_new(p->codec, p->level);
 	struct mkfs_job *job;
 
 	while ((job = work_get(p))) {
-		if (!state || !spare)
+		if (!encoder)
 			mkfs_job_fail(job, MKFS_DEVICE, "out of memory");
 		else if (job->work)
 			job->work(job);
 		if (!job->code && job->bytes)
-			encode(p, job, state, spare);
+			mkfs_encode(encoder, job);
 		work_done(p, job);
 	}
-	free(state);
-	free(spare);
+	mkfs_encoder_free(encoder);
 	return NULL;
 }
 

@@ -89,7 +89,7 @@ static struct tfs_node *node_alloc(void)
 
 /* ---- stored form ---- */
 
-u32 tfs_node_store(const u8 *node, u8 *out)
+u32 tfs_node_store(const u8 *node, int codec, u8 *out)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)out;
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
@@ -97,8 +97,8 @@ u32 tfs_node_store(const u8 *node, u8 *out)
 
 	memcpy(h, node, sizeof(*h));
 	/* one unit saved pays for the decoding */
-	stored = (u32)tfs_port_compress(TFS_CODEC_LZ4, 0, out + sizeof(*h), body - TFS_UNIT, node + sizeof(*h), body);
-	h->codec = tfs_cpu16(stored ? TFS_CODEC_LZ4 : TFS_CODEC_NONE);
+	stored = (u32)tfs_port_compress(codec, 0, out + sizeof(*h), body - TFS_UNIT, node + sizeof(*h), body);
+	h->codec = tfs_cpu16((u16)(stored ? codec : TFS_CODEC_NONE));
 	if (!stored) {
 		memcpy(out + sizeof(*h), node + sizeof(*h), body);
 		stored = body;
@@ -113,16 +113,17 @@ const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)buf;
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
-	u32 stored;
+	u32 stored, codec;
 
 	memcpy(h, in, sizeof(*h));
 	stored = tfs_le32(h->stored);
+	codec = tfs_le16(h->codec);
 	if (stored > bytes - sizeof(*h))
 		return "stored length out of range";
-	if (tfs_le16(h->codec) == TFS_CODEC_LZ4) {
-		if (tfs_port_decompress(TFS_CODEC_LZ4, buf + sizeof(*h), body, in + sizeof(*h), stored))
+	if (codec && codec < TFS_CODEC_COUNT) {
+		if (tfs_port_decompress((int)codec, buf + sizeof(*h), body, in + sizeof(*h), stored))
 			return "node does not decode";
-	} else if (h->codec || stored != body) {
+	} else if (codec || stored != body) {
 		return "unknown node codec";
 	} else {
 		memcpy(buf + sizeof(*h), in + sizeof(*h), body);

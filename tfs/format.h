@@ -205,7 +205,7 @@ TFS_ASSERT_SIZE(struct tfs_disk_key, 16);
 
 /*
  * Stored form: these 64 bytes, then `stored` bytes: the rest of the node (16320 bytes) as it is or as one LZ4
- * block, then zeros to a multiple of 512. The pointer's CRC covers all of it.
+ * block or zlib stream, then zeros to a multiple of 512. The pointer's CRC covers all of it.
  */
 struct tfs_node_head {
 	le32 magic; /* TFS_MAGIC */
@@ -217,7 +217,7 @@ struct tfs_node_head {
 	le16 count;
 	le16 heap;    /* leaf: offset in the node of the lowest value byte; index: 0 */
 	le32 stored;  /* on disk only: bytes after the head; 0 in memory */
-	le16 codec;   /* on disk only: TFS_CODEC_NONE or _LZ4 */
+	le16 codec;   /* on disk only: TFS_CODEC_NONE, _LZ4 or _ZLIB */
 	le16 garbage; /* leaf in memory: heap bytes no slot uses; 0 on disk */
 	u8 reserved[26];
 };

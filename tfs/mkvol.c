@@ -122,6 +122,8 @@ int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_
 	err = tfs_vol_new(dev, env, &vol);
 	if (err)
 		return err;
+	if (opt->codec == TFS_CODEC_ZLIB)
+		vol->node_codec = TFS_CODEC_ZLIB;
 	err = vol_make(vol, opt);
 	if (err) {
 		tfs_vol_free(vol);

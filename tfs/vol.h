@@ -123,6 +123,7 @@ struct tfs_vol {
 	u32 log_share; /* blocks */
 	bool unflushed;
 	struct tfs_ck ck;
+	u8 node_codec; /* of nodes written: LZ4 on a mounted volume, which is quick; zlib when a zlib volume is made */
 	u64 meta[TFS_META_BLOCKS]; /* of the durable anchor */
 	u32 metas;
 
@@ -169,7 +170,8 @@ void tfs_cache_destroy(struct tfs_vol *vol);
 void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n);
 void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n);
 const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes); /* stored form to memory; NULL or what is wrong */
-u32 tfs_node_store(const u8 *node, u8 *out); /* stored form of a compact node; bytes, multiple of 512 */
+/* Stored form of a compact node, by codec (or raw, where that saves nothing); bytes, a multiple of 512. */
+u32 tfs_node_store(const u8 *node, int codec, u8 *out);
 
 /* tree.c */
 int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf);

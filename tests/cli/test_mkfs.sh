@@ -249,7 +249,7 @@ t_source_errors() {
 	if [ "$(id -u)" != 0 ]; then expect 2 $mk --from src a.img; says src/secret; fi
 	expect 2 $mk --from src/secret a.img
 	expect 1 $mk --from src --tar x a.img; expect 1 $mk; expect 1 $mk a.img 1M; expect 1 $mk a.img 1Q
-	expect 1 $mk --compress lzma a.img 64M; expect 1 $mk -j 0 a.img 64M; expect 1 $mk -U xyz a.img 64M
+	expect 1 $mk --compress lzma a.img 64M; expect 1 $mk --compress zlib:13 a.img 64M; expect 1 $mk --compress zlib:0 a.img 64M; expect 1 $mk -j 0 a.img 64M; expect 1 $mk -U xyz a.img 64M
 	expect 1 $mk --size 64M a.img 64M; expect 1 $mk --segment-size 3M a.img 64M; expect 1 $mk --frob a.img
 	expect 1 $mk -L "$(printf 'l%.0s' $(seq 64))" a.img 64M
 	expect 3 $mk no.img; says "give a size"
