@@ -128,6 +128,16 @@ static bool write_fields(struct dump_line *l, const struct tfs_rec_write *r, str
 	return at != NULL;
 }
 
+static bool clone_fields(struct dump_line *l, const struct tfs_rec_clone *r)
+{
+	dump_num(l, "block", tfs_le64(r->to.block));
+	dump_num(l, "blocks", tfs_le32(r->to.blocks));
+	dump_num(l, "size", tfs_le64(r->to.size));
+	dump_num(l, "source", tfs_le64(r->source));
+	dump_num(l, "from", tfs_le64(r->from));
+	return true;
+}
+
 static bool range_fields(struct dump_line *l, const struct tfs_rec_range *r)
 {
 	if (tfs_le16(r->head.type) != TFS_REC_TRUNCATE) {
@@ -154,6 +164,7 @@ static const struct {
     {"truncate", sizeof(struct tfs_rec_range)},
     {"punch", sizeof(struct tfs_rec_range)},
     {"prealloc", sizeof(struct tfs_rec_range)},
+    {"clone", sizeof(struct tfs_rec_clone)},
 };
 
 static bool fields(struct dump_line *l, u32 type, const struct tfs_rec_head *rec, struct cursor *c)
@@ -172,6 +183,8 @@ static bool fields(struct dump_line *l, u32 type, const struct tfs_rec_head *rec
 		return xattr_fields(l, (const struct tfs_rec_xattr *)rec, c);
 	case TFS_REC_WRITE:
 		return write_fields(l, (const struct tfs_rec_write *)rec, c);
+	case TFS_REC_CLONE:
+		return clone_fields(l, (const struct tfs_rec_clone *)rec);
 	}
 	return range_fields(l, (const struct tfs_rec_range *)rec);
 }

@@ -36,7 +36,7 @@ struct tfs_list_head {
 	u32 count;
 };
 
-#define TFS_NEEDS_MAX 160
+#define TFS_NEEDS_MAX 256
 struct tfs_need {
 	int tree;
 	struct tfs_key key;
@@ -64,7 +64,8 @@ void tfs_item_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void 
                   u32 len);                                           /* insert or replace */
 void tfs_item_del(struct tfs_vol *vol, int tree, struct tfs_key key); /* must exist */
 void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key,
-                    u32 *len); /* in place, same length; must exist */
+                    u32 *len);                                          /* in place, same length; must exist */
+void *tfs_item_have(struct tfs_vol *vol, int tree, struct tfs_key key); /* as edit; NULL: does not exist */
 
 static inline struct tfs_key tfs_key(u64 ino, u32 type, u64 pos)
 {
@@ -104,7 +105,7 @@ void tfs_tidy(struct tfs_vol *vol, int tree, struct tfs_key key);
 int tfs_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec);
 int tfs_apply_name(struct tfs_vol *vol,
                    const struct tfs_rec_head *rec); /* name.c: CREATE LINK UNLINK RENAME SETATTR XATTR */
-int tfs_apply_data(struct tfs_vol *vol, const struct tfs_rec_head *rec); /* data.c: WRITE TRUNCATE PUNCH PREALLOC */
+int tfs_apply_data(struct tfs_vol *vol, const struct tfs_rec_head *rec); /* data_apply.c: the others */
 
 /* ---- space (space.c, place.c) ---- */
 /* Makes sure that claim or drop of these units cannot fail (reads gangs, dirties SPACE leaves). -EUCLEAN: out of range.
@@ -115,6 +116,13 @@ int tfs_ptr_prepare_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 void tfs_ptr_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* Units die; their blocks are reused after the next checkpoint. */
 void tfs_ptr_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+/* Extents of files that may be shared (refs.c): as above, for one reference. *shared: there were others when it was
+ * prepared. */
+int tfs_ref_prepare_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool *shared);
+void tfs_ref_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool shared);
+/* One more reference to a live compressed extent. -EOPNOTSUPP: the count is full. */
+int tfs_ref_prepare_add(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+void tfs_ref_add(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* Places and writes content (birth = this epoch, crc filled). A failed operation may simply forget what it placed.
  * raw: whole blocks, returns how many blocks were placed contiguously (1..blocks): go on with the rest; crc is left 0.
  * packed: bytes rounded up to 512 (zero padded); contiguous, or a gang. */

@@ -183,6 +183,47 @@ int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded 
 	return err ? err : window_write(vol, ino, block, e, size, mtime);
 }
 
+int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32 blocks, u64 size,
+              const struct tfs_time *mtime)
+{
+	const struct tfs_encoded range = {.blocks = blocks};
+	struct tfs_rec_clone *r;
+	struct tfs_inode inode;
+	u64 old;
+	int err = mtime && tfs_le32(mtime->nsec) >= 1000000000u ? -EINVAL : write_check(block, &range, size);
+
+	if (!err && from >= TFS_BLOCK_MAX)
+		err = -EFBIG;
+	if (!err && (from % TFS_WINDOW_BLOCKS != block % TFS_WINDOW_BLOCKS || (source == ino && from == block)))
+		err = -EINVAL;
+	if (!err)
+		err = tfs_op_begin(vol, TFS_TIER_NORMAL, 2);
+	if (!err)
+		err = file_find(vol, source, &inode);
+	if (!err)
+		err = tfs_pending_drain(vol, source);
+	if (!err)
+		err = file_find(vol, ino, &inode);
+	if (!err)
+		err = tfs_pending_drain(vol, ino);
+	if (err)
+		return err;
+	old = tfs_le64(inode.size);
+	if (size <= old)
+		size = old;
+	else if (block > old / TFS_BLOCK || block + blocks <= old / TFS_BLOCK)
+		err = tail_fix(vol, ino, &inode);
+	if (!err && size > old)
+		err = tfs_op_begin(vol, TFS_TIER_NORMAL, 2);
+	if (err)
+		return err;
+	r = tfs_rec_start(vol, TFS_REC_CLONE, ino, sizeof(*r));
+	write_head(&r->to, block, blocks, size, mtime);
+	r->source = tfs_cpu64(source);
+	r->from = tfs_cpu64(from);
+	return tfs_commit(vol, sizeof(*r));
+}
+
 /* ---- TRUNCATE, PUNCH, PREALLOC ---- */
 
 static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 blocks, u64 size)

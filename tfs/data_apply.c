@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * What data records do to the trees, live and in replay: WRITE, TRUNCATE, PUNCH, PREALLOC. Each checks the whole record
- * first (a crafted log may say anything: -EUCLEAN), then prepares, then applies, which cannot fail. A range with more
- * than RANGE_ITEMS items is left pending: it reads as a hole at once, and its items are dropped in steps that append
- * no record (tfs_pending_step). Pending ranges begin and end at windows, so that no compressed extent is cut by one.
- * inode.blocks counts mapped and preallocated blocks, pending ones until they are dropped.
+ * What data records do to the trees, live and in replay: WRITE, CLONE, TRUNCATE, PUNCH, PREALLOC. Each checks the whole
+ * record first (a crafted log may say anything: -EUCLEAN), then prepares, then applies, which cannot fail. A range with
+ * more than RANGE_ITEMS items is left pending: it reads as a hole at once, and its items are dropped in steps that
+ * append no record (tfs_pending_step). Pending ranges begin and end at windows, so that no compressed extent is cut by
+ * one. inode.blocks counts mapped and preallocated blocks, pending ones until they are dropped.
  */
 #include "tfs/window.h"
 
@@ -14,7 +14,8 @@
 
 struct range_item {
 	struct tfs_key key;
-	struct tfs_ptr ptr; /* addr 0: nothing dies with it (PREALLOC, or its extent is on the list already) */
+	struct tfs_ptr ptr; /* addr 0: nothing dies with it (PREALLOC, or its window refers to the extent by another) */
+	bool shared;        /* set by range_need */
 	u64 blocks;
 };
 
@@ -25,9 +26,15 @@ struct range {
 	struct range_item item[RANGE_ITEMS + 1];
 };
 
+struct share { /* extents that a window begins to share */
+	struct tfs_ptr more[TFS_WINDOW_BLOCKS];
+	u32 mores;
+};
+
 struct change { /* in tfs_scratch */
 	struct tfs_window left, right;
 	struct range range;
+	struct share share;
 };
 
 static struct change *change_of(struct tfs_vol *vol)
@@ -248,67 +255,194 @@ static void write_inode(struct tfs_inode *inode, const struct tfs_rec_write *r)
 		inode->ctime = r->head.time;
 }
 
-static int write_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
-{
-	const struct tfs_rec_write *r = (const struct tfs_rec_write *)rec;
-	struct tfs_window *w = &change_of(vol)->left;
-	u64 ino = tfs_le64(rec->ino), block, end;
-	bool stays = tfs_le16(rec->flags) & TFS_WRITE_INLINE;
+/* A range of one window that is about to hold something else: WRITE and CLONE. */
+struct replace {
+	struct tfs_window *w;
 	struct tfs_inode inode;
 	struct carve carve;
-	u32 inlined;
-	int err = write_sound(vol, r);
+	u32 inlined; /* bytes of the INLINE item that goes, 0: none */
+};
 
-	if (!err)
-		err = file_of(vol, rec, &inode);
+static int replace_load(struct tfs_vol *vol, const struct tfs_rec_write *r, struct replace *p)
+{
+	u64 ino = tfs_le64(r->head.ino), block = tfs_le64(r->block), end = block + tfs_le32(r->blocks);
+	int err = file_of(vol, &r->head, &p->inode);
+
+	p->w = &change_of(vol)->left;
 	if (!err)
 		err = tfs_pending_drain(vol, ino);
 	if (!err)
-		err = file_of(vol, rec, &inode); /* the drain changed its count of blocks */
-	if (err)
-		return err;
-	block = tfs_le64(r->block);
-	end = block + tfs_le32(r->blocks);
-	err = inline_len(vol, ino, &inlined);
+		err = file_of(vol, &r->head, &p->inode); /* the drain changed its count of blocks */
 	if (!err)
-		err = carve_load(vol, ino, block, end, &carve);
+		err = inline_len(vol, ino, &p->inlined);
+	if (block)
+		p->inlined = 0;
 	if (!err)
-		err = tfs_window_load(vol, ino, block, w);
+		err = carve_load(vol, ino, block, end, &p->carve);
 	if (!err)
-		err = tfs_window_cut(vol, ino, w, block, end);
-	if (!err)
-		err = write_pieces(vol, r, w);
-	if (err)
-		return err;
+		err = tfs_window_load(vol, ino, block, p->w);
+	return err ? err : tfs_window_cut(vol, ino, p->w, block, end);
+}
+
+/* stays: bytes of the INLINE item that comes, 0: none */
+static int replace_prepare(struct tfs_vol *vol, u64 ino, struct replace *p, u32 stays)
+{
+	int err;
+
 	tfs_need(vol, TFS_TREE_FS, inode_key(ino), 0);
-	if (!block && (inlined || stays))
-		tfs_need(vol, TFS_TREE_FS, inline_key(ino), stays ? tfs_le32(r->count) : 0);
-	carve_need(vol, ino, &carve);
-	err = tfs_window_need(vol, ino, w);
+	if (p->inlined || stays)
+		tfs_need(vol, TFS_TREE_FS, inline_key(ino), stays);
+	carve_need(vol, ino, &p->carve);
+	err = tfs_window_need(vol, ino, p->w);
+	return err ? err : tfs_prepare(vol);
+}
+
+static void replace_apply(struct tfs_vol *vol, const struct tfs_rec_write *r, struct replace *p)
+{
+	u64 ino = tfs_le64(r->head.ino);
+
+	carve_apply(vol, ino, &p->carve, &p->inode);
+	tfs_window_apply(vol, ino, p->w);
+	if (p->inlined)
+		tfs_item_del(vol, TFS_TREE_FS, inline_key(ino));
+	blocks_add(&p->inode, p->w->mapped);
+	write_inode(&p->inode, r);
+	inode_put(vol, ino, &p->inode);
+}
+
+static int write_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
+{
+	const struct tfs_rec_write *r = (const struct tfs_rec_write *)rec;
+	u32 stays = tfs_le16(rec->flags) & TFS_WRITE_INLINE ? tfs_le32(r->count) : 0;
+	u64 ino = tfs_le64(rec->ino);
+	struct replace p;
+	int err = write_sound(vol, r);
+
 	if (!err)
-		err = tfs_prepare(vol);
+		err = replace_load(vol, r, &p);
+	if (!err)
+		err = write_pieces(vol, r, p.w);
+	if (!err)
+		err = replace_prepare(vol, ino, &p, stays);
 	if (err)
 		return err;
-	carve_apply(vol, ino, &carve, &inode);
-	tfs_window_apply(vol, ino, w);
+	replace_apply(vol, r, &p);
 	write_claim(vol, r);
 	if (stays)
-		tfs_item_put(vol, TFS_TREE_FS, inline_key(ino), r + 1, tfs_le32(r->count));
-	else if (!block && inlined)
-		tfs_item_del(vol, TFS_TREE_FS, inline_key(ino));
-	blocks_add(&inode, w->mapped);
-	write_inode(&inode, r);
-	inode_put(vol, ino, &inode);
+		tfs_item_put(vol, TFS_TREE_FS, inline_key(ino), r + 1, stays);
+	return 0;
+}
+
+/* ---- CLONE ---- */
+
+static int clone_sound(struct tfs_vol *vol, const struct tfs_rec_clone *r)
+{
+	u64 from = tfs_le64(r->from), to = tfs_le64(r->to.block);
+
+	if (tfs_le32(r->to.head.len) < sizeof(*r) || tfs_le16(r->to.head.flags) & TFS_WRITE_INLINE ||
+	    from >= TFS_BLOCK_MAX || from % TFS_WINDOW_BLOCKS != to % TFS_WINDOW_BLOCKS ||
+	    (r->source == r->to.head.ino && from == to))
+		return bad(vol, &r->to.head, "clone record out of range");
+	return write_sound(vol, &r->to);
+}
+
+/*
+ * The bytes behind a file's end in its last block read as zeros when it grows. So the source's last block is shared
+ * only when it is clean behind its end, and becomes a last block only where both end at the same byte.
+ */
+static bool clone_ends_fit(const struct tfs_rec_clone *r, const struct tfs_inode *source)
+{
+	u64 size = tfs_le64(r->to.size), tail = size / TFS_BLOCK, to = tfs_le64(r->to.block), from = tfs_le64(r->from);
+	u64 source_size = tfs_le64(source->size), n = tfs_le32(r->to.blocks);
+
+	if (tfs_le32(source->flags) & TFS_INODE_TAIL && source_size / TFS_BLOCK - from < n)
+		return false;
+	return size % TFS_BLOCK == 0 || tail - to >= n || source_size - from * TFS_BLOCK == size - to * TFS_BLOCK;
+}
+
+/* A piece of the source, as far as it lies in the range, becomes one of the window. */
+static int clone_piece(struct tfs_vol *vol, const struct tfs_rec_clone *r, const struct tfs_piece *p,
+                       struct tfs_window *w, struct share *s)
+{
+	u64 from = tfs_le64(r->from), end = from + tfs_le32(r->to.blocks);
+	u64 first = p->block > from ? p->block : from, last = p->block + tfs_piece_blocks(p);
+	struct tfs_extent e = p->e;
+	struct tfs_ptr ptr = tfs_ptr_cpu(&e.ptr);
+	int err = 0;
+
+	if (last > end)
+		last = end;
+	if (first >= last)
+		return 0;
+	if (!e.codec || ptr.flags & TFS_PTR_GANG)
+		return -EOPNOTSUPP;
+	e.skip = tfs_cpu16((u16)(tfs_le16(e.skip) + (first - p->block)));
+	e.blocks = tfs_cpu16((u16)(last - first));
+	if (!tfs_window_uses(w, e.ptr.addr)) {
+		err = tfs_ref_prepare_add(vol, &ptr);
+		s->more[s->mores++] = ptr;
+	}
+	return err ? err
+	           : tfs_window_add(vol, tfs_le64(r->to.head.ino), w, tfs_le64(r->to.block) + (first - from), &e,
+	                            TFS_EXTENT_HEAD);
+}
+
+static int clone_pieces(struct tfs_vol *vol, const struct tfs_rec_clone *r, struct tfs_window *w, struct share *s)
+{
+	struct tfs_window *source = &change_of(vol)->right;
+	u64 ino = tfs_le64(r->source), from = tfs_le64(r->from);
+	struct tfs_inode inode;
+	u32 inlined, i;
+	int err = tfs_inode_find(vol, ino, &inode);
+
+	s->mores = 0;
+	if (!err && ((tfs_le32(inode.mode) >> 12) != 8 || !clone_ends_fit(r, &inode)))
+		err = -EOPNOTSUPP;
+	if (!err)
+		err = inline_len(vol, ino, &inlined);
+	if (!err && !from && inlined)
+		err = -EOPNOTSUPP;
+	if (!err)
+		err = tfs_window_load(vol, ino, from, source);
+	for (i = 0; !err && i < source->olds; i++)
+		err = clone_piece(vol, r, &source->old[i], w, s);
+	return err;
+}
+
+static int clone_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
+{
+	const struct tfs_rec_clone *r = (const struct tfs_rec_clone *)rec;
+	struct share *s = &change_of(vol)->share;
+	struct replace p;
+	u32 i;
+	int err = clone_sound(vol, r);
+
+	if (!err)
+		err = tfs_pending_drain(vol, tfs_le64(r->source));
+	if (!err)
+		err = replace_load(vol, &r->to, &p);
+	if (!err)
+		err = clone_pieces(vol, r, p.w, s);
+	if ((err == -EOPNOTSUPP || err == -ENOENT) && tfs_replaying(vol))
+		err = bad(vol, rec, "clone record names what cannot be shared");
+	if (!err)
+		err = replace_prepare(vol, tfs_le64(rec->ino), &p, 0);
+	if (err)
+		return err;
+	replace_apply(vol, &r->to, &p);
+	for (i = 0; i < s->mores; i++)
+		tfs_ref_add(vol, &s->more[i]);
 	return 0;
 }
 
 /* ---- ranges ---- */
 
-static bool extent_listed(const struct range *g, u64 addr)
+/* By a piece of the same window: a window refers to an extent once. */
+static bool extent_listed(const struct range *g, struct tfs_key k, u64 addr)
 {
 	u32 i;
 
-	for (i = 0; i < g->count; i++)
+	for (i = g->count; i-- && tfs_window_first(tfs_key_pos(g->item[i].key)) == tfs_window_first(tfs_key_pos(k));)
 		if (g->item[i].ptr.addr == addr)
 			return true;
 	return false;
@@ -323,7 +457,7 @@ static void range_add(struct range *g, struct tfs_key k, const void *v)
 	it->key = k;
 	if (tfs_key_type(k) == TFS_IT_EXTENT) {
 		it->blocks = tfs_le16(e->blocks);
-		if (!e->codec || !extent_listed(g, tfs_le64(e->ptr.addr)))
+		if (!e->codec || !extent_listed(g, k, tfs_le64(e->ptr.addr)))
 			it->ptr = tfs_ptr_cpu(&e->ptr);
 		g->extents++;
 	} else {
@@ -381,7 +515,7 @@ static void range_whole_windows(struct range *g)
 		g->count--;
 }
 
-static int range_need(struct tfs_vol *vol, const struct range *g)
+static int range_need(struct tfs_vol *vol, struct range *g)
 {
 	u32 i;
 	int err = 0;
@@ -389,7 +523,7 @@ static int range_need(struct tfs_vol *vol, const struct range *g)
 	for (i = 0; !err && i < g->count; i++) {
 		tfs_need(vol, TFS_TREE_FS, g->item[i].key, 0);
 		if (g->item[i].ptr.addr)
-			err = tfs_ptr_prepare(vol, &g->item[i].ptr);
+			err = tfs_ref_prepare_drop(vol, &g->item[i].ptr, &g->item[i].shared);
 	}
 	return err;
 }
@@ -403,7 +537,7 @@ static void range_apply(struct tfs_vol *vol, const struct range *g, struct tfs_i
 
 		tfs_item_del(vol, TFS_TREE_FS, it->key);
 		if (it->ptr.addr)
-			tfs_ptr_drop(vol, &it->ptr);
+			tfs_ref_drop(vol, &it->ptr, it->shared);
 		if (tfs_key_type(it->key) == TFS_IT_PREALLOC)
 			tfs_counters_of(vol)->prealloc_blocks -= it->blocks;
 		blocks_add(inode, -(s64)it->blocks);
@@ -726,6 +860,8 @@ int tfs_apply_data(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	switch (tfs_le16(rec->type)) {
 	case TFS_REC_WRITE:
 		return write_apply(vol, rec);
+	case TFS_REC_CLONE:
+		return clone_apply(vol, rec);
 	case TFS_REC_PREALLOC:
 		return prealloc_apply(vol, rec);
 	}

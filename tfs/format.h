@@ -320,7 +320,10 @@ struct tfs_segment {
 };
 TFS_ASSERT_SIZE(struct tfs_segment, 16);
 
-/* ---- REFS tree: a = address in units, b = 0: a shared range ---- */
+/*
+ * ---- REFS tree: a = address in units, b = 0: a shared range ----
+ * This version shares whole compressed extents that are no gang, counted once for each {inode, window} that refers.
+ */
 struct tfs_ref {
 	le32 len;   /* units */
 	le32 count; /* references, 2 or more */
@@ -369,6 +372,7 @@ enum tfs_rec_type {
 	TFS_REC_TRUNCATE = 8,
 	TFS_REC_PUNCH = 9, /* a range of whole blocks reads as a hole */
 	TFS_REC_PREALLOC = 10,
+	TFS_REC_CLONE = 11, /* a range of one window shares another's compressed extents */
 };
 
 /* Opens every record; payload structures follow. Records are padded to 8 bytes (len counts all). */
@@ -456,6 +460,13 @@ struct tfs_rec_write {
 	le32 count;  /* items, or bytes when inline */
 };
 TFS_ASSERT_SIZE(struct tfs_rec_write, 56);
+
+struct tfs_rec_clone {
+	struct tfs_rec_write to; /* flags: TFS_WRITE_TIMES at most; count: 0 */
+	le64 source;             /* inode whose extents it is to share */
+	le64 from;               /* its first file block, at the same place of its window as to.block */
+};
+TFS_ASSERT_SIZE(struct tfs_rec_clone, 72);
 
 struct tfs_rec_range { /* TRUNCATE: size only; PUNCH, PREALLOC: range; PREALLOC: size too */
 	struct tfs_rec_head head;

@@ -236,7 +236,7 @@ int tfs_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		return tfs_corrupt(vol, tfs_le64(rec->ino), "record time out of range");
 	if (type >= TFS_REC_CREATE && type <= TFS_REC_XATTR)
 		return tfs_apply_name(vol, rec);
-	if (type >= TFS_REC_WRITE && type <= TFS_REC_PREALLOC)
+	if (type >= TFS_REC_WRITE && type <= TFS_REC_CLONE)
 		return tfs_apply_data(vol, rec);
 	return tfs_corrupt(vol, tfs_le64(rec->ino), "unknown record type");
 }

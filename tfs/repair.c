@@ -207,7 +207,8 @@ int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c,
 	vol->counters.inodes = c->inodes;
 	vol->counters.prealloc_blocks = c->prealloc_blocks;
 	vol->repairing = vol->damaged = vol->read_only = false;
-	/* orphans wait for the next mount: freeing them is no part of the repair, and fails where a place is used twice */
+	/* orphans wait for the next mount: freeing them is no part of the repair, and fails where a place is used twice
+	 */
 	err = tfs_log_start(vol);
 	return err ? err : tfs_checkpoint_run(vol, false);
 }

@@ -155,6 +155,14 @@ void tfs_encode(int codec, int level, const void *data, u32 blocks, void *scratc
  */
 int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
               const struct tfs_time *mtime);
+/*
+ * Blocks [block, block + blocks) of the file, within one window, come to share what source holds at `from`, at the same
+ * place of its window: no data is written. Size and times as tfs_write. -EOPNOTSUPP: what lies there cannot be shared
+ * (inline, raw, in a gang, or its end does not fit): copy it instead. -EINVAL: not the same place, or the same blocks.
+ * On an error nothing changed.
+ */
+int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32 blocks, u64 size,
+              const struct tfs_time *mtime);
 /* Sets the size, drops what lies behind, keeps PREALLOC below. Growing past a dirty tail rewrites that block first. */
 int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size);
 /* Whole blocks become a hole (PREALLOC in it is given back). */

@@ -414,6 +414,15 @@ void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *len)
 	return v;
 }
 
+void *tfs_item_have(struct tfs_vol *vol, int tree, struct tfs_key key)
+{
+	u32 slot, len;
+	bool exact;
+	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+
+	return exact ? (void *)tfs_leaf_value(n->buf, slot, &len) : NULL;
+}
+
 int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len)
 {
 	struct tfs_node *leaf;

@@ -2,8 +2,8 @@
 /*
  * One window's pieces: loading its EXTENT items, cutting a range out, adding new pieces, writing the difference back.
  * A raw piece is its 4 KiB blocks: a part cut off dies at once. A compressed extent is one range that several pieces
- * may use: it dies with the last of them, and all of them are in one window, so the check is local. Called by
- * data_apply.c and read.c; at most 16 pieces a window.
+ * may use: the window's reference to it ends with the last of them, so the check is local (refs.c counts windows that
+ * share one). Called by data_apply.c and read.c; at most 16 pieces a window.
  */
 #include "tfs/window.h"
 
@@ -60,13 +60,22 @@ static void piece_part(struct tfs_piece *out, const struct tfs_piece *p, u32 ski
 	memmove(out->e.crc, p->e.crc + skip, 4 * blocks);
 }
 
-static bool addr_used(const struct tfs_window *w, le64 addr)
+bool tfs_window_uses(const struct tfs_window *w, le64 addr)
 {
 	u32 i;
 
 	for (i = 0; i < w->news; i++)
 		if (w->piece[i].e.codec && w->piece[i].e.ptr.addr == addr)
 			return true;
+	return false;
+}
+
+static bool addr_used(const struct tfs_window *w, le64 addr)
+{
+	u32 i;
+
+	if (tfs_window_uses(w, addr))
+		return true;
 	for (i = 0; i < w->dead; i++)
 		if (w->die[i].addr == tfs_le64(addr))
 			return true;
@@ -167,7 +176,7 @@ static bool in_list(const struct tfs_piece *list, u32 n, const struct tfs_piece 
 	return false;
 }
 
-int tfs_window_need(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
+int tfs_window_need(struct tfs_vol *vol, u64 ino, struct tfs_window *w)
 {
 	u32 i;
 	int err = 0;
@@ -180,7 +189,7 @@ int tfs_window_need(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
 			tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block),
 			         tfs_piece_bytes(&w->piece[i]));
 	for (i = 0; !err && i < w->dead; i++)
-		err = tfs_ptr_prepare(vol, &w->die[i]);
+		err = tfs_ref_prepare_drop(vol, &w->die[i], &w->shared[i]);
 	return err;
 }
 
@@ -196,5 +205,5 @@ void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
 			tfs_item_put(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block), w->piece[i].bytes,
 			             tfs_piece_bytes(&w->piece[i]));
 	for (i = 0; i < w->dead; i++)
-		tfs_ptr_drop(vol, &w->die[i]);
+		tfs_ref_drop(vol, &w->die[i], w->shared[i]);
 }

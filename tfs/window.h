@@ -21,7 +21,8 @@ struct tfs_window {
 	u32 olds, news, dead;
 	s64 mapped; /* how many more blocks are mapped afterwards */
 	struct tfs_piece old[TFS_WINDOW_BLOCKS], piece[TFS_WINDOW_BLOCKS];
-	struct tfs_ptr die[TFS_WINDOW_BLOCKS]; /* units no piece uses afterwards */
+	struct tfs_ptr die[TFS_WINDOW_BLOCKS]; /* what no piece uses afterwards */
+	bool shared[TFS_WINDOW_BLOCKS];        /* others do: set by tfs_window_need */
 };
 
 static inline u64 tfs_window_first(u64 block)
@@ -48,7 +49,9 @@ int tfs_window_cut(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u64 block
 /* Adds a piece whose range was cut before. -EUCLEAN: does not fit. */
 int tfs_window_add(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u64 block, const struct tfs_extent *e, u32 len);
 /* Names the keys and addresses of the change; then makes it. */
-int tfs_window_need(struct tfs_vol *vol, u64 ino, const struct tfs_window *w);
+int tfs_window_need(struct tfs_vol *vol, u64 ino, struct tfs_window *w);
+/* Does a piece use that compressed extent? */
+bool tfs_window_uses(const struct tfs_window *w, le64 addr);
 void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w);
 
 int tfs_read_window(struct tfs_vol *vol, u64 ino, u64 first, u8 *out); /* 64 KiB, verified */

@@ -36,6 +36,11 @@ try log-runs-released-early tfs/log.c 's/^\twhile \(\*p && \(\*p\)->addr != keep
 try node-places-not-listed tfs/checkpoint.c 's/err = list_node\(&b, &n->ptr\);/err = 0;/'
 try tail-not-rewritten tfs/data.c 's/if \(!\(tfs_le32\(inode->flags\) \& TFS_INODE_TAIL\) \|\| size % TFS_BLOCK == 0\)/if (1)/'
 try compressed-extent-dropped-early tfs/window.c 's/if \(err \|\| \(old.e.codec \&\& addr_used\(w, old.e.ptr.addr\)\)\)/if (err)/'
+try shared-extent-freed-with-its-first-owner tfs/refs.c 's/\*shared = count > 1;/*shared = false;/'
+try shared-extent-counted-twice tfs/refs.c 's/: 1\) \+ 1\)/: 1) + 2)/'
+try window-counted-for-each-piece tfs/data_apply.c 's/if \(!tfs_window_uses\(w, e.ptr.addr\)\)/if (1)/'
+try range-drops-a-shared-extent-once tfs/data_apply.c 's/for \(i = g->count; i-- && .*;\)$/for (i = g->count; i--;)/'
+try dirty-tail-shared tfs/data_apply.c '/^static bool clone_ends_fit/,/^}/s/return false;/;/'
 # The same live and replayed: only the independent model tells.
 try link-leaves-ctime tfs/name_apply.c '/^static int link_apply/,/^}/s/inode.ctime = rec->time;//'
 try exchange-miscounts-subdirectories tfs/name_apply.c 's/add32\(&to->nlink, \(dir \? 1 : 0\) - \(other \? 1 : 0\)\);//'

@@ -243,6 +243,51 @@ static struct tfs_ptr disk_ptr(const void *p)
 	return tfs_ptr_cpu(&d);
 }
 
+/* Shared extents: how often the REFS tree says, and how often windows refer. */
+static struct shared {
+	u64 addr;
+	u32 units, count, found;
+} shared[512];
+static u32 shareds;
+
+static int refs_load(struct tfs_vol *vol)
+{
+	struct tfs_key k = {0, 0};
+	const void *v;
+	u32 len;
+	int err;
+
+	for (shareds = 0; !(err = tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len)); k.b++) {
+		const struct tfs_ref *r = v;
+
+		if (shareds == 512 || tfs_le32(r->count) < 2)
+			return -EUCLEAN;
+		shared[shareds++] = (struct shared){k.a, tfs_le32(r->len), tfs_le32(r->count), 0};
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Was it counted before, for another window? */
+static bool ref_seen(const struct tfs_extent *e)
+{
+	u32 i;
+
+	for (i = 0; e->codec && i < shareds; i++)
+		if (shared[i].addr == tfs_le64(e->ptr.addr) && shared[i].units == tfs_le16(e->ptr.len))
+			return shared[i].found++;
+	return false;
+}
+
+static bool refs_exact(void)
+{
+	u32 i;
+
+	for (i = 0; i < shareds; i++)
+		if (shared[i].count != shared[i].found)
+			return false;
+	return true;
+}
+
 static int items_add(struct tfs_vol *vol)
 {
 	struct tfs_key k = {0, 0};
@@ -274,7 +319,8 @@ static int items_add(struct tfs_vol *vol)
 		if (i < seens && ((const struct tfs_extent *)v)->codec)
 			continue;
 		seen[seens++ % 16] = p.addr;
-		ptr_add(&p);
+		if (!ref_seen(v))
+			ptr_add(&p);
 	}
 	return err == -ENOENT ? 0 : err;
 }
@@ -293,9 +339,13 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 	for (t = 0; t < TFS_TREES && !err; t++)
 		tfs_tree_walk(vol, t, node_add, &err);
 	if (!err)
+		err = refs_load(vol);
+	if (!err)
 		err = items_add(vol);
 	if (err || twice)
 		return err ? "tree cannot be read" : "a unit is used twice";
+	if (!refs_exact())
+		return "a shared extent's count differs";
 	tfs_statfs(vol, &st);
 	for (s = 0; s < st.segments; s++) {
 		u32 blocks = 1u << (st.segment_bits - 12), b, used = 0, units = 0;

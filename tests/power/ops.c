@@ -234,6 +234,34 @@ static int put(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind
 	return err;
 }
 
+/* Blocks of one file share another's; what cannot be shared is left as it is. */
+static int clone(struct tfs_vol *vol, const char *path, u32 from, const char *to, u32 block, u32 blocks)
+{
+	const char *last;
+	u64 parent, source = find(vol, path, &parent, &last), ino = find(vol, to, &parent, &last);
+	struct tfs_time now = env_now(NULL);
+	struct tfs_attr s, a;
+	u64 size = 0;
+	int err = tfs_getattr(vol, source, &s);
+
+	if (!err)
+		err = tfs_getattr(vol, ino, &a);
+	if (err)
+		return err;
+	size = (block + blocks) * 4096u;
+	if (s.size < (from + blocks) * 4096u)
+		size -= (from + blocks) * 4096u - s.size;
+	if ((s.mode & 0170000) != 0100000 || s.size <= from * 4096u || size > POWER_FILE_MAX)
+		return -EINVAL;
+	size = a.size > size ? a.size : size;
+	err = tfs_clone(vol, source, from, ino, block, blocks, size, &now);
+	if (err != -EOPNOTSUPP)
+		model_write(ino, size, &now, err);
+	if (!err)
+		memmove(power_file(ino) + block * 4096, power_file(source) + from * 4096, blocks * 4096);
+	return called(vol, err);
+}
+
 static int cut(struct tfs_vol *vol, const char *path, u32 size)
 {
 	const char *last;
@@ -389,6 +417,15 @@ static int tmpfile_link(struct tfs_vol *vol)
 	OP("write d/c 130K", put(vol, "d/c", 1000, 133120, 0))                                                         \
 	OP("write a at 300K", put(vol, "a", 307200, 5000, 1))                                                          \
 	OP("write f 200K", (make(vol, "f", FILE_MODE, NULL), put(vol, "f", 0, 204800, 1)))                             \
+	OP("clone a to b",                                                                                             \
+	   (make(vol, "b", FILE_MODE, NULL), put(vol, "a", 0, 65536, 0), clone(vol, "a", 0, "b", 0, 16)))              \
+	OP("clone a in itself", (put(vol, "a", 0, 65536, 0), clone(vol, "a", 0, "a", 16, 16)))                         \
+	OP("clone a with a hole", (put(vol, "a", 0, 65536, 0), punch(vol, "a", 1, 2), make(vol, "b", FILE_MODE, NULL), \
+	                           clone(vol, "a", 0, "b", 0, 16)))                                                    \
+	OP("clone a cut off", (make(vol, "b", FILE_MODE, NULL), put(vol, "a", 0, 65536, 0), cut(vol, "a", 6000),       \
+	                       clone(vol, "a", 0, "b", 0, 2)))                                                         \
+	OP("clone a 4+3 to d/c 20", clone(vol, "a", 4, "d/c", 20, 3))                                                  \
+	OP("clone b to a", clone(vol, "b", 0, "a", 0, 16))                                                             \
 	OP("truncate a 0", cut(vol, "a", 0))                                                                           \
 	OP("truncate a 50", cut(vol, "a", 50))                                                                         \
 	OP("truncate a 6000", cut(vol, "a", 6000))                                                                     \
