@@ -101,6 +101,7 @@ void mkfs_encode(struct mkfs_encoder *m, struct mkfs_job *job)
 	if (blocks == first)
 		return;
 	from = job->data + first * TFS_BLOCK;
+	job->sum = 0;
 	if (job->total <= TFS_INLINE_MAX) { /* goes into the tree as it is, and is compressed with its node */
 		tfs_encode(TFS_CODEC_NONE, 0, from, blocks - first, job->scratch, &job->e);
 	} else if (m->codec == TFS_CODEC_ZLIB) {
@@ -109,4 +110,6 @@ void mkfs_encode(struct mkfs_encoder *m, struct mkfs_job *job)
 		tfs_encode(m->codec, 0, from, blocks - first, job->scratch, &job->e);
 		lz4_harder(m, from, job->scratch, &job->e);
 	}
+	if (job->e.codec)
+		job->sum = tfs_port_crc32c(0, job->e.buf, job->e.bytes);
 }

@@ -123,8 +123,7 @@ static int data_put(struct mkfs_fill *f, const struct mkfs_job *job)
 	if (end > job->off + job->bytes)
 		end = job->off + job->bytes;
 	f->end = end;
-	return mkfs_fill_error(f, job,
-	                       tfs_write(f->vol, f->ino, job->off / TFS_BLOCK + job->first, &job->e, end, NULL));
+	return mkfs_fill_error(f, job, mkfs_twins_put(f, job, end));
 }
 
 /* The file ends with a hole, or is one. */

@@ -181,6 +181,7 @@ static void report_json(const struct mkfs_options *o, const struct mkfs_fill *f,
 	tfs_json_text(j, "label", o->format.label);
 	tfs_json_u64(j, "files", f->files);
 	tfs_json_u64(j, "bytes_used", st->live_units * TFS_UNIT);
+	tfs_json_u64(j, "bytes_shared", f->shared);
 	tfs_json_u64(j, "size", st->size);
 	tfs_json_u64(j, "segment_size", 1ull << st->segment_bits);
 	if (o->dry_run) {
@@ -260,6 +261,7 @@ static int make(struct mkfs_options *o, struct plan *p, bool progress)
 		tfs_abandon(f.vol);
 	}
 	free(f.late);
+	mkfs_twins_free(&f);
 	if (mkfs_target_close(&t) && !err)
 		err = tfs_cli_fail(MKFS_DEVICE, o->image, "cannot be written to its end: %s", strerror(errno));
 	return err;

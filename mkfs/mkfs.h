@@ -106,6 +106,7 @@ struct mkfs_job {
 	u32 bytes;                          /* of data; 0: nothing to encode */
 	u32 first;                          /* blocks of zeros before what is encoded */
 	struct tfs_encoded e;               /* blocks 0: all zeros */
+	u32 sum;                            /* CRC-32C of what is stored; compressed content only */
 	u8 *data, *scratch;                 /* a window each */
 	u8 *xattrs;                         /* owned; see xattr.c */
 	u32 xattr_bytes;
@@ -194,6 +195,8 @@ struct mkfs_fill {
 	bool all_root;
 	u64 files;
 	u64 ino, end; /* the file made last, and how far it is written */
+	struct mkfs_twins *twins;
+	u64 shared; /* stored bytes that were there already */
 	struct mkfs_late *late;
 	u32 lates, late_room;
 	char parent[4096]; /* of the last archive entry */
@@ -215,6 +218,11 @@ int mkfs_fill_xattrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino);
 int mkfs_fill_attrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, const struct mkfs_node *n);
 int mkfs_manifest_apply(struct mkfs_fill *f, struct mkfs_job *job);
 void mkfs_line_free(struct mkfs_line *line);
+
+/* ---- twins.c ---- */
+/* Writes the job's window into f->ino, or lets it share what is there; size: the file's from now on. Negative errno. */
+int mkfs_twins_put(struct mkfs_fill *f, const struct mkfs_job *job, u64 size);
+void mkfs_twins_free(struct mkfs_fill *f);
 
 /* ---- target.c: the image ---- */
 struct mkfs_target {

@@ -73,6 +73,25 @@ t_tree() {
 	done
 	[ "$(du -k out/sparse | cut -f1)" -lt 200 ] || fail "holes were filled"
 }
+number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" stdout; }
+t_twins() {
+	local one c
+	mkdir src one; seq 1 40000 >src/a; cp -p src/a one/
+	cp -p src/a src/b; { head -c 65536 src/a; seq 9 9000; } >src/c; { cat src/a; echo more; } >src/longer
+	head -c 57344 src/a >src/front; { head -c 8192 /dev/zero; cat src/front; } >src/behind-zeros # the same stored bytes
+	for c in lz4 zlib:1; do
+		rm -rf out; expect 0 $mk --json -f --compress $c --from one a.img 32M; one=$(number bytes_used)
+		equal "$(number bytes_shared)" 0 "nothing to share"
+		expect 0 $mk --json -f --compress $c --from src a.img 32M
+		[ "$(number bytes_used)" -lt $((one * 2)) ] || fail "nothing is shared: $(cat stdout), one file $one"
+		expect 0 "$bin/fsck.tfs" -fn --data a.img; expect 0 $dump extract a.img out; same_tree src out
+	done
+	# an archive that replaces what others share
+	(cd src && tar -cf ../t.tar a b && printf 'gone\n' >../a && tar -rf ../t.tar -C .. a && tar -rf ../t.tar longer)
+	rm -rf out; expect 0 $mk -f -q --tar t.tar a.img 32M; expect 0 "$bin/fsck.tfs" -fn --data a.img
+	expect 0 $dump extract a.img out; same a out/a "replaced"; same src/b out/b "shared with what was replaced"
+	same src/longer out/longer "shares after a replacement"
+}
 t_tar() {
 	local f
 	tree src; mkfifo src/pipe
@@ -330,6 +349,7 @@ run() { # CASE WHAT-IT-PROVES
 }
 run same_image "the same content gives the same bytes: any number of threads, order of creation, holes or zeros"
 run tree "a tree goes in and comes out the same, with every codec"
+run twins "content that is there already is shared, and each file is its own"
 run tar "GNU and pax archives: xattrs, sparse files, hard links, long names, nanoseconds; cut off ones are errors"
 run tar_rules "names stripped, parents made, the last of repeated entries wins"
 run tar_hostile "nothing in an archive leads out of the root or through its own symlinks"
