@@ -40,6 +40,49 @@ static int node(void *arg, const struct tfs_node_info *info)
 	return 0;
 }
 
+/* Shared extents, and how many windows refer to each. */
+#define SHARED_MAX 8192u
+static struct shared {
+	u64 addr;
+	u32 units, count, found;
+} shared[SHARED_MAX];
+static u32 shareds;
+
+static void shared_load(struct tfs_vol *vol)
+{
+	struct tfs_key k = {0, 0};
+	const void *v;
+	u32 len;
+
+	for (shareds = 0; !tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len); k.b++) {
+		const struct tfs_ref *r = v;
+
+		FUZZ_CHECK(shareds < SHARED_MAX, "space: too many shared extents");
+		shared[shareds++] = (struct shared){k.a, tfs_le32(r->len), tfs_le32(r->count), 0};
+	}
+}
+
+/* Was it added before, for another window? */
+static bool shared_seen(const struct tfs_ptr *p)
+{
+	u32 i;
+
+	for (i = 0; i < shareds; i++)
+		if (shared[i].addr == p->addr && shared[i].units == p->len)
+			return shared[i].found++;
+	return false;
+}
+
+static void shared_check(void)
+{
+	u32 i;
+
+	for (i = 0; i < shareds; i++)
+		FUZZ_CHECK(shared[i].count > 1 && shared[i].count == shared[i].found,
+		           "space: shared unit %llu: expected a count of %u, found %u",
+		           (unsigned long long)shared[i].addr, shared[i].found, shared[i].count);
+}
+
 static void items(struct tfs_vol *vol)
 {
 	struct tfs_key k = {0, 0};
@@ -67,7 +110,8 @@ static void items(struct tfs_vol *vol)
 			continue; /* pieces of one compressed extent */
 		if (type == TFS_IT_EXTENT && seens < 16)
 			seen[seens++] = p.addr;
-		add_ptr(&p);
+		if (type != TFS_IT_EXTENT || !((const struct tfs_extent *)v)->codec || !shared_seen(&p))
+			add_ptr(&p);
 	}
 }
 
@@ -101,7 +145,9 @@ void fuzz_account(struct tfs_vol *vol)
 	memset(want, 0, sizeof(want));
 	for (t = 0; t < TFS_TREES; t++)
 		FUZZ_CHECK(!tfs_tree_walk(vol, t, node, NULL), "space: tree %d cannot be walked", t);
+	shared_load(vol);
 	items(vol);
+	shared_check();
 	tfs_statfs(vol, &st);
 	for (s = 0; s < st.segments; s++)
 		live += segment(vol, s, 1u << (st.segment_bits - TFS_BLOCK_BITS));

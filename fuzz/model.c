@@ -592,6 +592,41 @@ static int do_write(const struct op *op)
 	return 0;
 }
 
+static int do_clone(const struct op *op)
+{
+	struct inode *i, *source;
+	u64 k;
+	int err;
+
+	if (!op->blocks || op->blocks > 16 || op->block >= BLOCK_MAX || op->size > SIZE_MAX_)
+		return -EFBIG;
+	if (op->block / 16 != (op->block + op->blocks - 1) / 16)
+		return -EINVAL;
+	if (op->from >= BLOCK_MAX)
+		return -EFBIG;
+	if (op->from % 16 != op->block % 16 || (op->parent == op->ino && op->from == op->block))
+		return -EINVAL;
+	err = file_bad(op->parent);
+	if (!err)
+		err = file_bad(op->ino);
+	if (err)
+		return err;
+	i = get(op->ino);
+	source = get(op->parent);
+	i->opaque |= source->opaque;
+	for (k = 0; k < op->blocks; k++) {
+		struct page *p = page_at(source, op->from + k, false);
+
+		if (p)
+			memcpy(page_at(i, op->block + k, true)->data, p->data, 4096);
+		else
+			pages_drop(i, op->block + k, op->block + k + 1);
+	}
+	if (op->size > i->size)
+		i->size = op->size;
+	return 0;
+}
+
 static int do_truncate(const struct op *op)
 {
 	int err = op->size > SIZE_MAX_ ? -EFBIG : file_bad(op->ino);
@@ -650,8 +685,8 @@ static int do_evict(const struct op *op)
 int model_do(const struct op *op)
 {
 	static int (*const todo[OP_MODELLED])(const struct op *) = {
-	    do_create,      do_link,  do_unlink,   do_rename, do_setattr,  do_setxattr,
-	    do_removexattr, do_write, do_truncate, do_punch,  do_prealloc, do_evict,
+	    do_create, do_link,     do_unlink, do_rename,   do_setattr, do_setxattr, do_removexattr,
+	    do_write,  do_truncate, do_punch,  do_prealloc, do_clone,   do_evict,
 	};
 
 	FUZZ_CHECK(count < INODES - 2, "model: too many inodes");

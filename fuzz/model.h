@@ -21,6 +21,7 @@ enum op_kind {
 	OP_TRUNCATE,
 	OP_PUNCH,
 	OP_PREALLOC,
+	OP_CLONE,
 	OP_EVICT,
 	OP_MODELLED, /* those above change the model */
 	OP_SYNC = OP_MODELLED,
@@ -34,14 +35,14 @@ enum op_kind {
 
 struct op {
 	u8 kind, codec, window_bits;
-	bool dir;            /* UNLINK: rmdir */
-	u8 name, name2;      /* model_name(), xattrs: model_xattr() */
-	u32 flags;           /* rename, setxattr; SETATTR: mask */
-	u32 mode, uid, nsec; /* CREATE, SETATTR */
-	u32 len;             /* of a symlink's target, an xattr's value */
-	u32 seed;            /* of content */
-	u64 ino, parent, parent2;
-	u64 block, blocks, size;
+	bool dir;                 /* UNLINK: rmdir */
+	u8 name, name2;           /* model_name(), xattrs: model_xattr() */
+	u32 flags;                /* rename, setxattr; SETATTR: mask */
+	u32 mode, uid, nsec;      /* CREATE, SETATTR */
+	u32 len;                  /* of a symlink's target, an xattr's value */
+	u32 seed;                 /* of content */
+	u64 ino, parent, parent2; /* CLONE: parent is the source */
+	u64 block, blocks, size, from;
 };
 
 #define MODEL_NAMES 18u

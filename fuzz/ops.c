@@ -74,14 +74,18 @@ static void decode_data(struct op *op, const u8 *b)
 
 	op->ino = some_inode(b[2], true);
 	op->block = some_block(b[4]);
-	op->blocks = op->kind == OP_WRITE ? b[5] % 18u
-	             : b[5] < 0xf0        ? b[5] * (b[3] % 4u + 1)
-	                                  : 1ull << (b[5] % 16 + 48);
+	op->blocks = op->kind == OP_WRITE || op->kind == OP_CLONE ? b[5] % 18u
+	             : b[5] < 0xf0                                ? b[5] * (b[3] % 4u + 1)
+	                                                          : 1ull << (b[5] % 16 + 48);
 	op->size = some_size(b[6], b[7]);
 	op->codec = b[7] % 3;
 	op->seed = b[6] + b[3];
-	if (op->kind != OP_WRITE)
+	if (op->kind == OP_CLONE) { /* mostly the same place of its window */
+		op->parent = some_inode(b[1], true);
+		op->from = b[7] >= 0xf8 ? some_block(b[7]) : op->block % 16 + b[7] % 4u * 16;
+	} else if (op->kind != OP_WRITE) {
 		return;
+	}
 	if (b[3] < 0xf0 && op->blocks) { /* mostly inside of a window */
 		u64 room = 16 - op->block % 16;
 
@@ -118,7 +122,7 @@ static void decode(struct op *op, const u8 *b)
 	static const u8 kind[32] = {
 	    OP_CREATE, OP_CREATE, OP_CREATE,     OP_CREATE,   OP_LINK,     OP_UNLINK,      OP_UNLINK, OP_RENAME,
 	    OP_RENAME, OP_RENAME, OP_SETATTR,    OP_SETXATTR, OP_SETXATTR, OP_REMOVEXATTR, OP_WRITE,  OP_WRITE,
-	    OP_WRITE,  OP_WRITE,  OP_WRITE,      OP_TRUNCATE, OP_TRUNCATE, OP_PUNCH,       OP_PUNCH,  OP_PREALLOC,
+	    OP_WRITE,  OP_WRITE,  OP_WRITE,      OP_TRUNCATE, OP_TRUNCATE, OP_PUNCH,       OP_CLONE,  OP_PREALLOC,
 	    OP_EVICT,  OP_SYNC,   OP_CHECKPOINT, OP_STEP,     OP_STEP,     OP_REMOUNT,     OP_CRASH,  OP_LOOK};
 
 	memset(op, 0, sizeof(*op));
@@ -128,7 +132,7 @@ static void decode(struct op *op, const u8 *b)
 	op->ino = some_inode(b[2], false);
 	op->name = (u8)some_name(b[4]);
 	op->name2 = (u8)some_name(b[5]);
-	if (op->kind >= OP_WRITE && op->kind <= OP_PREALLOC)
+	if (op->kind >= OP_WRITE && op->kind <= OP_CLONE)
 		decode_data(op, b);
 	else
 		decode_values(op, b);
@@ -227,6 +231,8 @@ static int vol_do(const struct op *op)
 		return tfs_punch(vol, op->ino, op->block, op->blocks);
 	case OP_PREALLOC:
 		return tfs_preallocate(vol, op->ino, op->block, op->blocks, op->size);
+	case OP_CLONE:
+		return tfs_clone(vol, op->parent, op->from, op->ino, op->block, (u32)op->blocks, op->size, NULL);
 	}
 	return fuzz_evict(vol, op->ino);
 }
@@ -256,6 +262,8 @@ static bool modelled(const struct op *op, long fail)
 	if (!fuzz_fail_alloc(0) && fail && got == -ENOMEM)
 		return false;
 	if (got == -ENOSPC && may_be_full(op, &before))
+		return false;
+	if (got == -EOPNOTSUPP && op->kind == OP_CLONE) /* what can be shared depends on how it is stored */
 		return false;
 	due = model_do(op);
 	FUZZ_CHECK(got == due, "operation kind %u on inode %llu in %llu, %llu: expected %d, found %d", op->kind,
