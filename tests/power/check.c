@@ -85,7 +85,7 @@ static void filler_check(struct walk *w, u64 ino)
 {
 	static u8 buf[TFS_BLOCK];
 
-	if (w->live || (ino + power_states) % 16)
+	if (w->live || (ino + power_state) % 16)
 		return;
 	if (tfs_read(w->vol, ino, 0, buf, TFS_BLOCK) != TFS_BLOCK || memcmp(buf, power_file(ino), TFS_BLOCK))
 		w->err = -EIO;

@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 u64 power_rng;
-u32 power_sample_limit = 10; /* above so many in flight, subsets are sampled */
+u32 power_exhaust = 4; /* above so many in flight, subsets are sampled */
+unsigned long power_state, power_only;
 
 u64 power_random(void)
 {
@@ -28,17 +29,24 @@ static void judge(const char *state)
 	char text[100];
 	int err;
 
+	power_state++;
+	if (power_only && power_only != power_state) {
+		power_dev_reset(&power_crash);
+		return;
+	}
 	power_states++;
-	if (power_states % 16 == 0)
+	power_judging = true;
+	if (power_state % 16 == 0)
 		opt.flags = TFS_MOUNT_RO;
 	err = tfs_mount(&power_crash.dev, &env, &opt, &vol);
 	if (err) {
 		snprintf(text, sizeof(text), "does not mount: error %d", err);
 		power_fail(state, text);
 	} else {
-		power_judge(vol, &power_crash.dev, state, power_states % 4 == 0);
+		power_judge(vol, &power_crash.dev, state, power_state % 4 == 0);
 		tfs_abandon(vol);
 	}
+	power_judging = false;
 	power_clock = clock;
 	power_dev_reset(&power_crash);
 }
@@ -149,7 +157,7 @@ void power_crash_states(struct power_dev *d, void *arg)
 		state_mask(d, 0, "nothing in flight");
 		return;
 	}
-	if (d->flights <= power_sample_limit && d->flights < 5)
+	if (d->flights <= power_exhaust)
 		for (m = 0; m < 1ull << d->flights; m++)
 			state_mask(d, m, "subset");
 	else

@@ -64,6 +64,7 @@ extern u64 power_first_seq, power_durable_seq, power_hash; /* hash: of the state
 extern unsigned long power_states, power_failures;
 extern char power_workload[160]; /* id of what runs, for messages */
 extern int power_verbose;
+extern bool power_judging; /* a crash state, which has a number */
 void power_fail(const char *state, const char *what);
 void power_must(int err, const char *what);
 u64 power_want(u64 seq); /* hash of the state at a sequence number */
@@ -101,7 +102,9 @@ void model_xattr(u64 ino, const char *name, const void *value, u32 len, int got)
 
 /* ---- crash.c: states of a crash ---- */
 extern u64 power_rng;
-extern u32 power_sample_limit;
+extern u32 power_exhaust;
+extern unsigned long power_state; /* its number in the workload */
+extern unsigned long power_only;  /* judge this one alone; 0: all */
 u64 power_random(void);
 void power_solid_start(struct power_dev *d);
 void power_solid_reset(void);
@@ -110,6 +113,14 @@ void power_solidify(struct power_dev *d, void *arg);
 void power_crash_states(struct power_dev *d, void *arg);
 void power_crash_few(struct power_dev *d);
 void power_crash_flush(struct power_dev *d, void *arg); /* for power_dev.before_flush */
+
+/* ---- workload.c ---- */
+void power_pairs(int part, int parts);
+u64 power_triples(void); /* how many there are */
+void power_triple(u64 index);
+void power_history(u64 seed, int length);
+void power_churn(u64 seed, int rounds);
+bool power_workload_replay(const char *id);
 
 /* ---- the other modes ---- */
 int power_costs(void); /* 0 when all is well */

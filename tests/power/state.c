@@ -16,15 +16,19 @@ u64 power_first_seq, power_durable_seq, power_hash;
 unsigned long power_states, power_failures;
 char power_workload[160];
 int power_verbose;
-bool power_frozen;
+bool power_frozen, power_judging;
 static u64 want[RECORDS_MAX]; /* by sequence - power_first_seq */
 static u64 kept[RECORDS_MAX];
 static u32 kepts;
 
 void power_fail(const char *state, const char *what)
 {
+	char number[24] = "";
+
 	power_failures++;
-	fprintf(stderr, "FAILED %s: %s; repeat: tfs-power --replay '%s'\n", state, what, power_workload);
+	if (power_judging)
+		snprintf(number, sizeof(number), "@%lu", power_state);
+	fprintf(stderr, "FAILED %s: %s; repeat: tfs-power --replay '%s%s'\n", state, what, power_workload, number);
 	if (power_failures > 20)
 		exit(3); /* no report: enough is known */
 }

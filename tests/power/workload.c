@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The workloads of the crash simulator. All start from the base, keep the model beside the volume and have crash states
+ * made at every flush. Of one, two and three operations of the table, every one there is, with and without a sync in
+ * between; random histories; and a log that runs in circles within one generation. Each has an id that repeats just it;
+ * ID@N repeats its Nth state alone. Called by main.c.
+ */
+#include "tests/power/power.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- workloads ---- */
+
+static int op_run(struct tfs_vol *vol, int op)
+{
+	u64 from = tfs_sequence(vol), old = power_hash;
+	int err = power_op_run(vol, op);
+
+	power_step(vol);
+	if (err && power_hash != old && tfs_sequence(vol) == from)
+		power_fail(power_op_name(op), "a failed operation changed the volume");
+	if (power_verbose)
+		printf("%s: %d\n", power_op_name(op), err);
+	return err;
+}
+
+/* The base, mounted, under the eyes of the model. */
+static struct tfs_vol *workload_start(void)
+{
+	struct tfs_mount_options opt = {0};
+	struct tfs_env env = power_env_model();
+	struct tfs_vol *vol;
+
+	power_model_reset();
+	power_dev_reset(&power_run);
+	power_clock = 1000;
+	power_state = 0;
+	power_run.before_flush = NULL;
+	power_must(tfs_mount(&power_run.dev, &env, &opt, &vol), "base does not mount");
+	power_solid_start(&power_run);
+	power_run.before_flush = power_crash_flush;
+	power_begin(vol);
+	return vol;
+}
+
+/*
+ * syncs: bit i asks for a sync after operation i; the last one always has its own. States are made from operation
+ * `from` on: those before are the states of a shorter workload, which runs by itself.
+ */
+static void workload_run(const int *ops, int n, u32 syncs, int from)
+{
+	struct tfs_vol *vol = workload_start();
+	int i;
+
+	for (i = 0; i < n; i++) {
+		power_run.before_flush = i < from ? power_solidify : power_crash_flush;
+		op_run(vol, ops[i]);
+		if (syncs >> i & 1 || i == n - 1)
+			tfs_sync(vol);
+	}
+	power_crash_states(&power_run, NULL);
+	if (tfs_unmount(vol))
+		power_fail("unmount", "failed");
+}
+
+static void run_one(const char *prefix, const int *ops, int n, u32 syncs, int from)
+{
+	int i, len = snprintf(power_workload, sizeof(power_workload), "%s%u", prefix, syncs);
+
+	for (i = 0; i < n; i++)
+		len += snprintf(power_workload + len, sizeof(power_workload) - (size_t)len, ",%d", ops[i]);
+	power_rng = 88172645463325252ull;
+	workload_run(ops, n, syncs, from);
+}
+
+/* Every workload of one and of two operations. */
+void power_pairs(int part, int parts)
+{
+	int n = power_ops(), ops[2];
+
+	for (ops[0] = part; ops[0] < n; ops[0] += parts) {
+		run_one("", ops, 1, 0, 0);
+		for (ops[1] = 0; ops[1] < n; ops[1]++) {
+			run_one("", ops, 2, 0, 0);
+			run_one("", ops, 2, 1, 0);
+		}
+	}
+}
+
+/*
+ * Every workload of three, without syncs, with one after the first, after the second, and after both. A crash before
+ * the third operation begins leaves what a workload of two leaves, so states begin there. Shuffled by a fixed rule, so
+ * that a part of them is a fair part: `index` below power_triples() names a workload for ever.
+ */
+u64 power_triples(void)
+{
+	u64 n = (u64)power_ops();
+
+	return n * n * n;
+}
+
+void power_triple(u64 index)
+{
+	u64 n = (u64)power_ops(), at = index * 1000000007ull % power_triples(); /* a prime: all are met */
+	int ops[3] = {(int)(at / n / n), (int)(at / n % n), (int)(at % n)};
+	u32 syncs;
+
+	for (syncs = 0; syncs < 4; syncs++)
+		run_one("t", ops, 3, syncs, 2);
+}
+
+/* A random history: its id is the seed. Fewer states at each flush, many operations. */
+void power_history(u64 seed, int length)
+{
+	struct tfs_vol *vol;
+	u32 exhaust = power_exhaust;
+	int i;
+
+	snprintf(power_workload, sizeof(power_workload), "r%llu,%d", (unsigned long long)seed, length);
+	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	power_exhaust = 0;
+	vol = workload_start();
+	if (seed % 3 == 0) {
+		power_run.before_flush = power_solidify;
+		if (power_fill(vol) || tfs_checkpoint(vol))
+			power_fail("fill", "a full volume is stuck");
+		power_run.before_flush = power_crash_flush;
+		power_step(vol);
+	}
+	for (i = 0; i < length; i++) {
+		u64 r = power_random();
+
+		if (op_run(vol, (int)((r >> 8) % (u64)power_ops())) == -ENOENT && r % 3 == 0) {
+			power_restore(vol);
+			power_step(vol);
+		}
+		if (r % 7 == 0)
+			tfs_sync(vol);
+	}
+	if (tfs_unmount(vol))
+		power_fail("unmount", "failed");
+	power_exhaust = exhaust;
+}
+
+/* ---- log runs used again within one generation ---- */
+
+static u8 run_seen[POWER_PAGES];
+static u64 run_last;
+static u32 run_reuses;
+
+/* Few states at each flush, for there are many flushes; and a look at where the log goes. */
+static void churn_flush(struct power_dev *d, void *arg)
+{
+	u32 i;
+
+	for (i = 0; i < d->flights; i++) {
+		const struct tfs_log_head *h = (const struct tfs_log_head *)d->flight[i].data;
+		u64 run = tfs_le64(h->run) / TFS_UNITS_PER_BLOCK;
+
+		if (tfs_le32(h->head.magic) != TFS_MAGIC || tfs_le16(h->head.type) != TFS_BT_LOG || run == run_last)
+			continue;
+		run_reuses += run_seen[run];
+		run_seen[run] = 1;
+		run_last = run;
+	}
+	power_crash_few(d);
+	power_solidify(d, arg);
+}
+
+/* A full volume, every small operation synced: the log comes back to the same places again and again. */
+void power_churn(u64 seed, int rounds)
+{
+	static const char *const small[] = {"chmod a",          "utimes d/c", "setxattr a small", "removexattr a small",
+	                                    "setxattr d small", "create b",   "unlink b",         "symlink s",
+	                                    "write a inline"};
+	struct tfs_vol *vol;
+	int i, j;
+
+	snprintf(power_workload, sizeof(power_workload), "l%llu,%d", (unsigned long long)seed, rounds);
+	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	memset(run_seen, 0, sizeof(run_seen));
+	run_last = run_reuses = 0;
+	vol = workload_start();
+	power_run.before_flush = power_solidify;
+	if (power_fill(vol) || tfs_checkpoint(vol))
+		power_fail("fill", "a full volume is stuck");
+	power_step(vol);
+	power_run.before_flush = churn_flush;
+	for (i = 0; i < rounds; i++) {
+		const char *name = small[power_random() % (sizeof(small) / sizeof(small[0]))];
+
+		for (j = 0; strcmp(power_op_name(j), name); j++)
+			;
+		op_run(vol, j);
+		if (power_random() % 4)
+			tfs_sync(vol);
+	}
+	if (tfs_unmount(vol))
+		power_fail("unmount", "failed");
+	if (run_reuses < 4)
+		power_fail("churn", "no log run was used again: the workload proves nothing");
+}
+
+/* False: the id is none of a workload. ID@N: the Nth state alone. */
+bool power_workload_replay(const char *id)
+{
+	int ops[64], n = 0, length, triple = *id == 't';
+	const char *p = strchr(id, '@');
+	unsigned long long seed;
+
+	power_only = p ? strtoul(p + 1, NULL, 10) : 0;
+	if (sscanf(id, "r%llu,%d", &seed, &length) == 2) {
+		power_history(seed, length);
+		return true;
+	}
+	if (sscanf(id, "l%llu,%d", &seed, &length) == 2) {
+		power_churn(seed, length);
+		printf("%u log runs used again\n", run_reuses);
+		return true;
+	}
+	for (p = strchr(id, ','); p && n < 64; p = strchr(p + 1, ',')) {
+		ops[n] = atoi(p + 1);
+		if (ops[n] < 0 || ops[n++] >= power_ops())
+			return false;
+	}
+	if (!n)
+		return false;
+	run_one(triple ? "t" : "", ops, n, (u32)atoi(id + triple), triple ? 2 : 0);
+	return true;
+}
