@@ -39,6 +39,7 @@ demo: deps ## build a volume from a directory, look into it, take it out again, 
 	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
 
 soak: all ## crash histories for T seconds (default 600), every bit flipped, 3000 random repairs, long differential runs
+	$(BIN)/tfs-power --triples=$(or $(FROM),0) --seconds $(or $(T),600)
 	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
 	$(BIN)/tfs-power --flip all
 	tests/fsck/random.sh 1000 4000

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 
 static u64 last_seq, generation, volume;
-static u8 used[POWER_PAGES]; /* pages that a mount or the walk reads */
+#define PAGES (POWER_SIZE / TFS_BLOCK)
+static u8 used[PAGES]; /* pages that a mount or the walk reads */
 static unsigned long messages;
 static unsigned long refused, same, cut;
 bool power_flip_all;
@@ -94,12 +95,12 @@ static u64 confirmed(void)
 	u64 most = 0;
 	u32 i;
 
-	for (i = 0; i < POWER_PAGES; i++) {
+	for (i = 0; i < PAGES; i++) {
 		static u8 buf[64 * TFS_BLOCK];
 		const struct tfs_log_head *h = (const struct tfs_log_head *)power_crash.page[i];
 		u32 j, n = tfs_le32(h->head.length) / TFS_BLOCK + 1;
 
-		if (tfs_le32(h->head.magic) != TFS_MAGIC || n > 64 || i + n > POWER_PAGES)
+		if (tfs_le32(h->head.magic) != TFS_MAGIC || n > 64 || i + n > PAGES)
 			continue;
 		for (j = 0; j < n; j++)
 			memcpy(buf + j * TFS_BLOCK, power_crash.page[i + j], TFS_BLOCK);
@@ -185,12 +186,12 @@ static void reads_note(void)
 	struct tfs_anchor anchor;
 	struct tfs_super super;
 	struct tfs_env env = power_env();
-	u32 i, tail = POWER_PAGES - TFS_TAIL_SIZE / TFS_BLOCK;
+	u32 i, tail = PAGES - TFS_TAIL_SIZE / TFS_BLOCK;
 
 	power_crash.reads = used;
 	judge("nothing flipped");
 	power_crash.reads = NULL;
-	used[1] = used[POWER_PAGES - 1] = 1;
+	used[1] = used[PAGES - 1] = 1;
 	for (i = 0; i < TFS_ANCHOR_SLOTS; i++)
 		used[TFS_ANCHOR_OFFSET / TFS_BLOCK + i] = used[tail + i] = 1;
 	power_must(tfs_probe(&power_crash.dev, &env, &super, &anchor), "probe");
@@ -257,11 +258,11 @@ void power_flip(int part, int parts)
 	u32 page, n = 0, swaps;
 
 	start();
-	for (page = 0; page < POWER_PAGES; page++)
+	for (page = 0; page < PAGES; page++)
 		if (used[page] && (int)(n++ % (u32)parts) == part)
 			page_flip(page);
 	swaps = (u32)power_states;
-	for (page = 0; page < POWER_PAGES && !part; page++)
+	for (page = 0; page < PAGES && !part; page++)
 		log_swap(page);
 	if (!part && power_states < swaps + 3)
 		power_fail("log writes", "too few to swap");

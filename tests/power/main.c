@@ -192,7 +192,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 1 << 30); /* a mount's buffers come and go thousands of times a second */
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	tfs_user_log_sink(quiet);
-	power_base_make();
+	power_base_make(POWER_SIZE, TFS_CODEC_LZ4);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':

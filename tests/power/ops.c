@@ -138,6 +138,8 @@ static int evict(struct tfs_vol *vol, u64 ino)
 	do
 		err = called(vol, tfs_evict(vol, ino));
 	while (err > 0);
+	if (err == -ENOSPC)
+		power_fail("evict", "what frees space finds none");
 	return err;
 }
 
@@ -200,7 +202,8 @@ static void fill(u8 *p, u32 n, int kind)
 	fill_state = r;
 }
 
-/* Bytes [off, off + len) become new content: kind 0 compresses, 1 does not. Whole windows as one write. */
+/* Bytes [off, off + len) become new content: kind 0 compresses, 1 does not. Whole windows (the inode's) as one write.
+ */
 static int put(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind)
 {
 	static u8 data[65536], scratch[65536];
@@ -213,7 +216,7 @@ static int put(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind
 	if (!err && (a.mode & 0170000) != 0100000)
 		err = -EINVAL;
 	while (!err && at < end) {
-		u32 first = at & ~4095u, stop = (at | 65535) + 1 < end ? (at | 65535) + 1 : end;
+		u32 first = at & ~4095u, next = (at | ((1u << a.window_bits) - 1)) + 1, stop = next < end ? next : end;
 		u32 blocks = (stop - first + 4095) / 4096;
 		u64 size = a.size > stop ? a.size : stop;
 		struct tfs_time now = env_now(NULL);
@@ -262,6 +265,21 @@ static int clone(struct tfs_vol *vol, const char *path, u32 from, const char *to
 	return called(vol, err);
 }
 
+/* As a host with delayed data does it: what was promised must be there. */
+static int put_delayed(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind)
+{
+	u32 blocks = (off + len + 4095) / 4096 - off / 4096;
+	int err = tfs_reserve(vol, blocks);
+
+	if (called(vol, err))
+		return err;
+	err = put(vol, path, off, len, kind);
+	if (err == -ENOSPC)
+		power_fail("delayed write", "no space, though it was promised");
+	tfs_unreserve(vol, blocks);
+	return err;
+}
+
 static int cut(struct tfs_vol *vol, const char *path, u32 size)
 {
 	const char *last;
@@ -305,13 +323,30 @@ void power_restore(struct tfs_vol *vol)
 	make(vol, "d/c", 0100644, NULL);
 }
 
+/* Long names in the root come and go, enough of them for leaves to split and merge. */
+void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there)
+{
+	char name[POWER_NAME_MAX];
+	u32 i;
+
+	for (i = first; i < first + n; i++) {
+		memset(name, 'a' + (int)(i % 26), sizeof(name));
+		name[snprintf(name, sizeof(name), "%u", i * 2654435761u)] = '-';
+		name[sizeof(name) - 1 - i % 40] = 0;
+		if (there)
+			make(vol, name, 0100644, NULL);
+		else
+			drop(vol, name, false, false);
+	}
+}
+
 /* Fills the volume until it says ENOSPC; then the histories run where every hole counts. */
 int power_fill(struct tfs_vol *vol)
 {
 	char name[8];
 	int i, err = 0;
 
-	for (i = 0; !err && i < 100; i++) {
+	for (i = 0; !err && i < 200; i++) {
 		snprintf(name, sizeof(name), "g%d", i);
 		err = make(vol, name, 0100644, NULL);
 		if (!err)
@@ -324,14 +359,14 @@ int power_fill(struct tfs_vol *vol)
 
 /* ---- attributes ---- */
 
-static int attr(struct tfs_vol *vol, const char *path, u32 mask)
+static int attr(struct tfs_vol *vol, const char *path, u32 mask, u8 codec, u8 window_bits)
 {
 	struct tfs_attr a = {.mode = 0640,
 	                     .uid = 11,
 	                     .gid = 12,
 	                     .user_flags = 5,
-	                     .codec = TFS_CODEC_ZLIB,
-	                     .window_bits = 16,
+	                     .codec = codec,
+	                     .window_bits = window_bits,
 	                     .mtime = env_now(NULL),
 	                     .atime = env_now(NULL)};
 	const char *last;
@@ -437,10 +472,12 @@ static int tmpfile_link(struct tfs_vol *vol)
 	OP("punch d/c 10+20", punch(vol, "d/c", 10, 20))                                                               \
 	OP("preallocate a", prealloc(vol, "a", 2, 30, 0))                                                              \
 	OP("preallocate b grow", prealloc(vol, "b", 0, 20, 80000))                                                     \
-	OP("chmod a", attr(vol, "a", TFS_SET_MODE))                                                                    \
-	OP("chown d", attr(vol, "d", TFS_SET_UID | TFS_SET_GID))                                                       \
-	OP("utimes d/c", attr(vol, "d/c", TFS_SET_ATIME | TFS_SET_MTIME))                                              \
-	OP("codec a", attr(vol, "a", TFS_SET_CODEC | TFS_SET_FLAGS))                                                   \
+	OP("chmod a", attr(vol, "a", TFS_SET_MODE, 0, 16))                                                             \
+	OP("chown d", attr(vol, "d", TFS_SET_UID | TFS_SET_GID, 0, 16))                                                \
+	OP("utimes d/c", attr(vol, "d/c", TFS_SET_ATIME | TFS_SET_MTIME, 0, 16))                                       \
+	OP("codec a", attr(vol, "a", TFS_SET_CODEC | TFS_SET_FLAGS, TFS_CODEC_ZLIB, 16))                               \
+	OP("windows of 16K a", attr(vol, "a", TFS_SET_CODEC, TFS_CODEC_NONE, 14))                                      \
+	OP("delayed write a 64K", put_delayed(vol, "a", 0, 65536, 1))                                                  \
 	OP("setxattr a small", xattr(vol, "a", "user.s", 40))                                                          \
 	OP("setxattr a big", xattr(vol, "a", "user.b", 9000))                                                          \
 	OP("setxattr d small", xattr(vol, "d", "user.s", 2000))                                                        \

@@ -6,7 +6,8 @@
 #include "tfs/tfs.h"
 
 #define POWER_SIZE (16u << 20)
-#define POWER_PAGES (POWER_SIZE / TFS_BLOCK)
+#define POWER_SIZE_LARGE (24u << 20) /* over 64 segments: heads and log take them whole */
+#define POWER_PAGES (POWER_SIZE_LARGE / TFS_BLOCK)
 
 /* ---- ram.c: a device of page pointers over a shared base ---- */
 struct power_write {
@@ -30,9 +31,9 @@ struct power_dev {
 	u8 *reads;    /* when set: one for each page that was read */
 	long fail_in; /* the nth request from now fails with EIO; -1: never */
 };
-extern u8 *power_base[POWER_PAGES]; /* pages of the volume all workloads start from */
-void power_dev_init(struct power_dev *d);
-void power_dev_reset(struct power_dev *d); /* back to the base */
+extern u8 *power_base[POWER_PAGES];                 /* pages of the volume all workloads start from */
+void power_dev_init(struct power_dev *d, u64 size); /* or again */
+void power_dev_reset(struct power_dev *d);          /* back to the base */
 /* State: what was durable before the writes in flight, as pages of `from`'s shadow. */
 void power_dev_page(struct power_dev *d, u64 page, u8 *data); /* shares data */
 u8 *power_dev_alloc(struct power_dev *d);
@@ -52,6 +53,8 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 /* Large files g0... until ENOSPC; of those only the first block is compared, and in a few states, for speed. */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
+#define POWER_NAME_MAX 200u
+void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there);
 void power_restore(struct tfs_vol *vol); /* a, d and d/c again, if they are gone */
 void power_model_save(void);             /* what reset goes back to */
 void power_model_reset(void);
@@ -78,8 +81,8 @@ void power_states_keep(u64 upto); /* for later runs of the same workload, which 
 void power_states_back(void);
 extern bool power_frozen; /* the states are known from an earlier run of the same workload: records add none */
 void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bool account);
-void power_base_make(void);
-void power_base_take(void); /* what power_run and the model hold now becomes the base */
+void power_base_make(u64 size, u8 codec); /* a, d and d/c, on a new volume */
+void power_base_take(void);               /* what power_run and the model hold now becomes the base */
 
 /* ---- model.c: names, attributes and xattrs without the core; ops.c tells it each call and what it returned ---- */
 extern struct tfs_time model_now; /* what the environment gave last */

@@ -53,7 +53,7 @@ static int dev_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf,
 	u32 n = bytes / TFS_BLOCK, i;
 	u8 *data;
 
-	if (offset % TFS_BLOCK || bytes % TFS_BLOCK || page + n > POWER_PAGES) {
+	if (offset % TFS_BLOCK || bytes % TFS_BLOCK || page + n > dev->size / TFS_BLOCK) {
 		fprintf(stderr, "power: request out of range: %llu+%u\n", (unsigned long long)offset, bytes);
 		abort();
 	}
@@ -100,12 +100,15 @@ static int dev_flush(struct tfs_dev *dev)
 
 static const struct tfs_dev_ops ops = {dev_io, dev_flush, NULL};
 
-void power_dev_init(struct power_dev *d)
+void power_dev_init(struct power_dev *d, u64 size)
 {
+	u8 *arena = d->arena ? d->arena : malloc(ARENA);
+
+	free(d->flight);
 	memset(d, 0, sizeof(*d));
 	d->dev.ops = &ops;
-	d->dev.size = POWER_SIZE;
-	d->arena = malloc(ARENA);
+	d->dev.size = size;
+	d->arena = arena;
 	d->fail_in = -1;
 	memcpy(d->page, power_base, sizeof(d->page));
 }

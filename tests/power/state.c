@@ -174,15 +174,16 @@ static void base_file(struct tfs_vol *vol, u64 parent, const char *name, const u
 	power_must(tfs_write(vol, ino, 0, &e, size, NULL), "base content");
 }
 
+static u8 *base_kept; /* the pages of this base, and of earlier ones: others may still point into them */
+
 /* What power_run and the model of contents hold now is what workloads start from. */
 void power_base_take(void)
 {
-	static u8 *kept; /* earlier bases: others may still point into them */
 	u8 *copy = malloc((power_run.touches + 1) * TFS_BLOCK);
 	u32 i;
 
-	memcpy(copy, &kept, sizeof(kept));
-	kept = copy;
+	memcpy(copy, &base_kept, sizeof(base_kept));
+	base_kept = copy;
 	power_model_save();
 	for (i = 0; i < power_run.touches; i++) {
 		u32 page = power_run.touched[i];
@@ -196,29 +197,43 @@ void power_base_take(void)
 	power_dev_reset(&power_crash);
 }
 
-void power_base_make(void)
+static void base_drop(void)
+{
+	u8 *older;
+
+	while (base_kept) {
+		memcpy(&older, base_kept, sizeof(older));
+		free(base_kept);
+		base_kept = older;
+	}
+}
+
+void power_base_make(u64 size, u8 codec)
 {
 	static u8 inlined[4096] = "inline", base_a[8192];
-	struct tfs_format_options opt = {.size = POWER_SIZE, .codec = TFS_CODEC_LZ4, .uuid = "power simulator"};
+	struct tfs_format_options opt = {.size = size, .codec = codec, .uuid = "power simulator"};
 	struct tfs_create dir = {.mode = 0040755};
 	struct tfs_env env = power_env();
 	struct tfs_vol *vol;
-	u8 *zero = calloc(1, TFS_BLOCK);
+	static u8 zero[TFS_BLOCK];
 	u64 d;
 	u32 i;
 
+	base_drop();
+	for (i = 0; i < POWER_FILES; i++)
+		power_content[i].ino = 0;
 	for (i = 0; i < POWER_PAGES; i++)
 		power_base[i] = zero;
 	for (i = 0; i < sizeof(base_a); i++)
 		base_a[i] = (u8)(i * 7 + i / 256);
-	power_dev_init(&power_run);
+	power_dev_init(&power_run, size);
 	power_must(tfs_format(&power_run.dev, &env, &opt, &vol), "format");
 	base_file(vol, TFS_INO_ROOT, "a", base_a, 2, 8192);
 	power_must(tfs_create(vol, TFS_INO_ROOT, "d", 1, &dir, &d), "base dir");
 	base_file(vol, d, "c", inlined, 1, 6);
 	power_must(tfs_format_finish(vol, 0), "finish");
 	tfs_unmount(vol);
-	power_dev_init(&power_crash);
+	power_dev_init(&power_crash, size);
 	memcpy(power_file(2), base_a, sizeof(base_a));
 	memcpy(power_file(4), "inline", 6);
 	power_base_take();

@@ -20,9 +20,17 @@ static int op_run(struct tfs_vol *vol, int op)
 	power_step(vol);
 	if (err && power_hash != old && tfs_sequence(vol) == from)
 		power_fail(power_op_name(op), "a failed operation changed the volume");
+	if (err < 0 && (!strcmp(power_op_name(op), "sync") || !strncmp(power_op_name(op), "checkpoint", 10)))
+		power_fail(power_op_name(op), "failed on a sound device");
 	if (power_verbose)
 		printf("%s: %d\n", power_op_name(op), err);
 	return err;
+}
+
+static void sync_now(struct tfs_vol *vol)
+{
+	if (tfs_sync(vol))
+		power_fail("sync", "failed on a sound device");
 }
 
 /* The base, mounted, under the eyes of the model. */
@@ -57,7 +65,7 @@ static void workload_run(const int *ops, int n, u32 syncs, int from)
 		power_run.before_flush = i < from ? power_solidify : power_crash_flush;
 		op_run(vol, ops[i]);
 		if (syncs >> i & 1 || i == n - 1)
-			tfs_sync(vol);
+			sync_now(vol);
 	}
 	power_crash_states(&power_run, NULL);
 	if (tfs_unmount(vol))
@@ -110,35 +118,87 @@ void power_triple(u64 index)
 		run_one("t", ops, 3, syncs, 2);
 }
 
+/* ---- random histories ---- */
+
+/* Which volume a seed runs on: its size, its codec, whether it is full, whether the root has many names. */
+static void history_base(u64 seed)
+{
+	static u64 have_size = POWER_SIZE;
+	static u8 have_codec = TFS_CODEC_LZ4;
+	u64 size = seed % 4 == 1 ? POWER_SIZE_LARGE : POWER_SIZE;
+	u8 codec = seed % 5 == 0 ? TFS_CODEC_NONE : seed % 5 == 1 ? TFS_CODEC_ZLIB : TFS_CODEC_LZ4;
+
+	if (size == have_size && codec == have_codec)
+		return;
+	power_base_make(have_size = size, have_codec = codec);
+}
+
+static void history_fill(struct tfs_vol *vol)
+{
+	power_run.before_flush = power_solidify;
+	if (power_fill(vol) || tfs_checkpoint(vol))
+		power_fail("fill", "a full volume is stuck");
+	power_run.before_flush = power_crash_flush;
+	power_step(vol);
+}
+
+/* Crash states are made of what the unmount and the recovery write, too. crash: only what is synced is there. */
+static struct tfs_vol *remount(struct tfs_vol *vol, bool crash)
+{
+	struct tfs_mount_options opt = {0};
+	struct tfs_env env = power_env_model();
+	int err;
+
+	if (crash) {
+		sync_now(vol);
+		tfs_abandon(vol);
+	} else if (tfs_unmount(vol)) {
+		power_fail("unmount", "failed");
+	}
+	err = tfs_mount(&power_run.dev, &env, &opt, &vol);
+	if (err) {
+		power_fail("mount", "what was unmounted does not mount");
+		return NULL;
+	}
+	power_step(vol);
+	return vol;
+}
+
+static void history_step(struct tfs_vol *vol, u64 r, bool wide)
+{
+	if (wide && r % 4 == 0)
+		power_names(vol, (u32)(r >> 8) % 64, 1 + (u32)(r >> 16) % 8, r >> 24 & 1);
+	else if (op_run(vol, (int)((r >> 8) % (u64)power_ops())) != -ENOENT || r % 3)
+		return;
+	else
+		power_restore(vol);
+	power_step(vol);
+}
+
 /* A random history: its id is the seed. Fewer states at each flush, many operations. */
 void power_history(u64 seed, int length)
 {
-	struct tfs_vol *vol;
 	u32 exhaust = power_exhaust;
+	struct tfs_vol *vol;
 	int i;
 
 	snprintf(power_workload, sizeof(power_workload), "r%llu,%d", (unsigned long long)seed, length);
 	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
 	power_exhaust = 0;
+	history_base(seed);
 	vol = workload_start();
-	if (seed % 3 == 0) {
-		power_run.before_flush = power_solidify;
-		if (power_fill(vol) || tfs_checkpoint(vol))
-			power_fail("fill", "a full volume is stuck");
-		power_run.before_flush = power_crash_flush;
-		power_step(vol);
-	}
-	for (i = 0; i < length; i++) {
+	if (seed % 3 == 0)
+		history_fill(vol);
+	for (i = 0; vol && i < length; i++) {
 		u64 r = power_random();
 
-		if (op_run(vol, (int)((r >> 8) % (u64)power_ops())) == -ENOENT && r % 3 == 0) {
-			power_restore(vol);
-			power_step(vol);
-		}
+		history_step(vol, r, seed % 7 == 2);
 		if (r % 7 == 0)
-			tfs_sync(vol);
+			sync_now(vol);
+		if (r % 64 < 2)
+			vol = remount(vol, r & 1);
 	}
-	if (tfs_unmount(vol))
+	if (vol && tfs_unmount(vol))
 		power_fail("unmount", "failed");
 	power_exhaust = exhaust;
 }
@@ -194,7 +254,7 @@ void power_churn(u64 seed, int rounds)
 			;
 		op_run(vol, j);
 		if (power_random() % 4)
-			tfs_sync(vol);
+			sync_now(vol);
 	}
 	if (tfs_unmount(vol))
 		power_fail("unmount", "failed");
