@@ -18,7 +18,7 @@ static inline u64 mix_word(u64 h, const u8 *p)
 
 	memcpy(&w, p, 8);
 	h = (h ^ w) * MULTIPLIER;
-	return h ^ h >> 32;
+	return h << 32 | h >> 32;
 }
 
 /* Four lanes for what is long: contents are most of a state's cost. */

@@ -130,20 +130,38 @@ static void state_torn(const struct power_dev *d, u32 i, u32 sectors, bool from_
 	judge(name);
 }
 
+/* Each subset once. */
+static struct {
+	u64 mask[32];
+	u32 n;
+} sampled;
+
+static void state_new(const struct power_dev *d, u64 mask, const char *what)
+{
+	u32 i;
+
+	for (i = 0; i < sampled.n; i++)
+		if (sampled.mask[i] == mask)
+			return;
+	sampled.mask[sampled.n++] = mask;
+	state_mask(d, mask, what);
+}
+
 static void states_sampled(const struct power_dev *d)
 {
 	u32 n = d->flights < 64 ? d->flights : 64, i;
 	u64 all = n == 64 ? ~0ull : (1ull << n) - 1;
 
-	state_mask(d, 0, "none");
-	state_mask(d, all, "all");
+	sampled.n = 0;
+	state_new(d, 0, "none");
+	state_new(d, all, "all");
 	for (i = 0; i < 6; i++) {
 		u32 k = (u32)(power_random() % n);
 
-		state_mask(d, 1ull << k, "only");
-		state_mask(d, all & ~(1ull << k), "all but one");
-		state_mask(d, (1ull << k) - 1, "prefix");
-		state_mask(d, power_random() & all, "subset");
+		state_new(d, 1ull << k, "only");
+		state_new(d, all & ~(1ull << k), "all but one");
+		state_new(d, (1ull << k) - 1, "prefix");
+		state_new(d, power_random() & all, "subset");
 	}
 }
 

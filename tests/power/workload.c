@@ -175,7 +175,7 @@ static void history_step(struct tfs_vol *vol, u64 r, bool wide)
 	power_step(vol);
 }
 
-/* A random history: its id is the seed. Fewer states at each flush, many operations. */
+/* A random history: its id is the seed. Fewer subsets at each flush, many operations. */
 void power_history(u64 seed, int length)
 {
 	u32 exhaust = power_exhaust;
@@ -184,7 +184,8 @@ void power_history(u64 seed, int length)
 
 	snprintf(power_workload, sizeof(power_workload), "r%llu,%d", (unsigned long long)seed, length);
 	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
-	power_exhaust = 0;
+	if (power_exhaust > 3)
+		power_exhaust = 3;
 	history_base(seed);
 	vol = workload_start();
 	if (seed % 3 == 0)
