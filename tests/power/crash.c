@@ -117,16 +117,18 @@ static void state_mask(const struct power_dev *d, u64 mask, const char *what)
 	judge(name);
 }
 
-static void state_torn(const struct power_dev *d, u32 i, u32 sectors, bool from_end)
+/* mask: which of the others landed */
+static void state_torn(const struct power_dev *d, u64 mask, u32 i, u32 sectors, bool from_end)
 {
-	char name[64];
+	char name[80];
 	u32 j;
 
 	power_solid_state();
 	for (j = 0; j < d->flights; j++)
-		land(&d->flight[j], j == i ? sectors : ~0u, j == i && from_end);
-	snprintf(name, sizeof(name), "flush %llu, write %u of %u torn at %u", (unsigned long long)d->flushes, i,
-	         d->flights, sectors);
+		if (j == i || j >= 64 || mask >> j & 1)
+			land(&d->flight[j], j == i ? sectors : ~0u, j == i && from_end);
+	snprintf(name, sizeof(name), "flush %llu, write %u of %u torn at %u beside %llx",
+	         (unsigned long long)d->flushes, i, d->flights, sectors, (unsigned long long)mask);
 	judge(name);
 }
 
@@ -183,8 +185,10 @@ void power_crash_states(struct power_dev *d, void *arg)
 	for (i = 0; i < d->flights && i < 8; i++) {
 		u32 sectors = d->flight[i].pages * 8;
 
-		state_torn(d, i, 1 + (u32)(power_random() % (sectors - 1)), false);
-		state_torn(d, i, 1 + (u32)(power_random() % (sectors - 1)), true);
+		state_torn(d, ~0ull, i, 1 + (u32)(power_random() % (sectors - 1)), false);
+		state_torn(d, ~0ull, i, 1 + (u32)(power_random() % (sectors - 1)), true);
+		if (d->flights > 1)
+			state_torn(d, power_random(), i, 1 + (u32)(power_random() % (sectors - 1)), i & 1);
 	}
 }
 
@@ -198,7 +202,7 @@ void power_crash_few(struct power_dev *d)
 	if (n) {
 		u32 i = (u32)(power_random() % n);
 
-		state_torn(d, i, 1 + (u32)(power_random() % (d->flight[i].pages * 8 - 1)), false);
+		state_torn(d, ~0ull, i, 1 + (u32)(power_random() % (d->flight[i].pages * 8 - 1)), false);
 	}
 }
 

@@ -191,13 +191,15 @@ static int link_to(struct tfs_vol *vol, const char *path, const char *to)
 static void fill(u8 *p, u32 n, int kind)
 {
 	u64 r = fill_state;
-	u32 i;
+	u32 i, j;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i += 8) {
 		r ^= r << 13;
 		r ^= r >> 7;
 		r ^= r << 17;
-		p[i] = (u8)(kind ? r : (u64) "log-structured "[i % 15] + (r % 61 == 0));
+		for (j = 0; j < 8 && i + j < n; j++)
+			p[i + j] = kind ? (u8)(r >> 8 * j) : (u8) "log-structured "[(i + j) % 15];
+		p[i] = (u8)(p[i] + (r % 8 == 0));
 	}
 	fill_state = r;
 }
