@@ -91,24 +91,24 @@ static void filler_check(struct walk *w, u64 ino)
 		w->err = -EIO;
 }
 
-/* The walk of the live volume and then the model ask for the same; between two walks contents stay. */
+/* The walk of the live volume and the model ask for the same, and most contents stay. */
 static struct {
-	u64 ino, n, hash, walk;
+	u64 ino, n, hash, changed;
 } known[256];
-static u64 walks;
 
 u64 power_content_mix(u64 h, const struct tfs_attr *a)
 {
 	u64 n = a->size < POWER_FILE_MAX ? a->size : POWER_FILE_MAX;
+	const struct power_content *c = &power_content[a->ino % POWER_FILES];
 	u32 i = a->ino % 256;
 
 	if (a->size == POWER_FILL_SIZE)
 		return h;
-	if (known[i].ino != a->ino || known[i].n != n || known[i].walk != walks) {
+	if (c->ino != a->ino || known[i].ino != a->ino || known[i].n != n || known[i].changed != c->changed) {
 		known[i].ino = a->ino;
 		known[i].n = n;
-		known[i].walk = walks;
 		known[i].hash = mix(7, power_file(a->ino), n);
+		known[i].changed = c->changed;
 	}
 	return mix(h, &known[i].hash, 8);
 }
@@ -175,7 +175,6 @@ u64 power_walk(struct tfs_vol *vol, bool live, int *err)
 	static struct walk w;
 
 	memset(&w, 0, sizeof(w));
-	walks++;
 	w.vol = vol;
 	w.live = live;
 	w.dirs[w.n++] = TFS_INO_ROOT;

@@ -14,8 +14,10 @@ u64 power_clock;
 
 u8 *power_file(u64 ino)
 {
+	static u64 changes;
 	struct power_content *c = &power_content[ino % POWER_FILES];
 
+	c->changed = ++changes; /* most who ask do so to write */
 	if (!c->data)
 		c->data = malloc(POWER_FILE_MAX);
 	if (c->ino != ino) {

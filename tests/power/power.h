@@ -41,7 +41,8 @@ u8 *power_dev_alloc(struct power_dev *d);
 /* ---- ops.c: the table of concrete operations, and the model of contents ---- */
 struct power_content { /* by inode number, modulo; what was handed to tfs_write */
 	u64 ino;
-	u8 *data; /* POWER_FILE_MAX bytes */
+	u8 *data;    /* POWER_FILE_MAX bytes */
+	u64 changed; /* another number after each change */
 };
 #define POWER_FILE_MAX (512u << 10)
 #define POWER_FILES 4096u
