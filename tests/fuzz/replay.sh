@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Replays the fuzzers' seeds, made anew, and the crashers that were found (fuzz/corpus/TARGET) with the programs that need no
 # fuzzer: none may crash, hang, leak, or differ from the model. SAN=address,undefined: those built with sanitizers.
-# A failure prints how to repeat just that input. Ends with 0 or 1.
+# A failure prints how to repeat just that input. Ends with 0 or 1. usage: replay.sh [TARGET...]
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 san=${SAN:-}
 bin=build/bin${san:+-san}
-make -s fuzz-replay SAN="$san" || exit 2
+[ $# -gt 0 ] || set -- image replay items ops fsck tar
+make -s SAN="$san" "${@/#/$bin/fuzz-}" "$bin/fuzz-seeds" "$bin/fuzz-tar-seeds" || exit 2
 seeds=build/fuzz-seeds
 rm -rf "$seeds"
 "$bin/fuzz-seeds" "$seeds" && "$bin/fuzz-tar-seeds" "$seeds" || exit 1
 bad=0
-for target in image replay items ops fsck tar; do
+for target; do
 	inputs=("$seeds/$target")
 	[ -d "fuzz/corpus/$target" ] && inputs+=("fuzz/corpus/$target")
 	if ! output=$(timeout 60 "$bin/fuzz-$target" "${inputs[@]}" 2>&1); then

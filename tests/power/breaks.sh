@@ -1,60 +1,141 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# Breaks a promise on purpose in a copy of the tree, one at a time, and expects the crash simulator to notice.
-# usage: breaks.sh [NAME]   Run from the top of the tree. Prints which change made it fail; ends 'N passed, N failed'.
+# Breaks each promise (docs/DESIGN.md names them) on purpose in a copy of the tree, one change at a time, and expects the named test to fail and to
+# say where. usage: breaks.sh [NAME...]   From the top of the tree. Prints what noticed each change, and a table at
+# the end; then 'N passed, N failed'. Without names all of them, which takes a quarter of an hour.
 set -u
-only=${1:-}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
+t=$tmp/t
+passed=0 failed=0 table=$tmp/table wanted=" $* "
+mkdir "$t" && tar -c --exclude=./build --exclude=./.git . | tar -x -C "$t" || exit 2
+export FLAGS_QUIET="CFLAGS=-O2 -g -w"
 
-# try NAME FILE SED [MODE]: the change must apply, build, and be noticed (by the crash states, or by --MODE)
+# The tests, as commands in the copy. One failure is enough.
+crash="build/bin/tfs-power --histories 40 --length 300 --failures 1"
+costs="build/bin/tfs-power --costs"
+faults="build/bin/tfs-power --faults --failures 1"
+flips="build/bin/tfs-power --flip --failures 1"
+fuzz() { echo "env SAN=address,undefined tests/fuzz/replay.sh $1"; }
+
+bad() { echo "FAILED $1: $2; repeat: tests/power/breaks.sh $1"; failed=$((failed + 1)); }
+
+# try PROMISE NAME "FILE..." SED TEST TARGET...: the change must apply, build, and make TEST fail with a message
 try() {
-	local mode=${4:---histories 9 --length 300}
-	[ -z "$only" ] || [ "$only" = "$1" ] || return 0
-	rm -rf "$tmp/t"; mkdir "$tmp/t"; cp -r tfs tests "$tmp/t/"
-	sed -i -E "$3" "$tmp/t/$2"
-	if cmp -s "$2" "$tmp/t/$2"; then
-		echo "FAILED $1: the change does not apply to $2"; failed=$((failed + 1)); return
-	fi
-	if ! (cd "$tmp/t" && ${CC:-gcc} -O2 -std=gnu11 -w -I. -Itfs/user tests/power/*.c tfs/*.c tfs/user/port.c -llz4 -lz -o power); then
-		echo "FAILED $1: does not build"; failed=$((failed + 1)); return
-	fi
-	if (cd "$tmp/t" && ulimit -t 60 && ./power $mode --jobs 2 >out 2>&1); then
-		echo "FAILED $1: not noticed; repeat: tests/power/breaks.sh $1"; failed=$((failed + 1))
+	local promise=$1 name=$2 file=$3 change=$4 test=$5 f line code=0; shift 5
+	[ "$wanted" = "  " ] || [[ $wanted == *" $name "* ]] || return 0
+	for f in $file; do
+		cp "$t/$f" "$tmp/sound-${f//\//-}"
+		sed -i -E "$change" "$t/$f"
+		if cmp -s "$tmp/sound-${f//\//-}" "$t/$f"; then
+			bad "$name" "the change does not apply to $f"
+			test=true
+		fi
+	done
+	if [ "$test" = true ]; then
+		:
+	elif ! make -s -C "$t" "$FLAGS_QUIET" "$@" >"$tmp/out" 2>&1; then
+		tail -5 "$tmp/out"; bad "$name" "does not build"
+	elif (cd "$t" && ulimit -c 0 -v 8000000 2>/dev/null; MAKEFLAGS="-s" timeout 280 $test) >"$tmp/out" 2>&1; then
+		bad "$name" "not noticed by $test"
 	else
-		echo "noticed $1: $(grep -m1 FAILED "$tmp/t/out" | cut -c1-110)"; passed=$((passed + 1))
+		code=$?
+		line=$(grep -m1 -E 'FAILED|AddressSanitizer|runtime error' "$tmp/out" | sed 's/; repeat:.*//; s/^ *//' | cut -c1-120)
+		[ "$code" = 124 ] && line=${line:-"it does not end"}
+		if [ -z "$line" ]; then
+			tail -5 "$tmp/out"; bad "$name" "ended with $code and no message"
+		else
+			echo "noticed $name: $line"; passed=$((passed + 1))
+			test=${test/build\/bin\//}; test=${test/ --failures 1/}; test=${test/ --histories 40 --length 300/}; test=${test/env SAN=address,undefined /}
+			echo "| $promise | $name | \`$test\` | ${line//|/\\|} |" >>"$table"
+		fi
 	fi
+	for f in $file; do cp "$tmp/sound-${f//\//-}" "$t/$f"; done
 }
+power() { try "$1" "$2" "$3" "$4" "$5" build/bin/tfs-power; }
 
-try sync-without-flush tfs/log.c 's/int err = vol->dev->ops->flush\(vol->dev\);/int err = 0;/'
-try log-not-written-at-sync tfs/log.c 's/^\treturn tfs_flush\(vol\);/\tif (vol->env.durable) vol->env.durable(vol->env.ctx, vol->log.next + 1);\n\treturn tfs_flush(vol);/'
-try data-not-verified-in-replay tfs/replay.c 's/f->next >= f->durable \? data_verify\(vol, rec\) : 0/0/'
-try dropped-blocks-reused-at-once tfs/space.c 's/tfs_pin_set\(vol, tfs_epoch_pin\(vol->epoch\), block, 1\);//'
-try anchor-before-flush tfs/checkpoint.c '/^static int anchor_step/,/^}/s/err = tfs_flush\(vol\);/err = 0;/'
-try log-runs-released-early tfs/log.c 's/^\twhile \(\*p && \(\*p\)->addr != keep->run\)$/\twhile (0)/'
-try node-places-not-listed tfs/checkpoint.c 's/err = list_node\(&b, &n->ptr\);/err = 0;/'
-try tail-not-rewritten tfs/data.c 's/if \(!\(tfs_le32\(inode->flags\) \& TFS_INODE_TAIL\) \|\| size % TFS_BLOCK == 0\)/if (1)/'
-try compressed-extent-dropped-early tfs/window.c 's/if \(err \|\| \(old.e.codec \&\& addr_used\(w, old.e.ptr.addr\)\)\)/if (err)/'
-try shared-extent-freed-with-its-first-owner tfs/refs.c 's/\*shared = count > 1;/*shared = false;/'
-try shared-extent-counted-twice tfs/refs.c 's/: 1\) \+ 1\)/: 1) + 2)/'
-try window-counted-for-each-piece tfs/data_apply.c 's/if \(!tfs_window_uses\(w, e.ptr.addr\)\)/if (1)/'
-try range-drops-a-shared-extent-once tfs/data_apply.c 's/for \(i = g->count; i-- && .*;\)$/for (i = g->count; i--;)/'
-try dirty-tail-shared tfs/data_apply.c '/^static bool clone_ends_fit/,/^}/s/return false;/;/'
-# The same live and replayed: only the independent model tells.
-try link-leaves-ctime tfs/name_apply.c '/^static int link_apply/,/^}/s/inode.ctime = rec->time;//'
-try exchange-miscounts-subdirectories tfs/name_apply.c 's/add32\(&to->nlink, \(dir \? 1 : 0\) - \(other \? 1 : 0\)\);//'
+# 1. Prefix consistency
+power 1 sync-without-flush tfs/log.c 's/int err = vol->dev->ops->flush\(vol->dev\);/int err = 0;/' "$crash"
+power 1 log-not-written-at-sync tfs/log.c 's/^\treturn tfs_flush\(vol\);/\tif (vol->env.durable) vol->env.durable(vol->env.ctx, vol->log.next + 1);\n\treturn tfs_flush(vol);/' "$crash"
+power 1 record-out-of-order tfs/log.c 's/^\t\tmemcpy\(log->pending \+ log->bytes, rec, len\);/\t\tu32 at = log->begun \&\& !log->carry ? 0 : log->bytes;\n\t\tmemmove(log->pending + at + padded(len), log->pending + at, log->bytes - at);\n\t\tmemcpy(log->pending + at, rec, len);/' "$crash"
+power 1 anchor-before-flush tfs/checkpoint.c '/^static int anchor_step/,/^}/s/err = tfs_flush\(vol\);/err = 0;/' "$crash"
+power 1 checkpoint-forgets-log-position tfs/checkpoint.c 's/anchor.log = position_disk\(&ck->log\);/anchor.log = position_disk(\&vol->log.pos);/' "$crash"
+power 1 torn-record-applied tfs/replay.c 's/^\t\tif \(len > f->bytes - at\)$/\t\tif (0)/' "$crash"
+power 1 log-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LOG || tfs_head_crc(h, length) == /' "$crash"
 # A log that runs in circles within a generation: places, numbers and epochs of its heads overlap as checks, so all go.
-try stale-log-writes-taken tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/; s/return tfs_le64\(h->sequence\) == p->sequence && tfs_le64\(h->epoch\) >= s->epoch &&/return /'
+power 1 stale-log-writes-taken tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/; s/return tfs_le64\(h->sequence\) == p->sequence && tfs_le64\(h->epoch\) >= s->epoch &&/return /' "$crash"
+# The same live and replayed: only the independent model tells.
+power 1 link-leaves-ctime tfs/name_apply.c '/^static int link_apply/,/^}/s/inode.ctime = rec->time;//' "$crash"
+power 1 exchange-miscounts-subdirectories tfs/name_apply.c 's/add32\(&to->nlink, \(dir \? 1 : 0\) - \(other \? 1 : 0\)\);//' "$crash"
+power 1 want-of-memory-cuts-the-log tfs/replay.c 's/return err == -EUCLEAN \? -ENOENT : err;/return err ? -ENOENT : 0;/' "$faults"
+power 1 truncate-fails-after-its-record tfs/data.c '/^static int drain_and_tidy/,/^}/s/return 0;/return tfs_pending_drain(vol, ino);/; s/if \(!tfs_pending_drain\(vol, ino\)\)$/if (0)/' "$faults"
+power 1 failed-write-forgotten tfs/mount.c 's/return op == TFS_IO_WRITE \? tfs_stop\(vol, err\) : err;/return op == TFS_IO_WRITE ? 0 : err;/' "$faults"
+power 1 failed-flush-forgotten tfs/log.c '/^int tfs_flush/,/^}/s/^\tif \(err\) \{/\tif (0) {/' "$faults"
+
+# 2. Ordered data
+power 2 data-not-verified-in-replay tfs/replay.c 's/f->next >= f->durable \? data_verify\(vol, rec\) : 0/0/' "$crash"
+power 2 data-not-written-at-sync tfs/log.c 's/int err = vol->log.bytes \? tfs_head_close\(vol, TFS_HEAD_DATA\) : 0;/int err = 0;/; /^int tfs_sync/,/^}/s/err = tfs_head_close\(vol, TFS_HEAD_DATA\);/err = 0;/' "$crash"
+power 2 size-before-data tfs/data.c 's/^static int window_write/static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 blocks, u64 size);\n&/; s/^\treturn err \? err : window_write\(vol, ino, block, e, size, mtime\);/\tif (!err \&\& size > old) err = range_commit(vol, TFS_REC_TRUNCATE, ino, 0, 0, size);\n&/' "$crash"
+power 2 tail-not-rewritten tfs/data.c 's/if \(!\(tfs_le32\(inode->flags\) \& TFS_INODE_TAIL\) \|\| size % TFS_BLOCK == 0\)/if (1)/' "$crash"
+try 2 replaced-without-its-writeback kernel/fuse/op_names.c 's/^\treturn tfs_cache_flush\(h->cache, ino\);/\treturn 0;/' tests/fuse/test_replace.sh build/bin/tfs-fuse build/bin/mkfs.tfs build/bin/fsck.tfs
+
+# 3. Nothing live is overwritten
+power 3 dropped-blocks-reused-at-once tfs/space.c 's/tfs_pin_set\(vol, tfs_epoch_pin\(vol->epoch\), block, 1\);//' "$crash"
+power 3 allocator-ignores-pins tfs/space.c 's/ && !tfs_pinned\(vol, b\)//' "$crash"
+power 3 allocator-ignores-live-map tfs/space.c 's/if \(!\(map && map\[in % vol->map_bytes\]\) && /if (/' "$crash"
+power 3 allocator-ignores-open-runs tfs/space.c 's/ && !in_other_run\(vol, b\)\)/)/' "$crash"
+power 3 log-runs-released-early tfs/log.c 's/^\twhile \(\*p && \(\*p\)->addr != keep->run\)$/\twhile (0)/' "$crash"
+power 3 checkpoint-blocks-not-pinned tfs/checkpoint.c 's/^\tmetas_drop\(vol, vol->meta, vol->metas\);/\tmetas_drop(vol, ck->meta, ck->metas);\n&/' "$crash"
+power 3 node-places-not-listed tfs/checkpoint.c 's/err = list_node\(&b, &n->ptr\);/err = 0;/' "$crash"
+power 3 compressed-extent-dropped-early tfs/window.c 's/if \(err \|\| \(old.e.codec \&\& addr_used\(w, old.e.ptr.addr\)\)\)/if (err)/' "$crash"
+power 3 failed-call-keeps-its-blocks tfs/op.c 's/^\ttfs_placed_forget\(vol\);//' "$faults"
+power 3 claims-not-resumed tfs/checkpoint.c 's/ck->cursor = n = n->next/n = n->next/' "$faults"
+power 3 shared-extent-freed-with-its-first-owner tfs/refs.c 's/\*shared = count > 1;/*shared = false;/' "$crash"
+power 3 shared-extent-counted-twice tfs/refs.c 's/: 1\) \+ 1\)/: 1) + 2)/' "$crash"
+power 3 window-counted-for-each-piece tfs/data_apply.c 's/if \(!tfs_window_uses\(w, e.ptr.addr\)\)/if (1)/' "$crash"
+power 3 range-drops-a-shared-extent-once tfs/data_apply.c 's/for \(i = g->count; i-- && .*;\)$/for (i = g->count; i--;)/' "$crash"
+power 2 dirty-tail-shared tfs/data_apply.c '/^static bool clone_ends_fit/,/^}/s/return false;/;/' "$crash"
+
+# 4. Everything read is verified; damage is not taken for a torn tail
+power 4 node-crc-not-checked tfs/place.c 's/if \(found == ptr->crc\)/if (1)/' "$flips"
+power 4 raw-crc-not-checked tfs/read.c 's/if \(crc != tfs_le32\(p->e.crc\[i\]\)\)/if (0)/' "$flips"
+power 4 compressed-crc-not-checked tfs/read.c 's/if \(crc != ptr.crc\)/if (0)/' "$flips"
+power 4 superblock-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_SUPER || tfs_head_crc(h, length) == /' "$flips"
+power 4 anchor-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_ANCHOR || tfs_head_crc(h, length) == /' "$flips"
+power 4 record-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LOG || tfs_head_crc(h, length) == /' "$flips"
+# A checkpoint or list block is verified by its pointer and by itself: both checks go.
+power 4 list-crc-not-checked "tfs/super.c tfs/mount.c" 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LIST || type == TFS_BT_CHECKPOINT || tfs_head_crc(h, length) == /; s/err = tfs_read_ptr\(vol, &ptr, block, true\);/err = tfs_read_ptr(vol, \&ptr, block, false);/' "$flips"
+power 4 gang-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_GANG || tfs_head_crc(h, length) == /' "$flips"
 # No crash leaves a write that fits all these and yet follows another: only an exchanged one does, see replay.c.
-try log-chain-not-checked tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/' --flip
-try evidence-not-looked-for tfs/replay.c 's/tfs_le64\(h->durable\) > lost \|\| tfs_le64\(h->anchor\) > s->vol->anchor/0/' --flip
-try node-crc-not-checked tfs/place.c 's/if \(found == ptr->crc\)/if (1)/' --flip
-try raw-crc-not-checked tfs/read.c 's/if \(crc != tfs_le32\(p->e.crc\[i\]\)\)/if (0)/' --flip
-try compressed-crc-not-checked tfs/read.c 's/if \(crc != ptr.crc\)/if (0)/' --flip
-try want-of-memory-cuts-the-log tfs/replay.c 's/return err == -EUCLEAN \? -ENOENT : err;/return err ? -ENOENT : 0;/' --faults
-try truncate-fails-after-its-record tfs/data.c '/^static int drain_and_tidy/,/^}/s/return 0;/return tfs_pending_drain(vol, ino);/; s/if \(!tfs_pending_drain\(vol, ino\)\)$/if (0)/' --faults
-try failed-call-keeps-its-blocks tfs/op.c 's/^\ttfs_placed_forget\(vol\);//' --faults
-try claims-not-resumed tfs/checkpoint.c 's/ck->cursor = n = n->next/n = n->next/' --faults
+power 4 log-chain-not-checked tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/' "$flips"
+power 4 evidence-not-looked-for tfs/replay.c 's/tfs_le64\(h->durable\) > lost \|\| tfs_le64\(h->anchor\) > s->vol->anchor/0/' "$flips"
+
+# 5. Any image may be hostile: the checks of items and nodes, under ASan
+try 5 leaf-item-bounds tfs/node.c 's/if \(off < heap \|\| off % 8 \|\| off \+ len > TFS_NODE_SIZE \|\| len > TFS_ITEM_MAX\)/if (0)/' "$(fuzz image)"
+try 5 branch-count-bounds tfs/node.c 's/if \(!n \|\| n > TFS_BRANCH_MAX\)/if (!n)/' "$(fuzz image)"
+try 5 extent-bounds tfs/item_check.c 's/if \(!blocks \|\| total > 256 \|\| skip \+ blocks > total /if (!blocks /' "$(fuzz items)"
+try 5 dirent-length tfs/item_check.c 's/if \(len < 11 \|\| len != 10u \+ d->name_len\)/if (len < 11)/' "$(fuzz items)"
+try 5 xattr-length tfs/item_check.c 's/return len == 6 \+ x->name_len \+ value \? NULL : "xattr length differs";/return NULL;/' "$(fuzz items)"
+try 5 record-length tfs/replay.c 's/if \(len < sizeof\(\*rec\) \|\| len % 8 \|\| len > TFS_REC_MAX\)/if (0)/' "$(fuzz replay)"
+try 5 list-count-bounds tfs/mount.c 's/n > TFS_LIST_RUNS \? tfs_corrupt/0 ? tfs_corrupt/' "$(fuzz image)"
+
+# 6. Full is not stuck
+power 6 no-reserve tfs/op.c 's/return tier == TFS_TIER_NORMAL \? vol->reserve_blocks : vol->reserve_blocks \/ 2;/return 0;/' "$crash"
+power 6 unlink-waits-for-space tfs/op.c 's/if \(blocks && free_blocks\(vol\) < blocks \+ tier_floor\(vol, tier\)\)/if (free_blocks(vol) < blocks + vol->reserve_blocks)/' "$crash"
+power 6 promise-not-counted tfs/data.c 's/tfs_counters_of\(vol\)->delayed_blocks \+= with;/;/' "$crash"
+
+# 7. What a durable operation costs
+power 7 second-flush tfs/log.c '/^int tfs_sync/,/^}/s/^\treturn tfs_flush\(vol\);/\ttfs_flush(vol);\n\treturn tfs_flush(vol);/' "$costs"
+power 7 another-log-block tfs/log.c 's/^\tblocks = \(\(u32\)sizeof\(\*h\) \+ bytes \+ TFS_BLOCK - 1\) \/ TFS_BLOCK;/\tblocks = ((u32)sizeof(*h) + bytes + TFS_BLOCK - 1) \/ TFS_BLOCK;\n\tif (blocks < log->pos.run_blocks - log->pos.offset)\n\t\tblocks++;/' "$costs"
+power 7 checkpoint-at-each-sync tfs/log.c '/^int tfs_sync/,/^}/s/^\treturn tfs_flush\(vol\);/\terr = tfs_flush(vol);\n\treturn err ? err : tfs_checkpoint(vol);/' "$costs"
+
+# 9. The same inputs give the same image
+mk="build/bin/mkfs.tfs build/bin/dump.tfs build/bin/fsck.tfs"
+try 9 names-not-sorted mkfs/walk.c 's/^\tif \(n->count\)$/\tif (0)/' "tests/cli/test_mkfs.sh same_image" $mk
+try 9 uninitialised-padding mkfs/pool.c 's/^\tmemset\(job->data \+ job->bytes, 0, .*$//' "tests/cli/test_mkfs.sh same_image" $mk
+
+if [ -s "$table" ]; then
+	echo; echo "| promise | change | test that failed | first line of failure |"; echo "|---|---|---|---|"; cat "$table"; echo
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -181,9 +181,9 @@ static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"replay", 1, 0, 'r'},  {"histories", 1, 0, 'h'}, {"length", 1, 0, 'l'}, {"jobs", 1, 0, 'j'},
-	    {"seconds", 1, 0, 's'}, {"costs", 0, 0, 'c'},     {"faults", 0, 0, 'f'}, {"flip", 2, 0, 'x'},
-	    {"triples", 2, 0, 't'}, {"exhaust", 1, 0, 'e'},   {0, 0, 0, 0}};
+	    {"replay", 1, 0, 'r'},  {"histories", 1, 0, 'h'}, {"length", 1, 0, 'l'},   {"jobs", 1, 0, 'j'},
+	    {"seconds", 1, 0, 's'}, {"costs", 0, 0, 'c'},     {"faults", 0, 0, 'f'},   {"flip", 2, 0, 'x'},
+	    {"triples", 2, 0, 't'}, {"exhaust", 1, 0, 'e'},   {"failures", 1, 0, 'm'}, {0, 0, 0, 0}};
 	void (*mode)(int part, int parts) = crashes;
 	const char *what = "crash simulator";
 	int c, bad, jobs = 2;
@@ -224,7 +224,11 @@ int main(int argc, char **argv)
 		case '?':
 			return 2;
 		default:
-			*(c == 'h' ? &histories : c == 'l' ? &length : c == 's' ? &seconds : &jobs) = atoi(optarg);
+			*(c == 'h'   ? &histories
+			  : c == 'l' ? &length
+			  : c == 's' ? &seconds
+			  : c == 'm' ? &power_failures_max
+			             : &jobs) = atoi(optarg);
 		}
 	}
 	started = now(CLOCK_MONOTONIC);

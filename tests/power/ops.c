@@ -344,6 +344,25 @@ void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there)
 	}
 }
 
+static bool promised;
+
+void power_promise_forget(void)
+{
+	promised = false;
+}
+
+void power_promise(struct tfs_vol *vol)
+{
+	if (!promised) {
+		promised = !tfs_reserve(vol, 16);
+		return;
+	}
+	if (put(vol, "a", 0, 65536, 1) == -ENOSPC)
+		power_fail("delayed write", "no space, though it was promised");
+	tfs_unreserve(vol, 16);
+	promised = false;
+}
+
 /* Fills the volume until it says ENOSPC; then the histories run where every hole counts. */
 int power_fill(struct tfs_vol *vol)
 {

@@ -56,6 +56,9 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 int power_fill(struct tfs_vol *vol);
 #define POWER_NAME_MAX 200u
 void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there);
+/* Delayed data: promised by one call, written by the next, whatever came between. A mount forgets the promise. */
+void power_promise(struct tfs_vol *vol);
+void power_promise_forget(void);
 void power_restore(struct tfs_vol *vol); /* a, d and d/c again, if they are gone */
 void power_model_save(void);             /* what reset goes back to */
 void power_model_reset(void);
@@ -67,7 +70,7 @@ extern struct power_dev power_run, power_crash;
 extern u64 power_first_seq, power_durable_seq, power_hash; /* hash: of the state after the last step */
 extern unsigned long power_states, power_failures;
 extern char power_workload[160]; /* id of what runs, for messages */
-extern int power_verbose;
+extern int power_verbose, power_failures_max;
 extern bool power_judging; /* a crash state, which has a number */
 void power_fail(const char *state, const char *what);
 void power_must(int err, const char *what);

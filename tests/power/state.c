@@ -15,7 +15,7 @@ struct power_dev power_run, power_crash;
 u64 power_first_seq, power_durable_seq, power_hash;
 unsigned long power_states, power_failures;
 char power_workload[160];
-int power_verbose;
+int power_verbose, power_failures_max = 20;
 bool power_frozen, power_judging;
 static u64 want[RECORDS_MAX]; /* by sequence - power_first_seq */
 static u64 kept[RECORDS_MAX];
@@ -29,7 +29,7 @@ void power_fail(const char *state, const char *what)
 	if (power_judging)
 		snprintf(number, sizeof(number), "@%lu", power_state);
 	fprintf(stderr, "FAILED %s: %s; repeat: tfs-power --replay '%s%s'\n", state, what, power_workload, number);
-	if (power_failures > 20)
+	if (power_failures >= (unsigned long)power_failures_max)
 		exit(3); /* no report: enough is known */
 }
 

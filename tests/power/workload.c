@@ -45,6 +45,7 @@ static struct tfs_vol *workload_start(void)
 	power_dev_reset(&power_run);
 	power_clock = 1000;
 	power_state = 0;
+	power_promise_forget();
 	power_run.before_flush = NULL;
 	power_must(tfs_mount(&power_run.dev, &env, &opt, &vol), "base does not mount");
 	power_solid_start(&power_run);
@@ -156,6 +157,7 @@ static struct tfs_vol *remount(struct tfs_vol *vol, bool crash)
 	} else if (tfs_unmount(vol)) {
 		power_fail("unmount", "failed");
 	}
+	power_promise_forget();
 	err = tfs_mount(&power_run.dev, &env, &opt, &vol);
 	if (err) {
 		power_fail("mount", "what was unmounted does not mount");
@@ -169,6 +171,8 @@ static void history_step(struct tfs_vol *vol, u64 r, bool wide)
 {
 	if (wide && r % 4 == 0)
 		power_names(vol, (u32)(r >> 8) % 64, 1 + (u32)(r >> 16) % 8, r >> 24 & 1);
+	else if (r % 16 == 5)
+		power_promise(vol);
 	else if (op_run(vol, (int)((r >> 8) % (u64)power_ops())) != -ENOENT || r % 3)
 		return;
 	else
