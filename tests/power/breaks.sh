@@ -132,7 +132,7 @@ power 7 checkpoint-at-each-sync tfs/log.c '/^int tfs_sync/,/^}/s/^\treturn tfs_f
 # 9. The same inputs give the same image
 mk="build/bin/mkfs.tfs build/bin/dump.tfs build/bin/fsck.tfs"
 try 9 names-not-sorted mkfs/walk.c 's/^\tif \(n->count\)$/\tif (0)/' "tests/cli/test_mkfs.sh same_image" $mk
-try 9 uninitialised-padding mkfs/pool.c 's/^\tmemset\(job->data \+ job->bytes, 0, .*$//' "tests/cli/test_mkfs.sh same_image" $mk
+try 9 uninitialised-padding mkfs/encode.c 's/^\tmemset\(job->data \+ job->bytes, 0, .*$//' "tests/cli/test_mkfs.sh same_image" $mk
 
 if [ -s "$table" ]; then
 	echo; echo "| promise | change | test that failed | first line of failure |"; echo "|---|---|---|---|"; cat "$table"; echo
