@@ -98,8 +98,6 @@ int dump_target(struct dump *d, u64 ino, char *buf);
 void dump_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *value, u32 len);
 void dump_extent_fields(struct dump_line *l, const struct tfs_extent *e);
 const char *dump_tree_text(int tree);
-/* The places outside of nodes that an item names: pointer filled, true. */
-bool dump_item_ptr(int tree, struct tfs_key key, const void *value, u32 len, struct tfs_disk_ptr *out);
 
 /* ---- dump_log.c ---- */
 struct dump_log_ops { /* any may be NULL */

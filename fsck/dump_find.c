@@ -114,13 +114,9 @@ static void leaf_look(struct place *p, const struct tfs_node_info *info)
 
 	for (; count; count--, s++) {
 		struct tfs_key key = {tfs_le64(s->key.a), tfs_le64(s->key.b)};
-		struct tfs_disk_ptr disk;
 		struct tfs_ptr ptr;
 
-		if (!dump_item_ptr(info->tree, key, node + tfs_le16(s->off), tfs_le16(s->len), &disk))
-			continue;
-		ptr = tfs_ptr_cpu(&disk);
-		if (!ptr_covers(p, &ptr))
+		if (!tfs_item_ptr(info->tree, key, node + tfs_le16(s->off), &ptr) || !ptr_covers(p, &ptr))
 			continue;
 		p->found++;
 		dump_item(p->d, 0, info->tree, key, node + tfs_le16(s->off), tfs_le16(s->len));

@@ -222,18 +222,3 @@ void dump_item(struct dump *d, int indent, int tree, struct tfs_key key, const v
 	else
 		other_item(d, indent, tree, key, value, len, why);
 }
-
-bool dump_item_ptr(int tree, struct tfs_key key, const void *value, u32 len, struct tfs_disk_ptr *out)
-{
-	const struct tfs_xattr *x = value;
-
-	if (tree != TFS_TREE_FS || tfs_item_check(tree, key, value, len))
-		return false;
-	if (key_type(key) == TFS_IT_EXTENT)
-		memcpy(out, &((const struct tfs_extent *)value)->ptr, sizeof(*out));
-	else if (key_type(key) == TFS_IT_XATTR && x->where)
-		memcpy(out, x->name + x->name_len, sizeof(*out));
-	else
-		return false;
-	return true;
-}

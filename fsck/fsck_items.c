@@ -465,16 +465,13 @@ static int dirent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 
 static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x)
 {
-	struct tfs_disk_ptr d;
 	struct tfs_ptr ptr;
 	char object[600], text[520];
 	bool moved;
 	int err;
 
-	if (!name_place(s, key, x->name, x->name_len, &moved) || !x->where)
+	if (!name_place(s, key, x->name, x->name_len, &moved) || !tfs_item_ptr(TFS_TREE_FS, key, x, &ptr))
 		return 0;
-	memcpy(&d, x->name + x->name_len, sizeof(d));
-	ptr = tfs_ptr_cpu(&d);
 	snprintf(object, sizeof(object), "inode %llu xattr %s", (unsigned long long)s->ino,
 	         tfs_cli_escape(text, sizeof(text), (const char *)x->name, x->name_len));
 	if (!ptr_sound(s, &ptr)) {

@@ -303,8 +303,6 @@ struct recount {
 
 static int recount_item(struct recount *r, struct tfs_key key, const void *value)
 {
-	const struct tfs_xattr *x = value;
-	struct tfs_disk_ptr d;
 	struct tfs_ptr ptr;
 
 	switch (key.b >> TFS_POS_BITS) {
@@ -312,23 +310,12 @@ static int recount_item(struct recount *r, struct tfs_key key, const void *value
 		r->c.inodes++;
 		if (key.a >= r->c.next_ino)
 			r->c.next_ino = key.a + 1;
-		return 0;
+		break;
 	case TFS_IT_PREALLOC:
 		r->c.prealloc_blocks += tfs_le64(((const struct tfs_prealloc *)value)->blocks);
-		return 0;
-	case TFS_IT_EXTENT:
-		memcpy(&d, value, sizeof(d));
 		break;
-	case TFS_IT_XATTR:
-		if (!x->where)
-			return 0;
-		memcpy(&d, x->name + x->name_len, sizeof(d));
-		break;
-	default:
-		return 0;
 	}
-	ptr = tfs_ptr_cpu(&d);
-	return fsck_use(r->f, &ptr, &nobody);
+	return tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) ? fsck_use(r->f, &ptr, &nobody) : 0;
 }
 
 static int recount_node(void *arg, const struct tfs_node_info *info)

@@ -2,7 +2,7 @@
 /*
  * Verifiers for every item type, by tree. Run on each leaf when it is read and by fsck, dump and the fuzzers, so that
  * all later code may trust lengths, names and pointers. Pure: they see one item and nothing else. NULL: sound; else
- * what is wrong, a static text.
+ * what is wrong, a static text. And, for all who look from outside: the place that a sound item refers to.
  */
 #include "tfs/core.h"
 
@@ -168,4 +168,21 @@ const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 
 		                                                                          : "reference item malformed";
 	}
 	return "unknown item type"; /* snapshots are reserved: nothing writes them yet */
+}
+
+bool tfs_item_ptr(int tree, struct tfs_key key, const void *value, struct tfs_ptr *out)
+{
+	const struct tfs_xattr *x = value;
+	struct tfs_disk_ptr d;
+
+	if (tree != TFS_TREE_FS)
+		return false;
+	if (tfs_key_type(key) == TFS_IT_EXTENT)
+		memcpy(&d, value, sizeof(d));
+	else if (tfs_key_type(key) == TFS_IT_XATTR && x->where)
+		memcpy(&d, x->name + x->name_len, sizeof(d));
+	else
+		return false;
+	*out = tfs_ptr_cpu(&d);
+	return true;
 }

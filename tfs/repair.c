@@ -23,17 +23,9 @@ int tfs_repair_node(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
 /* What the item refers to is no longer wanted; its place stays untouched until the repair is durable. */
 static int item_drop(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value)
 {
-	const struct tfs_xattr *x = value;
-	struct tfs_disk_ptr d;
 	struct tfs_ptr ptr;
 
-	if (tree != TFS_TREE_FS || (tfs_key_type(key) != TFS_IT_EXTENT && tfs_key_type(key) != TFS_IT_XATTR))
-		return 0;
-	if (tfs_key_type(key) == TFS_IT_XATTR && !x->where)
-		return 0;
-	memcpy(&d, tfs_key_type(key) == TFS_IT_EXTENT ? value : x->name + x->name_len, sizeof(d));
-	ptr = tfs_ptr_cpu(&d);
-	return tfs_push_drop(vol, &ptr);
+	return tfs_item_ptr(tree, key, value, &ptr) ? tfs_push_drop(vol, &ptr) : 0;
 }
 
 static int prepare_one(struct tfs_vol *vol, int tree, struct tfs_key key, u32 len)

@@ -257,6 +257,8 @@ u64 tfs_name_position(const struct tfs_vol *vol, const void *name, u32 len); /* 
 const char *tfs_super_check(const void *block, u64 dev_size);
 const char *tfs_anchor_check(const void *block, u64 volume);
 const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 len);
+/* The stored bytes that a sound item refers to: an extent's or a large xattr value's. False: none. */
+bool tfs_item_ptr(int tree, struct tfs_key key, const void *value, struct tfs_ptr *out);
 const char *tfs_node_check(const void *node, u64 volume);
 const char *tfs_log_head_check(const void *block, u64 volume);
 /* Picks superblock and newest anchor. Any of the outputs may be NULL. */
