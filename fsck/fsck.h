@@ -30,6 +30,9 @@ struct fsck_name { /* one a directory entry */
 struct fsck_run { /* blocks that the extents of one inode map, ascending, not adjacent */
 	u64 block, end;
 };
+struct fsck_span { /* units used twice; base: how many lie in the spans before */
+	u64 addr, end, base;
+};
 struct fsck_ref {
 	u64 addr;
 	u32 len, count, found;
@@ -48,6 +51,8 @@ enum fsck_fix_kind {
 	FIX_ENTRY_TYPE, /* of the entry at key: n */
 	FIX_REHASH,     /* move the entry or xattr at key to its own hash */
 	FIX_LOST,       /* give inode key.a a name in lost+found */
+	FIX_MOVE,       /* nodes of tree from key up to new places */
+	FIX_PLACE,      /* the item at key: n is a mask of blocks to get a new place, and << 16 of blocks to go */
 };
 struct fsck_fix {
 	enum fsck_fix_kind kind;
@@ -70,7 +75,7 @@ struct fsck {
 	bool log_kept;   /* what a repair would give up of the log was not given up */
 	bool incomplete; /* damaged nodes: counts and links may be wrong for that reason alone */
 	bool space_bad, counters_bad, log_bad;
-	bool recount; /* after the repair: fsck_use reports nothing */
+	bool recount; /* after the repair: fsck_use notes nothing */
 	u32 found, fixed, left;
 	struct tfs_progress progress;
 
@@ -79,8 +84,10 @@ struct fsck {
 	struct fsck_ref *ref;
 	struct fsck_run *run; /* of the inode being looked at */
 	struct fsck_fix *fix;
-	size_t objects, names, refs, runs, fixes;
-	size_t objects_max, names_max, refs_max, runs_max, fixes_max;
+	struct fsck_span *span;
+	struct fsck_fix *lifted; /* items taken out, to be put back at a new place: key, value, len */
+	size_t objects, names, refs, runs, fixes, spans, lifts;
+	size_t objects_max, names_max, refs_max, runs_max, fixes_max, spans_max, lifts_max;
 	u64 prealloc, max_ino;
 
 	u8 **live; /* per segment: live units, a byte a block; NULL: none */
@@ -109,18 +116,27 @@ struct fsck_item_state;
 int fsck_items_begin(struct fsck *f, struct fsck_item_state **out);
 int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len); /* fsck_items.c */
 int fsck_items_end(struct fsck_item_state *s);
+#define FSCK_WINDOW_BLOCKS (1u << (TFS_WINDOW_BITS - TFS_BLOCK_BITS))
+/* What the item refers to can be there: in the volume, born by now, an extent within its window. */
+bool fsck_place_sound(const struct fsck *f, struct tfs_key key, const void *value, const struct tfs_ptr *p);
 int fsck_names(struct fsck *f); /* fsck_names.c */
 struct fsck_object *fsck_object_find(struct fsck *f, u64 ino);
 int fsck_space(struct fsck *f); /* fsck_space.c */
-struct fsck_where {             /* whose place it is; made into text only when there is a problem */
-	u64 ino;                /* 0: what stands for itself */
-	const char *what;
-	u64 n;
-};
-int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where *w); /* counts the place as live */
+/* Counts the place as live; units that were so before are noted in f->span. -EUCLEAN, -EIO: a gang whose list of places
+ * is damaged; nothing of it is counted. */
+int fsck_use(struct fsck *f, const struct tfs_ptr *ptr);
+bool fsck_shared(const struct fsck *f, u64 addr, u32 units); /* a shared range holds all of it */
 int fsck_use_start(struct fsck *f);
 void fsck_use_free(struct fsck *f);
+int fsck_twice(struct fsck *f);                          /* fsck_twice.c: who keeps a place that is used twice */
+int fsck_lift(struct fsck *f, const struct fsck_fix *x); /* fsck_lift.c: FIX_PLACE, first half: out of the tree */
+int fsck_put_back(struct fsck *f);                       /* second half: all of them at new places */
 int fsck_repair(struct fsck *f); /* fsck_repair.c: applies the fixes; the volume is read-write afterwards */
+int fsck_inode_get(struct fsck *f, u64 ino, struct tfs_inode *i); /* -ENOENT */
+int fsck_inode_put(struct fsck *f, u64 ino, const struct tfs_inode *i);
+int fsck_item_get(struct fsck *f, struct tfs_key key, u8 *buf, u32 *len); /* TFS_ITEM_MAX bytes; -ENOENT */
+/* The first free position of a name's hash. */
+int fsck_position(struct fsck *f, u64 ino, u32 type, const void *name, u32 name_len, struct tfs_key *key);
 
 /* fsck_undo.c: a device that saves what it overwrites. */
 int fsck_undo_open(struct tfs_dev *under, const char *path, struct tfs_dev **out);

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-#define WINDOW_BLOCKS (1u << (TFS_WINDOW_BITS - TFS_BLOCK_BITS))
 #define NAMES_OF_HASH 256
 
 struct fsck_item_state {
@@ -24,7 +23,7 @@ struct fsck_item_state {
 	bool past_pending;     /* a pending range covers all from there on: it is to go */
 	u64 promised, dropped; /* where the last promised and the last pending range end */
 	u64 window;
-	struct tfs_extent seen[WINDOW_BLOCKS]; /* compressed extents of this window already counted */
+	struct tfs_extent seen[FSCK_WINDOW_BLOCKS]; /* compressed extents of this window already counted */
 	u32 seens;
 	u64 hash; /* of the names kept below, with the item type: xattrs are not entries */
 	u32 same;
@@ -238,21 +237,24 @@ static bool counted_before(struct fsck_item_state *s, u64 window, const struct t
 		if (!memcmp(&s->seen[i].ptr, &e->ptr, sizeof(e->ptr)) && s->seen[i].total == e->total &&
 		    s->seen[i].codec == e->codec)
 			return true;
-	if (e->codec && s->seens < WINDOW_BLOCKS)
+	if (e->codec && s->seens < FSCK_WINDOW_BLOCKS)
 		memcpy(&s->seen[s->seens++], e, sizeof(*e));
 	return false;
 }
 
-static bool ptr_sound(struct fsck_item_state *s, const struct tfs_ptr *p)
+bool fsck_place_sound(const struct fsck *f, struct tfs_key key, const void *value, const struct tfs_ptr *p)
 {
-	u64 in, all = s->f->st.segments << (s->f->st.segment_bits - TFS_UNIT_BITS);
-	u32 bits = s->f->st.segment_bits - TFS_UNIT_BITS,
-	    units = p->flags & TFS_PTR_GANG ? TFS_UNITS_PER_BLOCK : p->len;
+	u64 in = p->addr - TFS_SEGMENTS_OFFSET / TFS_UNIT, all = f->st.segments << (f->st.segment_bits - TFS_UNIT_BITS);
+	u32 bits = f->st.segment_bits - TFS_UNIT_BITS, units = p->flags & TFS_PTR_GANG ? TFS_UNITS_PER_BLOCK : p->len;
+	const struct tfs_extent *e = value;
+	u64 block = key.b & TFS_POS_MASK;
 
-	if (p->addr < TFS_SEGMENTS_OFFSET / TFS_UNIT || p->birth > s->f->st.epoch)
+	if (p->addr < TFS_SEGMENTS_OFFSET / TFS_UNIT || p->birth > f->st.epoch || in >= all ||
+	    in >> bits != (in + units - 1) >> bits)
 		return false;
-	in = p->addr - TFS_SEGMENTS_OFFSET / TFS_UNIT;
-	return in < all && in >> bits == (in + units - 1) >> bits;
+	return key.b >> TFS_POS_BITS != TFS_IT_EXTENT ||
+	       (tfs_le16(e->total) <= FSCK_WINDOW_BLOCKS &&
+	        block / FSCK_WINDOW_BLOCKS == (block + tfs_le16(e->blocks) - 1) / FSCK_WINDOW_BLOCKS);
 }
 
 static void item_remove(struct fsck_item_state *s, struct tfs_key key)
@@ -277,7 +279,7 @@ static bool overlaps(struct fsck_item_state *s, struct tfs_key key, const char *
 static int place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, const char *what, u64 n)
 {
 	char object[64];
-	int err = fsck_use(s->f, ptr, &(struct fsck_where){s->ino, what, n});
+	int err = fsck_use(s->f, ptr);
 
 	if (err != -EUCLEAN && err != -EIO)
 		return err;
@@ -311,8 +313,7 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 	char object[64];
 	int err = 0;
 
-	if (!ptr_sound(s, &ptr) || block / WINDOW_BLOCKS != (block + n - 1) / WINDOW_BLOCKS ||
-	    tfs_le16(e->total) > WINDOW_BLOCKS) {
+	if (!fsck_place_sound(s->f, key, e, &ptr)) {
 		object_name(s->ino, object, sizeof(object), "block", block);
 		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object,
 		                 "expected a place in the volume born by epoch %llu, found unit %llu+%u of %llu",
@@ -323,7 +324,7 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 	}
 	if (overlaps(s, key, "block", !s->end && s->types >> TFS_IT_INLINE & 1 ? 1 : s->end))
 		return 0;
-	if (!counted_before(s, block / WINDOW_BLOCKS, e)) {
+	if (!counted_before(s, block / FSCK_WINDOW_BLOCKS, e)) {
 		err = place_use(s, key, &ptr, "block", block);
 		if (err) {
 			s->seens -= e->codec && s->seens; /* the next piece of it is to go too */
@@ -347,7 +348,7 @@ static int pending(struct fsck_item_state *s, struct tfs_key key, const struct t
 
 	if (overlaps(s, key, "pending range", s->dropped))
 		return 0;
-	if (block % WINDOW_BLOCKS || n % WINDOW_BLOCKS) {
+	if (block % FSCK_WINDOW_BLOCKS || n % FSCK_WINDOW_BLOCKS) {
 		object_name(s->ino, object, sizeof(object), "pending range", block);
 		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected whole windows, found %llu blocks",
 		                 (unsigned long long)n))
@@ -474,7 +475,7 @@ static int xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs
 		return 0;
 	snprintf(object, sizeof(object), "inode %llu xattr %s", (unsigned long long)s->ino,
 	         tfs_cli_escape(text, sizeof(text), (const char *)x->name, x->name_len));
-	if (!ptr_sound(s, &ptr)) {
+	if (!fsck_place_sound(s->f, key, x, &ptr)) {
 		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected a place in the volume, found unit %llu+%u",
 		                 (unsigned long long)ptr.addr, ptr.len))
 			item_remove(s, key);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Applies the noted fixes: the volume is mounted again with TFS_MOUNT_REPAIR, blank nodes first, then items, then names
- * in lost+found (they count up what the others set); then everything in use is counted afresh, and one checkpoint makes
- * it durable. Afterwards the volume is mounted read-write.
+ * Applies the noted fixes: the volume is mounted again with TFS_MOUNT_REPAIR, blank nodes first, then items, then what
+ * gives up a place, then names in lost+found (they count up what the others set); then everything in use is counted
+ * afresh, what was lifted gets new places, and one checkpoint makes it durable. Afterwards the volume is mounted
+ * read-write.
  */
 #include "fsck/fsck.h"
 
@@ -12,7 +13,7 @@
 
 /* ---- single fixes ---- */
 
-static int inode_get(struct fsck *f, u64 ino, struct tfs_inode *i)
+int fsck_inode_get(struct fsck *f, u64 ino, struct tfs_inode *i)
 {
 	struct tfs_key key = fsck_key(ino, TFS_IT_INODE, 0), at = key;
 	const void *v;
@@ -26,7 +27,7 @@ static int inode_get(struct fsck *f, u64 ino, struct tfs_inode *i)
 	return err;
 }
 
-static int inode_put(struct fsck *f, u64 ino, const struct tfs_inode *i)
+int fsck_inode_put(struct fsck *f, u64 ino, const struct tfs_inode *i)
 {
 	return tfs_repair_put(f->vol, TFS_TREE_FS, fsck_key(ino, TFS_IT_INODE, 0), i, sizeof(*i));
 }
@@ -34,7 +35,7 @@ static int inode_put(struct fsck *f, u64 ino, const struct tfs_inode *i)
 static int inode_field(struct fsck *f, const struct fsck_fix *x)
 {
 	struct tfs_inode i;
-	int err = inode_get(f, x->key.a, &i);
+	int err = fsck_inode_get(f, x->key.a, &i);
 
 	if (err)
 		return err;
@@ -46,7 +47,7 @@ static int inode_field(struct fsck *f, const struct fsck_fix *x)
 		i.nlink = tfs_cpu32((u32)x->n);
 	else
 		i.parent = tfs_cpu64(x->n);
-	return inode_put(f, x->key.a, &i);
+	return fsck_inode_put(f, x->key.a, &i);
 }
 
 static int unfit_remove(struct fsck *f, const struct fsck_fix *x)
@@ -65,8 +66,7 @@ static int unfit_remove(struct fsck *f, const struct fsck_fix *x)
 	return err == -ENOENT ? 0 : err;
 }
 
-/* A copy of the item at key, which must be there. */
-static int item_get(struct fsck *f, struct tfs_key key, u8 *buf, u32 *len)
+int fsck_item_get(struct fsck *f, struct tfs_key key, u8 *buf, u32 *len)
 {
 	struct tfs_key at = key;
 	const void *v;
@@ -83,7 +83,7 @@ static int entry_type(struct fsck *f, const struct fsck_fix *x)
 {
 	u8 buf[TFS_ITEM_MAX];
 	u32 len;
-	int err = item_get(f, x->key, buf, &len);
+	int err = fsck_item_get(f, x->key, buf, &len);
 
 	if (err)
 		return err;
@@ -91,15 +91,14 @@ static int entry_type(struct fsck *f, const struct fsck_fix *x)
 	return tfs_repair_put(f->vol, TFS_TREE_FS, x->key, buf, len);
 }
 
-/* The first free position of a name's hash. */
-static int position(struct fsck *f, u64 ino, u32 type, const void *name, u32 name_len, struct tfs_key *key)
+int fsck_position(struct fsck *f, u64 ino, u32 type, const void *name, u32 name_len, struct tfs_key *key)
 {
 	u8 buf[TFS_ITEM_MAX];
 	u32 len;
 
 	*key = fsck_key(ino, type, tfs_name_position(f->vol, name, name_len));
 	for (u32 n = 0; n < 256; n++, key->b++) {
-		int err = item_get(f, *key, buf, &len);
+		int err = fsck_item_get(f, *key, buf, &len);
 
 		if (err)
 			return err == -ENOENT ? 0 : err;
@@ -127,14 +126,14 @@ static int rehash_entry(struct fsck *f, const struct fsck_fix *x)
 	struct tfs_dirent *d = (struct tfs_dirent *)buf;
 	struct tfs_key to;
 	u32 len;
-	int err = item_get(f, x->key, buf, &len);
+	int err = fsck_item_get(f, x->key, buf, &len);
 
 	if (err)
 		return err;
 	err = tfs_repair_del(f->vol, TFS_TREE_FS, x->key);
 	if (!err) {
 		entry_rename(f, x->key.a, d, &len);
-		err = position(f, x->key.a, TFS_IT_DIRENT, d->name, d->name_len, &to);
+		err = fsck_position(f, x->key.a, TFS_IT_DIRENT, d->name, d->name_len, &to);
 	}
 	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, to, buf, len);
 }
@@ -146,14 +145,14 @@ static int rehash_xattr(struct fsck *f, const struct fsck_fix *x)
 	const struct tfs_xattr *a = (const struct tfs_xattr *)buf;
 	struct tfs_key to;
 	u32 len;
-	int err = item_get(f, x->key, buf, &len);
+	int err = fsck_item_get(f, x->key, buf, &len);
 
 	if (err)
 		return err;
 	err = tfs_repair_del(f->vol, TFS_TREE_FS, x->key);
 	if (err || tfs_getxattr(f->vol, x->key.a, (const char *)a->name, a->name_len, NULL, 0) >= 0)
 		return err;
-	err = position(f, x->key.a, TFS_IT_XATTR, a->name, a->name_len, &to);
+	err = fsck_position(f, x->key.a, TFS_IT_XATTR, a->name, a->name_len, &to);
 	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, to, buf, len);
 }
 
@@ -176,7 +175,7 @@ static int name_add(struct fsck *f, u64 dir, const char *name, u64 ino, u8 type)
 	struct tfs_inode i;
 	struct tfs_key key;
 	u32 len = (u32)strlen(name);
-	int err = position(f, dir, TFS_IT_DIRENT, name, len, &key);
+	int err = fsck_position(f, dir, TFS_IT_DIRENT, name, len, &key);
 
 	u.d.ino = tfs_cpu64(ino);
 	u.d.type = type;
@@ -185,13 +184,13 @@ static int name_add(struct fsck *f, u64 dir, const char *name, u64 ino, u8 type)
 	if (!err)
 		err = tfs_repair_put(f->vol, TFS_TREE_FS, key, &u, 10 + len);
 	if (!err)
-		err = inode_get(f, dir, &i);
+		err = fsck_inode_get(f, dir, &i);
 	if (err)
 		return err;
 	i.size = tfs_cpu64(tfs_le64(i.size) + 1);
 	if (type == 4)
 		i.nlink = tfs_cpu32(tfs_le32(i.nlink) + 1);
-	return inode_put(f, dir, &i);
+	return fsck_inode_put(f, dir, &i);
 }
 
 /* Above all numbers that were ever given; where a crafted volume has used up the end, one that is free. */
@@ -224,7 +223,7 @@ static int lost_found(struct fsck *f, u64 *ino)
 	i.nlink = tfs_cpu32(2);
 	i.parent = tfs_cpu64(TFS_INO_ROOT);
 	i.window_bits = TFS_WINDOW_BITS;
-	err = inode_put(f, *ino, &i);
+	err = fsck_inode_put(f, *ino, &i);
 	return err ? err : name_add(f, TFS_INO_ROOT, name, *ino, 4);
 }
 
@@ -240,10 +239,10 @@ static int lost(struct fsck *f, const struct fsck_fix *x)
 	while (!err && !tfs_lookup(f->vol, dir, name, (u32)strlen(name), &other, &type))
 		snprintf(name, sizeof(name), "#%llu.%llu", (unsigned long long)x->key.a, (unsigned long long)++n);
 	if (!err)
-		err = inode_get(f, x->key.a, &i);
+		err = fsck_inode_get(f, x->key.a, &i);
 	if (!err && x->n == 4) {
 		i.parent = tfs_cpu64(dir);
-		err = inode_put(f, x->key.a, &i);
+		err = fsck_inode_put(f, x->key.a, &i);
 	}
 	return err ? err : name_add(f, dir, name, x->key.a, (u8)x->n);
 }
@@ -267,6 +266,10 @@ static int fix_one(struct fsck *f, const struct fsck_fix *x)
 		return rehash(f, x);
 	case FIX_LOST:
 		return lost(f, x);
+	case FIX_MOVE:
+		return tfs_repair_move(f->vol, x->tree, x->key);
+	case FIX_PLACE:
+		return fsck_lift(f, x);
 	default:
 		return inode_field(f, x);
 	}
@@ -274,9 +277,21 @@ static int fix_one(struct fsck *f, const struct fsck_fix *x)
 
 static int round_of(const struct fsck_fix *x)
 {
-	return x->kind == FIX_NODE ? 0 : x->kind == FIX_REHASH ? 2 : x->kind == FIX_LOST ? 3 : 1;
+	switch (x->kind) {
+	case FIX_NODE:
+		return 0;
+	case FIX_MOVE:
+	case FIX_PLACE:
+		return 2;
+	case FIX_REHASH:
+		return 3;
+	case FIX_LOST:
+		return 4;
+	default:
+		return 1;
+	}
 }
-#define ROUNDS 4
+#define ROUNDS 5
 
 static int fix_round(struct fsck *f, int round)
 {
@@ -293,8 +308,6 @@ static int fix_round(struct fsck *f, int round)
 }
 
 /* ---- counting afresh ---- */
-
-static const struct fsck_where nobody = {0, "", 0};
 
 struct recount {
 	struct fsck *f;
@@ -315,7 +328,7 @@ static int recount_item(struct recount *r, struct tfs_key key, const void *value
 		r->c.prealloc_blocks += tfs_le64(((const struct tfs_prealloc *)value)->blocks);
 		break;
 	}
-	return tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) ? fsck_use(r->f, &ptr, &nobody) : 0;
+	return tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) ? fsck_use(r->f, &ptr) : 0;
 }
 
 static int recount_node(void *arg, const struct tfs_node_info *info)
@@ -328,7 +341,7 @@ static int recount_node(void *arg, const struct tfs_node_info *info)
 	if (err)
 		return err;
 	if (info->ptr.addr)
-		err = fsck_use(r->f, &info->ptr, &nobody);
+		err = fsck_use(r->f, &info->ptr);
 	s = (const struct tfs_slot *)(h + 1);
 	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
 		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
@@ -357,7 +370,11 @@ static int finish(struct fsck *f)
 	for (int tree = 0; !err && tree < TFS_TREES; tree++)
 		if (tree != TFS_TREE_SPACE)
 			err = tfs_tree_walk(f->vol, tree, recount_node, &r);
-	return err ? err : tfs_repair_finish(f->vol, &r.c, segment_live, f);
+	if (!err)
+		err = tfs_repair_space(f->vol, segment_live, f);
+	if (!err)
+		err = fsck_put_back(f);
+	return err ? err : tfs_repair_finish(f->vol, &r.c);
 }
 
 int fsck_repair(struct fsck *f)

@@ -43,6 +43,8 @@ static int passes(struct fsck *f)
 	int err = fsck_trees(f);
 
 	if (!err)
+		err = fsck_twice(f);
+	if (!err)
 		err = fsck_names(f);
 	if (!err)
 		err = fsck_space(f);
@@ -112,6 +114,10 @@ void fsck_free(struct fsck *f)
 	fsck_use_free(f);
 	for (size_t i = 0; i < f->fixes; i++)
 		free(f->fix[i].value);
+	for (size_t i = 0; i < f->lifts; i++)
+		free(f->lifted[i].value);
+	free(f->lifted);
+	free(f->span);
 	free(f->fix);
 	free(f->ref);
 	free(f->run);

@@ -27,14 +27,8 @@ void fsck_use_free(struct fsck *f)
 	f->live = NULL;
 }
 
-struct use {
-	struct fsck *f;
-	u64 twice; /* first unit that was in use before */
-	u32 twices;
-};
-
 /* The shared range that holds all of it, NULL: none. */
-static struct fsck_ref *ref_of(struct fsck *f, u64 addr, u32 units)
+static struct fsck_ref *ref_of(const struct fsck *f, u64 addr, u32 units)
 {
 	size_t lo = 0, hi = f->refs;
 
@@ -51,12 +45,29 @@ static struct fsck_ref *ref_of(struct fsck *f, u64 addr, u32 units)
 	return &f->ref[lo - 1];
 }
 
+bool fsck_shared(const struct fsck *f, u64 addr, u32 units)
+{
+	return ref_of(f, addr, units) != NULL;
+}
+
+static int span_add(struct fsck *f, u64 unit)
+{
+	if (f->spans && f->span[f->spans - 1].end == unit) {
+		f->span[f->spans - 1].end++;
+		return 0;
+	}
+	if (fsck_grow(&f->span, &f->spans_max, f->spans + 1, sizeof(*f->span)))
+		return -ENOMEM;
+	f->span[f->spans++] = (struct fsck_span){unit, unit + 1, 0};
+	return 0;
+}
+
 static int use_run(void *arg, u64 addr, u32 units)
 {
-	struct use *u = arg;
-	struct fsck *f = u->f;
+	struct fsck *f = arg;
 	u64 in = addr - TFS_SEGMENTS_OFFSET / TFS_UNIT, segment = in >> (f->st.segment_bits - TFS_UNIT_BITS);
 	struct fsck_ref *ref = f->refs ? ref_of(f, addr, units) : NULL;
+	int err = 0;
 	u8 *map;
 
 	if (addr < TFS_SEGMENTS_OFFSET / TFS_UNIT || segment >= f->st.segments)
@@ -69,35 +80,19 @@ static int use_run(void *arg, u64 addr, u32 units)
 	if (ref)
 		ref->found++;
 	in &= ((u64)segment_blocks(f) << 3) - 1;
-	for (; units && in < (u64)segment_blocks(f) * 8; units--, in++) {
+	for (; !err && units && in < (u64)segment_blocks(f) * 8; units--, in++, addr++) {
 		u8 bit = (u8)(1 << (in & 7));
 
-		if (map[in >> 3] & bit && !ref && !u->twices++)
-			u->twice =
-			    TFS_SEGMENTS_OFFSET / TFS_UNIT + (segment << (f->st.segment_bits - TFS_UNIT_BITS)) + in;
+		if (map[in >> 3] & bit && !ref && !f->recount)
+			err = span_add(f, addr);
 		map[in >> 3] |= bit;
 	}
-	return units ? -ERANGE : 0;
+	return !err && units ? -ERANGE : err;
 }
 
-/* -EUCLEAN, -EIO: it is a gang whose list of places is damaged; nothing of it is counted. */
-int fsck_use(struct fsck *f, const struct tfs_ptr *ptr, const struct fsck_where *w)
+int fsck_use(struct fsck *f, const struct tfs_ptr *ptr)
 {
-	struct use u = {.f = f};
-	char object[128];
-	int err = tfs_ptr_runs(f->vol, ptr, use_run, &u);
-
-	if (!u.twices || f->recount)
-		return err;
-	if (w->ino)
-		snprintf(object, sizeof(object), "inode %llu %s %llu", (unsigned long long)w->ino, w->what,
-		         (unsigned long long)w->n);
-	else
-		snprintf(object, sizeof(object), "%s", w->what);
-	fsck_problem(f, FSCK_UNIT_TWICE, object,
-	             "expected its own place, found %u units in use by another object from unit %llu on", u.twices,
-	             (unsigned long long)u.twice);
-	return err;
+	return tfs_ptr_runs(f->vol, ptr, use_run, f);
 }
 
 /* ---- comparing ---- */

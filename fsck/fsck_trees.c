@@ -79,7 +79,7 @@ static int node(void *arg, const struct tfs_node_info *info)
 		return damaged(w, info);
 	s = (const struct tfs_slot *)(h + 1);
 	if (info->ptr.addr)
-		err = fsck_use(w->f, &info->ptr, &(struct fsck_where){0, tree_node[w->tree], 0});
+		err = fsck_use(w->f, &info->ptr);
 	for (u32 i = 0; !err && !info->level && i < tfs_le16(h->count); i++) {
 		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
 

@@ -35,10 +35,11 @@
 	P(36, ORPHAN_WRONG, "orphan-wrong", SAFE, "the orphan list differs from the link counts", "made to agree")     \
 	P(40, NEXT_INO, "next-ino", SAFE, "the next inode number is in use or none", "set above all")                  \
 	P(41, COUNTERS, "counters", SAFE, "a counter of the volume differs", "set to what was found")                  \
-	P(50, UNIT_TWICE, "unit-twice", NONE, "a place on the device is used twice", "none: restore the files named")  \
+	P(50, UNIT_TWICE, "unit-twice", SAFE, "a place on the device is used twice", "gets a place of its own")        \
 	P(51, SPACE_MAP, "space-map", SAFE, "the space map differs from what is in use", "SPACE is built anew")        \
 	P(52, SPACE_COUNT, "space-count", SAFE, "a segment's counts differ", "SPACE is built anew")                    \
 	P(53, GANG_BAD, "gang-bad", LOSS, "the list of places of an extent is damaged", "the extent is removed")       \
+	P(54, UNIT_TAKEN, "unit-taken", LOSS, "a place is used twice and holds another's content", "removed")          \
 	P(60, REF_COUNT, "ref-count", SAFE, "a shared extent's reference count differs", "set to what was found")      \
 	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")
 

@@ -18,7 +18,19 @@ int tfs_repair_node(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
 	return vol->repairing ? tfs_tree_blank(vol, tree, lo, level) : -EINVAL;
 }
 
+int tfs_repair_move(struct tfs_vol *vol, int tree, struct tfs_key key)
+{
+	struct tfs_node *leaf;
+
+	return vol->repairing ? tfs_tree_dirty(vol, tree, key, &leaf) : -EINVAL;
+}
+
 /* ---- items ---- */
+
+static bool open_to_repair(const struct tfs_vol *vol)
+{
+	return vol->repairing || vol->mending;
+}
 
 /* What the item refers to is no longer wanted; its place stays untouched until the repair is durable. */
 static int item_drop(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value)
@@ -39,7 +51,7 @@ int tfs_repair_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void
 {
 	int err;
 
-	if (!vol->repairing || len > TFS_ITEM_MAX || tfs_item_check(tree, key, value, len))
+	if (!open_to_repair(vol) || len > TFS_ITEM_MAX || tfs_item_check(tree, key, value, len))
 		return -EINVAL;
 	err = prepare_one(vol, tree, key, len ? len : 1);
 	if (!err)
@@ -51,7 +63,7 @@ int tfs_repair_del(struct tfs_vol *vol, int tree, struct tfs_key key)
 {
 	const void *v;
 	u32 len;
-	int err = vol->repairing ? tfs_item_find(vol, tree, key, &v, &len) : -EINVAL;
+	int err = open_to_repair(vol) ? tfs_item_find(vol, tree, key, &v, &len) : -EINVAL;
 
 	if (!err)
 		err = item_drop(vol, tree, key, v);
@@ -178,8 +190,7 @@ static int drops_pin(struct tfs_vol *vol)
 	return 0;
 }
 
-int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c,
-                      const u8 *(*map)(void *arg, u64 segment), void *arg)
+int tfs_repair_space(struct tfs_vol *vol, const u8 *(*map)(void *arg, u64 segment), void *arg)
 {
 	u64 s;
 	int err = vol->repairing && !vol->dev->read_only ? space_forget(vol) : -EROFS;
@@ -195,12 +206,95 @@ int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c,
 		err = drops_pin(vol);
 	if (err)
 		return err;
+	vol->repairing = vol->damaged = vol->read_only = false;
+	vol->mending = true;
+	return 0;
+}
+
+/* ---- content at a new place ---- */
+
+static int copy_put(struct tfs_vol *vol, struct tfs_key key, const void *item, u32 len, const struct tfs_ptr *ptr)
+{
+	int err;
+
+	tfs_need_reset(vol);
+	tfs_need(vol, TFS_TREE_FS, key, len);
+	err = tfs_ptr_prepare_claim(vol, ptr);
+	if (!err)
+		err = tfs_prepare(vol);
+	if (err)
+		return err;
+	tfs_item_put(vol, TFS_TREE_FS, key, item, len);
+	tfs_ptr_claim(vol, ptr);
+	return 0;
+}
+
+static int copy_raw(struct tfs_vol *vol, struct tfs_key key, const struct tfs_extent *from, const u8 *buf)
+{
+	struct tfs_extent *e = (struct tfs_extent *)vol->scratch;
+	u32 n = tfs_le16(from->blocks), done = 0;
+	struct tfs_ptr ptr;
+	int err = 0;
+
+	while (!err && done < n) {
+		int got = tfs_place_raw(vol, buf + done * TFS_BLOCK, n - done, &ptr);
+
+		if (got < 0)
+			return got;
+		memcpy(e, from, TFS_EXTENT_HEAD);
+		e->ptr = tfs_ptr_disk(&ptr);
+		e->blocks = e->total = tfs_cpu16((u16)got);
+		memcpy(e->crc, from->crc + done, 4 * (u32)got);
+		err = copy_put(vol, key, e, TFS_EXTENT_HEAD + 4 * (u32)got, &ptr);
+		key.b += (u32)got;
+		done += (u32)got;
+	}
+	return err;
+}
+
+static int copy_packed(struct tfs_vol *vol, struct tfs_key key, const void *value, u32 len, const struct tfs_ptr *old,
+                       const void *buf)
+{
+	u8 *item = vol->scratch;
+	struct tfs_xattr *x = (struct tfs_xattr *)item;
+	struct tfs_disk_ptr d;
+	struct tfs_ptr ptr;
+	int err = tfs_place_packed(vol, buf, old->len * TFS_UNIT, &ptr);
+
+	if (err)
+		return err;
+	d = tfs_ptr_disk(&ptr);
+	memcpy(item, value, len);
+	memcpy(tfs_key_type(key) == TFS_IT_EXTENT ? item : x->name + x->name_len, &d, sizeof(d));
+	return copy_put(vol, key, item, len, &ptr);
+}
+
+int tfs_repair_copy(struct tfs_vol *vol, struct tfs_key key, const void *value, u32 len, const void *buf)
+{
+	struct tfs_ptr old;
+	bool raw = tfs_key_type(key) == TFS_IT_EXTENT && !((const struct tfs_extent *)value)->codec;
+	int err;
+
+	if (!vol->mending || tfs_item_check(TFS_TREE_FS, key, value, len) ||
+	    !tfs_item_ptr(TFS_TREE_FS, key, value, &old))
+		return -EINVAL;
+	err = raw ? copy_raw(vol, key, value, buf) : copy_packed(vol, key, value, len, &old, buf);
+	tfs_placed_forget(vol);
+	tfs_gangs_forget(vol);
+	return err;
+}
+
+int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c)
+{
+	int err;
+
+	if (!vol->mending)
+		return -EINVAL;
 	vol->counters.next_ino = c->next_ino;
 	vol->counters.inodes = c->inodes;
 	vol->counters.prealloc_blocks = c->prealloc_blocks;
-	vol->repairing = vol->damaged = vol->read_only = false;
-	/* orphans wait for the next mount: freeing them is no part of the repair, and fails where a place is used twice
-	 */
+	vol->mending = false;
+	/* orphans wait for the next mount: freeing them is no part of the repair */
 	err = tfs_log_start(vol);
 	return err ? err : tfs_checkpoint_run(vol, false);
 }

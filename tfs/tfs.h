@@ -245,12 +245,19 @@ typedef int (*tfs_item_fn)(void *arg, struct tfs_key key, const void *value, u32
 int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tfs_item_fn fn, void *arg);
 int tfs_repair_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len);
 int tfs_repair_del(struct tfs_vol *vol, int tree, struct tfs_key key);
+/* The node that covers key at any level, and those above it, get new places. */
+int tfs_repair_move(struct tfs_vol *vol, int tree, struct tfs_key key);
+/* SPACE is built anew. map: the live bytes of a segment, or NULL: none live. Items can still be put and deleted after
+ * it, and only after it content be placed. -ENOMEM, -ENOSPC, -EIO. */
+int tfs_repair_space(struct tfs_vol *vol, const u8 *(*map)(void *arg, u64 segment), void *arg);
+/* Puts an extent or xattr item whose content (buf, as stored, whole units) gets a place of its own; where no run is
+ * long enough, a raw extent becomes several. -ENOSPC. */
+int tfs_repair_copy(struct tfs_vol *vol, struct tfs_key key, const void *value, u32 len, const void *buf);
 struct tfs_repair_counters {
 	u64 next_ino, inodes, prealloc_blocks;
 };
-/* map: the live bytes of a segment, or NULL: none live. Afterwards the volume is mounted read-write. */
-int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c,
-                      const u8 *(*map)(void *arg, u64 segment), void *arg);
+/* After tfs_repair_space: makes it durable. The volume is mounted read-write afterwards. */
+int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c);
 u64 tfs_name_position(const struct tfs_vol *vol, const void *name, u32 len); /* of a dirent or xattr, n = 0 */
 
 /* Verifiers: NULL or a static text of what is wrong. */

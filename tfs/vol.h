@@ -94,6 +94,7 @@ struct tfs_vol {
 	u64 volume;
 	bool bulk, read_only, replaying, damaged, was_clean;
 	bool repairing; /* fsck: SPACE is not looked at, it will be rebuilt (repair.c) */
+	bool mending;   /* fsck: SPACE was rebuilt, the checkpoint that ends the repair is still to come */
 	int stopped;    /* first I/O error that ended writing */
 	u64 epoch;      /* open */
 	u64 anchor;     /* newest durable at both ends */

@@ -331,6 +331,81 @@ static void m_claim(void)
 	inode.blocks = tfs_cpu64(16);
 	inode_store(6);
 }
+/* Inode 6 shows inode 7's first window too, but for two blocks that it states other content of. */
+static void m_claim_raw(void)
+{
+	u32 len = get(item_first(7, TFS_IT_EXTENT), buf);
+	struct tfs_extent *e = (struct tfs_extent *)buf;
+
+	e->crc[3] ^= 1;
+	e->crc[4] ^= 1;
+	put(key_of(6, TFS_IT_EXTENT, 0), buf, len);
+	inode_load(6);
+	inode.size = tfs_cpu64(65536);
+	inode.blocks = tfs_cpu64(16);
+	inode_store(6);
+}
+static void m_claim_xattr(void)
+{
+	struct tfs_key k = item_first(3, TFS_IT_XATTR);
+	u32 len;
+
+	while (len = get(k, buf), !((struct tfs_xattr *)buf)->where) {
+		const void *v;
+
+		k.b++;
+		must(tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len), "xattr");
+	}
+	k.a = 6;
+	put(k, buf, len);
+}
+/* The largest: two owners in each window, of which one is to be copied. */
+static void m_claim_all(void)
+{
+	struct tfs_key k = item_first(7, TFS_IT_EXTENT);
+	const void *v;
+	u32 len, n = 0;
+
+	for (; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len) && k.a == 7; k.b++, n++) {
+		struct tfs_key to = {6, k.b};
+
+		memcpy(buf, v, len);
+		put(to, buf, len);
+	}
+	inode_load(6);
+	inode.size = tfs_cpu64(n * 65536ull);
+	inode.blocks = tfs_cpu64(n * 16);
+	inode_store(6);
+}
+static int leaf_last(void *arg, const struct tfs_node_info *info)
+{
+	if (!info->level && info->ptr.addr)
+		memcpy(arg, &info->ptr, sizeof(info->ptr));
+	return 0;
+}
+/* An extent lies where a leaf is. */
+static void m_claim_node(void)
+{
+	struct tfs_extent *e = (struct tfs_extent *)buf;
+	struct tfs_ptr leaf = {0};
+	char name[16];
+
+	for (u32 i = 0; i < 400; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		make(2, name, 0100644);
+	}
+	must(tfs_checkpoint(vol), "checkpoint");
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+	must(tfs_tree_walk(vol, TFS_TREE_FS, leaf_last, &leaf), "walk");
+	get(item_first(8, TFS_IT_EXTENT), buf);
+	leaf.crc ^= 1;
+	e->ptr = tfs_ptr_disk(&leaf);
+	put(key_of(6, TFS_IT_EXTENT, 0), buf, TFS_EXTENT_HEAD);
+	inode_load(6);
+	inode.size = tfs_cpu64(65536);
+	inode.blocks = tfs_cpu64(16);
+	inode_store(6);
+}
 /* Half of a compressed extent as a second piece that states another length. */
 static void m_pieces(void)
 {
@@ -605,7 +680,13 @@ static const struct mutation {
     {"overlap", m_overlap, 25, 0},
     {"range", m_range, 26, 0},
     {"future", m_future, 26, 0},
-    {"claim", m_claim, 50, 1},
+    {"claim", m_claim, 50, 0},
+    {"claim-raw", m_claim_raw, 50, 0},
+    {"claim-taken", m_claim_raw, 54, 0},
+    {"claim-all", m_claim_all, 50, 0},
+    {"claim-xattr", m_claim_xattr, 50, 0},
+    {"claim-node", m_claim_node, 54, 0},
+    {"claim-node-moves", m_claim_node, 50, 0},
     {"unfit", m_unfit, 27, 0},
     {"orphan-extra", m_orphan_extra, 36, 0},
     {"orphan-none", m_orphan_none, 36, 0},
@@ -615,7 +696,7 @@ static const struct mutation {
     {"cycles", m_cycles, 35, 0},
     {"lost-file", m_lost_file, 35, 0},
     {"renames", m_renames, 29, 0},
-    {"pieces", m_pieces, 50, 1},
+    {"pieces", m_pieces, 54, 0},
     {"gang", m_gang, 53, 0},
     {"inline", m_inline, 25, 0},
     {"promise-twice", m_promise_twice, 25, 0},

@@ -25,7 +25,7 @@ stopped() { # HOW: environment
 	done
 	[ "$n" -gt 5 ] && [ "$code" = 1 ] || bad "expected a repair of more than 5 writes that ends with 1, found $code"
 }
-[ $# != 0 ] || set -- nlink entry-gone cycle overlap target root-gone dir-gone hash gang range orphan-full space-dead bad-item
+[ $# != 0 ] || set -- nlink entry-gone cycle overlap target root-gone dir-gone hash gang range orphan-full space-dead bad-item claim-raw
 for m in "$@"; do
 	n=0 how=whole
 	{ $mutate make "$t/base" && $mutate "$t/base" "$m"; } || exit 1

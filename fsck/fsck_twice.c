@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Between passes 2 and 3, only when pass 2 found units used twice: who keeps them. All that lies there is looked at
+ * again, in key order. A tree node was verified by its CRC and moves. Of extents and xattr values one whose content is
+ * not there goes; the first whose content is there keeps the place; each other gets a copy. Raw extents are decided
+ * block by block. So nothing is lost whose CRC verifies, and every unit has one owner afterwards.
+ */
+#include "fsck/fsck.h"
+
+#include <stdlib.h>
+
+struct twice {
+	struct fsck *f;
+	u8 *taken;  /* a bit a unit of the spans */
+	u64 window; /* the window that kept[] is about */
+	u64 ino;
+	struct tfs_extent kept[FSCK_WINDOW_BLOCKS]; /* compressed extents of it that keep their place */
+	u32 kepts;
+	u8 *buf; /* a window */
+};
+
+/* ---- units used twice ---- */
+
+static int span_order(const void *a, const void *b)
+{
+	const struct fsck_span *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* Sorted, merged and numbered; returns how many units they hold. */
+static u64 spans_settle(struct fsck *f)
+{
+	u64 units = 0;
+	size_t n = 0;
+
+	qsort(f->span, f->spans, sizeof(*f->span), span_order);
+	for (size_t i = 1; i < f->spans; i++)
+		if (f->span[i].addr > f->span[n].end)
+			f->span[++n] = f->span[i];
+		else if (f->span[i].end > f->span[n].end)
+			f->span[n].end = f->span[i].end;
+	f->spans = n + 1;
+	for (size_t i = 0; i < f->spans; i++) {
+		f->span[i].base = units;
+		units += f->span[i].end - f->span[i].addr;
+	}
+	return units;
+}
+
+struct hit {
+	struct twice *t;
+	bool any, taken, take;
+	u64 unit; /* the first */
+};
+
+static int hit_run(void *arg, u64 addr, u32 units)
+{
+	struct hit *h = arg;
+	const struct fsck *f = h->t->f;
+	u64 end = addr + units;
+	size_t lo = 0, hi = f->spans;
+
+	if (fsck_shared(f, addr, units))
+		return 0;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (f->span[mid].end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < f->spans && f->span[lo].addr < end; lo++) {
+		const struct fsck_span *s = &f->span[lo];
+
+		for (u64 u = s->addr > addr ? s->addr : addr; u < s->end && u < end; u++) {
+			u64 bit = s->base + (u - s->addr);
+
+			if (!h->any)
+				h->unit = u;
+			h->any = true;
+			h->taken |= h->t->taken[bit / 8] >> bit % 8 & 1;
+			if (h->take)
+				h->t->taken[bit / 8] |= (u8)(1 << bit % 8);
+		}
+	}
+	return 0;
+}
+
+/* A gang whose list is damaged was reported by pass 2, and nothing of it was counted. */
+static int hits(struct twice *t, const struct tfs_ptr *ptr, bool take, struct hit *out)
+{
+	int err;
+
+	*out = (struct hit){.t = t, .take = take};
+	err = tfs_ptr_runs(t->f->vol, ptr, hit_run, out);
+	return err == -EIO || err == -EUCLEAN ? 0 : err;
+}
+
+/* ---- who keeps, who moves, who goes ---- */
+
+static void decide(struct twice *t, struct tfs_key key, u64 unit, u32 copy, u32 lose)
+{
+	char object[64];
+
+	if (key.b >> TFS_POS_BITS == TFS_IT_EXTENT)
+		snprintf(object, sizeof(object), "inode %llu block %llu", (unsigned long long)key.a,
+		         (unsigned long long)(key.b & TFS_POS_MASK));
+	else
+		snprintf(object, sizeof(object), "inode %llu xattr at %llx", (unsigned long long)key.a,
+		         (unsigned long long)(key.b & TFS_POS_MASK));
+	if (copy && !fsck_problem(t->f, FSCK_UNIT_TWICE, object,
+	                          "expected a place of its own, found unit %llu in use by another object too",
+	                          (unsigned long long)unit))
+		copy = 0;
+	if (lose && !fsck_problem(t->f, FSCK_UNIT_TAKEN, object,
+	                          "expected its content at unit %llu, found that of another object or none",
+	                          (unsigned long long)unit))
+		lose = 0;
+	if (copy || lose)
+		fsck_fix_add(t->f, FIX_PLACE, TFS_TREE_FS, key, copy | lose << 16, NULL, 0);
+}
+
+static int raw(struct twice *t, struct tfs_key key, const struct tfs_extent *e, struct tfs_ptr block)
+{
+	u32 copy = 0, lose = 0, n = tfs_le16(e->blocks);
+	u64 unit = 0;
+	struct hit h;
+	int err = 0;
+
+	block.len = TFS_UNITS_PER_BLOCK;
+	for (u32 i = 0; !err && i < n; i++, block.addr += TFS_UNITS_PER_BLOCK) {
+		err = hits(t, &block, false, &h);
+		if (err || !h.any)
+			continue;
+		if (!copy && !lose)
+			unit = h.unit;
+		err = tfs_read_ptr(t->f->vol, &block, t->buf, false);
+		if (err == -ENOMEM)
+			return err;
+		if (err || tfs_port_crc32c(0, t->buf, TFS_BLOCK) != tfs_le32(e->crc[i]))
+			lose |= 1u << i;
+		else if (h.taken)
+			copy |= 1u << i;
+		else
+			hits(t, &block, true, &h);
+		err = 0;
+	}
+	if (copy || lose)
+		decide(t, key, unit, copy, lose);
+	return err;
+}
+
+/* Pieces of one compressed extent share it. */
+static bool kept_before(struct twice *t, struct tfs_key key, const struct tfs_extent *e)
+{
+	u64 window = (key.b & TFS_POS_MASK) / FSCK_WINDOW_BLOCKS;
+
+	if (t->ino != key.a || t->window != window)
+		t->kepts = 0;
+	t->ino = key.a;
+	t->window = window;
+	for (u32 i = 0; i < t->kepts; i++)
+		if (!memcmp(&t->kept[i].ptr, &e->ptr, sizeof(e->ptr)) && t->kept[i].total == e->total &&
+		    t->kept[i].codec == e->codec)
+			return true;
+	return false;
+}
+
+static int packed(struct twice *t, struct tfs_key key, const struct tfs_extent *e, const struct tfs_ptr *ptr)
+{
+	bool there;
+	struct hit h;
+	int err = hits(t, ptr, false, &h);
+
+	if (err || !h.any || (e && kept_before(t, key, e)))
+		return err;
+	err =
+	    ptr->len > FSCK_WINDOW_BLOCKS * TFS_UNITS_PER_BLOCK ? -EUCLEAN : tfs_read_ptr(t->f->vol, ptr, t->buf, true);
+	if (err == -ENOMEM)
+		return err;
+	there = !err;
+	if (!there || h.taken) {
+		decide(t, key, h.unit, there ? 1 : 0, there ? 0 : 1);
+		return 0;
+	}
+	if (e && t->kepts < FSCK_WINDOW_BLOCKS)
+		memcpy(&t->kept[t->kepts++], e, sizeof(*e));
+	return hits(t, ptr, true, &h);
+}
+
+static int item(void *arg, struct tfs_key key, const void *value, u32 len)
+{
+	struct twice *t = arg;
+	const struct tfs_extent *e = key.b >> TFS_POS_BITS == TFS_IT_EXTENT ? value : NULL;
+	struct tfs_ptr ptr;
+
+	(void)len;
+	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) || !fsck_place_sound(t->f, key, value, &ptr))
+		return 0;
+	return e && !e->codec ? raw(t, key, e, ptr) : packed(t, key, e, &ptr);
+}
+
+static int node_place(struct twice *t, const struct tfs_node_info *info)
+{
+	char object[64];
+	struct hit h;
+	int err = hits(t, &info->ptr, false, &h);
+
+	if (err || !h.any)
+		return err;
+	snprintf(object, sizeof(object), "tree %u node at unit %llu", info->tree, (unsigned long long)info->ptr.addr);
+	if (!fsck_problem(t->f, FSCK_UNIT_TWICE, object,
+	                  "expected a place of its own, found unit %llu in use by another object too",
+	                  (unsigned long long)h.unit))
+		return 0;
+	if (info->tree == TFS_TREE_SPACE)
+		t->f->space_bad = true;
+	else
+		fsck_fix_add(t->f, FIX_MOVE, info->tree, info->lo, 0, NULL, 0);
+	return 0;
+}
+
+static int node(void *arg, const struct tfs_node_info *info)
+{
+	const struct tfs_node_head *h = info->node;
+	const struct tfs_slot *s;
+	struct twice *t = arg;
+	int err;
+
+	if (info->err == -ENOMEM)
+		return info->err;
+	if (info->err) {
+		err = info->tree == TFS_TREE_FS ? tfs_repair_salvage(t->f->vol, info, item, t) : 0;
+		return err < 0 ? err : 0;
+	}
+	err = info->ptr.addr ? node_place(t, info) : 0;
+	s = (const struct tfs_slot *)(h + 1);
+	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
+		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
+
+		err = item(t, key, (const u8 *)h + tfs_le16(s[i].off), tfs_le16(s[i].len));
+	}
+	return err;
+}
+
+int fsck_twice(struct fsck *f)
+{
+	struct twice t = {.f = f};
+	int err = 0;
+
+	if (!f->spans)
+		return 0;
+	t.taken = calloc(1, spans_settle(f) / 8 + 1);
+	t.buf = malloc(FSCK_WINDOW_BLOCKS * TFS_BLOCK);
+	if (!t.taken || !t.buf)
+		err = -ENOMEM;
+	for (int tree = 0; !err && tree < TFS_TREES; tree++)
+		if (tree != TFS_TREE_SPACE || !f->space_bad) /* it is built anew anyway */
+			err = tfs_tree_walk(f->vol, tree, node, &t);
+	free(t.buf);
+	free(t.taken);
+	return err;
+}
