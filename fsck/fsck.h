@@ -46,6 +46,7 @@ enum fsck_fix_kind {
 	FIX_UNFIT, /* items of inode key.a whose type is in the mask n */
 	FIX_SIZE,  /* of inode key.a: n */
 	FIX_BLOCKS,
+	FIX_FLAGS,
 	FIX_NLINK,
 	FIX_PARENT,
 	FIX_ENTRY_TYPE, /* of the entry at key: n */

@@ -139,11 +139,25 @@ static void target_check(struct fsck_item_state *s, u64 size)
 	number_check(s, FSCK_SIZE_WRONG, FIX_SIZE, size, s->target);
 }
 
+static void flags_check(struct fsck_item_state *s, bool tail)
+{
+	u32 flags = tfs_le32(s->inode.flags);
+	char object[64];
+
+	if (fsck_problem(s->f, FSCK_TAIL_FLAG, object_name(s->ino, object, sizeof(object), NULL, 0),
+	                 tail ? "expected it, since bytes behind the end are not zero; found none"
+	                      : "expected none, since it is no regular file; found one"))
+		fsck_fix_add(s->f, FIX_FLAGS, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), flags ^ TFS_INODE_TAIL,
+		             NULL, 0);
+}
+
 static void content_check(struct fsck_item_state *s)
 {
 	u32 type = inode_type(&s->inode);
 	u64 size = tfs_le64(s->inode.size);
 
+	if (type != 8 && tfs_le32(s->inode.flags) & TFS_INODE_TAIL)
+		flags_check(s, false);
 	number_check(s, FSCK_BLOCKS_WRONG, FIX_BLOCKS, tfs_le64(s->inode.blocks), s->blocks);
 	if (type == 10)
 		target_check(s, size);
@@ -203,27 +217,69 @@ static int object_begin(struct fsck_item_state *s, u64 ino)
 
 /* ---- extents ---- */
 
-static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, u64 block)
+/* The file's last block, which the extent maps if it ends inside it and says nothing of what lies behind the end. */
+static bool tail_here(const struct fsck_item_state *s, const struct tfs_extent *e, u64 block)
 {
-	char object[64];
-	u32 n = tfs_le16(e->blocks);
-	int err = tfs_read_ptr(s->f->vol, ptr, s->buf, e->codec != 0);
+	u64 size = tfs_le64(s->inode.size);
+
+	return s->have && size < TFS_FILE_SIZE_MAX && size % TFS_BLOCK && size / TFS_BLOCK >= block &&
+	       size / TFS_BLOCK < block + tfs_le16(e->blocks) && !(tfs_le32(s->inode.flags) & TFS_INODE_TAIL);
+}
+
+/* data: the extent's mapped blocks, decoded. Bytes behind the end would appear when the file grows. */
+static void tail_check(struct fsck_item_state *s, const u8 *data, u64 block)
+{
+	u64 size = tfs_le64(s->inode.size);
+
+	data += (size / TFS_BLOCK - block) * TFS_BLOCK;
+	for (u32 i = (u32)(size % TFS_BLOCK); i < TFS_BLOCK; i++)
+		if (data[i]) {
+			flags_check(s, true);
+			return;
+		}
+}
+
+/* The stored bytes against their checksums. 1: they differ, and that is said. */
+static int crc_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr,
+                     const char *object)
+{
+	int bad = 0, err = tfs_read_ptr(s->f->vol, ptr, s->buf, e->codec != 0);
 
 	if (err == -ENOMEM)
 		return err;
-	object_name(s->ino, object, sizeof(object), "block", block);
 	if (err) {
 		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
-		return 0;
+		return 1;
 	}
-	for (u32 i = 0; !e->codec && i < n; i++) {
+	for (u32 i = 0; !e->codec && i < tfs_le16(e->blocks); i++) {
 		u32 crc = tfs_port_crc32c(0, s->buf + i * TFS_BLOCK, TFS_BLOCK);
 
-		if (crc != tfs_le32(e->crc[i]))
-			fsck_problem(s->f, FSCK_DATA_BAD, object,
-			             "block %u at unit %llu: expected CRC %08x, found %08x", i,
-			             (unsigned long long)ptr->addr, tfs_le32(e->crc[i]), crc);
+		if (crc == tfs_le32(e->crc[i]))
+			continue;
+		fsck_problem(s->f, FSCK_DATA_BAD, object, "block %u at unit %llu: expected CRC %08x, found %08x", i,
+		             (unsigned long long)ptr->addr, tfs_le32(e->crc[i]), crc);
+		bad = 1;
 	}
+	return bad;
+}
+
+static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, u64 block)
+{
+	u8 *data = s->buf;
+	char object[64];
+	int err;
+
+	object_name(s->ino, object, sizeof(object), "block", block);
+	err = crc_check(s, e, ptr, object);
+	if (err)
+		return err < 0 ? err : 0;
+	if (e->codec) {
+		data += FSCK_WINDOW_BLOCKS * TFS_BLOCK;
+		err = tfs_port_decompress(e->codec, data, tfs_le16(e->total) * TFS_BLOCK, s->buf, ptr->len * TFS_UNIT);
+		data += tfs_le16(e->skip) * TFS_BLOCK;
+	}
+	if (!err && tail_here(s, e, block))
+		tail_check(s, data, block);
 	return 0;
 }
 
@@ -310,6 +366,7 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 	u64 block = key.b & TFS_POS_MASK, n = tfs_le16(e->blocks), size = size_blocks(s);
 	struct tfs_disk_ptr d = e->ptr;
 	struct tfs_ptr ptr = tfs_ptr_cpu(&d);
+	bool read = false;
 	char object[64];
 	int err = 0;
 
@@ -330,9 +387,10 @@ static int extent(struct fsck_item_state *s, struct tfs_key key, const struct tf
 			s->seens -= e->codec && s->seens; /* the next piece of it is to go too */
 			return err < 0 ? err : 0;
 		}
-		if (s->f->data)
-			err = data_check(s, e, &ptr, block);
+		read = s->f->data;
 	}
+	if (read || (s->f->data && tail_here(s, e, block)))
+		err = data_check(s, e, &ptr, block);
 	s->end = block + n;
 	s->blocks += n;
 	if (s->past == ~0ull && s->end > size)

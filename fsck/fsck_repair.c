@@ -43,6 +43,8 @@ static int inode_field(struct fsck *f, const struct fsck_fix *x)
 		i.size = tfs_cpu64(x->n);
 	else if (x->kind == FIX_BLOCKS)
 		i.blocks = tfs_cpu64(x->n);
+	else if (x->kind == FIX_FLAGS)
+		i.flags = tfs_cpu32((u32)x->n);
 	else if (x->kind == FIX_NLINK)
 		i.nlink = tfs_cpu32((u32)x->n);
 	else

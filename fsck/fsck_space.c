@@ -218,5 +218,8 @@ int fsck_space(struct fsck *f)
 	    fsck_problem(f, FSCK_NEXT_INO, "next inode number", "expected above %llu, below 2^56 + 1, found %llu",
 	                 (unsigned long long)f->max_ino, (unsigned long long)f->st.next_ino))
 		f->counters_bad = true;
-	return f->space_bad ? 0 : space_compare(f);
+	if (f->space_bad)
+		return 0;
+	counter(f, "live units", f->st.stated_units, f->st.loaded_units); /* what SPACE holds is compared next */
+	return space_compare(f);
 }

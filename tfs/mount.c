@@ -185,6 +185,8 @@ static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp
 		err = forgive(vol, tfs_space_load(vol));
 	if (!err)
 		err = lists_apply(vol, cp, block);
+	vol->stated_units = tfs_le64(cp->live_units);
+	vol->loaded_units = vol->live_units;
 	return err ? err : tfs_settle_drops(vol);
 }
 

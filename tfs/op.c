@@ -154,6 +154,8 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->available = minus(out->free, vol->reserve_blocks);
 	out->inodes = vol->counters.inodes;
 	out->live_units = vol->live_units;
+	out->stated_units = vol->stated_units;
+	out->loaded_units = vol->loaded_units;
 	out->prealloc_blocks = vol->counters.prealloc_blocks;
 	out->epoch = vol->epoch;
 	out->sequence = vol->log.next;

@@ -180,6 +180,7 @@ void tfs_unreserve(struct tfs_vol *vol, u64 blocks);
 struct tfs_stat {
 	u64 blocks, free, available; /* 4 KiB; available: what users can still write */
 	u64 inodes, live_units, prealloc_blocks;
+	u64 stated_units, loaded_units; /* live at the mounted checkpoint: what its block says, what its SPACE holds */
 	u64 epoch, sequence, next_ino;
 	u64 size, segments;
 	u32 segment_bits;

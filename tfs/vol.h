@@ -113,6 +113,7 @@ struct tfs_vol {
 	u64 segments, total_blocks;
 	struct tfs_segment *segment; /* CPU order */
 	u64 used_blocks, live_units, pinned_blocks, reserve_blocks;
+	u64 stated_units, loaded_units; /* live, by the checkpoint block that was mounted and by its SPACE tree */
 	struct tfs_pin_chunk *pins[TFS_PIN_BUCKETS];
 	struct tfs_head head[TFS_HEADS];
 	u64 search;                               /* segment to look at first for a new run */

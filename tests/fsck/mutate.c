@@ -583,6 +583,22 @@ static void m_promised(void)
 {
 	vol->counters.prealloc_blocks += 5;
 }
+static void m_live_units(void)
+{
+	vol->live_units += 5;
+}
+static void m_tail(void) /* bytes behind the end that nobody is told of */
+{
+	inode_load(7);
+	inode.size = tfs_cpu64(63 * TFS_BLOCK + 100);
+	inode_store(7);
+}
+static void m_tail_dir(void)
+{
+	inode_load(2);
+	inode.flags = tfs_cpu32(TFS_INODE_TAIL);
+	inode_store(2);
+}
 static void m_bad_item(void)
 {
 	inode_load(3);
@@ -650,76 +666,79 @@ static void m_random(u64 seed)
 	}
 }
 
-/* left: 1 when a repair cannot mend it */
+/* left: 1 when a repair cannot mend it; data: 1 when only --data finds it */
 static const struct mutation {
 	const char *name;
 	void (*fn)(void);
-	int problem, left;
+	int problem, left, data;
 } list[] = {
-    {"nlink", m_nlink, 24, 0},
-    {"dir-nlink", m_dir_nlink, 24, 0},
-    {"dir-size", m_dir_size, 22, 0},
-    {"size", m_size, 22, 0},
-    {"link-size", m_link_size, 22, 0},
-    {"blocks", m_blocks, 23, 0},
-    {"parent", m_parent, 34, 0},
-    {"zero-nlink", m_zero_nlink, 24, 0},
-    {"inode-gone", m_inode_gone, 20, 0},
-    {"dir-gone", m_dir_gone, 20, 0},
-    {"root-gone", m_root_gone, 21, 0},
-    {"entry-gone", m_entry_gone, 35, 0},
-    {"subdir-gone", m_subdir_gone, 35, 0},
-    {"empty-gone", m_all_gone, 31, 0},
-    {"target", m_target, 28, 0},
-    {"dangling", m_dangling, 31, 0},
-    {"type", m_type, 32, 0},
-    {"hash", m_hash, 29, 0},
-    {"twice", m_twice, 30, 0},
-    {"two-names", m_two_names, 33, 0},
-    {"cycle", m_cycle, 35, 0},
-    {"overlap", m_overlap, 25, 0},
-    {"range", m_range, 26, 0},
-    {"future", m_future, 26, 0},
-    {"claim", m_claim, 50, 0},
-    {"claim-raw", m_claim_raw, 50, 0},
-    {"claim-taken", m_claim_raw, 54, 0},
-    {"claim-all", m_claim_all, 50, 0},
-    {"claim-xattr", m_claim_xattr, 50, 0},
-    {"claim-node", m_claim_node, 54, 0},
-    {"claim-node-moves", m_claim_node, 50, 0},
-    {"unfit", m_unfit, 27, 0},
-    {"orphan-extra", m_orphan_extra, 36, 0},
-    {"orphan-none", m_orphan_none, 36, 0},
-    {"orphan-named", m_orphan_named, 36, 0},
-    {"orphan-full", m_orphan_full, 35, 0},
-    {"root-parent", m_root_parent, 34, 0},
-    {"cycles", m_cycles, 35, 0},
-    {"lost-file", m_lost_file, 35, 0},
-    {"renames", m_renames, 29, 0},
-    {"pieces", m_pieces, 54, 0},
-    {"gang", m_gang, 53, 0},
-    {"inline", m_inline, 25, 0},
-    {"promise-twice", m_promise_twice, 25, 0},
-    {"promise-huge", m_promise_huge, 26, 0},
-    {"pending", m_pending, 26, 0},
-    {"pending-twice", m_pending_twice, 25, 0},
-    {"far", m_far, 22, 0},
-    {"dir-blocks", m_dir_blocks, 23, 0},
-    {"root-file", m_root_file, 21, 0},
-    {"mixed", m_mixed, 27, 0},
-    {"xattr-left", m_xattr_left, 20, 0},
-    {"no-inode", m_no_inode, 10, 0},
-    {"target-twice", m_target_twice, 10, 0},
-    {"prealloc", m_prealloc, 25, 0},
-    {"next-ino", m_next_ino, 40, 0},
-    {"next-huge", m_next_huge, 40, 0},
-    {"last-ino", m_last_ino, 35, 0},
-    {"inodes", m_inodes, 41, 0},
-    {"promised", m_promised, 41, 0},
-    {"bad-item", m_bad_item, 10, 0},
-    {"space-live", m_space_live, 51, 0},
-    {"space-dead", m_space_dead, 51, 0},
-    {"space-count", m_space_count, 52, 0},
+    {"nlink", m_nlink, 24, 0, 0},
+    {"dir-nlink", m_dir_nlink, 24, 0, 0},
+    {"dir-size", m_dir_size, 22, 0, 0},
+    {"size", m_size, 22, 0, 0},
+    {"link-size", m_link_size, 22, 0, 0},
+    {"blocks", m_blocks, 23, 0, 0},
+    {"parent", m_parent, 34, 0, 0},
+    {"zero-nlink", m_zero_nlink, 24, 0, 0},
+    {"inode-gone", m_inode_gone, 20, 0, 0},
+    {"dir-gone", m_dir_gone, 20, 0, 0},
+    {"root-gone", m_root_gone, 21, 0, 0},
+    {"entry-gone", m_entry_gone, 35, 0, 0},
+    {"subdir-gone", m_subdir_gone, 35, 0, 0},
+    {"empty-gone", m_all_gone, 31, 0, 0},
+    {"target", m_target, 28, 0, 0},
+    {"dangling", m_dangling, 31, 0, 0},
+    {"type", m_type, 32, 0, 0},
+    {"hash", m_hash, 29, 0, 0},
+    {"twice", m_twice, 30, 0, 0},
+    {"two-names", m_two_names, 33, 0, 0},
+    {"cycle", m_cycle, 35, 0, 0},
+    {"overlap", m_overlap, 25, 0, 0},
+    {"range", m_range, 26, 0, 0},
+    {"future", m_future, 26, 0, 0},
+    {"claim", m_claim, 50, 0, 0},
+    {"claim-raw", m_claim_raw, 50, 0, 0},
+    {"claim-taken", m_claim_raw, 54, 0, 0},
+    {"claim-all", m_claim_all, 50, 0, 0},
+    {"claim-xattr", m_claim_xattr, 50, 0, 0},
+    {"claim-node", m_claim_node, 54, 0, 0},
+    {"claim-node-moves", m_claim_node, 50, 0, 0},
+    {"unfit", m_unfit, 27, 0, 0},
+    {"orphan-extra", m_orphan_extra, 36, 0, 0},
+    {"orphan-none", m_orphan_none, 36, 0, 0},
+    {"orphan-named", m_orphan_named, 36, 0, 0},
+    {"orphan-full", m_orphan_full, 35, 0, 0},
+    {"root-parent", m_root_parent, 34, 0, 0},
+    {"cycles", m_cycles, 35, 0, 0},
+    {"lost-file", m_lost_file, 35, 0, 0},
+    {"renames", m_renames, 29, 0, 0},
+    {"pieces", m_pieces, 54, 0, 0},
+    {"gang", m_gang, 53, 0, 0},
+    {"inline", m_inline, 25, 0, 0},
+    {"promise-twice", m_promise_twice, 25, 0, 0},
+    {"promise-huge", m_promise_huge, 26, 0, 0},
+    {"pending", m_pending, 26, 0, 0},
+    {"pending-twice", m_pending_twice, 25, 0, 0},
+    {"far", m_far, 22, 0, 0},
+    {"dir-blocks", m_dir_blocks, 23, 0, 0},
+    {"root-file", m_root_file, 21, 0, 0},
+    {"mixed", m_mixed, 27, 0, 0},
+    {"xattr-left", m_xattr_left, 20, 0, 0},
+    {"no-inode", m_no_inode, 10, 0, 0},
+    {"target-twice", m_target_twice, 10, 0, 0},
+    {"prealloc", m_prealloc, 25, 0, 0},
+    {"next-ino", m_next_ino, 40, 0, 0},
+    {"next-huge", m_next_huge, 40, 0, 0},
+    {"last-ino", m_last_ino, 35, 0, 0},
+    {"inodes", m_inodes, 41, 0, 0},
+    {"promised", m_promised, 41, 0, 0},
+    {"live-units", m_live_units, 41, 0, 0},
+    {"tail", m_tail, 37, 0, 1},
+    {"tail-dir", m_tail_dir, 37, 0, 0},
+    {"bad-item", m_bad_item, 10, 0, 0},
+    {"space-live", m_space_live, 51, 0, 0},
+    {"space-dead", m_space_dead, 51, 0, 0},
+    {"space-count", m_space_count, 52, 0, 0},
 };
 
 int main(int argc, char **argv)
@@ -730,7 +749,7 @@ int main(int argc, char **argv)
 
 	tfs_cli_start("mutate");
 	for (size_t i = 0; argc == 2 && i < sizeof(list) / sizeof(*list); i++)
-		printf("%s %d %d\n", list[i].name, list[i].problem, list[i].left);
+		printf("%s %d %d %d\n", list[i].name, list[i].problem, list[i].left, list[i].data);
 	if (argc != 3)
 		return argc != 2;
 	if (!strcmp(argv[1], "make"))
