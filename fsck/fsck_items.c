@@ -263,9 +263,25 @@ static int crc_check(struct fsck_item_state *s, const struct tfs_extent *e, cons
 	return bad;
 }
 
+/* What the extent's blocks decode to, NULL: they do not, and that is said. */
+static const u8 *decoded(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr,
+                         const char *object)
+{
+	u32 total = tfs_le16(e->total);
+	u8 *out = s->buf + FSCK_WINDOW_BLOCKS * TFS_BLOCK;
+
+	if (!e->codec)
+		return s->buf;
+	if (!tfs_port_decompress(e->codec, out, total * TFS_BLOCK, s->buf, ptr->len * TFS_UNIT))
+		return out + tfs_le16(e->skip) * TFS_BLOCK;
+	fsck_problem(s->f, FSCK_DATA_CODE, object, "expected codec %u to give %u blocks from unit %llu+%u, found other",
+	             e->codec, total, (unsigned long long)ptr->addr, ptr->len);
+	return NULL;
+}
+
 static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, u64 block)
 {
-	u8 *data = s->buf;
+	const u8 *data;
 	char object[64];
 	int err;
 
@@ -273,12 +289,8 @@ static int data_check(struct fsck_item_state *s, const struct tfs_extent *e, con
 	err = crc_check(s, e, ptr, object);
 	if (err)
 		return err < 0 ? err : 0;
-	if (e->codec) {
-		data += FSCK_WINDOW_BLOCKS * TFS_BLOCK;
-		err = tfs_port_decompress(e->codec, data, tfs_le16(e->total) * TFS_BLOCK, s->buf, ptr->len * TFS_UNIT);
-		data += tfs_le16(e->skip) * TFS_BLOCK;
-	}
-	if (!err && tail_here(s, e, block))
+	data = decoded(s, e, ptr, object);
+	if (data && tail_here(s, e, block))
 		tail_check(s, data, block);
 	return 0;
 }

@@ -42,7 +42,8 @@
 	P(53, GANG_BAD, "gang-bad", LOSS, "the list of places of an extent is damaged", "the extent is removed")       \
 	P(54, UNIT_TAKEN, "unit-taken", LOSS, "a place is used twice and holds another's content", "removed")          \
 	P(60, REF_COUNT, "ref-count", SAFE, "a shared extent's reference count differs", "set to what was found")      \
-	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")
+	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")                \
+	P(71, DATA_CODE, "data-code", NONE, "data matches its checksum and does not decode", "none: restore the file")
 
 enum fsck_problem {
 #define P(number, name, text, class, what, repair) FSCK_##name = number,

@@ -593,6 +593,32 @@ static void m_tail(void) /* bytes behind the end that nobody is told of */
 	inode.size = tfs_cpu64(63 * TFS_BLOCK + 100);
 	inode_store(7);
 }
+/* The checksum of the stored bytes stays right. */
+static void m_codec(void)
+{
+	struct tfs_key k = item_first(8, TFS_IT_EXTENT);
+	u32 len = get(k, buf);
+
+	((struct tfs_extent *)buf)->codec = TFS_CODEC_ZLIB;
+	put(k, buf, len);
+}
+/* Eight blocks were encoded, and the extent states sixteen. */
+static void m_decoded_short(void)
+{
+	static u8 data[8 * TFS_BLOCK], scratch[8 * TFS_BLOCK];
+	struct tfs_encoded e;
+	struct tfs_key k;
+	u64 ino = make(TFS_INO_ROOT, "short", 0100644);
+	u32 len;
+
+	tfs_encode(TFS_CODEC_LZ4, 0, data, 8, scratch, &e);
+	must(tfs_write(vol, ino, 0, &e, sizeof(data), NULL), "write");
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+	k = item_first(ino, TFS_IT_EXTENT);
+	len = get(k, buf);
+	((struct tfs_extent *)buf)->total = tfs_cpu16(16);
+	put(k, buf, len);
+}
 static void m_tail_dir(void)
 {
 	inode_load(2);
@@ -734,6 +760,8 @@ static const struct mutation {
     {"promised", m_promised, 41, 0, 0},
     {"live-units", m_live_units, 41, 0, 0},
     {"tail", m_tail, 37, 0, 1},
+    {"codec", m_codec, 71, 1, 1},
+    {"decoded-short", m_decoded_short, 71, 1, 1},
     {"tail-dir", m_tail_dir, 37, 0, 0},
     {"bad-item", m_bad_item, 10, 0, 0},
     {"space-live", m_space_live, 51, 0, 0},
