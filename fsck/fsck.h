@@ -142,6 +142,6 @@ int fsck_position(struct fsck *f, u64 ino, u32 type, const void *name, u32 name_
 /* fsck_undo.c: a device that saves what it overwrites. */
 int fsck_undo_open(struct tfs_dev *under, const char *path, struct tfs_dev **out);
 int fsck_undo_close(struct tfs_dev *dev);
-int fsck_undo_restore(const char *path, struct tfs_dev *dev);
+int fsck_undo_restore(const char *path, struct tfs_dev *dev); /* negative: why is said */
 
 #endif

@@ -160,12 +160,8 @@ static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 	f->dev = &file->dev;
 	f->image = o->image;
 	fsck_env = tfs_user_env();
-	if (o->restore) {
-		err = fsck_undo_restore(o->restore, f->dev);
-		return err ? tfs_cli_fail(FSCK_FAILED, o->restore, "expected an undo file of this image: %s",
-		                          strerror(-err))
-		           : FSCK_FIXED;
-	}
+	if (o->restore)
+		return fsck_undo_restore(o->restore, f->dev) ? FSCK_FAILED : FSCK_FIXED;
 	if (o->undo) {
 		err = fsck_undo_open(&file->dev, o->undo, &f->dev);
 		if (err)

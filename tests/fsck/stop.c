@@ -49,14 +49,17 @@ static void power_fails(pwrite_fn real)
 static void note(int fd, size_t bytes, off_t at)
 {
 	struct write *w;
+	ssize_t n;
 
 	list = realloc(list, (writes + 1) * sizeof(*list));
 	w = list ? &list[writes++] : NULL;
 	if (!w)
 		_exit(98);
 	*w = (struct write){fd, at, bytes, malloc(bytes)};
-	if (!w->old || pread(fd, w->old, bytes, at) != (ssize_t)bytes)
+	n = w->old ? pread(fd, w->old, bytes, at) : -1;
+	if (n < 0)
 		_exit(98);
+	w->bytes = (size_t)n; /* an undo file grows: what lay behind its end is not taken back */
 }
 
 ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)

@@ -77,6 +77,33 @@ name=short; head -c 5000 "$tmp/base.img" >"$i"; run 8 $fsck -fn "$i"
 name=usage; run 16 $fsck; run 16 $fsck -n -y "$i"; run 16 $fsck -n --restore "$tmp/undo" "$i"; run 8 $fsck -n "$tmp/none"
 name=preen; cp "$tmp/base.img" "$i"; $mutate "$i" nlink; run 1 $fsck -fp "$i"; run 0 $fsck -fp "$i"
 $mutate "$i" overlap; run 4 $fsck -fa "$i"
+# an undo file serves the volume it was made from, in the states that the repair went through, and no other
+name=undo-identity; rm -f "$tmp/undo"
+refused() { # WHAT FILE
+	cp "$i" "$tmp/before.img"; run 8 $fsck --restore "$2" "$i"
+	grep -q "nothing was changed" "$tmp/out" && cmp -s "$i" "$tmp/before.img" || bad "$1: expected a refusal that changes nothing"
+}
+cp "$tmp/base.img" "$i"; $mutate "$i" nlink; cp "$i" "$tmp/start.img"
+run 1 $fsck -fy --undo "$tmp/undo" "$i"; cp "$i" "$tmp/mended.img"
+$mutate "$i" dir-nlink; refused "changed since" "$tmp/undo"
+cp "$tmp/base.img" "$i"; refused "before the state it leads back to" "$tmp/undo"
+cp "$tmp/mended.img" "$i"; truncate -s +4096 "$i"; refused "another size" "$tmp/undo"
+build/bin/mkfs.tfs --size 32M "$tmp/other.img" >/dev/null 2>&1 || bad "mkfs.tfs"
+cp "$tmp/other.img" "$i"; refused "another volume" "$tmp/undo"
+cp "$tmp/mended.img" "$i"
+cp "$tmp/undo" "$tmp/u"; printf 'x' | dd of="$tmp/u" bs=1 seek=9000 conv=notrunc status=none; refused "a damaged entry" "$tmp/u"
+head -c 4000 "$tmp/undo" >"$tmp/u"; refused "no head" "$tmp/u"
+run 1 $fsck --restore "$tmp/undo" "$i"; cmp -s "$i" "$tmp/start.img" || bad "the undo file did not bring the image back"
+run 1 $fsck --restore "$tmp/undo" "$i"; cmp -s "$i" "$tmp/start.img" || bad "a second restore changed something"
+name=undo-cut # a repair that the power ended at any write is taken back too
+for ((n = 1; n < 200; n++)); do
+	cp "$tmp/start.img" "$i"; rm -f "$tmp/undo"; code=0
+	STOP_AT=$n LD_PRELOAD=build/bin/stop.so $fsck -fy --undo "$tmp/undo" "$i" >"$tmp/out" 2>&1 || code=$?
+	[ $code = 99 ] || break
+	cmp -s "$i" "$tmp/start.img" && continue
+	run 1 $fsck --restore "$tmp/undo" "$i"; cmp -s "$i" "$tmp/start.img" || bad "cut off at write $n: not taken back"
+done
+[ "$n" -gt 15 ] || bad "expected a repair of more than 15 writes, found $n"
 name=full-output; cp "$tmp/base.img" "$i"; run 8 sh -c "$fsck -fn $i >/dev/full"
 tests/fsck/random.sh 1 150 || failed=1
 [ $failed = 0 ] && echo "fsck: all as expected"
