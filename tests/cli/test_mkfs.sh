@@ -42,7 +42,8 @@ tree() { # a tree with some of everything that a user can make
 	truncate -s 5000000 "$t/sparse"; printf tail | dd of="$t/sparse" bs=1 seek=4000000 conv=notrunc status=none
 	truncate -s 70000 "$t/hole"
 	printf 'x' >"$t/$(printf 'new\nline\001\377')"; chmod 4751 "$t/dir/text"; chmod 1777 "$t/empty"
-	for i in $(seq 300); do echo "file $i" >"$t/dir/sub/f$i"; done
+	# more than there are buffers, each after others of another length
+	for i in $(seq 300); do echo "file $i" >"$t/dir/sub/f$i"; seq $((i * 7919 % 900)) 1700 >"$t/dir/sub/g$i"; done
 	touch -d '2001-02-03 04:05:06.123456789' "$t/dir/random" "$t/dir/sub"
 	setfattr -n user.a -v b "$t/small" 2>/dev/null || python3 -c "import os,sys; os.setxattr(sys.argv[1],'user.b',b'2'); os.setxattr(sys.argv[1],'user.a',b'1'*3000)" "$t/small" 2>/dev/null || true
 }
