@@ -149,7 +149,8 @@ static int fill(struct mkfs_fill *f, const struct mkfs_options *o)
 
 	if (!o->from && !o->tar && !o->manifest)
 		return 0;
-	s.image_known = !o->dry_run && !fstat(f->target->file.fd, &s.image);
+	s.image_known =
+	    !o->dry_run && !fstat(f->target->is_new ? f->target->newfile.dir : f->target->file.fd, &s.image);
 	s.pool = mkfs_pool_new(o->jobs, o->format.codec, o->level);
 	if (!s.pool || pthread_create(&producer, NULL, produce, &s))
 		return tfs_cli_fail(MKFS_DEVICE, NULL, "threads cannot be started: %s", strerror(errno));
@@ -228,6 +229,8 @@ static int build(struct mkfs_fill *f, struct mkfs_options *o, const struct plan 
 		err = tfs_format_finish(f->vol, size);
 	if (!err && size)
 		err = mkfs_target_cut(f->target, size);
+	if (!err)
+		err = mkfs_target_done(f->target);
 	tfs_progress_end(&f->progress);
 	if (err == -ENOSPC && !f->target->error)
 		return tfs_cli_fail(MKFS_FULL, o->image,

@@ -157,7 +157,7 @@ int mkfs_file_send(struct mkfs_pool *p, struct mkfs_file *file);
 struct mkfs_source {
 	struct mkfs_pool *pool;
 	const struct mkfs_options *opt;
-	struct stat image; /* to be kept out of itself */
+	struct stat image; /* to be kept out of itself: the file, or the directory that it will be in */
 	bool image_known;
 };
 bool mkfs_walk(struct mkfs_source *s);
@@ -224,13 +224,27 @@ void mkfs_line_free(struct mkfs_line *line);
 int mkfs_twins_put(struct mkfs_fill *f, const struct mkfs_job *job, u64 size);
 void mkfs_twins_free(struct mkfs_fill *f);
 
+/* ---- newfile.c: an image file that has no name until it is whole ---- */
+struct mkfs_newfile {
+	int dir;             /* that it will be in */
+	const char *name;    /* in there; points into the path */
+	char proc[32];       /* where a file without a name is found, or "" */
+	char temporary[256]; /* its name meanwhile, or "" */
+};
+int mkfs_newfile_open(struct mkfs_newfile *n, const char *path); /* a descriptor, or negative errno */
+int mkfs_newfile_name(struct mkfs_newfile *n); /* -EEXIST: something has that name now; n is open all the same */
+void mkfs_newfile_end(struct mkfs_newfile *n); /* without a name: gone */
+
 /* ---- target.c: the image ---- */
 struct mkfs_target {
 	struct tfs_dev dev; /* first */
 	struct tfs_file_dev file;
+	struct mkfs_newfile newfile;
 	const char *image;
 	int error; /* of the first write that failed */
-	bool regular, block;
+	bool regular, is_new;
+	bool done;    /* whole, and on the disk */
+	u64 old_size; /* of an image file that was there */
 	u64 kicked;
 };
 /* Size and kind of what is there. Refuses what is in use or holds something, unless -f. An exit code. */
@@ -242,6 +256,8 @@ int mkfs_target_look(const struct mkfs_options *o, struct mkfs_found *found);
 /* size: bytes of the volume to be; a new or old image file becomes as large. */
 int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const struct mkfs_found *found, u64 size);
 int mkfs_target_cut(struct mkfs_target *t, u64 size); /* an image file's end; negative errno */
+int mkfs_target_done(struct mkfs_target *t);          /* the volume is whole; negative errno, with t->error or not */
+/* Before mkfs_target_done: a new file is gone, an old one as long as it was, and neither can be mounted. */
 int mkfs_target_close(struct mkfs_target *t);
 int mkfs_target_failed(const struct mkfs_target *t, int err); /* message and exit code */
 

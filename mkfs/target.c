@@ -3,7 +3,9 @@
  * The image: what is there before, whether it may be overwritten, and the device that the core writes to. What libblkid
  * knows (and a TFS volume, which it does not) is refused unless -f says otherwise; what is mounted or attached is
  * refused always. Old signatures are wiped before anything is written, so an interrupted run leaves neither the old
- * volume nor half of the new one to be mounted. Called by main.c.
+ * volume nor half of the new one to be mounted; a file that was not there before gets its name when it is whole
+ * (newfile.c). An old file is written in place: it keeps its inode, owner and mode, and its size unless one is given.
+ * Called by main.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -159,6 +161,9 @@ int mkfs_target_look(const struct mkfs_options *o, struct mkfs_found *found)
 	int err, fd;
 
 	memset(found, 0, sizeof(*found));
+	if (stat(path, &st) && errno == ENOENT && !lstat(path, &st))
+		return tfs_cli_fail(MKFS_DEVICE, path,
+		                    "is a symbolic link to what is not there; name the file that is to be made");
 	if (stat(path, &st))
 		return errno == ENOENT ? 0 : tfs_cli_fail(MKFS_DEVICE, path, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
@@ -237,7 +242,7 @@ static int old_clear(struct mkfs_target *t)
 static int open_failed(const char *path, int err)
 {
 	if (err == -ENOENT)
-		return tfs_cli_fail(MKFS_DEVICE, path, "does not exist; give a size to make it");
+		return tfs_cli_fail(MKFS_DEVICE, path, "its directory does not exist");
 	if (err == -EBUSY)
 		return tfs_cli_fail(MKFS_DEVICE, path, "is being written by another tool");
 	if (err == -EFBIG)
@@ -256,10 +261,34 @@ static int scratch_open(struct mkfs_target *t, u64 size)
 	fd = mkostemp(path, O_CLOEXEC);
 	if (fd < 0)
 		return tfs_cli_fail(MKFS_DEVICE, path, "%s", strerror(errno));
-	err = tfs_file_dev_open(&t->file, path, 0, true, size);
 	unlink(path);
-	close(fd);
+	err = tfs_file_dev_take(&t->file, fd, 0, true, size);
 	return err ? open_failed(path, err) : 0;
+}
+
+static int new_open(struct mkfs_target *t, u64 size)
+{
+	int err;
+
+	if (!size)
+		return tfs_cli_fail(MKFS_DEVICE, t->image, "does not exist; give a size to make it");
+	err = mkfs_newfile_open(&t->newfile, t->image);
+	if (err < 0)
+		return open_failed(t->image, err);
+	t->is_new = true;
+	err = tfs_file_dev_take(&t->file, err, 0, true, size);
+	if (!err)
+		return 0;
+	mkfs_newfile_end(&t->newfile);
+	return open_failed(t->image, err);
+}
+
+static int old_open(struct mkfs_target *t, const struct mkfs_found *found, u64 size)
+{
+	int err = tfs_file_dev_open(&t->file, t->image, 0, true, found->block ? 0 : size);
+
+	t->old_size = found->size;
+	return err ? open_failed(t->image, err) : 0;
 }
 
 int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const struct mkfs_found *found, u64 size)
@@ -269,15 +298,15 @@ int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const 
 
 	memset(t, 0, sizeof(*t));
 	t->image = o->image;
+	t->regular = !found->block;
 	if (o->dry_run)
 		err = scratch_open(t, size ? size : found->size);
-	else if ((err = tfs_file_dev_open(&t->file, o->image, 0, true, found->block ? 0 : size)))
-		err = open_failed(o->image, err);
+	else
+		err = found->exists ? old_open(t, found, size) : new_open(t, size);
 	if (err)
 		return err;
 	t->dev = t->file.dev;
 	t->dev.ops = &ops;
-	t->regular = !found->block;
 	if (t->dev.size < TFS_MIN_VOLUME || t->dev.size < size) {
 		mkfs_target_close(t);
 		return tfs_cli_fail(MKFS_DEVICE, o->image, "has %llu bytes; expected at least %llu",
@@ -297,8 +326,24 @@ int mkfs_target_cut(struct mkfs_target *t, u64 size)
 	return t->regular && ftruncate(t->file.fd, (off_t)size) ? -errno : 0;
 }
 
+int mkfs_target_done(struct mkfs_target *t)
+{
+	int err = t->regular && fsync(t->file.fd) ? -errno : 0; /* what was cut off too */
+
+	if (!err && t->is_new)
+		err = mkfs_newfile_name(&t->newfile);
+	t->done = !err;
+	return err;
+}
+
 int mkfs_target_close(struct mkfs_target *t)
 {
+	/* the rest of an attempt with --size auto would be terabytes of holes */
+	if (!t->done && t->old_size && t->regular && t->file.dev.size != t->old_size &&
+	    ftruncate(t->file.fd, (off_t)t->old_size))
+		tfs_cli_warn(t->image, "cannot get its old length back: %s", strerror(errno));
+	if (t->is_new)
+		mkfs_newfile_end(&t->newfile);
 	return tfs_file_dev_close(&t->file);
 }
 
@@ -306,6 +351,8 @@ int mkfs_target_failed(const struct mkfs_target *t, int err)
 {
 	if (t->error)
 		err = t->error;
+	if (err == -EEXIST)
+		return tfs_cli_fail(MKFS_DEVICE, t->image, "appeared while the volume was made; it was left as it is");
 	if (err == -ENOSPC || err == -EDQUOT)
 		return tfs_cli_fail(MKFS_DEVICE, t->image,
 		                    "the disk that holds the image is full; nothing mountable was left");

@@ -362,6 +362,9 @@ static bool down(struct mkfs_source *s, struct mkfs_dir *d, const char *name, co
 		return mkfs_give_up(s, MKFS_SOURCE, name, "%s", strerror(errno));
 	child->ino = ino;
 	deepest = child;
+	if (s->image_known && s->image.st_dev == child->st.st_dev && s->image.st_ino == child->st.st_ino)
+		return mkfs_give_up(s, MKFS_USAGE, s->opt->image,
+		                    "would be in the source itself; make it outside of the source");
 	return true;
 }
 

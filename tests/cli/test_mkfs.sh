@@ -26,7 +26,11 @@ says() { grep -qF -- "$1" err || fail "the message does not say '$1'"; }
 same() { cmp -s "$1" "$2" || fail "$1 and $2 differ: $3"; }
 equal() { [ "$1" = "$2" ] || fail "expected '$2', found '$1': $3"; }
 unmountable() { expect 2 $dump ls "$1"; }
-unmountable_or_absent() { [ ! -e "$1" ] || unmountable "$1"; }
+absent() { # a new image's name is not taken, and nothing else of it is there either
+	[ ! -e "$1" ] && [ ! -L "$1" ] || fail "$1 was left behind"
+	none_left
+}
+none_left() { [ -z "$(find . -name '.*.mkfs.tfs.*')" ] || fail "temporary files were left: $(find . -name '.*.mkfs.tfs.*')"; }
 listing() { # everything that a tree's files have, but what belongs to the host's own directories
 	(cd "$1" && find . ! -type d -printf '%p %y %m %n %s %T@ %l\n' -o -type d -printf '%p %y %m %T@\n' | sort)
 }
@@ -109,7 +113,7 @@ t_tar() {
 	done
 	gzip -c t.pax | $mk -q --tar - b.img || fail "from standard input"
 	same a.img b.img "a file, and compressed through a pipe"
-	head -c 100000 t.pax >short; expect 2 $mk -q --tar short c.img; unmountable c.img
+	head -c 100000 t.pax >short; expect 2 $mk -q --tar short c.img; absent c.img
 	expect 2 $mk --tar src/dir/text c.img -f
 	expect 2 $mk --tar none.tar c.img -f
 }
@@ -146,7 +150,7 @@ t_tar_hostile() {
 	for c in dotdot:root dots:root through:symbolic through2:symbolic file:"not a directory" hard:"hard link" hardout:root \
 		hardlate:"hard link" hardthrough:symbolic nonempty:"not empty" long:255 rootfile:root; do
 		py "${c%%:*}"; rm -f a.img
-		expect 2 $mk -q --tar t.tar a.img; says "${c#*:}"; unmountable a.img
+		expect 2 $mk -q --tar t.tar a.img; says "${c#*:}"; absent a.img
 	done
 }
 t_tar_rules() {
@@ -196,7 +200,7 @@ t_manifest() {
 	while IFS= read -r line; do
 		n=$((n + 1)); printf '# one\n\n%s\n' "$line" >bad; rm -f c.img
 		expect 2 $mk -q --from src --manifest bad c.img; says "bad:3"
-		unmountable_or_absent c.img
+		absent c.img
 	done <<-'M'
 	f type=nothing
 	f mode=9
@@ -254,14 +258,14 @@ t_changing() {
 		(sleep 0.03; while [ -e go ]; do eval "$how"; sleep 0.002; done) & : >go
 		local got=0; $mk -f -q --compress zlib:9 --from src a.img >stdout 2>err || got=$?
 		rm -f go; wait
-		equal "$got" 2 "exit code when: $how"; says src/big; says "while it was read"; unmountable a.img
+		equal "$got" 2 "exit code when: $how"; says src/big; says "while it was read"; absent a.img
 	done
 	mkdir many; for i in $(seq 3000); do echo $i >many/$i; done
 	(while [ -e go ]; do date >many/2999; done) & : >go
 	local got=0; $mk -f -q --from many a.img >stdout 2>err || got=$?
 	rm -f go; wait
 	[ $got = 0 ] || { equal "$got" 2 "a small file that changes"; says many/2999; }
-	expect 1 $mk -f -q --from src src/image.img; says "image itself"
+	expect 1 $mk -f -q --from src src/image.img; says "itself"
 }
 t_source_errors() {
 	expect 2 $mk --from none a.img; says none
@@ -273,7 +277,7 @@ t_source_errors() {
 	expect 1 $mk --size 64M a.img 64M; expect 1 $mk --segment-size 3M a.img 64M; expect 1 $mk --frob a.img
 	expect 1 $mk -L "$(printf 'l%.0s' $(seq 64))" a.img 64M
 	expect 3 $mk no.img; says "give a size"
-	expect 3 $mk /nowhere/no.img 64M
+	expect 3 $mk /nowhere/no.img 64M; says "its directory"
 	expect 3 $mk /dev/null 64M; mkdir d; expect 3 $mk d 64M
 	expect 0 $mk -V; grep -q mkfs.tfs stdout || fail "-V"
 	expect 0 $mk --help; grep -q 'exit: 0' stdout || fail "--help"
@@ -299,15 +303,15 @@ t_overwrite() {
 }
 t_full() {
 	mkdir src; head -c 30000000 /dev/urandom >src/large
-	expect 4 $mk -q --from src a.img 16M; says "larger size"; unmountable a.img
+	expect 4 $mk -q --from src a.img 16M; says "larger size"; absent a.img
 	expect 0 $mk -q -f --size auto --from src a.img; expect 4 $mk -q -f --from src a.img 20M; unmountable a.img # an old volume does not stay
-	(ulimit -f 20000; expect 3 $mk -q --from src b.img 64M); unmountable b.img
+	(ulimit -f 20000; expect 3 $mk -q --from src b.img 64M); absent b.img
 	cat >disk.sh <<-'S'
-	mount -t tmpfs -o size=20m none d && { "$1" -q --from src d/i.img 64M; echo $? >code; "$2" ls d/i.img >/dev/null 2>&1; echo $? >>code; }
+	mount -t tmpfs -o size=20m none d && { "$1" -q --from src d/i.img 64M; echo $? >code; ls -A d | wc -l >>code; }
 	S
 	mkdir d
 	if unshare -rm bash disk.sh "$mk" "$dump" 2>err && [ -s code ]; then
-		equal "$(tr '\n' ' ' <code)" "3 2 " "a full disk under the image"; says "disk that holds the image is full"
+		equal "$(tr '\n' ' ' <code)" "3 0 " "a full disk under the image"; says "disk that holds the image is full"
 	else
 		echo "  not run here: a full disk under the image (no user namespaces)"
 	fi
@@ -323,6 +327,71 @@ t_interrupted() {
 		n=$((n + 1)); [ $s = 0.02 ] || unmountable b.img
 	done
 	[ $n -gt 1 ] || fail "the run was over before it could be interrupted"
+}
+big() { [ -e "$1" ] || { mkdir "$1"; for i in 1 2 3; do seq $i 3000000 >"$1/$i"; done; }; }
+cut_off() { # SIGNAL IMAGE: mkfs of a new image, interrupted while it writes
+	local pid got=0
+	env --default-signal=INT $mk -q --compress zlib:9 -j 1 --from big "$2" 64M 2>err & pid=$! # a background job ignores it
+	until grep -q . "/proc/$pid/io" && [ "$(awk '/^wchar/ {print $2}' "/proc/$pid/io")" -gt 300000 ]; do
+		kill -0 $pid 2>/dev/null || fail "over before it could be interrupted"
+		sleep 0.01
+	done
+	kill "-$1" $pid; wait $pid 2>/dev/null || got=$?
+	equal $got $((128 + $1)) "exit code after signal $1"
+}
+t_new_file() {
+	local s
+	big big
+	for s in 1 2 9 15; do cut_off $s new.img; absent new.img; done
+	expect 0 $mk -q --from big new.img 64M; expect 0 $dump ls new.img; none_left
+	equal "$(stat -c %a new.img)" "$(printf %o $((0666 & ~$(umask))))" "permissions of a new image"
+	equal "$(stat -c %s new.img)" $((64 << 20)) "size of a new image"
+	ln -s nothing l.img; expect 3 $mk l.img 64M; says "symbolic link"; [ ! -e nothing ] || fail "it was made"
+	ln -s new.img k.img; expect 0 $mk -q -f k.img; [ -L k.img ] || fail "a symbolic link to an image was replaced"
+	# the name is taken meanwhile: what took it stays
+	mkfifo pipe; $mk -q --tar pipe late.img 64M 2>err & local pid=$! got=0
+	exec 8>pipe; echo mine >late.img; tar -c big/1 >&8; exec 8>&-
+	wait $pid || got=$?
+	equal $got 3 "exit code when the name is taken meanwhile"; says "appeared"; equal "$(cat late.img)" mine "what took the name"
+	mkdir in; expect 1 $mk -q --from . in/a.img 64M; says "source itself"; absent in/a.img
+}
+t_new_file_named() { # without /proc a file without a name cannot get one: as on a filesystem without O_TMPFILE
+	local s
+	big big
+	cat >hidden.sh <<-'S'
+	mount -t tmpfs none /proc || exit 77
+	mk=$1 image=$2 signal=$3
+	env --default-signal=INT $mk -q --compress zlib:9 -j 1 --from big $image 64M 2>err & pid=$!
+	n=0
+	if [ $signal != 0 ]; then
+		until [ -n "$(find . -name ".$image.mkfs.tfs.*" -size +300k)" ]; do n=$((n + 1)); [ $n -lt 5000 ] || exit 76; done
+		[ ! -e $image ] || exit 75
+		kill -$signal $pid
+	fi
+	wait $pid
+	S
+	hidden() { local got=0; unshare -rm bash hidden.sh "$mk" "$@" 2>>err || got=$?; [ $got = "$want" ] || fail "expected $want, found $got: signal $2"; }
+	if ! unshare -rm mount -t tmpfs none /proc 2>/dev/null; then echo "  not run here (no user namespaces)"; return; fi
+	for s in 1 2 15; do want=$((128 + s)) hidden a.img $s; absent a.img; done
+	want=137 hidden a.img 9; [ ! -e a.img ] || fail "half of it has its final name"
+	equal "$(find . -name '.a.img.mkfs.tfs.*' | wc -l)" 1 "temporary files after kill -9"
+	want=0 hidden a.img 0; expect 0 $dump ls a.img
+	equal "$(find . -name '.a.img.mkfs.tfs.*' | wc -l)" 1 "temporary files after a run that went well"
+	s=$(printf 'n%.0s' $(seq 255)); want=0 hidden "$s" 0; expect 0 $dump ls "$s"
+}
+t_old_file() {
+	big big; mkdir small; echo x >small/f
+	truncate -s 64M a.img; chmod 640 a.img; ln a.img b.img; local ino; ino=$(stat -c %i a.img)
+	expect 0 $mk -q --from small a.img
+	equal "$(stat -c '%i %a %h %s' a.img)" "$ino 640 2 $((64 << 20))" "an empty file that was there is filled in place"
+	expect 0 $mk -q -f --from small a.img 32M
+	equal "$(stat -c '%i %a %s' a.img)" "$ino 640 $((32 << 20))" "an old image gets the size that is given"
+	expect 4 $mk -q -f --from big a.img 16M; unmountable a.img
+	equal "$(stat -c '%i %s' a.img)" "$ino $((32 << 20))" "an image file after a run that failed"
+	expect 0 $mk -q -f --size auto --from small a.img
+	local size; size=$(stat -c %s a.img); head -c 1000 /dev/urandom >bad.tar
+	expect 2 $mk -q -f --size auto --tar bad.tar a.img; unmountable a.img
+	equal "$(stat -c '%i %s' a.img)" "$ino $size" "an image file after a run with auto that failed"
 }
 t_memory() {
 	mkdir src; truncate -s 3G src/hole; head -c 400000000 /dev/zero | tr '\0' 'b' >src/big
@@ -362,5 +431,8 @@ run source_errors "bad options, sources and targets have their exit codes"
 run overwrite "what libblkid knows is refused, and with -f wiped"
 run full "a full volume and a full disk are told apart, and leave nothing mountable"
 run interrupted "an interrupted run leaves neither the old volume nor half a new one"
+run new_file "a new image has no name until it is whole: errors, signals and kill -9 leave nothing"
+run new_file_named "the same where files without a name cannot be had"
+run old_file "a file that was there is written in place; its size changes only when one is given"
 run memory "memory is bounded: 128 MB whatever the files' sizes, 256 MB for 200,000 files"
 echo "mkfs: all as expected"

@@ -83,7 +83,7 @@ static int exclusive(const char *path, bool write)
 	return write && !stat(path, &st) && S_ISBLK(st.st_mode) ? O_EXCL : 0;
 }
 
-int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size)
+int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u64 size)
 {
 	static const struct tfs_dev_ops ops = {file_io, file_flush, NULL};
 	int err;
@@ -92,14 +92,19 @@ int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool
 	d->dev.ops = &ops;
 	d->dev.read_only = !write;
 	d->offset = offset;
-	d->fd =
-	    open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
-	if (d->fd < 0)
-		return -errno;
+	d->fd = fd;
 	err = file_prepare(d, write, size);
 	if (err)
-		close(d->fd);
+		close(fd);
 	return err;
+}
+
+int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size)
+{
+	int fd =
+	    open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
+
+	return fd < 0 ? -errno : tfs_file_dev_take(d, fd, offset, write, size);
 }
 
 int tfs_file_dev_close(struct tfs_file_dev *d)

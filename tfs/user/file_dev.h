@@ -14,6 +14,8 @@ struct tfs_file_dev {
 /* size: of a new file (made, or an old one cut and extended); 0: opens what is there. Takes a lock: -EBUSY when another
  * tool writes the image. */
 int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size);
+/* The same of a file that is open; fd belongs to d from here on, and is closed when this fails. */
+int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u64 size);
 int tfs_file_dev_close(struct tfs_file_dev *d); /* errno of the last write-back */
 
 struct tfs_env tfs_user_env(void);
