@@ -469,7 +469,9 @@ int mkfs_fill(struct mkfs_fill *f, struct mkfs_pool *pool)
 			job->name = name;
 		else
 			name_keep(job, name, sizeof(name));
-		if (!job->code)
+		if (f->grows)
+			err = mkfs_grow(f);
+		if (!job->code && !err)
 			err = job_apply(f, job);
 		if (job->code && !err) {
 			tfs_progress_end(&f->progress);

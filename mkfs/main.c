@@ -14,13 +14,13 @@
 #include <unistd.h>
 
 /*
- * Sizes for `auto`, to be cut off at the end. Content that is small takes small segments; for more than SMALL, and for
- * an archive, whose size is not known and is the same through a pipe, segments are 1 MiB and the limit is STREAM_SIZE.
+ * Sizes for `auto`. Content that is small takes small segments; for more than SMALL, and for an archive, whose size is
+ * not known and is the same through a pipe, segments are 1 MiB. The volume begins with GROW_SEGMENTS, gets more when
+ * they are nearly full, and is cut at the end.
  */
 #define SMALL (64ull << 20) /* from here on 1 MiB makes more than 64 segments */
-#define STREAM_SIZE (256ull << 30)
 #define STREAM_BITS 20
-#define AUTO_MAX (15ull << 40) /* ext4's largest file is 16 TiB */
+#define GROW_SEGMENTS 4096ull
 
 /* The time of creation and the uuid: from SOURCE_DATE_EPOCH, or now and random. */
 static int identity(struct mkfs_options *o)
@@ -77,23 +77,13 @@ static int sources_count(const struct mkfs_options *o, struct plan *p, bool prog
 	return err;
 }
 
-/* More than enough, in an image file full of holes. */
 static void auto_size(struct mkfs_options *o, struct plan *p)
 {
 	u32 *bits = &o->format.segment_bits;
 
-	if (!*bits && p->count.known && need(&p->count) < SMALL) {
-		*bits = TFS_SEGMENT_BITS_MIN;
-		p->size = 2 * SMALL + (1ull << 30);
-		return;
-	}
 	if (!*bits)
-		*bits = STREAM_BITS;
-	p->size = (u64)TFS_SEGMENTS_MAX << *bits >> 2;
-	if (p->size < STREAM_SIZE)
-		p->size = STREAM_SIZE;
-	if (p->size > AUTO_MAX)
-		p->size = AUTO_MAX;
+		*bits = p->count.known && need(&p->count) < SMALL ? TFS_SEGMENT_BITS_MIN : STREAM_BITS;
+	p->size = GROW_SEGMENTS << *bits;
 }
 
 static int plan_make(struct mkfs_options *o, struct plan *p, bool progress)
@@ -168,7 +158,33 @@ static u64 final_size(struct mkfs_fill *f, const struct plan *p)
 	if (!p->automatic)
 		return 0;
 	size = (size + size / 16 + TFS_BLOCK - 1) & ~(u64)(TFS_BLOCK - 1);
-	return size < p->size ? size : p->size;
+	return size < f->target->dev.size ? size : f->target->dev.size;
+}
+
+/* An eighth stays free: more than the reserve, the slack and what is not on the disk yet. */
+int mkfs_grow(struct mkfs_fill *f)
+{
+	u64 size = f->target->dev.size, more = GROW_SEGMENTS;
+	struct tfs_stat st;
+	int err;
+
+	tfs_statfs(f->vol, &st);
+	if (st.free > st.blocks / 8 || st.segments == TFS_SEGMENTS_MAX)
+		return 0;
+	if (more < st.segments / 4)
+		more = st.segments / 4;
+	if (more > TFS_SEGMENTS_MAX - st.segments)
+		more = TFS_SEGMENTS_MAX - st.segments;
+	size += more << st.segment_bits;
+	if (size > TFS_MAX_VOLUME)
+		return 0;
+	err = mkfs_target_grow(f->target, size);
+	if (!err)
+		err = tfs_format_grow(f->vol, size);
+	if (!err)
+		return 0;
+	tfs_progress_end(&f->progress);
+	return mkfs_target_failed(f->target, err);
 }
 
 static void report_json(const struct mkfs_options *o, const struct mkfs_fill *f, const struct tfs_stat *st, u64 needed)
@@ -225,6 +241,8 @@ static int build(struct mkfs_fill *f, struct mkfs_options *o, const struct plan 
 	err = tfs_checkpoint(f->vol); /* nodes in memory are counted as if none compressed: write them first */
 	size = final_size(f, p);
 	needed = tfs_format_min_size(f->vol);
+	if (!err && size && size < needed)
+		err = -ENOSPC;
 	if (!err)
 		err = tfs_format_finish(f->vol, size);
 	if (!err && size)
@@ -250,6 +268,7 @@ static int make(struct mkfs_options *o, struct plan *p, bool progress)
 	if (err)
 		return err;
 	f.target = &t;
+	f.grows = p->automatic;
 	mkfs_fill_env(&f, &o->format.created);
 	tfs_progress_start(&f.progress, !progress, -1, 2);
 	tfs_progress_pass(&f.progress, "files", p->count.known ? p->count.files : 0);

@@ -192,7 +192,7 @@ struct mkfs_fill {
 	struct tfs_env env;
 	struct tfs_time now, created;
 	u64 seed;
-	bool all_root;
+	bool all_root, grows; /* grows: the size is `auto` */
 	u64 files;
 	u64 ino, end; /* the file made last, and how far it is written */
 	struct mkfs_twins *twins;
@@ -206,6 +206,7 @@ struct mkfs_fill {
 void mkfs_fill_env(struct mkfs_fill *f, const struct tfs_time *created);
 /* Takes all jobs; an exit code. */
 int mkfs_fill(struct mkfs_fill *f, struct mkfs_pool *pool);
+int mkfs_grow(struct mkfs_fill *f); /* main.c: more segments when those that are there are nearly full; an exit code */
 /* The rest is for fill.c and manifest.c. They return 0 or an exit code after a message. */
 int mkfs_fill_error(struct mkfs_fill *f, const struct mkfs_job *job, int err);
 /* Finds path's parent, makes what is missing of it; name points into path. */
@@ -255,8 +256,9 @@ struct mkfs_found {
 int mkfs_target_look(const struct mkfs_options *o, struct mkfs_found *found);
 /* size: bytes of the volume to be; a new or old image file becomes as large. */
 int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const struct mkfs_found *found, u64 size);
-int mkfs_target_cut(struct mkfs_target *t, u64 size); /* an image file's end; negative errno */
-int mkfs_target_done(struct mkfs_target *t);          /* the volume is whole; negative errno, with t->error or not */
+int mkfs_target_grow(struct mkfs_target *t, u64 size); /* negative errno */
+int mkfs_target_cut(struct mkfs_target *t, u64 size);  /* an image file's end; negative errno */
+int mkfs_target_done(struct mkfs_target *t);           /* the volume is whole; negative errno, with t->error or not */
 /* Before mkfs_target_done: a new file is gone, an old one as long as it was, and neither can be mounted. */
 int mkfs_target_close(struct mkfs_target *t);
 int mkfs_target_failed(const struct mkfs_target *t, int err); /* message and exit code */

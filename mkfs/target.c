@@ -246,7 +246,7 @@ static int open_failed(const char *path, int err)
 	if (err == -EBUSY)
 		return tfs_cli_fail(MKFS_DEVICE, path, "is being written by another tool");
 	if (err == -EFBIG)
-		return tfs_cli_fail(MKFS_DEVICE, path, "its filesystem does not hold files of this size; give --size");
+		return tfs_cli_fail(MKFS_DEVICE, path, "its filesystem does not hold files of this size");
 	return tfs_cli_fail(MKFS_DEVICE, path, "%s", strerror(-err));
 }
 
@@ -321,6 +321,14 @@ int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const 
 	return mkfs_target_failed(t, err);
 }
 
+int mkfs_target_grow(struct mkfs_target *t, u64 size)
+{
+	if (ftruncate(t->file.fd, (off_t)size))
+		return -errno;
+	t->dev.size = t->file.dev.size = size;
+	return 0;
+}
+
 int mkfs_target_cut(struct mkfs_target *t, u64 size)
 {
 	return t->regular && ftruncate(t->file.fd, (off_t)size) ? -errno : 0;
@@ -353,6 +361,10 @@ int mkfs_target_failed(const struct mkfs_target *t, int err)
 		err = t->error;
 	if (err == -EEXIST)
 		return tfs_cli_fail(MKFS_DEVICE, t->image, "appeared while the volume was made; it was left as it is");
+	if (err == -EFBIG)
+		return tfs_cli_fail(MKFS_DEVICE, t->image,
+		                    "its filesystem or a limit (ulimit -f) does not let files become so large; nothing "
+		                    "mountable was left");
 	if (err == -ENOSPC || err == -EDQUOT)
 		return tfs_cli_fail(MKFS_DEVICE, t->image,
 		                    "the disk that holds the image is full; nothing mountable was left");

@@ -34,10 +34,10 @@
 #define TFS_TAIL_SIZE 32768u /* bytes before the end of the device that hold the second copies */
 #define TFS_MIN_VOLUME (16ull << 20)
 #define TFS_MAX_VOLUME (1ull << 54)
-#define TFS_SEGMENT_BITS_MIN 18 /* 256 KiB */
-#define TFS_SEGMENT_BITS_MAX 26 /* 64 MiB */
-#define TFS_SEGMENTS_MAX (1u << 20)
-#define TFS_CHUNK_BITS 22 /* a SPACE map item covers at most 4 MiB */
+#define TFS_SEGMENT_BITS_MIN 18     /* 256 KiB */
+#define TFS_SEGMENT_BITS_MAX 26     /* 64 MiB */
+#define TFS_SEGMENTS_MAX (1u << 28) /* of 64 MiB: 16 PiB */
+#define TFS_CHUNK_BITS 22           /* a SPACE map item covers at most 4 MiB */
 #define TFS_WINDOW_BITS 16
 #define TFS_WINDOW_BITS_MIN 14
 #define TFS_WINDOW_BITS_MAX 20

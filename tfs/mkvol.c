@@ -6,14 +6,16 @@
  */
 #include "tfs/vol.h"
 
-/* 63 or more segments where possible; 256 KiB below 64 MiB, 4 MiB from 4 GiB on; never more than 2^20 segments. */
+#define QUICK (1u << 20) /* a mount reads the table of so many segments in less than a second */
+
+/* 63 or more segments where possible; 256 KiB below 64 MiB, 4 MiB from 4 GiB on; at most QUICK up to 64 TiB. */
 static u32 segment_bits_for(u64 size)
 {
 	u32 bits = TFS_SEGMENT_BITS_MIN;
 
 	while (bits < TFS_CHUNK_BITS && size >> bits >= 1024)
 		bits++;
-	while (size >> bits > TFS_SEGMENTS_MAX && bits < TFS_SEGMENT_BITS_MAX)
+	while (size >> bits > QUICK && bits < TFS_SEGMENT_BITS_MAX)
 		bits++;
 	return bits;
 }
@@ -101,8 +103,8 @@ static int vol_make(struct tfs_vol *vol, const struct tfs_format_options *opt)
 	if (!err)
 		err = old_clear(vol);
 	if (!err)
-		err = tfs_space_format(vol);
-	return err ? err : root_make(vol, opt);
+		err = root_make(vol, opt);
+	return err ? err : tfs_space_format(vol, 0);
 }
 
 int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_format_options *opt,
@@ -147,6 +149,24 @@ u64 tfs_format_min_size(struct tfs_vol *vol)
 	if (need < 11ull << vol->segment_bits)
 		need = 11ull << vol->segment_bits;
 	return need < TFS_MIN_VOLUME ? TFS_MIN_VOLUME : (need + TFS_BLOCK - 1) & ~(u64)(TFS_BLOCK - 1);
+}
+
+int tfs_format_grow(struct tfs_vol *vol, u64 new_size)
+{
+	u64 size = new_size & ~(u64)(TFS_BLOCK - 1), old = vol->segments, segments;
+	int err;
+
+	if (size < tfs_le64(vol->super.size) || size > TFS_MAX_VOLUME || size > vol->dev->size)
+		return -EINVAL;
+	segments = segments_for(size, vol->segment_bits);
+	if (segments > TFS_SEGMENTS_MAX)
+		return -EINVAL;
+	err = tfs_space_resize(vol, segments);
+	if (err)
+		return err;
+	vol->super.size = tfs_cpu64(size);
+	vol->super.segments = tfs_cpu64(segments);
+	return tfs_space_format(vol, old);
 }
 
 /* The segment table shrinks: items of segments that are no more go, which are all empty. */

@@ -144,7 +144,7 @@ static int space_forget(struct tfs_vol *vol)
 	}
 	memset(&vol->root[TFS_TREE_SPACE], 0, sizeof(vol->root[TFS_TREE_SPACE]));
 	vol->used_blocks = vol->live_units = 0;
-	return tfs_space_format(vol);
+	return tfs_space_format(vol, 0);
 }
 
 static bool block_live(struct tfs_vol *vol, u64 block)

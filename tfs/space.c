@@ -229,15 +229,9 @@ u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max,
 
 /* ---- the segment table ---- */
 
-int tfs_space_init(struct tfs_vol *vol)
+static void sizes_set(struct tfs_vol *vol, u64 segments)
 {
-	size_t bytes;
-
-	vol->segment_bits = tfs_le32(vol->super.segment_bits);
-	vol->segment_blocks = 1u << (vol->segment_bits - TFS_BLOCK_BITS);
-	vol->map_bytes =
-	    (vol->segment_bits < TFS_CHUNK_BITS ? 1u << vol->segment_bits : 1u << TFS_CHUNK_BITS) / TFS_BLOCK;
-	vol->segments = tfs_le64(vol->super.segments);
+	vol->segments = segments;
 	vol->total_blocks = vol->segments * vol->segment_blocks;
 	vol->reserve_blocks = vol->total_blocks / 20;
 	if (vol->reserve_blocks < 10ull * vol->segment_blocks)
@@ -248,12 +242,32 @@ int tfs_space_init(struct tfs_vol *vol)
 		vol->reserve_blocks = vol->total_blocks / 4;
 	vol->dirty_cap = (u32)(vol->reserve_blocks / 8 < 4096 ? vol->reserve_blocks / 8 : 4096);
 	vol->log_share = (u32)(vol->reserve_blocks / 4 < 16384 ? vol->reserve_blocks / 4 : 16384);
-	bytes = (vol->segments + TFS_SEGS_PER_ITEM) * sizeof(*vol->segment);
-	vol->segment = tfs_port_alloc(bytes);
-	if (!vol->segment)
+}
+
+int tfs_space_resize(struct tfs_vol *vol, u64 segments)
+{
+	size_t bytes = (segments + TFS_SEGS_PER_ITEM) * sizeof(*vol->segment);
+	struct tfs_segment *table = tfs_port_alloc(bytes);
+
+	if (!table)
 		return -ENOMEM;
-	memset(vol->segment, 0, bytes);
+	memset(table, 0, bytes);
+	if (vol->segment)
+		memcpy(table, vol->segment,
+		       (vol->segments < segments ? vol->segments : segments) * sizeof(*vol->segment));
+	tfs_port_free(vol->segment);
+	vol->segment = table;
+	sizes_set(vol, segments);
 	return 0;
+}
+
+int tfs_space_init(struct tfs_vol *vol)
+{
+	vol->segment_bits = tfs_le32(vol->super.segment_bits);
+	vol->segment_blocks = 1u << (vol->segment_bits - TFS_BLOCK_BITS);
+	vol->map_bytes =
+	    (vol->segment_bits < TFS_CHUNK_BITS ? 1u << vol->segment_bits : 1u << TFS_CHUNK_BITS) / TFS_BLOCK;
+	return tfs_space_resize(vol, tfs_le64(vol->super.segments));
 }
 
 static int load_group(struct tfs_vol *vol, u64 group, const struct tfs_segment *item)
@@ -292,14 +306,20 @@ int tfs_space_load(struct tfs_vol *vol)
 	return 0;
 }
 
-int tfs_space_format(struct tfs_vol *vol)
+/* The table of a large new volume is written as it grows: memory stays bounded. A repair is one checkpoint. */
+int tfs_space_format(struct tfs_vol *vol, u64 from)
 {
 	static const struct tfs_segment zero[TFS_SEGS_PER_ITEM];
 	u64 group;
 	int err = 0;
 
-	for (group = 0; !err && group * TFS_SEGS_PER_ITEM < vol->segments; group++)
+	for (group = from / TFS_SEGS_PER_ITEM; !err && group * TFS_SEGS_PER_ITEM < vol->segments; group++) {
 		err = tfs_tree_ensure(vol, TFS_TREE_SPACE, segs_key(group * TFS_SEGS_PER_ITEM), zero, sizeof(zero));
+		if (!err && vol->bulk && vol->dirty.count >= vol->dirty_cap / 2) {
+			err = tfs_checkpoint(vol);
+			tfs_cache_trim(vol);
+		}
+	}
 	return err;
 }
 

@@ -56,6 +56,9 @@ struct tfs_format_options {
 int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_format_options *opt,
                struct tfs_vol **out);
 int tfs_format_finish(struct tfs_vol *vol, u64 new_size);
+/* Between operations after tfs_format: more segments, on a device that the caller made larger before. new_size: bytes,
+ * at least as many as now. -EINVAL beyond what the format holds with this segment size; -ENOMEM: as it was. */
+int tfs_format_grow(struct tfs_vol *vol, u64 new_size);
 /* After tfs_format: smallest size tfs_format_finish takes for what is in the volume now. */
 u64 tfs_format_min_size(struct tfs_vol *vol);
 

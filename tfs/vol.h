@@ -186,9 +186,10 @@ int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level);
 
 /* space.c */
-int tfs_space_init(struct tfs_vol *vol); /* geometry and segment table from vol->super */
-int tfs_space_load(struct tfs_vol *vol); /* segment table from the SPACE tree */
-int tfs_space_format(struct tfs_vol *vol);
+int tfs_space_init(struct tfs_vol *vol);                 /* geometry and segment table from vol->super */
+int tfs_space_resize(struct tfs_vol *vol, u64 segments); /* another table, for more or fewer; vol->super as it was */
+int tfs_space_load(struct tfs_vol *vol);                 /* segment table from the SPACE tree */
+int tfs_space_format(struct tfs_vol *vol, u64 from);     /* items of the table, all zero, for segments from `from` on */
 /* Puts a segment's whole map (segment_blocks bytes) and its counts, under keys not there yet. */
 int tfs_space_set(struct tfs_vol *vol, u64 segment, const u8 *map);
 bool tfs_space_valid(const struct tfs_vol *vol, u64 addr, u32 units);

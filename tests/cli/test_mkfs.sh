@@ -4,7 +4,7 @@
 set -eEu
 export SOURCE_DATE_EPOCH=1700000000 LC_ALL=C
 bin=$(realpath "${BIN:-build/bin}") only=${1:-}
-mk=$bin/mkfs.tfs dump=$bin/dump.tfs
+mk=$bin/mkfs.tfs dump=$bin/dump.tfs fsck=$bin/fsck.tfs
 tmp=$(mktemp -d)
 trap 'chmod -R u+rwX "$tmp" 2>/dev/null; rm -rf "$tmp"' EXIT
 case_name= proves=
@@ -393,6 +393,29 @@ t_old_file() {
 	expect 2 $mk -q -f --size auto --tar bad.tar a.img; unmountable a.img
 	equal "$(stat -c '%i %s' a.img)" "$ino $size" "an image file after a run with auto that failed"
 }
+stream() { # MIB: a tar archive with two files of so many MiB that no codec makes smaller
+	python3 - "$1" <<-'P'
+	import random, sys, tarfile
+	random.seed(1); block = random.randbytes(1 << 20); w = sys.stdout.buffer.write
+	for name in 'ab':
+	    i = tarfile.TarInfo(name); i.size = int(sys.argv[1]) << 20; w(i.tobuf())
+	    for n in range(int(sys.argv[1])): w(block)
+	w(bytes(1024))
+	P
+}
+t_auto() {
+	stream 600 >s.tar; expect 0 $mk -q --segment-size 256K --tar s.tar a.img # begins with 1 GiB
+	expect 0 $fsck -fn a.img
+	tar -xf s.tar a; $dump cat a.img b >b; cmp a b || fail "content differs"
+	[ "$(stat -c %s a.img)" -lt $((1600 << 20)) ] || fail "the end was not cut off"
+	if ! (ulimit -f 1100000; expect 3 $mk -q --segment-size 256K --tar s.tar b.img; says "so large"); then exit 1; fi
+	absent b.img; rm s.tar a b a.img
+	mkdir src; truncate -s 1T src/hole; printf tail | dd of=src/hole bs=1 seek=$((900 << 30)) conv=notrunc status=none
+	expect 0 $mk -q --from src a.img; expect 0 $fsck -fn a.img
+	[ "$(stat -c %s a.img)" -lt $((32 << 20)) ] || fail "a sparse file of 1 TiB took $(stat -c %s a.img) bytes"
+	expect 0 $dump extract a.img out; cmp -i $((900 << 30)) src/hole out/hole -n 10 && cmp -n 4096 src/hole out/hole || fail "the sparse file differs"
+	equal "$(stat -c %s out/hole)" $((1 << 40)) "its size"
+}
 t_memory() {
 	mkdir src; truncate -s 3G src/hole; head -c 400000000 /dev/zero | tr '\0' 'b' >src/big
 	/usr/bin/time -f %M -o kb $mk -q --from src a.img || fail "3.4 GB"
@@ -434,5 +457,6 @@ run interrupted "an interrupted run leaves neither the old volume nor half a new
 run new_file "a new image has no name until it is whole: errors, signals and kill -9 leave nothing"
 run new_file_named "the same where files without a name cannot be had"
 run old_file "a file that was there is written in place; its size changes only when one is given"
+run auto "auto begins small and grows with the content; sparse files of any size take what is in them"
 run memory "memory is bounded: 128 MB whatever the files' sizes, 256 MB for 200,000 files"
 echo "mkfs: all as expected"
