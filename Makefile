@@ -7,7 +7,7 @@ BIN := build/bin$(if $(SAN),-san)
 CFLAGS ?= -O2 -g
 FLAGS := -std=gnu11 -Wall -Wextra -Werror -Wframe-larger-than=1024 -I. -Itfs/user $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -Wno-frame-larger-than)
 LIBS := -llz4 -lz -ljson-c
-LIBS_mkfs.tfs := -ldeflate -larchive -lblkid -pthread
+LIBS_mkfs.tfs := -ldeflate -larchive -llzma -lblkid -pthread
 LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
 Q := $(if $(V),,@)
@@ -19,7 +19,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev libblkid-dev attr python3
+	libarchive-dev liblzma-dev libblkid-dev attr python3
 
 all: $(TOOLS) $(TESTS) ## build everything
 

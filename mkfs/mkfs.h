@@ -164,6 +164,12 @@ bool mkfs_walk(struct mkfs_source *s);
 void mkfs_dir_free(struct mkfs_dir *d);
 bool mkfs_tar(struct mkfs_source *s);
 bool mkfs_manifest(struct mkfs_source *s);
+/* stream.c: what tar.c reads. a: gets the stream to read from; fd stays the caller's. NULL, and why. */
+struct mkfs_stream;
+struct archive;
+struct mkfs_stream *mkfs_stream_open(int fd, struct archive *a, char *why, size_t size);
+void mkfs_stream_header(struct mkfs_stream *s, bool begins); /* from here on a header; or what has no limit */
+void mkfs_stream_close(struct mkfs_stream *s);               /* after a */
 /* Pushes JOB_FAIL; always false. */
 bool mkfs_give_up(struct mkfs_source *s, int code, const char *object, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A tar archive as the source, read by libarchive: GNU and pax forms, plain or compressed, from a file or standard
- * input. Entries go to the volume in the archive's order. Names are taken as bytes: in the C locale, which this program
- * stays in, libarchive hands over what is in the archive. fill.c finds the paths in the volume itself, so nothing leads
- * out of it. Called by main.c.
+ * A tar archive as the source, read by libarchive: GNU and pax forms, from a file or standard input; stream.c undoes
+ * compression. Entries go to the volume in the archive's order. Names are taken as bytes: in the C locale, which this
+ * program stays in, libarchive hands over what is in the archive. fill.c finds the paths in the volume itself, so
+ * nothing leads out of it. Called by main.c.
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
@@ -14,27 +14,32 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int open_archive(int fd, struct archive **out, char *why, size_t size)
-{
-	struct archive *a = archive_read_new();
+/* A reader for the tar format alone; what it reads comes from stream.c. */
+struct reader {
+	struct archive *a;
+	struct mkfs_stream *stream;
+	bool started; /* an entry was read */
+};
 
-	if (!a)
+static int reader_open(struct reader *r, int fd, char *why, size_t size)
+{
+	r->started = false;
+	r->a = archive_read_new();
+	if (!r->a)
 		return -1;
-	archive_read_support_format_tar(a);
-	archive_read_support_format_empty(a);
-	archive_read_support_filter_gzip(a);
-	archive_read_support_filter_bzip2(a);
-	archive_read_support_filter_xz(a);
-	archive_read_support_filter_lzma(a);
-	archive_read_support_filter_zstd(a);
-	archive_read_support_filter_lz4(a);
-	if (archive_read_open_fd(a, fd, 1 << 18) == ARCHIVE_OK) {
-		*out = a;
+	archive_read_support_format_tar(r->a);
+	archive_read_support_format_empty(r->a);
+	r->stream = mkfs_stream_open(fd, r->a, why, size);
+	if (r->stream)
 		return 0;
-	}
-	snprintf(why, size, "is not a tar archive: %s", archive_error_string(a));
-	archive_read_free(a);
+	archive_read_free(r->a);
 	return -1;
+}
+
+static void reader_close(struct reader *r)
+{
+	archive_read_free(r->a);
+	mkfs_stream_close(r->stream);
 }
 
 static int open_fd(const char *path)
@@ -43,11 +48,19 @@ static int open_fd(const char *path)
 }
 
 /* 1: an entry; 0: the end; -1: damaged. Names that are not in the locale's charset are no cause for a warning. */
-static int header_next(struct archive *a, struct archive_entry **e)
+static int header_next(struct reader *from, struct archive_entry **e)
 {
-	int r = archive_read_next_header(a, e);
-	const char *what = archive_error_string(a);
+	struct archive *a = from->a;
+	const char *what;
+	int r = ARCHIVE_OK;
 
+	if (from->started)
+		r = archive_read_data_skip(a); /* content of what has none, of any size */
+	from->started = true;
+	mkfs_stream_header(from->stream, true);
+	if (r == ARCHIVE_OK || r == ARCHIVE_EOF || r == ARCHIVE_WARN)
+		r = archive_read_next_header(a, e);
+	what = archive_error_string(a);
 	if (r == ARCHIVE_EOF)
 		return 0;
 	if (r == ARCHIVE_WARN && what && !strstr(what, "can't be converted"))
@@ -263,8 +276,9 @@ static int piece_put(struct mkfs_source *s, struct window *w, u64 off, const u8 
 }
 
 /* 0, -1 stopped, or 1 with the reason in why. */
-static int content_send(struct mkfs_source *s, struct archive *a, u64 size, const char **why)
+static int content_send(struct mkfs_source *s, struct reader *from, u64 size, const char **why)
 {
+	struct archive *a = from->a;
 	struct window w = {.size = size};
 	const void *buf;
 	size_t len;
@@ -273,6 +287,7 @@ static int content_send(struct mkfs_source *s, struct archive *a, u64 size, cons
 	int r;
 
 	while ((r = archive_read_data_block(a, &buf, &len, &off)) == ARCHIVE_OK) {
+		mkfs_stream_header(from->stream, false); /* with the first block: a map of holes is behind us */
 		*why = "has data outside of its size, or in no order";
 		if (off < 0 || (u64)off < at || (u64)off > size || len > size - (u64)off)
 			break;
@@ -301,19 +316,21 @@ static bool end_send(struct mkfs_source *s, enum mkfs_job_kind kind, u64 size)
 	return true;
 }
 
-static bool entries_send(struct mkfs_source *s, struct archive *a)
+static bool entries_send(struct mkfs_source *s, struct reader *from)
 {
+	struct archive *a = from->a;
 	struct archive_entry *e;
 	int r, data;
 
-	while ((r = header_next(a, &e)) > 0) {
+	while ((r = header_next(from, &e)) > 0) {
 		const char *why = NULL;
 		u64 size = (u64)archive_entry_size(e);
 
 		data = entry_send(s, e);
 		if (data < 0)
 			return false;
-		r = data ? content_send(s, a, size, &why) : 0;
+		r = data ? content_send(s, from, size, &why) : 0;
+		mkfs_stream_header(from->stream, false);
 		if (r > 0)
 			return mkfs_give_up(s, MKFS_SOURCE, archive_entry_pathname(e), "%s", why);
 		if (r < 0 || (data && !end_send(s, JOB_END, size)))
@@ -327,21 +344,21 @@ static bool entries_send(struct mkfs_source *s, struct archive *a)
 bool mkfs_tar(struct mkfs_source *s)
 {
 	struct stat before, after;
-	struct archive *a;
-	char why[160] = "cannot be read";
+	struct reader from;
+	char why[240] = "cannot be read";
 	int fd = open_fd(s->opt->tar);
 	bool ok;
 
 	if (fd < 0)
 		return mkfs_give_up(s, MKFS_SOURCE, s->opt->tar, "%s", strerror(errno));
-	if (fstat(fd, &before) || open_archive(fd, &a, why, sizeof(why))) {
+	if (fstat(fd, &before) || reader_open(&from, fd, why, sizeof(why))) {
 		close(fd);
 		return mkfs_give_up(s, MKFS_SOURCE, s->opt->tar, "%s", why);
 	}
-	ok = entries_send(s, a);
+	ok = entries_send(s, &from);
 	if (ok && S_ISREG(before.st_mode) && (fstat(fd, &after) || !mkfs_same_file(&before, &after)))
 		ok = mkfs_give_up(s, MKFS_SOURCE, s->opt->tar, "changed while it was read");
-	archive_read_free(a);
+	reader_close(&from);
 	close(fd);
 	return ok;
 }

@@ -153,6 +153,43 @@ t_tar_hostile() {
 		expect 2 $mk -q --tar t.tar a.img; says "${c#*:}"; absent a.img
 	done
 }
+t_tar_compressed() {
+	local c
+	tree src; tar --format=pax -cf t.tar -C src .; expect 0 $mk -q --tar t.tar a.img
+	for c in gzip bzip2 xz zstd lz4; do
+		command -v $c >/dev/null || { echo "  not run here: $c (not installed)"; continue; }
+		$c -c <t.tar >t.z; rm -f b.img; expect 0 $mk -q --tar t.z b.img; same a.img b.img $c
+		rm b.img; (head -c 3 t.z; sleep 0.1; tail -c +4 t.z) | $mk -q --tar - b.img; same a.img b.img "$c through a pipe in pieces"
+		head -c 20000 t.z >short; rm b.img; expect 2 $mk -q --tar short b.img; absent b.img
+	done
+	{ head -c 100000 t.tar | xz -c; tail -c +100001 t.tar | xz -c; } >t.z; expect 0 $mk -q --tar t.z b.img; same a.img b.img "two xz streams"
+	printf 'neither a stream nor padding' >>t.z; rm b.img; expect 2 $mk -q --tar t.z b.img; says "xz: damaged"
+}
+hungry() { # KIND: an archive of a few kilobytes that asks for much memory
+	python3 - "$1" <<-'P'
+	import io, lzma, struct, sys, tarfile, zlib
+	def make(body, pax):
+	    i = tarfile.TarInfo('f'); i.size = len(body); i.pax_headers = pax
+	    return i.tobuf(tarfile.PAX_FORMAT) + body + bytes(-len(body) % 512) + bytes(1024)
+	if sys.argv[1] == 'xz': # a dictionary of 1.5 GiB
+	    x = bytearray(lzma.compress(make(bytes(5000000), {})))
+	    n = (x[12] + 1) * 4; at = x.index(b'\x21\x01', 12) + 2; x[at] = 35
+	    x[12 + n - 4:12 + n] = struct.pack('<I', zlib.crc32(x[12:12 + n - 4]))
+	    sys.stdout.buffer.write(x)
+	else: # twenty million holes
+	    body = b'20000000\n' + b''.join(b'%d\n0\n' % (k % 10) for k in range(10)) * 2000000
+	    sys.stdout.buffer.write(zlib.compress(make(body + bytes(-len(body) % 512),
+	        {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': 'f', 'GNU.sparse.realsize': '100'}), 1, 31))
+	P
+}
+t_tar_memory() {
+	local c
+	for c in xz:"at most 128 MiB of memory" holes:"header of at most 8 MiB"; do
+		hungry "${c%%:*}" >t.z
+		expect 2 /usr/bin/time -f %M -o kb $mk -q --tar t.z a.img; says "${c#*:}"; absent a.img
+		[ "$(tail -1 kb)" -le 131072 ] || fail "${c%%:*}: expected at most 128 MB of memory, found $(tail -1 kb) KB"
+	done
+}
 t_tar_rules() {
 	py good; expect 0 $mk -q --tar t.tar a.img
 	expect 0 $dump extract a.img out
@@ -444,6 +481,8 @@ run same_image "the same content gives the same bytes: any number of threads, or
 run tree "a tree goes in and comes out the same, with every codec"
 run twins "content that is there already is shared, and each file is its own"
 run tar "GNU and pax archives: xattrs, sparse files, hard links, long names, nanoseconds; cut off ones are errors"
+run tar_compressed "each compression gives the same image; a cut or damaged one is an error"
+run tar_memory "an archive that asks for gigabytes of memory is refused"
 run tar_rules "names stripped, parents made, the last of repeated entries wins"
 run tar_hostile "nothing in an archive leads out of the root or through its own symlinks"
 run manifest "a manifest overrides and adds; each kind of mistake names its line"
