@@ -35,6 +35,13 @@ for seed in 1 2 3 times; do
 done
 rm -rf "$ref"
 
+# 1a. what POSIX and the manual pages say (tests/posix); the volume's own answers again on a read-only mount
+rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M; up ${opt:+-o $opt}
+"$bin/posix" "$m" >"$tmp/posix" 2>&1 || { bad "posix"; grep -v '^ok' "$tmp/posix" | head -20; }
+"$bin/posix" --prepare "$m" || bad "posix --prepare"; down; sound "posix"
+up -o ro; "$bin/posix" --readonly "$m" >"$tmp/posix" || { bad "posix --readonly"; grep '^not' "$tmp/posix"; }
+down
+
 # 1b. random calls on a few files against a model of their bytes, remounted in between (longer: exercise ... SEED 1000000)
 for seed in 1 2 3; do
 	rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M
