@@ -17,9 +17,15 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
+<<<<<<< HEAD
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing posix) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev attr python3
+=======
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing stress posix) $(UNIT)
+PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
+	libarchive-dev libblkid-dev attr python3
+>>>>>>> f9d0aa3 (tests/fuse: several processes at once; copies, clones and vectors in the exerciser)
 
 all: $(TOOLS) $(TESTS) ## build everything
 
@@ -92,6 +98,7 @@ $(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
 $(BIN)/differ: $(B)/tests/fuse/differ.o
 $(BIN)/exercise: $(B)/tests/fuse/exercise.o
 $(BIN)/listing: $(B)/tests/fuse/listing.o
+$(BIN)/stress: $(B)/tests/fuse/stress.o
 $(BIN)/posix: $(patsubst %.c,$(B)/%.o,$(wildcard tests/posix/*.c))
 $(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
 $(BIN)/stop.so: tests/fsck/stop.c

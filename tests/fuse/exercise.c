@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,8 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -324,6 +327,28 @@ static void do_truncate(int i)
 	f->size = size;
 }
 
+/* Where a filesystem offers it: what lies behind the range moves. */
+static void shift_range(struct model *f, int mode, size_t off, size_t len)
+{
+	bool inserts = mode & FALLOC_FL_INSERT_RANGE;
+
+	if (inserts ? off >= f->size || f->size + len > FILE_MAX : off + len >= f->size)
+		return;
+	if (fallocate(f->fd, mode, (off_t)off, (off_t)len)) {
+		must(errno == EOPNOTSUPP || errno == EINVAL, "shifting a range");
+		return;
+	}
+	if (inserts) {
+		memmove(f->data + off + len, f->data + off, f->size - off);
+		memset(f->data + off, 0, len);
+		f->size += len;
+		return;
+	}
+	memmove(f->data + off, f->data + off + len, f->size - off - len);
+	memset(f->data + f->size - len, 0, len);
+	f->size -= len;
+}
+
 static void do_fallocate(int i)
 {
 	static const int modes[] = {0,
@@ -331,12 +356,18 @@ static void do_fallocate(int i)
 	                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 	                            FALLOC_FL_ZERO_RANGE,
 	                            FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-	                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE};
+	                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	                            FALLOC_FL_COLLAPSE_RANGE,
+	                            FALLOC_FL_INSERT_RANGE};
 	struct model *f = &file[i];
 	size_t len = any_length(), off = any_offset(f, len);
-	int mode = modes[rnd(6)];
+	int mode = modes[rnd(8)];
 
 	note("fallocate file%d %zu %zu mode 0x%x", i, off, len, (unsigned)mode);
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) {
+		shift_range(f, mode, off & ~(size_t)4095, (len + 4095) & ~(size_t)4095);
+		return;
+	}
 	if (fallocate(f->fd, mode, (off_t)off, (off_t)len)) {
 		must(errno == EOPNOTSUPP, "fallocate");
 		return;
@@ -345,6 +376,123 @@ static void do_fallocate(int i)
 		memset(f->data + off, 0, len < f->size - off ? len : f->size - off);
 	if (!(mode & FALLOC_FL_KEEP_SIZE))
 		grown(f, off + len);
+}
+
+/* ---- from one file to another, or within one ---- */
+
+struct span {
+	struct model *from, *to;
+	size_t at, to_at, len;
+};
+
+/* Within one file the two do not overlap. */
+static bool span_any(int i, struct span *s, size_t unit)
+{
+	s->from = &file[i];
+	s->to = &file[rnd(FILES)];
+	s->len = any_length();
+	s->at = any_offset(s->from, s->len) & ~(unit - 1);
+	s->to_at = any_offset(s->to, s->len) & ~(unit - 1);
+	if (s->at >= s->from->size)
+		return false;
+	if (s->len > s->from->size - s->at)
+		s->len = s->from->size - s->at;
+	if (s->at + s->len < s->from->size)
+		s->len &= ~(unit - 1);
+	if (s->from == s->to && s->at < s->to_at + s->len && s->to_at < s->at + s->len)
+		return false;
+	return s->len && s->to_at + s->len <= FILE_MAX;
+}
+
+static void span_moved(const struct span *s, size_t len)
+{
+	memmove(s->to->data + s->to_at, s->from->data + s->at, len);
+	grown(s->to, s->to_at + len);
+}
+
+static void do_copy(int i)
+{
+	struct span s;
+	loff_t at, to;
+	ssize_t n;
+
+	if (!span_any(i, &s, 1))
+		return;
+	at = (loff_t)s.at;
+	to = (loff_t)s.to_at;
+	note("copy file%d %zu %zu to file%d %zu", i, s.at, s.len, (int)(s.to - file), s.to_at);
+	n = copy_file_range(s.from->fd, &at, s.to->fd, &to, s.len, 0);
+	must(n > 0 && (size_t)n <= s.len, "copy_file_range");
+	span_moved(&s, (size_t)n);
+}
+
+/* Shared blocks where they are offered; else told, and nothing changed. */
+static void do_clone(int i)
+{
+	struct file_clone_range r = {0};
+	struct span s;
+
+	if (!span_any(i, &s, 4096))
+		return;
+	if (s.to_at + s.len < s.to->size && s.len & 4095) /* a part of a block goes at the end only */
+		return;
+	r.src_fd = s.from->fd;
+	r.src_offset = s.at;
+	r.src_length = s.len;
+	r.dest_offset = s.to_at;
+	note("clone file%d %zu %zu to file%d %zu", i, s.at, s.len, (int)(s.to - file), s.to_at);
+	if (ioctl(s.to->fd, FICLONERANGE, &r))
+		must(errno == EOPNOTSUPP || errno == ENOTTY, "FICLONERANGE");
+	else
+		span_moved(&s, s.len);
+}
+
+static void do_dedupe(int i)
+{
+	union {
+		struct file_dedupe_range r;
+		char bytes[sizeof(struct file_dedupe_range) + sizeof(struct file_dedupe_range_info)];
+	} d;
+	struct file_dedupe_range_info *to = d.r.info;
+	struct span s;
+
+	if (!span_any(i, &s, 4096) || s.to_at + s.len > s.to->size)
+		return;
+	memset(&d, 0, sizeof(d));
+	d.r.src_offset = s.at;
+	d.r.src_length = s.len;
+	d.r.dest_count = 1;
+	to->dest_fd = s.to->fd;
+	to->dest_offset = s.to_at;
+	note("dedupe file%d %zu %zu to file%d %zu", i, s.at, s.len, (int)(s.to - file), s.to_at);
+	if (ioctl(s.from->fd, FIDEDUPERANGE, &d)) {
+		must(errno == EOPNOTSUPP || errno == ENOTTY, "FIDEDUPERANGE");
+		return;
+	}
+	if (to->status == FILE_DEDUPE_RANGE_SAME &&
+	    memcmp(s.from->data + s.at, s.to->data + s.to_at, to->bytes_deduped))
+		fail("FIDEDUPERANGE takes different bytes for the same");
+}
+
+/* Two pieces, apart in memory, in one call. */
+static void do_vector(int i)
+{
+	struct model *f = &file[i];
+	size_t len = any_length(), off = any_offset(f, len), cut = rnd((uint32_t)len + 1), want;
+	struct iovec v[2] = {{buf, cut}, {buf + cut, len - cut}};
+	bool writes = rnd(2);
+
+	note("%s file%d %zu %zu, cut at %zu", writes ? "pwritev" : "preadv", i, off, len, cut);
+	if (writes) {
+		fill(len);
+		must(pwritev(f->fd, v, 2, (off_t)off) == (ssize_t)len, "pwritev");
+		memcpy(f->data + off, buf, len);
+		grown(f, off + len);
+		return;
+	}
+	want = off >= f->size ? 0 : f->size - off < len ? f->size - off : len;
+	must(preadv(f->fd, v, 2, (off_t)off) == (ssize_t)want, "preadv: another count than expected");
+	compare(i, buf, off, want);
 }
 
 /* What is a hole must read as zeros. */
@@ -477,7 +625,8 @@ static void remount(void)
 
 static void (*const call[])(int) = {do_write, do_write, do_write,  do_append,   do_read,      do_read,
                                     do_read,  do_map,   do_map,    do_truncate, do_fallocate, do_fallocate,
-                                    do_seek,  do_sync,  do_reopen, do_rename,   do_unlink,    do_stat};
+                                    do_seek,  do_sync,  do_reopen, do_rename,   do_unlink,    do_stat,
+                                    do_copy,  do_copy,  do_clone,  do_dedupe,   do_vector};
 
 int main(int argc, char **argv)
 {

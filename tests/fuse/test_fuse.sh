@@ -49,6 +49,15 @@ for seed in 1 2 3; do
 	sound "exercise"
 done
 
+# 1c. several processes at once: in one tree, whose blocks name their inodes, and beside it on files of their own
+rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 256M; up; mkdir "$m/tree" "$m/e1" "$m/e2"
+"$bin/exercise" - - "$m/e1" 4 4000 & e1=$!
+"$bin/exercise" - - "$m/e2" 5 4000 & e2=$!
+timeout 120 "$bin/stress" "$m/tree" 3 1 1500 || bad "stress"
+wait $e1 || bad "exercise beside others, seed 4"; wait $e2 || bad "exercise beside others, seed 5"
+[ -z "$(ls -A "$m/tree")" ] || bad "stress leaves files"
+down; sound "several processes"
+
 # 2. a tree of files: in through the kernel, out through dump.tfs, and read again after a remount
 src=/usr/include/linux; [ -d $src ] || src=/usr/share/doc/bash
 rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 128M; up
