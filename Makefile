@@ -17,15 +17,9 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
-<<<<<<< HEAD
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing posix) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing stress posix) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev attr python3
-=======
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing stress posix) $(UNIT)
-PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev libblkid-dev attr python3
->>>>>>> f9d0aa3 (tests/fuse: several processes at once; copies, clones and vectors in the exerciser)
 
 all: $(TOOLS) $(TESTS) ## build everything
 

@@ -11,7 +11,6 @@
 #include "mkfs/mkfs.h"
 
 #include <blkid/blkid.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
@@ -39,42 +38,12 @@ static bool is_mounted(dev_t dev)
 	return hit;
 }
 
-/* An image file behind a loop device; its name into loop. */
-static bool is_looped(const char *path, char *loop, size_t size)
-{
-	char real[4096], name[300], *line = NULL;
-	DIR *d = opendir("/sys/block");
-	struct dirent *e;
-	size_t room = 0;
-	bool hit = false;
-
-	while (d && realpath(path, real) && !hit && (e = readdir(d))) {
-		FILE *f;
-
-		if (strncmp(e->d_name, "loop", 4))
-			continue;
-		snprintf(name, sizeof(name), "/sys/block/%s/loop/backing_file", e->d_name);
-		f = fopen(name, "re");
-		if (f && getline(&line, &room, f) > 0) {
-			line[strcspn(line, "\n")] = 0;
-			hit = !strcmp(line, real);
-			snprintf(loop, size, "/dev/%.32s", e->d_name);
-		}
-		if (f)
-			fclose(f);
-	}
-	free(line);
-	if (d)
-		closedir(d);
-	return hit;
-}
-
 static int refuse_in_use(const char *path, const struct stat *st)
 {
 	char loop[64];
 	int fd;
 
-	if (S_ISREG(st->st_mode) && is_looped(path, loop, sizeof(loop)))
+	if (S_ISREG(st->st_mode) && tfs_looped(path, loop, sizeof(loop)))
 		return tfs_cli_fail(MKFS_DEVICE, path, "is in use by %s; detach it first (losetup -d)", loop);
 	if (!S_ISBLK(st->st_mode))
 		return 0;

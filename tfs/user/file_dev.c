@@ -86,9 +86,12 @@ static int exclusive(const char *path, bool write)
 int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u64 size)
 {
 	static const struct tfs_dev_ops ops = {file_io, file_flush, NULL};
+	char loop[64];
 	int err;
 
 	memset(d, 0, sizeof(*d));
+	if (write && !size && tfs_looped(path, loop, sizeof(loop)))
+		return -EBUSY;
 	d->dev.ops = &ops;
 	d->dev.read_only = !write;
 	d->offset = offset;
