@@ -7,6 +7,7 @@
 #include "tfs/user/file_dev.h"
 #include "tfs/user/port.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,10 +28,12 @@ enum { EXIT_USED_WRONG = 1, EXIT_IMAGE = 2, EXIT_MOUNT = 3, EXIT_LOST = 4 };
 
 #define WRITE_BACK_MS 5000u
 #define CHECKPOINT_MS 30000u
+#define END_TRIES 60u
+#define END_WAIT_US 50000u
 
 struct options {
 	const char *image, *dir;
-	char fuse[4096]; /* for libfuse */
+	char fuse[16384]; /* for libfuse */
 	u64 offset, cache;
 	bool foreground, read_only, noatime;
 };
@@ -150,7 +153,7 @@ static int serve(struct fuse_session *se, struct host *h)
 			sequence = tfs_sequence(h->vol);
 	}
 	free(buf.mem);
-	return n < 0 && n != -ENODEV && n != -EINTR ? n : 0;
+	return stop || n == -ENODEV || n > 0 ? 0 : n;
 }
 
 static void signals_set(void)
@@ -195,14 +198,46 @@ static int mounted_run(struct options *o, struct host *h, struct fuse_session *s
 	return err ? EXIT_MOUNT : 0;
 }
 
+/* Opened, for what stat(2) would say may be remembered. */
+static bool dead_mount(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOTCONN;
+	close(fd);
+	return false;
+}
+
+/* What mount(8) shows as the source. Comma and backslash have a meaning in options. */
+static void source_add(struct options *o)
+{
+	char real[4096];
+	size_t used = strlen(o->fuse);
+	const char *s = realpath(o->image, real) ? real : o->image;
+
+	if (strstr(o->fuse, ",fsname=") || used + 2 * strlen(s) + 9 > sizeof(o->fuse))
+		return;
+	used += (size_t)sprintf(o->fuse + used, ",fsname=");
+	for (; *s; s++) {
+		if (*s == ',' || *s == '\\')
+			o->fuse[used++] = '\\';
+		o->fuse[used++] = *s;
+	}
+	o->fuse[used] = 0;
+}
+
 static int session_run(struct options *o, struct host *h)
 {
-	char fsname[4200], *argv[] = {"tfs-fuse", "-o", fsname};
+	char *argv[] = {"tfs-fuse", "-o", o->fuse};
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_session *se;
 	int code;
 
-	snprintf(fsname, sizeof(fsname), "%s", o->fuse);
+	if (dead_mount(o->dir))
+		return tfs_cli_fail(EXIT_MOUNT, o->dir,
+		                    "holds a mount whose program has died; first: fusermount3 -u %s", o->dir);
+	source_add(o);
 	se = fuse_session_new(&args, &host_ops, sizeof(host_ops), h);
 	if (!se)
 		return EXIT_USED_WRONG; /* libfuse has said why */
@@ -244,6 +279,32 @@ static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *d
 	return 0;
 }
 
+/* A mount that was just ended holds the image for a moment longer, while it writes the rest. */
+static int device_open(struct tfs_file_dev *dev, const struct options *o)
+{
+	int err = -EBUSY;
+
+	for (u32 tries = 0; err == -EBUSY && tries < END_TRIES; tries++) {
+		if (tries)
+			usleep(END_WAIT_US);
+		err = tfs_file_dev_open(dev, o->image, o->offset, !o->read_only, 0);
+	}
+	return err;
+}
+
+/* A volume made by root belongs to root: better said now than by every call. */
+static void owner_hint(struct host *h, const struct options *o)
+{
+	struct tfs_attr a;
+
+	if (h->read_only || !geteuid() || tfs_getattr(h->vol, TFS_INO_ROOT, &a) || a.uid == geteuid() || a.mode & 022)
+		return;
+	tfs_cli_warn(o->image,
+	             "its root directory belongs to user %u with mode %o: you cannot write there; make it with "
+	             "mkfs.tfs --from a directory of yours, or --manifest with a line '/ uid=%u'",
+	             a.uid, a.mode & 07777, geteuid());
+}
+
 int main(int argc, char **argv)
 {
 	static struct options o;
@@ -255,13 +316,16 @@ int main(int argc, char **argv)
 	code = options_parse(&o, argc, argv);
 	if (code)
 		return code;
-	err = tfs_file_dev_open(&dev, o.image, o.offset, !o.read_only, 0);
+	err = device_open(&dev, &o);
 	if (err)
 		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s",
-		                    err == -EBUSY ? "another tool is using it" : strerror(-err));
+		                    err == -EBUSY
+		                        ? "is in use: mounted, attached to a loop device, or held by another tool"
+		                        : strerror(-err));
 	code = volume_open(&o, &h, &dev);
 	if (code)
 		return code;
+	owner_hint(&h, &o);
 	code = session_run(&o, &h);
 	err = volume_close(&h, o.image);
 	free(h.buf);

@@ -290,7 +290,7 @@ static void name_calls(void)
 		result(rnd(2) ? mkfifo(a, 0644) : stat(a, &s));
 		break;
 	case 10:
-		result(chmod(a, 0600 | rnd(0100)));
+		result(chmod(a, 0700 | rnd(0100)));
 		break;
 	case 11:
 		result(utimensat(AT_FDCWD, a, NULL, AT_SYMLINK_NOFOLLOW));

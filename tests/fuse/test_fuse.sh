@@ -15,10 +15,12 @@ up() { # OPTIONS...
 	for _ in $(seq 100); do mountpoint -q "$m" && return 0; kill -0 $pid 2>/dev/null || return 1; sleep 0.05; done
 	return 1
 }
+fresh() { rm -f "$i"; "$bin/mkfs.tfs" -q --manifest "$tmp/own" "$i" "$1"; } # SIZE
 down() { fusermount3 -u "$m" || bad "unmount"; wait $pid || { bad "tfs-fuse ended with $?"; cat "$tmp/log"; }; pid=; }
 sound() { "$bin/fsck.tfs" -fn --data "$i" >"$tmp/fsck" || { bad "fsck after $1"; head -5 "$tmp/fsck"; }; }
 
-"$bin/mkfs.tfs" -q "$i" 64M || exit 1
+echo "/ uid=$(id -u) gid=$(id -g)" >"$tmp/own" # the root directory is ours, whoever runs this
+fresh 64M || exit 1
 if ! up; then
 	echo "SKIPPED: FUSE cannot be mounted here: $(cat "$tmp/log")"; exit 77
 fi
@@ -28,15 +30,15 @@ down
 ref=$(mktemp -d -p "$([ -d /dev/shm ] && echo /dev/shm || echo /tmp)")
 opt=; [ "$(id -u)" = 0 ] && opt=allow_other,dev,suid
 for seed in 1 2 3 times; do
-	rm -rf "${ref:?}"/* "$i"; "$bin/mkfs.tfs" -q "$i" 64M
+	chmod -R u+rwx "$ref"; rm -rf "${ref:?}"/*; fresh 64M
 	up ${opt:+-o $opt}; mkdir -p -m 755 "$ref/p"; mkdir "$m/r" "$ref/p/r"; chmod 777 "$m/r" "$ref/p/r"; chmod 755 "$ref" "$tmp"
 	"$bin/differ" "$ref/p/r" "$m/r" ${seed/times/7} $([ $seed = times ] && echo 2000 times || echo 20000) || bad "differential, seed $seed"
 	down; sound "the differential run"
 done
-rm -rf "$ref"
+chmod -R u+rwx "$ref"; rm -rf "$ref"
 
 # 1a. what POSIX and the manual pages say (tests/posix); the volume's own answers again on a read-only mount
-rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M; up ${opt:+-o $opt}
+fresh 64M; up ${opt:+-o $opt}
 "$bin/posix" "$m" >"$tmp/posix" 2>&1 || { bad "posix"; grep -v '^ok' "$tmp/posix" | head -20; }
 "$bin/posix" --prepare "$m" || bad "posix --prepare"; down; sound "posix"
 up -o ro; "$bin/posix" --readonly "$m" >"$tmp/posix" || { bad "posix --readonly"; grep '^not' "$tmp/posix"; }
@@ -44,13 +46,13 @@ down
 
 # 1b. random calls on a few files against a model of their bytes, remounted in between (longer: exercise ... SEED 1000000)
 for seed in 1 2 3; do
-	rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M
+	fresh 64M
 	timeout 60 "$bin/exercise" "$bin/tfs-fuse" "$i" "$m" $seed 6000 || { bad "exercise, seed $seed"; fusermount3 -qu "$m"; }
 	sound "exercise"
 done
 
 # 1c. several processes at once: in one tree, whose blocks name their inodes, and beside it on files of their own
-rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 256M; up; mkdir "$m/tree" "$m/e1" "$m/e2"
+fresh 256M; up; mkdir "$m/tree" "$m/e1" "$m/e2"
 "$bin/exercise" - - "$m/e1" 4 4000 & e1=$!
 "$bin/exercise" - - "$m/e2" 5 4000 & e2=$!
 timeout 120 "$bin/stress" "$m/tree" 3 1 1500 || bad "stress"
@@ -60,7 +62,7 @@ down; sound "several processes"
 
 # 2. a tree of files: in through the kernel, out through dump.tfs, and read again after a remount
 src=/usr/include/linux; [ -d $src ] || src=/usr/share/doc/bash
-rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 128M; up
+fresh 128M; up
 cp -a $src "$m/tree"; for n in $(seq 3000); do : >"$m/tree/file-with-a-long-name-$n"; done
 [ "$(find "$m/tree" -name 'file-with*' | wc -l)" = 3000 ] || bad "a directory of 3000 names lists others"
 for s in 1 3 4; do "$bin/listing" "$m/list" $((s == 3 ? 2000 : 1000)) $s 400 || bad "positions in a directory that changes"; rm -r "$m/list"; done
@@ -86,7 +88,7 @@ up; exec 7<>"$m/open"; rm "$m/open"; echo still >&7; [ "$(cat /proc/$$/fd/7)" = 
 down; sound "an unlinked open file"
 
 # 4. full: the write that does not fit fails, what was there stays, and space comes back
-rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 16M; up
+fresh 16M; up
 head -c 1000000 /dev/urandom >"$m/keep"; sum=$(md5sum <"$m/keep")
 head -c 64000000 /dev/urandom >"$m/fill" 2>/dev/null && bad "64 MB fit into 16 MiB"
 [ "$(md5sum <"$m/keep")" = "$sum" ] || bad "a full volume changed another file"
@@ -94,7 +96,7 @@ rm "$m/fill" || bad "a full volume does not unlink"; head -c 5000000 /dev/urando
 down; sound "a full volume"
 
 # 4b. what was preallocated can be written when nothing else can; files that only promised much do not keep others out
-rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 16M; up
+fresh 16M; up
 fallocate -l 4M "$m/mine"; head -c 64000000 /dev/urandom >"$m/fill" 2>/dev/null
 head -c 4194304 /dev/urandom >"$tmp/4M"
 dd if="$tmp/4M" of="$m/mine" conv=notrunc,fsync bs=50k status=none || bad "preallocated space cannot be written"
@@ -104,7 +106,7 @@ mkdir "$m/dir" && mv "$m/dir" "$m/dir2" && ln "$m/mine" "$m/link" && setfattr -n
 down; sound "a full volume with promises"
 
 # 4c. write back fails (the image may not be written any more): fsync and close say so, the end says so, nothing synced is lost
-rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 16M; (trap '' XFSZ; exec "$bin/tfs-fuse" -f "$i" "$m" 2>"$tmp/log") & pid=$!
+fresh 16M; (trap '' XFSZ; exec "$bin/tfs-fuse" -f "$i" "$m" 2>"$tmp/log") & pid=$!
 for _ in $(seq 100); do mountpoint -q "$m" && break; sleep 0.05; done
 head -c 300000 /dev/urandom >"$tmp/synced"; cp "$tmp/synced" "$m/synced"; sync "$m/synced"
 if prlimit --pid $pid --fsize=4096 2>/dev/null; then
@@ -116,7 +118,7 @@ fi
 down
 
 # 5. kill -9: what was synced is there, whole
-rm -f "$i"; "$bin/mkfs.tfs" -q "$i" 64M
+fresh 64M
 for round in 1 2 3; do
 	up; head -c 3000000 /dev/urandom >"$m/synced$round"; sync "$m/synced$round"; mv "$m/synced$round" "$m/s$round"; sync "$m"
 	md5sum <"$m/s$round" >"$tmp/sum$round"; head -c 3000000 /dev/zero >"$m/not-synced"
@@ -131,6 +133,28 @@ if command -v sqlite3 >/dev/null; then
 	up; sqlite3 "$m/db" "pragma journal_mode=delete; create table t(a,b); with recursive c(x) as (select 1 union all select x+1 from c where x<3000) insert into t select x,hex(randomblob(100)) from c; update t set b=hex(randomblob(90)) where a%3=0; delete from t where a%7=0;" >/dev/null || bad "sqlite"
 	down; up; [ "$(sqlite3 "$m/db" 'pragma integrity_check; select count(*) from t')" = "ok
 2572" ] || bad "the database changed"; down; sound "sqlite"
+fi
+
+# 7. one image, one mount; a mount whose program died; a signal ends it clean
+fresh 64M; up; mkdir "$tmp/n"
+"$bin/tfs-fuse" -f "$i" "$tmp/n" 2>"$tmp/log2"; [ $? = 2 ] && grep -q 'in use' "$tmp/log2" || bad "a second mount of one image: expected exit 2 and 'in use'"
+"$bin/fsck.tfs" -y "$i" >/dev/null 2>&1; [ $? = 8 ] || bad "fsck of a mounted image: expected exit 8"
+(cd "$m" && exec sleep 100) & held=$!
+until [ "$(readlink /proc/$held/cwd)" = "$m" ]; do sleep 0.05; done
+fusermount3 -u "$m" 2>/dev/null && bad "a mount in use was unmounted"
+: >"$m/still" || bad "a refused unmount ended the mount"
+kill $held; wait $held 2>/dev/null; kill $pid; wait $pid; [ $? = 0 ] || { bad "SIGTERM: expected exit 0"; cat "$tmp/log"; }
+mountpoint -q "$m" && bad "SIGTERM leaves the mount"
+sound "SIGTERM"
+up; kill -9 $pid; wait $pid 2>/dev/null
+"$bin/tfs-fuse" -f "$i" "$m" 2>"$tmp/log2"; [ $? = 3 ] && grep -q 'fusermount3 -u' "$tmp/log2" || bad "over a dead mount: expected exit 3 and what to do"
+fusermount3 -u "$m"; up; [ -e "$m/still" ] || bad "what a clean end wrote is gone"
+(sleep 0.5; fusermount3 -u "$m") & "$bin/tfs-fuse" "$i" "$tmp/n" || bad "mounting while the mount before it ends"; wait
+fusermount3 -u "$tmp/n"; pid=
+flock -x "$i" true # when it has ended
+if [ "$(id -u)" = 0 ] && loop=$(losetup -f --show "$i" 2>/dev/null); then
+	"$bin/tfs-fuse" -f "$i" "$m" 2>/dev/null; [ $? = 2 ] || bad "an image behind a loop device: expected exit 2"
+	losetup -d "$loop"
 fi
 
 # bad input
