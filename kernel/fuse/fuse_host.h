@@ -26,6 +26,7 @@ struct host {
 	struct tfs_cache *cache;
 	struct host_inode *bucket[HOST_BUCKETS];
 	bool read_only, noatime;
+	bool acls;      /* the kernel asks for POSIX ACLs, and leaves the umask to us */
 	double timeout; /* seconds that the kernel may keep names and attributes */
 	u8 *buf;        /* HOST_READ_MAX */
 };
@@ -48,9 +49,21 @@ int host_entry(struct host *h, u64 ino, struct fuse_entry_param *e); /* with a h
 struct tfs_time host_time(const struct timespec *t);
 void host_atime_touch(struct host *h, u64 ino); /* it was read: relatime */
 
+/* acls.c. name: one of the two that host_acl_name knows. */
+bool host_acl_name(const char *name);
+/* An empty value removes. keep_sgid: whoever sets it may keep a set-group-id bit. -EINVAL, -EACCES, -EOPNOTSUPP */
+int host_acl_set(struct host *h, u64 ino, const char *name, const void *value, u32 len, bool keep_sgid);
+int host_acl_remove(struct host *h, u64 ino, const char *name); /* 0 also when there is none */
+int host_acl_chmod(struct host *h, u64 ino, u32 mode);          /* before the mode is set */
+/* What is about to be made in parent: its default list into h->buf and its length, or 0 and *mode without umask. */
+int host_acl_default(struct host *h, u64 parent, u32 *mode, u32 umask);
+/* It was made, with no right for the group: the list in h->buf becomes its own, and the mode with it. */
+int host_acl_hand_down(struct host *h, u64 ino, u32 mode, u32 len);
+
 /* The operations, by file. */
 extern const struct fuse_lowlevel_ops host_ops;
 void op_init(void *userdata, struct fuse_conn_info *conn); /* ops.c */
+bool host_in_group(fuse_req_t req, gid_t gid);             /* the caller, or root */
 void op_lookup(fuse_req_t, fuse_ino_t, const char *);      /* op_names.c */
 void op_forget(fuse_req_t, fuse_ino_t, uint64_t);
 void op_forget_multi(fuse_req_t, size_t, struct fuse_forget_data *);

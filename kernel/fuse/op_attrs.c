@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Attributes, xattrs and statfs. The kernel clears set-id bits and checks owners before it asks; what comes here is
- * done. POSIX ACLs are not offered: they would be stored and not obeyed.
+ * done. POSIX ACLs are acls.c's.
  */
 #include "kernel/fuse/fuse_host.h"
 
@@ -53,6 +53,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 		if (!err && i && !st->st_size)
 			i->emptied = true;
 	}
+	if (!err && mask & TFS_SET_MODE && h->acls)
+		err = host_acl_chmod(h, ino, a.mode);
 	/* a later write back must not undo the time given now */
 	if (!err && mask & TFS_SET_MTIME)
 		err = tfs_cache_flush(h->cache, ino);
@@ -68,17 +70,31 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 
 /* ---- xattrs ---- */
 
-static bool offered(const char *name)
+static bool offered(const struct host *h, const char *name)
 {
-	return !strncmp(name, "user.", 5) || !strncmp(name, "trusted.", 8) || !strncmp(name, "security.", 9);
+	return (h->acls && host_acl_name(name)) || !strncmp(name, "user.", 5) || !strncmp(name, "trusted.", 8) ||
+	       !strncmp(name, "security.", 9);
+}
+
+static int acl_set(fuse_req_t req, u64 ino, const char *name, const void *value, u32 size)
+{
+	struct host *h = host_of(req);
+	struct tfs_attr a;
+	int err = h->read_only ? -EROFS : tfs_getattr(h->vol, ino, &a);
+
+	return err ? err : host_acl_set(h, ino, name, value, size, host_in_group(req, a.gid));
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
 	u32 how = (flags & XATTR_CREATE ? TFS_XATTR_CREATE : 0) | (flags & XATTR_REPLACE ? TFS_XATTR_REPLACE : 0);
 	struct host *h = host_of(req);
-	int err = !offered(name) ? -EOPNOTSUPP : !strchr(name, '.')[1] ? -EINVAL : size > TFS_XATTR_MAX ? -E2BIG : 0;
+	int err = !offered(h, name) ? -EOPNOTSUPP : !strchr(name, '.')[1] ? -EINVAL : size > TFS_XATTR_MAX ? -E2BIG : 0;
 
+	if (!err && host_acl_name(name)) {
+		fuse_reply_err(req, -acl_set(req, ino, name, value, (u32)size));
+		return;
+	}
 	if (!err)
 		err = tfs_setxattr(h->vol, ino, name, (u32)strlen(name), value, (u32)size, how);
 	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
@@ -101,7 +117,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct host *h = host_of(req);
 	u32 room = size > HOST_READ_MAX ? HOST_READ_MAX : (u32)size;
 
-	if (!offered(name))
+	if (!offered(h, name))
 		fuse_reply_err(req, EOPNOTSUPP);
 	else
 		reply_bytes(req, tfs_getxattr(h->vol, ino, name, (u32)strlen(name), h->buf, room), size);
@@ -138,10 +154,14 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	if (!offered(name))
+	struct host *h = host_of(req);
+
+	if (!offered(h, name))
 		fuse_reply_err(req, EOPNOTSUPP);
+	else if (host_acl_name(name))
+		fuse_reply_err(req, -host_acl_remove(h, ino, name));
 	else
-		fuse_reply_err(req, -tfs_removexattr(host_of(req)->vol, ino, name, (u32)strlen(name)));
+		fuse_reply_err(req, -tfs_removexattr(h->vol, ino, name, (u32)strlen(name)));
 }
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino)

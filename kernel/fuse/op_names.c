@@ -72,7 +72,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 
 /* ---- creating ---- */
 
-static bool in_group(fuse_req_t req, gid_t gid)
+bool host_in_group(fuse_req_t req, gid_t gid)
 {
 	gid_t list[256];
 	int n = fuse_req_getgroups(req, 256, list);
@@ -101,20 +101,47 @@ static int owner_set(fuse_req_t req, u64 parent, struct tfs_create *c)
 	c->gid = dir.gid;
 	if (S_ISDIR(c->mode))
 		c->mode |= S_ISGID;
-	else if ((c->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !in_group(req, dir.gid))
+	else if ((c->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !host_in_group(req, dir.gid))
 		c->mode &= ~(u32)S_ISGID;
 	return 0;
+}
+
+static int create(struct host *h, u64 parent, const char *name, const struct tfs_create *c, u64 *ino)
+{
+	int err = tfs_create(h->vol, parent, name, (u32)strlen(name), c, ino);
+
+	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
+		err = tfs_create(h->vol, parent, name, (u32)strlen(name), c, ino);
+	return err;
+}
+
+static void name_take_back(struct host *h, u64 parent, const char *name, bool dir)
+{
+	u64 ino = 0;
+
+	if (!tfs_unlink(h->vol, parent, name, (u32)strlen(name), dir, &ino))
+		host_inode_unnamed(h, ino);
 }
 
 static int make(fuse_req_t req, u64 parent, const char *name, struct tfs_create *c, u64 *ino)
 {
 	struct host *h = host_of(req);
-	int err = owner_set(req, parent, c);
+	int err = owner_set(req, parent, c), acl = 0;
+	u32 mode;
 
 	if (!err)
-		err = tfs_create(h->vol, parent, name, (u32)strlen(name), c, ino);
-	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
-		err = tfs_create(h->vol, parent, name, (u32)strlen(name), c, ino);
+		err = acl = host_acl_default(h, parent, &c->mode, fuse_req_ctx(req)->umask);
+	if (err < 0)
+		return err;
+	mode = c->mode;
+	if (acl)
+		c->mode &= ~(u32)S_IRWXG; /* until its list is there, which bounds the group */
+	err = create(h, parent, name, c, ino);
+	if (err || !acl)
+		return err;
+	err = host_acl_hand_down(h, *ino, mode, (u32)acl);
+	if (err)
+		name_take_back(h, parent, name, S_ISDIR(mode));
 	return err;
 }
 

@@ -4,10 +4,15 @@
 
 void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-	(void)userdata;
+	const unsigned acls = FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK;
+	struct host *h = userdata;
+
 	/* the kernel removes set-id bits itself and tells us the new mode */
 	conn->want &= ~(unsigned)(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_ATOMIC_O_TRUNC);
 	conn->want |= conn->capable & (FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS);
+	h->acls = (conn->capable & acls) == acls;
+	if (h->acls)
+		conn->want |= acls;
 	conn->max_write = conn->max_read = HOST_READ_MAX;
 	conn->time_gran = 1;
 }

@@ -16,7 +16,7 @@ static const struct area {
 	const struct test *tests;
 } areas[] = {{"paths", path_tests},    {"modes", mode_tests},  {"create", create_tests}, {"names", name_tests},
              {"rename", rename_tests}, {"size", size_tests},   {"times", time_tests},    {"data", data_tests},
-             {"dirs", dir_tests},      {"xattr", xattr_tests}, {"volume", volume_tests}};
+             {"dirs", dir_tests},      {"xattr", xattr_tests}, {"acl", acl_tests},       {"volume", volume_tests}};
 
 static int facts, failed, differing, skipped, fs;
 static char test_name[80], round_name[200];

@@ -43,7 +43,7 @@ struct test {
 	bool root; /* needs other users or devices */
 };
 extern const struct test path_tests[], mode_tests[], create_tests[], name_tests[], rename_tests[], size_tests[],
-    time_tests[], data_tests[], dir_tests[], xattr_tests[], volume_tests[], readonly_tests[];
+    time_tests[], data_tests[], dir_tests[], xattr_tests[], acl_tests[], volume_tests[], readonly_tests[];
 #define TESTS_END                                                                                                      \
 	{                                                                                                              \
 		NULL, NULL, false                                                                                      \
