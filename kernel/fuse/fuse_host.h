@@ -25,7 +25,7 @@ struct host {
 	struct tfs_vol *vol;
 	struct tfs_cache *cache;
 	struct host_inode *bucket[HOST_BUCKETS];
-	bool read_only, noatime;
+	bool read_only, noatime, nodiratime;
 	bool acls;      /* the kernel asks for POSIX ACLs, and leaves the umask to us */
 	double timeout; /* seconds that the kernel may keep names and attributes */
 	u8 *buf;        /* HOST_READ_MAX */

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static const char usage[] = "usage: tfs-fuse [options] IMAGE DIR\n"
-                            "  -o OPTION[,...]   ro, noatime, allow_other, and others of fuse(8)\n"
+                            "  -o OPTION[,...]   ro, noatime, nodiratime, allow_other, and others of mount.fuse3(8)\n"
                             "  -f                stay in the foreground\n"
                             "  --offset N        the volume begins at byte N of IMAGE\n"
                             "  --cache SIZE      unwritten data kept at most (64M)\n"
@@ -35,7 +35,7 @@ struct options {
 	const char *image, *dir;
 	char fuse[16384]; /* for libfuse */
 	u64 offset, cache;
-	bool foreground, read_only, noatime;
+	bool foreground, read_only, noatime, nodiratime;
 };
 
 static volatile sig_atomic_t stop;
@@ -53,18 +53,30 @@ static void to_syslog(int level, const char *line)
 
 /* ---- options ---- */
 
+/* What is so anyway, and what fstab(5) says to mount(8) and others. */
+static bool option_of_others(const char *name)
+{
+	static const char *const names[] = {"rw",    "defaults", "relatime", "noauto",  "auto",  "nofail",
+	                                    "users", "user",     "nouser",   "_netdev", "owner", "group"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return !strncmp(name, "x-", 2) || !strncmp(name, "comment=", 8);
+}
+
 static int mount_option(struct options *o, const char *name)
 {
 	size_t used = strlen(o->fuse);
 
-	if (!strcmp(name, "noatime")) {
-		o->noatime = true;
+	if (!strcmp(name, "noatime") || !strcmp(name, "nodiratime")) {
+		*(name[2] == 'a' ? &o->noatime : &o->nodiratime) = true;
 		return 0;
 	}
+	if (option_of_others(name))
+		return 0;
 	if (!strcmp(name, "ro"))
 		o->read_only = true;
-	else if (!strcmp(name, "rw") || !strcmp(name, "defaults"))
-		return 0;
 	if (used + strlen(name) + 2 > sizeof(o->fuse))
 		return -1;
 	strcat(strcat(o->fuse, ","), name);
@@ -272,6 +284,7 @@ static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *d
 	}
 	h->read_only = o->read_only;
 	h->noatime = o->noatime;
+	h->nodiratime = o->nodiratime;
 	h->timeout = 1.0;
 	h->buf = malloc(HOST_READ_MAX);
 	if (!h->buf || tfs_cache_create(h->vol, o->cache, &h->cache))

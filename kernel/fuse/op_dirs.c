@@ -87,7 +87,7 @@ static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool
 		fuse_reply_err(req, err ? -err : -f.err);
 	else
 		fuse_reply_buf(req, f.buf, f.used);
-	if (!off)
+	if (!off && !h->nodiratime)
 		host_atime_touch(h, dir);
 	free(f.buf);
 }

@@ -83,6 +83,10 @@ echo a >"$m/future"; touch -a -d 2099-01-01 "$m/future"; echo b >"$m/set"; touch
 setfattr -n user. -v a "$m/set" 2>/dev/null && bad "an xattr without a name was set"
 down; sound "times"
 
+up -o noauto,nofail,relatime,nodiratime,x-systemd.automount,_netdev; touch -d 2001-01-01 "$m/at"; ls "$m/at"; down
+up; [ "$(stat -c %x "$m/at" | cut -c1-4)" = 2001 ] || bad "nodiratime: a listing set atime"; down
+"$bin/tfs-fuse" -f -o nonsense "$i" "$m" 2>/dev/null; [ $? = 1 ] || bad "an unknown option: expected exit 1"
+
 # 3. unlinked but open; a file's last name goes while it is written
 up; exec 7<>"$m/open"; rm "$m/open"; echo still >&7; [ "$(cat /proc/$$/fd/7)" = still ] || bad "an unlinked file lost its content"; exec 7>&-
 down; sound "an unlinked open file"
