@@ -60,6 +60,9 @@ int host_acl_default(struct host *h, u64 parent, u32 *mode, u32 umask);
 /* It was made, with no right for the group: the list in h->buf becomes its own, and the mode with it. */
 int host_acl_hand_down(struct host *h, u64 ino, u32 mode, u32 len);
 
+/* raw.c: true: it was a request of those, and is answered. */
+bool host_raw(struct fuse_session *se, struct host *h, const void *request, size_t len);
+
 /* The operations, by file. */
 extern const struct fuse_lowlevel_ops host_ops;
 void op_init(void *userdata, struct fuse_conn_info *conn); /* ops.c */

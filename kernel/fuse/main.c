@@ -153,7 +153,8 @@ static int serve(struct fuse_session *se, struct host *h)
 				continue;
 			if (n <= 0)
 				break;
-			fuse_session_process_buf(se, &buf);
+			if (buf.flags & FUSE_BUF_IS_FD || !host_raw(se, h, buf.mem, buf.size))
+				fuse_session_process_buf(se, &buf);
 		}
 		if (tfs_cache_now() - work_ms < 1000)
 			continue;

@@ -253,10 +253,27 @@ static void xattr_calls(const char *path)
 	}
 }
 
+/* A file that gets its name when it is whole, or never. */
+static void unnamed_calls(const char *path)
+{
+	int fd = open(rnd(2) ? "." : "d0", O_TMPFILE | O_RDWR, 0644);
+	char link[60];
+
+	result(fd);
+	if (fd < 0)
+		return;
+	do_write(fd, ino_of(fd));
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (rnd(3))
+		result(linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW));
+	if (close(fd))
+		fail("close");
+}
+
 static void name_calls(void)
 {
 	static char a[100], b[100];
-	uint32_t op = rnd(14);
+	uint32_t op = rnd(15);
 	struct stat s;
 
 	path_any(a);
@@ -294,6 +311,9 @@ static void name_calls(void)
 		break;
 	case 11:
 		result(utimensat(AT_FDCWD, a, NULL, AT_SYMLINK_NOFOLLOW));
+		break;
+	case 13:
+		unnamed_calls(a);
 		break;
 	case 12:
 		xattr_calls(a);
