@@ -86,12 +86,9 @@ static int exclusive(const char *path, bool write)
 int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u64 size)
 {
 	static const struct tfs_dev_ops ops = {file_io, file_flush, NULL};
-	char loop[64];
 	int err;
 
 	memset(d, 0, sizeof(*d));
-	if (write && !size && tfs_looped(path, loop, sizeof(loop)))
-		return -EBUSY;
 	d->dev.ops = &ops;
 	d->dev.read_only = !write;
 	d->offset = offset;
@@ -104,9 +101,12 @@ int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u6
 
 int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size)
 {
-	int fd =
-	    open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
+	char loop[64];
+	int fd;
 
+	if (write && !size && tfs_looped(path, loop, sizeof(loop)))
+		return -EBUSY;
+	fd = open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
 	return fd < 0 ? -errno : tfs_file_dev_take(d, fd, offset, write, size);
 }
 
