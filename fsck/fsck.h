@@ -42,6 +42,7 @@ struct fsck_ref {
 enum fsck_fix_kind {
 	FIX_DEL,   /* item */
 	FIX_PUT,   /* item with value */
+	FIX_PIN,   /* value: struct tfs_ptr of a node that was rescued */
 	FIX_NODE,  /* blank a node: key = lo, n = tree << 8 | level; before all others */
 	FIX_UNFIT, /* items of inode key.a whose type is in the mask n */
 	FIX_SIZE,  /* of inode key.a: n */
@@ -62,6 +63,14 @@ struct fsck_fix {
 	u64 n;
 	u32 len;
 	u8 *value; /* owned */
+};
+
+/* A leaf that no readable index node leads to. */
+struct fsck_leaf {
+	struct tfs_ptr ptr;
+	struct tfs_key first, last;
+	u8 tree;
+	bool doubtful;
 };
 
 extern struct tfs_env fsck_env; /* the host's clock and random numbers */
@@ -90,6 +99,8 @@ struct fsck {
 	size_t objects, names, refs, runs, fixes, spans, lifts;
 	size_t objects_max, names_max, refs_max, runs_max, fixes_max, spans_max, lifts_max;
 	u64 prealloc, max_ino;
+	struct fsck_leaf *leaf; /* by tree and first key, not overlapping */
+	size_t leaves, leaves_max;
 
 	u8 **live; /* per segment: live units, a byte a block; NULL: none */
 };
@@ -112,7 +123,13 @@ struct tfs_key fsck_key(u64 ino, u32 type, u64 pos);
 
 /* Each pass: 0, or -ENOMEM and the like, which end the run. */
 int fsck_places(struct fsck *f); /* fsck_places.c: superblocks and anchors; writes copies at once. -EINVAL: no volume */
-int fsck_trees(struct fsck *f);  /* fsck_trees.c: all nodes and items, usage */
+/* fsck_rescue.c: leaves below damaged index nodes, into f->leaf; before fsck_trees. */
+int fsck_rescue(struct fsck *f);
+/* The next of them in a damaged node's range, NULL: no more. *i: 0 at first. */
+const struct fsck_leaf *fsck_leaf_next(const struct fsck *f, const struct tfs_node_info *info, size_t *i);
+/* Calls fn for the items of all those in the range. */
+int fsck_rescued(struct fsck *f, const struct tfs_node_info *info, tfs_item_fn fn, void *arg);
+int fsck_trees(struct fsck *f); /* fsck_trees.c: all nodes and items, usage */
 struct fsck_item_state;
 int fsck_items_begin(struct fsck *f, struct fsck_item_state **out);
 int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len); /* fsck_items.c */

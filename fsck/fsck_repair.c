@@ -254,6 +254,8 @@ static int lost(struct fsck *f, const struct fsck_fix *x)
 static int fix_one(struct fsck *f, const struct fsck_fix *x)
 {
 	switch (x->kind) {
+	case FIX_PIN:
+		return tfs_repair_pin(f->vol, (const struct tfs_ptr *)x->value);
 	case FIX_NODE:
 		return tfs_repair_node(f->vol, (int)(x->n >> 8), x->key, (int)(x->n & 0xff));
 	case FIX_DEL:
@@ -280,6 +282,7 @@ static int fix_one(struct fsck *f, const struct fsck_fix *x)
 static int round_of(const struct fsck_fix *x)
 {
 	switch (x->kind) {
+	case FIX_PIN:
 	case FIX_NODE:
 		return 0;
 	case FIX_MOVE:

@@ -40,8 +40,10 @@ static int volume_open(struct fsck *f)
 
 static int passes(struct fsck *f)
 {
-	int err = fsck_trees(f);
+	int err = fsck_rescue(f);
 
+	if (!err)
+		err = fsck_trees(f);
 	if (!err)
 		err = fsck_twice(f);
 	if (!err)
@@ -117,6 +119,7 @@ void fsck_free(struct fsck *f)
 	for (size_t i = 0; i < f->lifts; i++)
 		free(f->lifted[i].value);
 	free(f->lifted);
+	free(f->leaf);
 	free(f->span);
 	free(f->fix);
 	free(f->ref);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Pass 2: every node of every tree, in key order, verified by the core as it is read; its place counts as used; the
- * items of leaves go to fsck_items.c. A damaged leaf is searched for items that are sound by themselves: with them the
- * following passes see what a repair would leave.
+ * items of leaves go to fsck_items.c. A damaged leaf is searched for items that are sound by themselves, a damaged
+ * index node stands for the leaves that fsck_rescue.c found: with them the following passes see what a repair would
+ * leave.
  */
 #include "fsck/fsck.h"
 
@@ -45,24 +46,41 @@ static int salvaged(void *arg, struct tfs_key key, const void *value, u32 len)
 	return item(arg, key, value, len);
 }
 
+/* The places of the leaves whose items are put again stay as they are until the repair is durable. */
+static void leaves_pin(struct walk *w, const struct tfs_node_info *info)
+{
+	const struct fsck_leaf *l;
+	size_t i = 0;
+
+	while ((l = fsck_leaf_next(w->f, info, &i)))
+		fsck_fix_add(w->f, FIX_PIN, w->tree, l->first, 0, &l->ptr, sizeof(l->ptr));
+}
+
 static int damaged(struct walk *w, const struct tfs_node_info *info)
 {
 	enum fsck_problem p = w->tree == TFS_TREE_SPACE ? FSCK_SPACE_NODE_BAD : FSCK_NODE_BAD;
 	char object[96];
+	u32 leaves = 0;
+	size_t i = 0;
 	int n;
 
 	snprintf(object, sizeof(object), "%s of level %u at unit %llu", tree_node[w->tree], info->level,
 	         (unsigned long long)info->ptr.addr);
-	w->fix = fsck_problem(w->f, p, object, "%s", fsck_core_message());
+	while (fsck_leaf_next(w->f, info, &i))
+		leaves++;
+	w->fix = fsck_problem(w->f, p, object, leaves ? "%s; %u leaves that were below it are found" : "%s",
+	                      fsck_core_message(), leaves);
 	if (w->tree == TFS_TREE_SPACE) {
 		w->f->space_bad = true;
 		return 0;
 	}
 	w->f->incomplete = true;
-	if (w->fix)
+	if (w->fix) {
 		fsck_fix_add(w->f, FIX_NODE, w->tree, info->lo, (u64)w->tree << 8 | info->level, NULL, 0);
+		leaves_pin(w, info);
+	}
 	n = tfs_repair_salvage(w->f->vol, info, salvaged, w);
-	return n < 0 ? n : 0;
+	return n < 0 ? n : fsck_rescued(w->f, info, salvaged, w);
 }
 
 static int node(void *arg, const struct tfs_node_info *info)

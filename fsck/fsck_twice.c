@@ -233,6 +233,8 @@ static int node(void *arg, const struct tfs_node_info *info)
 		return info->err;
 	if (info->err) {
 		err = info->tree == TFS_TREE_FS ? tfs_repair_salvage(t->f->vol, info, item, t) : 0;
+		if (err >= 0 && info->tree == TFS_TREE_FS)
+			err = fsck_rescued(t->f, info, item, t);
 		return err < 0 ? err : 0;
 	}
 	err = info->ptr.addr ? node_place(t, info) : 0;

@@ -12,7 +12,7 @@
 	P(2, SUPER_DIFFERS, "super-differs", SAFE, "the superblock copies differ", "the first one is copied")          \
 	P(3, ANCHOR_BAD, "anchor-bad", SAFE, "an anchor slot is damaged", "copied from its twin, or cleared")          \
 	P(4, LOG_DAMAGED, "log-damaged", LOSS, "the log cannot be replayed to its end", "what follows is given up")    \
-	P(10, NODE_BAD, "node-bad", LOSS, "a tree node is damaged", "what it still holds is kept, the rest given up")  \
+	P(10, NODE_BAD, "node-bad", LOSS, "a tree node is damaged", "what is found of it is kept, the rest given up")  \
 	P(11, SPACE_NODE_BAD, "space-node-bad", SAFE, "a node of the space tree is damaged", "SPACE is built anew")    \
 	P(20, INODE_MISSING, "inode-missing", LOSS, "items belong to an inode that is not there",                      \
 	  "the inode is made again from its items")                                                                    \

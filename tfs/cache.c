@@ -99,6 +99,7 @@ u32 tfs_node_store(const u8 *node, int codec, u8 *out)
 	/* one unit saved pays for the decoding */
 	stored = (u32)tfs_port_compress(codec, 0, out + sizeof(*h), body - TFS_UNIT, node + sizeof(*h), body);
 	h->codec = tfs_cpu16((u16)(stored ? codec : TFS_CODEC_NONE));
+	h->check = 0;
 	if (!stored) {
 		memcpy(out + sizeof(*h), node + sizeof(*h), body);
 		stored = body;
@@ -106,6 +107,7 @@ u32 tfs_node_store(const u8 *node, int codec, u8 *out)
 	h->stored = tfs_cpu32(stored);
 	bytes = (stored + (u32)sizeof(*h) + TFS_UNIT - 1) & ~(TFS_UNIT - 1);
 	memset(out + sizeof(*h) + stored, 0, bytes - stored - sizeof(*h));
+	h->check = tfs_cpu32(tfs_port_crc32c(0, out, bytes));
 	return bytes;
 }
 
@@ -130,7 +132,25 @@ const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes)
 	}
 	h->stored = 0;
 	h->codec = 0;
+	h->check = 0;
 	return NULL;
+}
+
+u32 tfs_node_find(u8 *stored, u32 bytes, u64 volume, u8 *node)
+{
+	struct tfs_node_head *h = (struct tfs_node_head *)stored;
+	u32 len = tfs_le32(h->stored), check = tfs_le32(h->check);
+	bool whole;
+
+	if (tfs_le32(h->magic) != TFS_MAGIC || tfs_le64(h->volume) != volume || len > TFS_NODE_SIZE)
+		return 0;
+	len = (len + (u32)sizeof(*h) + TFS_UNIT - 1) & ~(TFS_UNIT - 1);
+	if (len > bytes)
+		return 0;
+	h->check = 0;
+	whole = tfs_port_crc32c(0, stored, len) == check;
+	h->check = tfs_cpu32(check);
+	return whole && !tfs_node_decode(node, stored, len) && !tfs_node_check(node, volume) ? len : 0;
 }
 
 /* That a sound node is the one the parent means. */

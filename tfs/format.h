@@ -219,7 +219,8 @@ struct tfs_node_head {
 	le32 stored;  /* on disk only: bytes after the head; 0 in memory */
 	le16 codec;   /* on disk only: TFS_CODEC_NONE, _LZ4 or _ZLIB */
 	le16 garbage; /* leaf in memory: heap bytes no slot uses; 0 on disk */
-	u8 reserved[26];
+	le32 check; /* on disk only: CRC-32C of the stored bytes with this field zero; for finding nodes by scanning */
+	u8 reserved[24];
 };
 TFS_ASSERT_SIZE(struct tfs_node_head, 64);
 

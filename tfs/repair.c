@@ -118,6 +118,32 @@ int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tf
 	return found;
 }
 
+/* ---- places ---- */
+
+int tfs_repair_lists(struct tfs_vol *vol, int (*fn)(void *arg, u64 addr, u32 units), void *arg)
+{
+	struct tfs_list *list = tfs_port_alloc(TFS_BLOCK);
+	int err = list ? 0 : -ENOMEM;
+	u32 i, n;
+
+	for (n = 1; !err && vol->repairing && n < vol->metas; n++) { /* the first is the checkpoint block */
+		err = tfs_dev_io(vol, TFS_IO_READ, vol->meta[n] * TFS_UNIT, list, TFS_BLOCK, 0);
+		if (err || tfs_head_check(list, TFS_BT_LIST, vol->volume, TFS_BLOCK) ||
+		    tfs_le32(list->count) > TFS_LIST_RUNS)
+			err = err == -ENOMEM ? err : 0;
+		else
+			for (i = 0; !err && i < tfs_le32(list->count); i++)
+				err = fn(arg, tfs_le64(list->run[i].addr), tfs_le32(list->run[i].len));
+	}
+	tfs_port_free(list);
+	return err;
+}
+
+int tfs_repair_pin(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	return vol->repairing ? tfs_push_drop(vol, ptr) : -EINVAL;
+}
+
 /* ---- finishing ---- */
 
 static int old_node(void *arg, const struct tfs_node_info *info)

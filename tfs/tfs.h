@@ -234,6 +234,8 @@ struct tfs_node_info {
 };
 typedef int (*tfs_node_fn)(void *arg, const struct tfs_node_info *info);
 int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
+/* The same, but leaves are neither read nor reported; a damaged root is, as level 0. */
+int tfs_index_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
 /* Live bitmap of a segment as the volume believes it: segment size / 4096 bytes into map (NULL: only its counts). */
 int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segment *info);
 /* Calls fn for every run of units that ptr stands for, until it returns nonzero. -EIO: its gang cannot be read. */
@@ -249,6 +251,11 @@ typedef int (*tfs_item_fn)(void *arg, struct tfs_key key, const void *value, u32
 int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tfs_item_fn fn, void *arg);
 int tfs_repair_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len);
 int tfs_repair_del(struct tfs_vol *vol, int tree, struct tfs_key key);
+/* Places of nodes that the mounted checkpoint lists, which the SPACE tree of a volume mounted with TFS_MOUNT_REPAIR
+ * does not call live. */
+int tfs_repair_lists(struct tfs_vol *vol, int (*fn)(void *arg, u64 addr, u32 units), void *arg);
+/* The place is not written before the repair is durable. */
+int tfs_repair_pin(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* The node that covers key at any level, and those above it, get new places. */
 int tfs_repair_move(struct tfs_vol *vol, int tree, struct tfs_key key);
 /* SPACE is built anew. map: the live bytes of a segment, or NULL: none live. Items can still be put and deleted after
@@ -271,6 +278,9 @@ const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 
 /* The stored bytes that a sound item refers to: an extent's or a large xattr value's. False: none. */
 bool tfs_item_ptr(int tree, struct tfs_key key, const void *value, struct tfs_ptr *out);
 const char *tfs_node_check(const void *node, u64 volume);
+/* A node found by scanning, without a pointer that holds its CRC: bytes of its stored form if a sound one of this
+ * volume begins at stored (of which `bytes` can be read), decoded into node (TFS_NODE_SIZE); 0: none. */
+u32 tfs_node_find(u8 *stored, u32 bytes, u64 volume, u8 *node);
 const char *tfs_log_head_check(const void *block, u64 volume);
 /* Picks superblock and newest anchor. Any of the outputs may be NULL. */
 int tfs_probe(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_super *super, struct tfs_anchor *anchor);

@@ -645,7 +645,8 @@ static int walk_report(struct walk *w, int tree, int level, struct tfs_node *n, 
 	return w->fn(w->arg, &info);
 }
 
-int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
+/* Nodes below level `low` are not read. */
+static int walk(struct tfs_vol *vol, int tree, int low, tfs_node_fn fn, void *arg)
 {
 	struct walk w = {.fn = fn, .arg = arg};
 	struct tfs_node *node[TFS_HEIGHT_MAX];
@@ -663,6 +664,8 @@ int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
 	if (err)
 		return walk_report(&w, tree, 0, NULL, &ptr, err);
 	top = level = node[0]->level;
+	if (top < low)
+		return 0;
 	node[top] = node[0];
 	w.lo[top] = KEY_MIN;
 	w.hi[top] = KEY_MAX;
@@ -671,7 +674,7 @@ int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
 	while (!err && level <= top) {
 		struct tfs_node *n = node[level];
 
-		if (!level || next[level] == tfs_node_count(n->buf)) {
+		if (level == low || next[level] == tfs_node_count(n->buf)) {
 			level++;
 			continue;
 		}
@@ -689,4 +692,14 @@ int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
 		err = walk_report(&w, tree, err ? level - 1 : level, err ? NULL : node[level], &ptr, err);
 	}
 	return err;
+}
+
+int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
+{
+	return walk(vol, tree, 0, fn, arg);
+}
+
+int tfs_index_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
+{
+	return walk(vol, tree, 1, fn, arg);
 }

@@ -93,6 +93,70 @@ static void log_make(void)
 	must(tfs_log_submit(vol), "log");
 }
 
+/* ---- volumes whose index nodes are damaged by the test ---- */
+
+static struct tfs_node_info place; /* what `where-index` looks for */
+
+static int index_found(void *arg, const struct tfs_node_info *info)
+{
+	if (info->level == *(int *)arg && info->ptr.addr)
+		place = *info;
+	return 0;
+}
+
+/* Many leaves, and old ones of other content all over the device. */
+static void many_make(u32 files)
+{
+	char name[24];
+	u64 dir = make(TFS_INO_ROOT, "many", 0040755), ino;
+	u8 type;
+
+	for (u32 i = 0; i < files; i++) {
+		snprintf(name, sizeof(name), "file-%u", i);
+		make(dir, name, 0100644);
+		if (i % 1000 == 0)
+			must(tfs_checkpoint(vol), "checkpoint");
+	}
+	for (u32 i = 0; i < files; i += 3) { /* spread over all leaves: each has a newer form */
+		snprintf(name, sizeof(name), "file-%u", i);
+		must(tfs_lookup(vol, dir, name, (u32)strlen(name), &ino, &type), name);
+		if (i % 2)
+			must(tfs_setxattr(vol, ino, "user.new", 8, "value", 5, 0), name);
+		else
+			must(tfs_unlink(vol, dir, name, (u32)strlen(name), false, &ino), name);
+		if (!(i % 2))
+			while (tfs_evict(vol, ino) > 0)
+				;
+		if (i % 600 == 0)
+			must(tfs_checkpoint(vol), "checkpoint");
+	}
+}
+
+/* A file whose content is the stored form of every leaf there is: what an image of this volume inside it would be. */
+static int leaf_copy(void *arg, const struct tfs_node_info *info)
+{
+	static u8 data[TFS_NODE_SIZE + TFS_BLOCK];
+	struct tfs_encoded e = {.blocks = 4, .bytes = TFS_NODE_SIZE, .buf = data};
+	u64 *n = arg;
+
+	if (info->level || !info->ptr.addr || *n >= 400)
+		return 0;
+	memset(data, 0, sizeof(data));
+	tfs_node_store(info->node, data);
+	must(tfs_write(vol, place.ptr.addr, *n, &e, (*n + 4) * TFS_BLOCK, NULL), "write");
+	*n += 16; /* one a window */
+	return 0;
+}
+static void copies_make(void)
+{
+	u64 n = 0;
+
+	must(tfs_checkpoint(vol), "checkpoint");
+	place.ptr.addr = make(TFS_INO_ROOT, "copies", 0100644);
+	must(tfs_checkpoint(vol), "checkpoint");
+	must(tfs_tree_walk(vol, TFS_TREE_FS, leaf_copy, &n), "walk");
+}
+
 /* ---- edits ---- */
 
 static struct tfs_key key_of(u64 ino, u32 type, u64 pos)
@@ -783,9 +847,17 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "make"))
 		return volume_make(argv[2]), 0;
 	must(tfs_file_dev_open(&dev, argv[1], 0, true, 0), argv[1]);
-	if (!strcmp(argv[2], "where"))
-		opt.flags = TFS_MOUNT_RO;
+	if (!strncmp(argv[2], "where", 5))
+		opt.flags = TFS_MOUNT_RO | (argv[2][5] == ':' ? TFS_MOUNT_NOREPLAY : 0);
 	must(tfs_mount(&dev.dev, &env, &opt, &vol), argv[1]);
+	if (!strncmp(argv[2], "where:", 6)) { /* bytes: the last node of that level in the FS tree */
+		int level = atoi(argv[2] + 6);
+
+		must(tfs_tree_walk(vol, TFS_TREE_FS, index_found, &level), "walk");
+		printf("%llu\n", (unsigned long long)place.ptr.addr * TFS_UNIT);
+		tfs_abandon(vol);
+		return 0;
+	}
 	if (!strcmp(argv[2],
 	            "where")) { /* bytes: the FS tree's root as it was stored, data of /big, checkpoint, list block */
 		get(item_first(7, TFS_IT_EXTENT), buf);
@@ -794,6 +866,14 @@ int main(int argc, char **argv)
 		       (unsigned long long)vol->meta[0] * TFS_UNIT, (unsigned long long)vol->meta[1] * TFS_UNIT);
 		tfs_abandon(vol);
 		return 0;
+	}
+	if (!strncmp(argv[2], "many:", 5) || !strcmp(argv[2], "copies")) {
+		if (argv[2][0] == 'm')
+			many_make((u32)strtoul(argv[2] + 5, NULL, 10));
+		else
+			copies_make();
+		must(tfs_unmount(vol), "unmount");
+		return tfs_file_dev_close(&dev) != 0;
 	}
 	if (!strcmp(argv[2], "log")) {
 		log_make();
