@@ -925,6 +925,8 @@ int tfs_pending_step(struct tfs_vol *vol, u64 ino)
 		return err;
 	range_whole_windows(g);
 	err = step_apply(vol, ino, g, g->more ? none : k);
+	if (!err)
+		tfs_tidy(vol, TFS_TREE_FS, g->count ? g->item[0].key : k);
 	return err ? err : 1;
 }
 

@@ -3,7 +3,8 @@
  * The copy-on-write B+tree. Reading descends from vol->root; changing comes in two parts: tfs_prepare makes the path of
  * every key dirty and splits until all new values fit (may fail; splits and copies leave the content as it is), then
  * put, del and edit work in dirty leaves and cannot fail. Full index nodes are split on the way down, so a split
- * below always finds room above. An empty leaf is legal; tfs_tidy merges small nodes when it can.
+ * below always finds room above. tfs_tidy merges small nodes and takes empty leaves out when it can: where it could
+ * not, an empty leaf stays, and is legal.
  */
 #include "tfs/vol.h"
 
@@ -550,8 +551,11 @@ static bool node_small(const struct tfs_node *n)
 	return n->level ? tfs_node_count(n->buf) < TFS_BRANCH_MAX / 4 : tfs_leaf_free(n->buf) > TFS_NODE_SIZE * 3 / 4;
 }
 
+/* An empty leaf always goes: where many stood in a row, each search through them would read all of them. */
 static bool nodes_fit(const struct tfs_node *x, const struct tfs_node *y)
 {
+	if (!x->level && (!tfs_node_count(x->buf) || !tfs_node_count(y->buf)))
+		return true;
 	if (x->level)
 		return tfs_node_count(x->buf) + tfs_node_count(y->buf) <= TFS_BRANCH_MAX * 3 / 4;
 	return tfs_leaf_free(x->buf) + tfs_leaf_free(y->buf) >= TFS_NODE_SIZE + TFS_NODE_SIZE / 4;
