@@ -224,10 +224,27 @@ static const char *leaf_check(const void *node)
 	return sum == TFS_NODE_SIZE - heap ? NULL : "leaf heap does not add up";
 }
 
+/*
+ * Whether a branch before names the same node. Only an empty leaf could be named twice, since it fits any range; a
+ * crafted image could so make a search as long as it has branches, at the price of one leaf. seen: a filter.
+ */
+static bool branch_again(const struct tfs_branch *b, u32 i, u64 *seen)
+{
+	u32 bit = (u32)(tfs_le64(b[i].ptr.addr) * 0x9e3779b97f4a7c15ull >> 52), j;
+	bool maybe = seen[bit / 64] >> bit % 64 & 1;
+
+	seen[bit / 64] |= 1ull << bit % 64;
+	for (j = 0; maybe && j < i; j++)
+		if (b[j].ptr.addr == b[i].ptr.addr)
+			return true;
+	return false;
+}
+
 static const char *index_check(const void *node)
 {
 	const struct tfs_branch *b = CBRANCHES(node);
 	u32 n = tfs_node_count(node), i;
+	u64 seen[64] = {0};
 
 	if (!n || n > TFS_BRANCH_MAX)
 		return "branch count out of range";
@@ -238,6 +255,8 @@ static const char *index_check(const void *node)
 			return "keys out of order";
 		if (!b[i].ptr.addr || tfs_le64(b[i].ptr.addr) >> 45 || !len || len > TFS_NODE_SIZE / TFS_UNIT + 1)
 			return "branch pointer out of range";
+		if (branch_again(b, i, seen))
+			return "two branches name one node";
 	}
 	return NULL;
 }

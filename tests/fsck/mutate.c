@@ -695,6 +695,21 @@ static void m_bad_item(void)
 	inode.mode = tfs_cpu32(0170644);
 	inode_store(3);
 }
+/* A hundred branches to one empty leaf. */
+static void m_empty_leaf(void)
+{
+	struct tfs_node *root, *leaf;
+	struct tfs_ptr ptr = {0};
+
+	many_make(400);
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+	must(tfs_tree_dirty(vol, TFS_TREE_FS, tfs_inode_key(TFS_INO_ROOT), &leaf), "dirty");
+	root = tfs_cache_find(vol, vol->root[TFS_TREE_FS].addr);
+	leaf = tfs_cache_new(vol, TFS_TREE_FS, 0);
+	ptr.addr = leaf->id;
+	for (u64 i = 0; i < 100; i++)
+		tfs_branch_insert(root->buf, tfs_node_count(root->buf), tfs_inode_key((1ull << 50) + i), &ptr);
+}
 static void m_space_live(void)
 {
 	must(tfs_space_prepare(vol, (TFS_SEGMENTS_OFFSET + (20u << 20)) / TFS_UNIT, 8), "space");
@@ -828,6 +843,7 @@ static const struct mutation {
     {"decoded-short", m_decoded_short, 71, 1, 1},
     {"tail-dir", m_tail_dir, 37, 0, 0},
     {"bad-item", m_bad_item, 10, 0, 0},
+    {"empty-leaf", m_empty_leaf, 10, 0, 0},
     {"space-live", m_space_live, 51, 0, 0},
     {"space-dead", m_space_dead, 51, 0, 0},
     {"space-count", m_space_count, 52, 0, 0},

@@ -34,6 +34,7 @@ while read -r name problem left data; do
 	claim) [ "$($dump cat "$i" packed | head -c 65536 | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "the copy differs" ;;
 	claim-all) [ "$($dump cat "$i" big | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "the copy differs" ;;
 	claim-raw) [ "$($dump cat "$i" big | tail -c +20481 | head -c 45056 | md5sum)" = "$($dump cat "$i" dir/sub/deep | tail -c +20481 | md5sum)" ] || bad "the copy differs" ;;
+	empty-leaf) [ "$($dump ls "$i" many | wc -l)" = 333 ] || bad "names were lost with the index node" ;;
 	claim-node) [ "$($dump ls "$i" dir | wc -l)" = 403 ] || bad "names were lost with the leaf" ;;
 	esac
 	run 1 $fsck --restore "$tmp/undo" "$i"; rm -f "$tmp/undo"
