@@ -5,8 +5,8 @@
  * on one bit is flipped (--flip=all: each of the eight), it is mounted read-only and walked whole. Either something
  * says so (EIO or EUCLEAN and a message, or the damaged mark), or names, attributes and contents are the same as ever,
  * or the end of the log that no other head confirms is cut off: then it is exactly the state of an earlier record.
- * Last, a log write is replaced by another that is whole and fits its place (what a stale mirror gives back): the chain
- * must tell.
+ * So in the blocks of gangs, on a volume whose free space is single blocks. Last, a log write is replaced by another
+ * that is whole and fits its place (what a stale mirror gives back): the chain must tell.
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
@@ -166,7 +166,7 @@ static void judge(const char *state)
 	power_dev_reset(&power_crash);
 }
 
-static void flip(u32 page, u32 byte, u32 bit)
+static void flip(char kind, u32 page, u32 byte, u32 bit)
 {
 	u8 *copy = power_dev_alloc(&power_crash);
 	char state[80];
@@ -175,7 +175,7 @@ static void flip(u32 page, u32 byte, u32 bit)
 	copy[byte] ^= (u8)(1u << bit);
 	power_dev_page(&power_crash, page, copy);
 	snprintf(state, sizeof(state), "block %u byte %u bit %u", page, byte, bit);
-	snprintf(power_workload, sizeof(power_workload), "x%u,%u,%u", page, byte, bit);
+	snprintf(power_workload, sizeof(power_workload), "%c%u,%u,%u", kind, page, byte, bit);
 	judge(state);
 }
 
@@ -218,7 +218,7 @@ static void page_flip(u32 page)
 	for (byte = 0; byte < TFS_BLOCK; byte += step)
 		for (bit = 0; bit < 8; bit++)
 			if (power_flip_all || bit == (byte * 5 + byte / 8 + page) % 8)
-				flip(page, byte, bit);
+				flip('x', page, byte, bit);
 }
 
 /* ---- another write in a log write's place ---- */
@@ -246,18 +246,78 @@ static void log_swap(u32 page)
 	judge(state);
 }
 
-static void start(void)
+/* ---- gangs: on a volume of its own, whose free space is single blocks ---- */
+
+static void gangs_make(void)
+{
+	struct tfs_vol *vol;
+
+	power_base_make(POWER_SIZE, TFS_CODEC_LZ4);
+	power_model_reset();
+	power_dev_reset(&power_run);
+	power_clock = 1000;
+	vol = open_run();
+	power_shred(vol);
+	power_must(tfs_unmount(vol), "unmount");
+	vol = open_run();
+	last_seq = tfs_sequence(vol);
+	power_must(tfs_unmount(vol), "unmount");
+	power_base_take();
+	memset(used, 0, sizeof(used));
+}
+
+static bool gang_at(u32 page)
+{
+	const struct tfs_block_head *h = (const struct tfs_block_head *)power_base[page];
+
+	return used[page] && tfs_le32(h->magic) == TFS_MAGIC && tfs_le16(h->type) == TFS_BT_GANG;
+}
+
+static void gang_flip(u32 page)
+{
+	u32 bytes = tfs_le32(((const struct tfs_block_head *)power_base[page])->length), byte, bit;
+
+	for (byte = 0; byte < bytes; byte += byte < 128 ? 1 : 101)
+		for (bit = 0; bit < 8; bit++)
+			if (power_flip_all || bit == (byte + page) % 8)
+				flip('g', page, byte, bit);
+}
+
+static void gangs_flip(void)
+{
+	u32 page, n = 0;
+
+	for (page = 0; page < PAGES; page++)
+		if (gang_at(page)) {
+			gang_flip(page);
+			n++;
+		}
+	if (!n)
+		power_fail("gangs", "there are none to flip");
+}
+
+static void start(bool gangs)
 {
 	tfs_user_log_sink(count);
-	volume_make();
+	refused = same = cut = 0;
+	if (gangs)
+		gangs_make();
+	else
+		volume_make();
 	reads_note();
+}
+
+static void report(const char *what)
+{
+	printf("%s: %lu refused, %lu the same, %lu with the end of the log cut off\n", what, refused, same, cut);
+	fflush(stdout);
 }
 
 void power_flip(int part, int parts)
 {
 	u32 page, n = 0, swaps;
 
-	start();
+	start(false);
 	for (page = 0; page < PAGES; page++)
 		if (used[page] && (int)(n++ % (u32)parts) == part)
 			page_flip(page);
@@ -266,21 +326,26 @@ void power_flip(int part, int parts)
 		log_swap(page);
 	if (!part && power_states < swaps + 3)
 		power_fail("log writes", "too few to swap");
-	printf("flip: %lu refused, %lu the same, %lu with the end of the log cut off\n", refused, same, cut);
-	fflush(stdout);
+	report("flip");
+	if (part == parts - 1) {
+		start(true);
+		gangs_flip();
+		report("flip, gangs");
+	}
 }
 
 bool power_flip_replay(const char *id)
 {
 	u32 page, byte, bit;
-	int n = sscanf(id, "x%u,%u,%u", &page, &byte, &bit);
+	char kind;
+	int n = sscanf(id, "%c%u,%u,%u", &kind, &page, &byte, &bit);
 
-	if (n != 1 && n != 3)
+	if ((kind != 'x' && kind != 'g') || (n != 2 && n != 4))
 		return false;
-	start();
-	if (n == 1)
+	start(kind == 'g');
+	if (n == 2)
 		log_swap(page);
 	else
-		flip(page, byte, bit);
+		flip(kind, page, byte, bit);
 	return true;
 }

@@ -401,6 +401,44 @@ static int attr(struct tfs_vol *vol, const char *path, u32 mask, u8 codec, u8 wi
 	return called(vol, err);
 }
 
+/*
+ * A full volume where free space is single blocks: every second block of the large files goes, and small writes take
+ * the rest of what is whole.
+ */
+void power_shred(struct tfs_vol *vol)
+{
+	char name[8];
+	int i, b, err = 0;
+
+	for (i = 0; i < 100; i++) { /* leaves that do not shrink */
+		snprintf(name, sizeof(name), "i%d", i);
+		power_must(make(vol, name, 0100644, NULL), name);
+		power_must(put(vol, name, 0, 3000, 1), name);
+	}
+	err = power_fill(vol);
+	for (i = 1; i < 200; i++) {
+		snprintf(name, sizeof(name), "g%d", i);
+		for (b = 0; !err && b < (int)(POWER_FILL_SIZE / 4096); b += 2)
+			if (punch(vol, name, (u32)b, 1) == -ENOENT)
+				i = 200;
+	}
+	for (i = 0; !err && i < 200; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		err = make(vol, name, 0100644, NULL);
+		for (b = 0; !err && b < (int)(POWER_FILL_SIZE / 4096); b++)
+			err = put(vol, name, (u32)b * 4096, 4096, 1);
+	}
+	if (err != -ENOSPC)
+		power_must(err ? err : -ENOSPC, "shred");
+	for (b = 0; b < 3; b++) { /* all leaves of the tree find new places */
+		for (i = 0; i < 100; i++) {
+			snprintf(name, sizeof(name), "i%d", i);
+			attr(vol, name, TFS_SET_MODE, 0, 16);
+		}
+		power_must(tfs_checkpoint(vol), "checkpoint of a full volume");
+	}
+}
+
 static int xattr(struct tfs_vol *vol, const char *path, const char *name, int len)
 {
 	static char value[65536];

@@ -54,6 +54,7 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 /* Large files g0... until ENOSPC; of those only the first block is compared, and in a few states, for speed. */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
+void power_shred(struct tfs_vol *vol); /* then free space is single blocks: nodes become gangs */
 #define POWER_NAME_MAX 200u
 void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there);
 /* Delayed data: promised by one call, written by the next, whatever came between. A mount forgets the promise. */

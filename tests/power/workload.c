@@ -135,10 +135,13 @@ static void history_base(u64 seed)
 	power_base_make(have_size = size, have_codec = codec);
 }
 
-static void history_fill(struct tfs_vol *vol)
+/* shred: and in single blocks, so that nodes become gangs */
+static void history_fill(struct tfs_vol *vol, bool shred)
 {
 	power_run.before_flush = power_solidify;
-	if (power_fill(vol) || tfs_checkpoint(vol))
+	if (shred)
+		power_shred(vol);
+	else if (power_fill(vol) || tfs_checkpoint(vol))
 		power_fail("fill", "a full volume is stuck");
 	power_run.before_flush = power_crash_flush;
 	power_step(vol);
@@ -193,8 +196,8 @@ void power_history(u64 seed, int length)
 		power_exhaust = 3;
 	history_base(seed);
 	vol = workload_start();
-	if (seed % 3 == 0)
-		history_fill(vol);
+	if (seed % 3 == 0 || seed % 11 == 4)
+		history_fill(vol, seed % 11 == 4);
 	for (i = 0; vol && i < length; i++) {
 		u64 r = power_random();
 
