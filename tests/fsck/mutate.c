@@ -142,7 +142,7 @@ static int leaf_copy(void *arg, const struct tfs_node_info *info)
 	if (info->level || !info->ptr.addr || *n >= 400)
 		return 0;
 	memset(data, 0, sizeof(data));
-	tfs_node_store(info->node, data);
+	tfs_node_store(info->node, TFS_CODEC_LZ4, data);
 	must(tfs_write(vol, place.ptr.addr, *n, &e, (*n + 4) * TFS_BLOCK, NULL), "write");
 	*n += 16; /* one a window */
 	return 0;

@@ -324,23 +324,43 @@ static int items_add(struct tfs_vol *vol)
 	return err == -ENOENT ? 0 : err;
 }
 
-const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
+static int maps_take(struct tfs_vol *vol, struct tfs_dev *dev, bool space)
 {
-	static char text[160];
-	struct tfs_stat st;
-	u8 map[65536 / 8];
-	u64 s, live = 0;
 	int t, err = 0;
 
 	gang_dev = dev;
 	memset(want, 0, sizeof(want));
 	twice = false;
 	for (t = 0; t < TFS_TREES && !err; t++)
-		tfs_tree_walk(vol, t, node_add, &err);
+		if (t != TFS_TREE_SPACE || space)
+			tfs_tree_walk(vol, t, node_add, &err);
 	if (!err)
 		err = refs_load(vol);
-	if (!err)
-		err = items_add(vol);
+	return err ? err : items_add(vol);
+}
+
+int power_maps_take(struct tfs_vol *vol, struct tfs_dev *dev)
+{
+	return maps_take(vol, dev, false);
+}
+
+const u8 *power_map(void *vol, u64 segment)
+{
+	struct tfs_stat st;
+
+	tfs_statfs(vol, &st);
+	return want + 16 + (segment << (st.segment_bits - 12));
+}
+
+const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
+{
+	static char text[160];
+	struct tfs_stat st;
+	u8 map[65536 / 8];
+	u64 s, live = 0;
+	int err;
+
+	err = maps_take(vol, dev, true);
 	if (err || twice)
 		return err ? "tree cannot be read" : "a unit is used twice";
 	if (!refs_exact())

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * tfs-power --faults: the Nth allocation, then the Nth request to the device, fails; for every N until a pass gets
- * through without meeting it. Passes: each operation of the table on a volume with contents, cold, then sync and
- * checkpoints and unmount; and mounting what a crash left after that operation. Always: nothing crashes or leaks; a
- * call that fails changed nothing; one that failed for want of memory succeeds later; the image then mounts, is sound,
- * holds what was durable and equals a state of the history, both with all writes on the platter and with those alone
- * that a flush confirmed. Random histories with a fault every few calls do the same on fuller and fragmented volumes.
+ * tfs-power --faults: the Nth allocation, then the Nth request to the device, fails, then each write and flush from the
+ * Nth on; for every N until a pass gets through without meeting it. Passes: each operation of the table on a volume
+ * with contents, cold, then sync and checkpoints and unmount; mounting what a crash left after that operation; and a
+ * repair of a sound volume, which must change nothing. Always: nothing crashes or leaks; a call that fails changed
+ * nothing; one that failed for want of memory succeeds later; the image then mounts, is sound, holds what was durable
+ * and equals a state of the history, both with all writes on the platter and with those alone that a flush confirmed.
+ * Random histories with a fault every few calls do the same on fuller and fragmented volumes.
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
@@ -16,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum kind { NONE, ALLOC, IO };
-static const char *const kinds[] = {"none", "allocation", "request"};
+enum kind { NONE, ALLOC, IO, DEAD, KINDS };
+static const char *const kinds[] = {"none", "allocation", "request", "each write from"};
 static enum kind kind;
 static long nth;
 static bool handled; /* the fault happened and was judged */
@@ -27,11 +28,21 @@ static void arm(enum kind k, long n)
 {
 	tfs_user_fail_alloc(k == ALLOC ? n : -1);
 	power_run.fail_in = k == IO ? n : -1;
+	if (k == DEAD)
+		power_run.dies_in = n;
+}
+
+/* A device that died stays so until the pass is over; it can be read. */
+static void revive(void)
+{
+	arm(NONE, 0);
+	power_run.dies_in = -1;
 }
 
 static bool fired(void)
 {
-	return kind == ALLOC ? tfs_user_alloc_failed() : kind == IO && power_run.fail_in == 0;
+	return kind == ALLOC ? tfs_user_alloc_failed()
+	                     : (kind == IO && power_run.fail_in == 0) || (kind == DEAD && power_run.dies_in == 0);
 }
 
 static void failed(const char *what)
@@ -46,7 +57,7 @@ static void failed(const char *what)
 static void judge_call(struct tfs_vol *vol, int err)
 {
 	u64 seq = err < 0 ? before_seq : tfs_sequence(vol), hash;
-	bool stopped = kind == IO;
+	bool stopped = kind >= IO;
 	char text[100];
 	int e;
 
@@ -96,7 +107,7 @@ static void judge_image(struct power_dev *d, const char *what)
 
 static void judge_end(long allocs)
 {
-	arm(NONE, 0);
+	revive();
 	power_states++;
 	power_state = (unsigned long)nth; /* other filler files each time */
 	if (tfs_user_allocs() != allocs)
@@ -154,7 +165,7 @@ static void end_call(struct tfs_vol *vol, int (*call)(struct tfs_vol *vol), cons
 	called(vol, err);
 	if (err < 0 && handled && !was && kind == ALLOC)
 		err = call(vol);
-	if (err < 0 && kind != IO)
+	if (err < 0 && kind < IO)
 		failed(what);
 }
 
@@ -176,7 +187,7 @@ static void pass_ops(struct tfs_vol *vol)
 	end_call(vol, tfs_checkpoint, "checkpoint fails");
 	end_seq = tfs_sequence(vol);
 	tfs_evict(vol, TFS_INO_ROOT); /* begins and does nothing: what a failed call placed is given back */
-	if (!fired() && !(kind == IO && handled) && power_pins_stray(vol))
+	if (!fired() && !(kind >= IO && handled) && power_pins_stray(vol))
 		failed("blocks stay pinned");
 	if (tfs_unmount(vol) && !handled && !fired())
 		failed("unmount fails");
@@ -219,7 +230,7 @@ static void passes(const char *prefix, int op)
 
 	kind = NONE;
 	pass();
-	for (kind = ALLOC; kind <= IO; kind++) {
+	for (kind = ALLOC; kind < KINDS; kind++) {
 		for (nth = 1; nth < limit; nth++) {
 			snprintf(power_workload, sizeof(power_workload), "%s%d,%ld,%d", prefix, kind, nth, op);
 			if (!pass())
@@ -362,6 +373,110 @@ static void mount_passes(int op)
 	munmap(shared, 4096);
 }
 
+/* ---- repair ---- */
+
+static u64 repaired_hash; /* of the volume, which is sound: a repair that is cut off anywhere leaves it as it was */
+
+static int repair(struct tfs_vol *vol)
+{
+	struct tfs_repair_counters c;
+	struct tfs_stat st;
+	struct tfs_attr a;
+	struct tfs_key k = {TFS_INO_ROOT, 0};
+	struct tfs_inode inode;
+	const void *v;
+	u32 len;
+	int err = tfs_getattr(vol, TFS_INO_ROOT, &a);
+
+	if (!err)
+		err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);
+	if (err)
+		return err;
+	memcpy(&inode, v, sizeof(inode));
+	tfs_statfs(vol, &st);
+	c = (struct tfs_repair_counters){st.next_ino, st.inodes, st.prealloc_blocks};
+	err = tfs_repair_put(vol, TFS_TREE_FS, k, &inode, len); /* an edit, if only by the same */
+	if (!err)
+		err = power_maps_take(vol, &power_run.dev);
+	return err ? err : tfs_repair_finish(vol, &c, power_map, vol);
+}
+
+static void repaired_judge(struct power_dev *d, const char *what)
+{
+	struct tfs_mount_options opt = {0};
+	struct tfs_env env = power_env();
+	struct tfs_vol *vol;
+	const char *why;
+	char text[120];
+	int err = tfs_mount(&d->dev, &env, &opt, &vol);
+	u64 hash;
+
+	snprintf(text, sizeof(text), "repair, %s %ld fails, %s", kinds[kind], nth, what);
+	if (err) {
+		power_fail(text, "the image does not mount afterwards");
+		return;
+	}
+	hash = power_walk(vol, false, &err);
+	why = power_account_dev(vol, &d->dev);
+	if (err || why || (repaired_hash && hash != repaired_hash))
+		power_fail(text, err ? "the image cannot be read afterwards" : why ? why : "the content changed");
+	repaired_hash = hash;
+	tfs_unmount(vol);
+}
+
+/* True if the fault was met. */
+static bool repair_pass(void)
+{
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO | TFS_MOUNT_REPAIR};
+	struct tfs_env env = power_env();
+	long allocs = tfs_user_allocs();
+	struct tfs_vol *vol;
+	bool met;
+	int err;
+
+	power_model_reset();
+	power_dev_reset(&power_run);
+	power_solid_reset();
+	power_clock = 1000;
+	power_run.before_flush = power_solidify;
+	arm(kind, nth);
+	err = tfs_mount(&power_run.dev, &env, &opt, &vol);
+	if (!err) {
+		err = repair(vol);
+		if (err)
+			tfs_abandon(vol);
+		else
+			err = tfs_unmount(vol);
+	}
+	met = fired();
+	revive();
+	power_states++;
+	power_state = (unsigned long)nth;
+	if (err && !met)
+		failed("the repair fails for no reason");
+	if (tfs_user_allocs() != allocs)
+		failed("the repair leaks memory");
+	power_run.before_flush = NULL;
+	power_solid_state();
+	repaired_judge(&power_crash, "flushed writes alone");
+	power_dev_reset(&power_crash);
+	repaired_judge(&power_run, "all writes");
+	return met;
+}
+
+static void repair_passes(void)
+{
+	const long limit = 5000;
+
+	for (kind = NONE; kind < KINDS; kind++)
+		for (nth = 1; nth < limit; nth++) {
+			snprintf(power_workload, sizeof(power_workload), "p%d,%ld", kind, nth);
+			if (!repair_pass())
+				break;
+		}
+	kind = NONE;
+}
+
 /* ---- histories ---- */
 
 static int misses; /* faults in a row that an operation did not meet */
@@ -433,6 +548,8 @@ void power_faults(int part, int parts)
 	int op, i;
 
 	base_fill(-1);
+	if (part == parts - 1)
+		repair_passes();
 	for (op = part; op < power_ops(); op += parts) {
 		mount_passes(op);
 		op_set(op);
@@ -454,6 +571,14 @@ bool power_faults_replay(const char *id)
 	if (sscanf(id, "F%llu,%d", &seed, &length) == 2) {
 		base_fill(-1);
 		history(seed, length);
+		return true;
+	}
+	if (sscanf(id, "p%d,%ld", &k, &nth) == 2) {
+		base_fill(-1);
+		repair_pass();
+		kind = (enum kind)k;
+		snprintf(power_workload, sizeof(power_workload), "%s", id);
+		repair_pass();
 		return true;
 	}
 	if (sscanf(id, "%c%d,%ld,%d", &how, &k, &nth, &op) != 4 || (how != 'f' && how != 'm') || op >= power_ops())

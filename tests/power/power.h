@@ -30,6 +30,7 @@ struct power_dev {
 	bool fua;     /* it is the last write in flight alone that becomes durable */
 	u8 *reads;    /* when set: one for each page that was read */
 	long fail_in; /* the nth request from now fails with EIO; -1: never */
+	long dies_in; /* from the nth write or flush on each of them fails; -1: never */
 };
 extern u8 *power_base[POWER_PAGES];                 /* pages of the volume all workloads start from */
 void power_dev_init(struct power_dev *d, u64 size); /* or again */
@@ -145,6 +146,9 @@ u64 power_content_mix(u64 h, const struct tfs_attr *a); /* of a regular file, fr
 u64 power_walk(struct tfs_vol *vol, bool live, int *err);
 /* NULL, or what is wrong with the accounting. */
 const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev);
+/* What is in use but for SPACE itself, by segment, as tfs_repair_finish asks for it. */
+int power_maps_take(struct tfs_vol *vol, struct tfs_dev *dev);
+const u8 *power_map(void *vol, u64 segment);
 /* Blocks pinned for no reason, right after a checkpoint. */
 s64 power_pins_stray(const struct tfs_vol *vol);
 

@@ -32,9 +32,11 @@ void power_dev_page(struct power_dev *d, u64 page, u8 *data)
 	d->page[page] = data;
 }
 
-static int fails(struct power_dev *d)
+static int fails(struct power_dev *d, bool read)
 {
-	return d->fail_in > 0 && --d->fail_in == 0;
+	if (!read && d->dies_in > 0)
+		--d->dies_in;
+	return (!read && !d->dies_in) || (d->fail_in > 0 && --d->fail_in == 0);
 }
 
 static void flight_add(struct power_dev *d, u64 page, u32 pages, u8 *data)
@@ -57,7 +59,7 @@ static int dev_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf,
 		fprintf(stderr, "power: request out of range: %llu+%u\n", (unsigned long long)offset, bytes);
 		abort();
 	}
-	if (fails(d))
+	if (fails(d, op == TFS_IO_READ))
 		return -EIO;
 	if (op == TFS_IO_READ) {
 		if (d->reads)
@@ -89,7 +91,7 @@ static int dev_flush(struct tfs_dev *dev)
 {
 	struct power_dev *d = (struct power_dev *)dev;
 
-	if (fails(d))
+	if (fails(d, false))
 		return -EIO;
 	d->flushes++;
 	if (d->before_flush)
@@ -109,7 +111,7 @@ void power_dev_init(struct power_dev *d, u64 size)
 	d->dev.ops = &ops;
 	d->dev.size = size;
 	d->arena = arena;
-	d->fail_in = -1;
+	d->fail_in = d->dies_in = -1;
 	memcpy(d->page, power_base, sizeof(d->page));
 }
 
