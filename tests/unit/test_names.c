@@ -1,68 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* Names on a RAM volume: errnos as Linux gives them, what rename does, readdir under change, and the same after replay.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-#include "tfs/tfs.h"
-
-#define SIZE (32u << 20)
-static u8 *ram;
-static u64 ticks;
-
-static int io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
-{
-	(void)flags;
-	if (off + n > d->size)
-		return -EIO;
-	if (op == TFS_IO_READ)
-		memcpy(buf, ram + off, n);
-	else
-		memcpy(ram + off, buf, n);
-	return 0;
-}
-static int flush(struct tfs_dev *d)
-{
-	(void)d;
-	return 0;
-}
-static struct tfs_time now(void *ctx)
-{
-	(void)ctx;
-	return (struct tfs_time){.sec = ++ticks};
-}
-static u64 rnd(void *ctx)
-{
-	(void)ctx;
-	return ++ticks * 0x9e3779b97f4a7c15ull | 1;
-}
-static const struct tfs_dev_ops ops = {io, flush, NULL};
-static struct tfs_dev dev = {&ops, SIZE, false};
-static const struct tfs_env env = {.now = now, .random = rnd};
-static struct tfs_vol *vol;
-
-static void mount(void)
-{
-	struct tfs_mount_options o = {0};
-
-	assert_int_equal(tfs_mount(&dev, &env, &o, &vol), 0);
-}
+#include "tests/unit/ram.h"
 
 static int setup(void **state)
 {
-	struct tfs_format_options o = {.size = SIZE, .codec = TFS_CODEC_LZ4, .uuid = "unit"};
-
 	(void)state;
-	ram = calloc(1, SIZE);
-	assert_int_equal(tfs_format(&dev, &env, &o, &vol), 0);
-	assert_int_equal(tfs_format_finish(vol, 0), 0);
-	assert_int_equal(tfs_unmount(vol), 0);
-	mount();
+	ram_format(32u << 20);
 	return 0;
 }
 
@@ -70,7 +14,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	assert_int_equal(tfs_unmount(vol), 0);
-	free(ram);
+	ram_free();
 	return 0;
 }
 
@@ -78,7 +22,7 @@ static void crash(void)
 {
 	assert_int_equal(tfs_sync(vol), 0);
 	tfs_abandon(vol);
-	mount();
+	ram_mount();
 }
 
 static int mk(u64 dir, const char *name, u32 mode, u64 *ino)

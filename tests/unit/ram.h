@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * A volume in memory for unit tests: a device of `ram_dev.size` bytes that forgets nothing, a clock that ticks once a
+ * call, and one mounted volume. Each test program includes it once and sets the size; ram_format begins, ram_free ends.
+ */
+#ifndef UNIT_RAM_H
+#define UNIT_RAM_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "tfs/tfs.h"
+
+static u8 *ram;
+static u64 ram_ticks;
+static struct tfs_vol *vol;
+
+static int ram_io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
+{
+	(void)flags;
+	if (off + n > d->size)
+		return -EIO;
+	if (op == TFS_IO_READ)
+		memcpy(buf, ram + off, n);
+	else
+		memcpy(ram + off, buf, n);
+	return 0;
+}
+
+static int ram_flush(struct tfs_dev *d)
+{
+	(void)d;
+	return 0;
+}
+
+static struct tfs_time ram_now(void *ctx)
+{
+	(void)ctx;
+	return (struct tfs_time){.sec = tfs_cpu64(++ram_ticks)};
+}
+
+static u64 ram_random(void *ctx)
+{
+	(void)ctx;
+	return ++ram_ticks * 0x9e3779b97f4a7c15ull | 1;
+}
+
+static const struct tfs_dev_ops ram_ops = {ram_io, ram_flush, NULL};
+static struct tfs_dev ram_dev = {.ops = &ram_ops};
+static const struct tfs_env ram_env = {.now = ram_now, .random = ram_random};
+
+static void ram_mount(void)
+{
+	struct tfs_mount_options o = {0};
+
+	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
+}
+
+/* An empty volume, mounted. */
+static void ram_format(u64 size)
+{
+	struct tfs_format_options o = {.size = size, .codec = TFS_CODEC_LZ4, .uuid = "unit"};
+
+	ram_dev.size = size;
+	ram = calloc(1, size);
+	assert_non_null(ram);
+	assert_int_equal(tfs_format(&ram_dev, &ram_env, &o, &vol), 0);
+	assert_int_equal(tfs_format_finish(vol, 0), 0);
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_mount();
+}
+
+static void ram_free(void)
+{
+	free(ram);
+	ram = NULL;
+}
+
+#endif
