@@ -38,13 +38,13 @@ test: deps ## every test that needs no kernel; ends with 'N passed, N failed'
 demo: deps ## build a volume from a directory, look into it, take it out again, compare
 	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
 
-soak: all ## crash histories for T seconds (default 600), every bit flipped, 3000 random repairs, long differential runs
+soak: all ## workloads of three operations and then crash histories, each for T seconds (default 600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, long differential runs
 	$(BIN)/tfs-power --triples=$(or $(FROM),0) --seconds $(or $(T),600)
 	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
-	$(BIN)/tfs-power --flip all
+	$(BIN)/tfs-power --flip=all
 	tests/fsck/random.sh 1000 4000
 
-breaks: ## break each promise on purpose in a copy and see it noticed (minutes)
+breaks: ## break each promise on purpose in a copy and see it noticed (a quarter of an hour)
 	tests/power/breaks.sh
 
 MAN := build/man

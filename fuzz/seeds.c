@@ -2,8 +2,8 @@
 /*
  * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops. Made by real
  * operations on the targets' own bases, so that they follow the format when it changes and nothing binary is kept in
- * the repository. An image seed repeats a block of the base; a replay seed holds the records that operations logged; an
- * items seed the base's items.
+ * the repository. An image seed repeats a block of the base or spoils a field of one; a replay seed holds the records
+ * that operations logged; an items seed the base's items.
  */
 #include "fuzz/items.h"
 
@@ -85,6 +85,31 @@ static void gang_seed(const char *target)
 	put8(95);
 	put(&g, 96);
 	save(target, "gang", 0);
+}
+
+/*
+ * Each of the first fields behind a block's head beyond every limit: counts, lengths, offsets and addresses of nodes,
+ * logs, lists and checkpoints. So the replay alone misses each bounds check that goes (tests/power/breaks.sh).
+ */
+static void field_seeds(const char *target)
+{
+	const u32 *used;
+	u32 uses, i, off;
+
+	used = fuzz_base_used(&uses);
+	for (i = 0; i < uses; i++)
+		for (off = 16; off < 128; off += 2) {
+			const u8 *b = fuzz_ram_look(used[i]);
+
+			if (tfs_le32(((const struct tfs_block_head *)b)->magic) != TFS_MAGIC)
+				break;
+			put8(i * 7 + off);
+			put16(i);
+			put16(off);
+			put8(1);
+			put16(0xffff);
+			save(target, "field", i * 128 + off);
+		}
 }
 
 static void image_seeds(const char *target)
@@ -366,6 +391,7 @@ int main(int argc, char **argv)
 	dir = argv[1];
 	mkdir(dir, 0777);
 	image_seeds("image");
+	field_seeds("image");
 	image_seeds("fsck");
 	replay_seeds();
 	items_seeds();

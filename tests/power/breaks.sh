@@ -118,7 +118,6 @@ power 4 anchor-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) =
 power 4 record-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LOG || tfs_head_crc(h, length) == /' "$flips"
 # A checkpoint or list block is verified by its pointer and by itself: both checks go.
 power 4 list-crc-not-checked "tfs/super.c tfs/mount.c" 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LIST || type == TFS_BT_CHECKPOINT || tfs_head_crc(h, length) == /; s/err = tfs_read_ptr\(vol, &ptr, block, true\);/err = tfs_read_ptr(vol, \&ptr, block, false);/' "$flips"
-power 4 gang-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_GANG || tfs_head_crc(h, length) == /' "$flips"
 # No crash leaves a write that fits all these and yet follows another: only an exchanged one does, see replay.c.
 power 4 log-chain-not-checked tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/' "$flips"
 power 4 evidence-not-looked-for tfs/replay.c 's/tfs_le64\(h->durable\) > lost \|\| tfs_le64\(h->anchor\) > s->vol->anchor/0/' "$flips"

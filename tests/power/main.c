@@ -231,6 +231,10 @@ int main(int argc, char **argv)
 			             : &jobs) = atoi(optarg);
 		}
 	}
+	if (optind < argc) {
+		fprintf(stderr, "power: '%s': expected options alone\n", argv[optind]);
+		return 2;
+	}
 	started = now(CLOCK_MONOTONIC);
 	if (mode == triples)
 		from = *triple_next;
