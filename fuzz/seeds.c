@@ -306,6 +306,40 @@ static void leaf_seed(struct tfs_vol *vol, int tree, u32 without)
 	save("items", tree == TFS_TREE_SPACE ? "space" : "fs", without);
 }
 
+/* The FS leaf with byte `at` of its `spoilt`th item at its highest. */
+static void spoilt_leaf(struct tfs_vol *vol, u32 spoilt, u32 at)
+{
+	struct tfs_key k = {0, 0};
+	u8 value[TFS_ITEM_MAX];
+	const void *v;
+	u32 len, n = 0;
+
+	put8(FUZZ_ITEMS_FS);
+	put8(spoilt * 16 + at);
+	for (; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len); k.b++) {
+		memcpy(value, v, len);
+		if (n++ == spoilt)
+			value[at] = 0xff;
+		put_item(TFS_TREE_FS, k, value, len);
+	}
+	save("items", "spoilt", spoilt * 64 + at);
+}
+
+/* For two items of each type, each of their first bytes: what a check of items keeps out (tests/power/breaks.sh). */
+static void spoilt_seeds(struct tfs_vol *vol)
+{
+	struct tfs_key k = {0, 0}, next;
+	u32 of_type[256] = {0}, n, len, at;
+	const void *v;
+
+	for (n = 0; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len); n++, k = next) {
+		next = (struct tfs_key){k.a, k.b + 1};
+		if (of_type[k.b >> TFS_POS_BITS]++ < 2)
+			for (at = 0; at < len && at < 64; at++)
+				spoilt_leaf(vol, n, at);
+	}
+}
+
 static void item_seeds(struct tfs_vol *vol)
 {
 	struct tfs_key k = {0, 0};
@@ -362,6 +396,7 @@ static void items_seeds(void)
 	leaf_seed(vol, TFS_TREE_SPACE, 0);
 	leaf_seed(vol, TFS_TREE_SPACE, 1);
 	item_seeds(vol);
+	spoilt_seeds(vol);
 	head_seeds(vol);
 	tfs_abandon(vol);
 }
