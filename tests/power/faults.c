@@ -398,7 +398,9 @@ static int repair(struct tfs_vol *vol)
 	err = tfs_repair_put(vol, TFS_TREE_FS, k, &inode, len); /* an edit, if only by the same */
 	if (!err)
 		err = power_maps_take(vol, &power_run.dev);
-	return err ? err : tfs_repair_finish(vol, &c, power_map, vol);
+	if (!err)
+		err = tfs_repair_space(vol, power_map, vol);
+	return err ? err : tfs_repair_finish(vol, &c);
 }
 
 static void repaired_judge(struct power_dev *d, const char *what)
