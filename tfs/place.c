@@ -75,12 +75,32 @@ static bool any_segment(struct tfs_vol *vol, int head, u32 free, u32 min, u32 ma
 	return false;
 }
 
+/*
+ * mkfs rewrites a leaf again and again when names come in no order. Filling the device once around before anything is
+ * used again would leave an image of little content and much air: so its nodes go to the first segment that is half
+ * empty, as long as there are holes of BULK_HOLE blocks.
+ */
+#define BULK_HOLE 16u
+
+static bool bulk_hole(struct tfs_vol *vol, int head, u32 max)
+{
+	u64 s;
+
+	for (s = 0; s < vol->segments; s++)
+		if (vol->segment[s].used_blocks <= vol->segment_blocks / 2 && !segment_taken(vol, head, s) &&
+		    run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), BULK_HOLE, max))
+			return true;
+	return false;
+}
+
 int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max)
 {
 	struct tfs_head *h = &vol->head[head];
 	u32 free;
 
 	if (h->pos && run_in(vol, h, h->segment, h->pos, min, max))
+		return 0;
+	if (vol->bulk && head == TFS_HEAD_NODE && min <= BULK_HOLE && bulk_hole(vol, head, max))
 		return 0;
 	if (whole_segment(vol, head, max))
 		return 0;
