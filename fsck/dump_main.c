@@ -276,8 +276,7 @@ int main(int argc, char **argv)
 	d.env = tfs_user_env();
 	err = tfs_file_dev_open(&d.dev, d.image, d.dev.offset, false, 0);
 	if (err)
-		return tfs_cli_fail(DUMP_USAGE, d.image, "%s",
-		                    err == -EBUSY ? "another tool is writing it" : strerror(-err));
+		return tfs_cli_fail(DUMP_USAGE, d.image, "%s", tfs_file_dev_error(err));
 	err = run(&d, cmd);
 	tfs_file_dev_close(&d.dev);
 	err = tfs_cli_end(err, DUMP_HOST);

@@ -6,7 +6,9 @@
 #include "fsck/fsck.h"
 #include "tfs/user/file_dev.h"
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,6 +33,20 @@ struct options {
 	bool no, yes, preen, force;
 	int fd;
 };
+
+/* As e2fsck: a negative number is none. */
+static int progress_fd(const char *text, int *fd)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (end == text || *end || errno || n > INT_MAX || (n >= 0 && fcntl((int)n, F_GETFD) < 0))
+		return tfs_cli_fail(FSCK_USAGE, text, "expected the number of an open file descriptor");
+	*fd = n < 0 ? -1 : (int)n;
+	return 0;
+}
 
 static int options_parse(struct options *o, struct fsck *f, int argc, char **argv)
 {
@@ -65,7 +81,8 @@ static int options_parse(struct options *o, struct fsck *f, int argc, char **arg
 			f->json = true;
 			break;
 		case 'C':
-			o->fd = atoi(optarg);
+			if (progress_fd(optarg, &o->fd))
+				return FSCK_USAGE;
 			break;
 		case 'U':
 			o->undo = optarg;
@@ -200,8 +217,7 @@ int main(int argc, char **argv)
 		return tfs_cli_fail(FSCK_FAILED, o.image, "no terminal to ask on; give -n, -p or -y");
 	err = tfs_file_dev_open(&file, o.image, o.offset, f.mode != MODE_CHECK || o.restore, 0);
 	if (err)
-		return tfs_cli_fail(FSCK_FAILED, o.image, "%s",
-		                    err == -EBUSY ? "another tool is using it" : strerror(-err));
+		return tfs_cli_fail(FSCK_FAILED, o.image, "%s", tfs_file_dev_error(err));
 	err = run(&o, &f, &file);
 	fsck_free(&f);
 	if (tfs_file_dev_close(&file) && !(err & FSCK_FAILED))

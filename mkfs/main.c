@@ -33,7 +33,7 @@ static int identity(struct mkfs_options *o)
 	if (epoch && *epoch) {
 		errno = 0;
 		o->format.created = (struct tfs_time){tfs_cpu64(strtoull(epoch, &end, 10)), 0, 0};
-		if (*end || errno)
+		if (*epoch < '0' || *epoch > '9' || *end || errno || tfs_le64(o->format.created.sec) >> 63)
 			return tfs_cli_fail(MKFS_USAGE, "SOURCE_DATE_EPOCH", "expected seconds since 1970");
 	} else {
 		epoch = NULL;
@@ -263,8 +263,13 @@ static int make(struct mkfs_options *o, struct plan *p, bool progress)
 {
 	static struct mkfs_fill f;
 	struct mkfs_target t;
-	int err = mkfs_target_open(&t, o, &p->found, p->size);
+	int err;
 
+	/* before anything is lost; a file or device that is too small gets its own message */
+	o->format.size = p->size ? p->size : p->found.size;
+	if (o->format.size >= TFS_MIN_VOLUME && tfs_format_check(&o->format))
+		return tfs_cli_fail(MKFS_USAGE, o->image, "size and segment size do not go together");
+	err = mkfs_target_open(&t, o, &p->found, p->size);
 	if (err)
 		return err;
 	f.target = &t;
@@ -274,9 +279,7 @@ static int make(struct mkfs_options *o, struct plan *p, bool progress)
 	tfs_progress_pass(&f.progress, "files", p->count.known ? p->count.files : 0);
 	o->format.size = p->size ? p->size : t.dev.size;
 	err = tfs_format(&t.dev, &f.env, &o->format, &f.vol);
-	if (err == -EINVAL)
-		err = tfs_cli_fail(MKFS_USAGE, o->image, "size and segment size do not go together");
-	else if (err)
+	if (err)
 		err = mkfs_target_failed(&t, err);
 	else {
 		err = build(&f, o, p);

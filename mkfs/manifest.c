@@ -305,9 +305,17 @@ static bool line_send(struct mkfs_source *s, char *text, unsigned long number)
 	return !bad && (!file || !mkfs_file_send(s->pool, file));
 }
 
+/* A pipe is told at once and not waited for. */
+static FILE *manifest_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? NULL : fdopen(fd, "r");
+}
+
 bool mkfs_manifest(struct mkfs_source *s)
 {
-	FILE *f = fopen(s->opt->manifest, "re");
+	FILE *f = manifest_open(s->opt->manifest);
 	unsigned long number = 0;
 	size_t room = 0;
 	char *text = NULL;
@@ -344,7 +352,7 @@ static const char *line_count(char *text, struct mkfs_count *c)
 
 int mkfs_manifest_check(const char *path, struct mkfs_count *c)
 {
-	FILE *f = fopen(path, "re");
+	FILE *f = manifest_open(path);
 	unsigned long number = 0;
 	const char *bad = NULL;
 	size_t room = 0;

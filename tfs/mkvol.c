@@ -107,18 +107,26 @@ static int vol_make(struct tfs_vol *vol, const struct tfs_format_options *opt)
 	return err ? err : tfs_space_format(vol, 0);
 }
 
+int tfs_format_check(const struct tfs_format_options *opt)
+{
+	if (opt->size < TFS_MIN_VOLUME || opt->size > TFS_MAX_VOLUME || opt->codec >= TFS_CODEC_COUNT)
+		return -EINVAL;
+	if (opt->segment_bits &&
+	    (opt->segment_bits < TFS_SEGMENT_BITS_MIN || opt->segment_bits > TFS_SEGMENT_BITS_MAX ||
+	     segments_for(opt->size, opt->segment_bits) > TFS_SEGMENTS_MAX ||
+	     segments_for(opt->size, opt->segment_bits) < 4))
+		return -EINVAL;
+	return 0;
+}
+
 int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_format_options *opt,
                struct tfs_vol **out)
 {
 	struct tfs_vol *vol;
-	int err;
+	int err = tfs_format_check(opt);
 
-	if (opt->size < TFS_MIN_VOLUME || opt->size > TFS_MAX_VOLUME || opt->codec >= TFS_CODEC_COUNT ||
-	    (opt->segment_bits &&
-	     (opt->segment_bits < TFS_SEGMENT_BITS_MIN || opt->segment_bits > TFS_SEGMENT_BITS_MAX ||
-	      segments_for(opt->size, opt->segment_bits) > TFS_SEGMENTS_MAX ||
-	      segments_for(opt->size, opt->segment_bits) < 4)))
-		return -EINVAL;
+	if (err)
+		return err;
 	if (opt->size > dev->size)
 		return -ENOSPC;
 	err = tfs_vol_new(dev, env, &vol);

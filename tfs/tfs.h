@@ -50,6 +50,7 @@ struct tfs_format_options {
 	u32 root_mode, root_uid, root_gid; /* permission bits; 0 mode: 0755 */
 	struct tfs_time created;           /* also the root's times */
 };
+int tfs_format_check(const struct tfs_format_options *opt); /* -EINVAL: no volume can be made so */
 /* Starts a volume in memory and returns it mounted in bulk mode: no log, nothing durable, until
  * tfs_format_finish writes the last checkpoint, anchors, and the superblocks last. Volume id, first generation and
  * hash seed derive from the uuid. Ends with tfs_unmount either way. new_size (0: as is) cuts an unused end off. */

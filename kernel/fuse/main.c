@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -77,8 +78,12 @@ static int mount_option(struct options *o, const char *name)
 		return 0;
 	if (!strcmp(name, "ro"))
 		o->read_only = true;
-	if (used + strlen(name) + 2 > sizeof(o->fuse))
+	else if (!strcmp(name, "rw") || !strcmp(name, "defaults"))
+		return 0;
+	if (used + strlen(name) + 2 > sizeof(o->fuse)) {
+		tfs_cli_fail(0, NULL, "the options of -o are longer than %zu bytes", sizeof(o->fuse) - 1);
 		return -1;
+	}
 	strcat(strcat(o->fuse, ","), name);
 	return 0;
 }
@@ -91,6 +96,14 @@ static int mount_options(struct options *o, char *list)
 		if (mount_option(o, name))
 			return -1;
 	return 0;
+}
+
+static int size_option(const char *text, u64 *out)
+{
+	if (!tfs_cli_size(text, out))
+		return 0;
+	tfs_cli_fail(0, text, "expected bytes, or a size such as 64M");
+	return -1;
 }
 
 static int options_parse(struct options *o, int argc, char **argv)
@@ -107,16 +120,18 @@ static int options_parse(struct options *o, int argc, char **argv)
 		else if (c == 'o')
 			err = mount_options(o, optarg);
 		else if (c == 'O')
-			err = tfs_cli_size(optarg, &o->offset);
+			err = size_option(optarg, &o->offset);
 		else if (c == 'C')
-			err = tfs_cli_size(optarg, &o->cache);
+			err = size_option(optarg, &o->cache);
 		else if (c == 'h')
 			exit((fputs(usage, stdout), tfs_cli_end(0, EXIT_IMAGE)));
 		else
 			err = 1;
 	}
-	if (err || argc - optind != 2)
+	if (err > 0 || (!err && argc - optind != 2))
 		return fputs(usage, stderr), EXIT_USED_WRONG;
+	if (err)
+		return EXIT_USED_WRONG; /* said already */
 	o->image = argv[optind];
 	o->dir = argv[optind + 1];
 	return 0;
@@ -324,18 +339,21 @@ int main(int argc, char **argv)
 	static struct options o;
 	static struct host h;
 	struct tfs_file_dev dev;
+	struct stat st = {0};
 	int err, code;
 
 	tfs_cli_start("tfs-fuse");
 	code = options_parse(&o, argc, argv);
 	if (code)
 		return code;
+	/* libfuse would mount over a file, and nothing could be done with that but unmounting it */
+	if (stat(o.dir, &st))
+		return tfs_cli_fail(EXIT_MOUNT, o.dir, "%s", strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return tfs_cli_fail(EXIT_MOUNT, o.dir, "expected a directory to mount on");
 	err = device_open(&dev, &o);
 	if (err)
-		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s",
-		                    err == -EBUSY
-		                        ? "is in use: mounted, attached to a loop device, or held by another tool"
-		                        : strerror(-err));
+		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s", tfs_file_dev_error(err));
 	code = volume_open(&o, &h, &dev);
 	if (code)
 		return code;

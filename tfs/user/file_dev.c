@@ -66,10 +66,12 @@ static int file_prepare(struct tfs_file_dev *d, bool write, u64 size)
 {
 	struct stat st;
 
-	if (flock(d->fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB))
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (fstat(d->fd, &st))
 		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -ENOTBLK;
+	if (flock(d->fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (size && S_ISREG(st.st_mode) && (ftruncate(d->fd, 0) || ftruncate(d->fd, (off_t)size)))
 		return -errno;
 	return size_find(d);
@@ -101,18 +103,26 @@ int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u6
 
 int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size)
 {
+	int flags = (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write);
 	char loop[64];
 	int fd;
 
 	if (write && !size && tfs_looped(path, loop, sizeof(loop)))
 		return -EBUSY;
-	fd = open(path, (write ? O_RDWR : O_RDONLY) | (size ? O_CREAT : 0) | exclusive(path, write) | O_CLOEXEC, 0666);
+	fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0666); /* a pipe would wait for its other end */
 	return fd < 0 ? -errno : tfs_file_dev_take(d, fd, offset, write, size);
 }
 
 int tfs_file_dev_close(struct tfs_file_dev *d)
 {
 	return close(d->fd) ? -errno : 0;
+}
+
+const char *tfs_file_dev_error(int err)
+{
+	return err == -EBUSY     ? "another tool is using it"
+	       : err == -ENOTBLK ? "expected a regular file or a block device"
+	                         : strerror(-err);
 }
 
 /* ---- environment ---- */

@@ -12,9 +12,10 @@ struct tfs_file_dev {
 };
 
 /* size: of a new file (made, or an old one cut and extended); 0: opens what is there. Takes a lock: -EBUSY when another
- * tool writes the image. Who writes gets -EBUSY also for what the kernel holds: a mounted device, a file behind a loop
- * device. */
+ * tool writes the image; -ENOTBLK: neither a file nor a block device. Who writes gets -EBUSY also for what the kernel
+ * holds: a mounted device, a file behind a loop device. */
 int tfs_file_dev_open(struct tfs_file_dev *d, const char *path, u64 offset, bool write, u64 size);
+const char *tfs_file_dev_error(int err); /* what an error of these means */
 /* The same of a file that is open; fd belongs to d from here on, and is closed when this fails. */
 int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u64 size);
 bool tfs_looped(const char *path, char *loop, size_t size); /* behind a loop device: its name into loop */
