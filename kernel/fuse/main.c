@@ -78,8 +78,6 @@ static int mount_option(struct options *o, const char *name)
 		return 0;
 	if (!strcmp(name, "ro"))
 		o->read_only = true;
-	else if (!strcmp(name, "rw") || !strcmp(name, "defaults"))
-		return 0;
 	if (used + strlen(name) + 2 > sizeof(o->fuse)) {
 		tfs_cli_fail(0, NULL, "the options of -o are longer than %zu bytes", sizeof(o->fuse) - 1);
 		return -1;

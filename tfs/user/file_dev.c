@@ -120,7 +120,7 @@ int tfs_file_dev_close(struct tfs_file_dev *d)
 
 const char *tfs_file_dev_error(int err)
 {
-	return err == -EBUSY     ? "another tool is using it"
+	return err == -EBUSY     ? "is in use: mounted, attached to a loop device, or held by another tool"
 	       : err == -ENOTBLK ? "expected a regular file or a block device"
 	                         : strerror(-err);
 }
