@@ -174,6 +174,7 @@ static const char *node_in_place(const u8 *buf, int tree, const struct tfs_ptr *
 static int node_damaged(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, const char *why)
 {
 	tfs_err(vol, "tree %d node at unit %llu: %s; run fsck.tfs", tree, (unsigned long long)ptr->addr, why);
+	tfs_event(vol, TFS_EVENT_DAMAGED, 0, ptr->addr);
 	return -EIO;
 }
 

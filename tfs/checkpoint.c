@@ -35,6 +35,7 @@ int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 	ck->cursor = ck->frozen.first;
 	ck->metas = 0;
 	ck->state = TFS_CK_NODES;
+	tfs_event(vol, TFS_EVENT_CHECKPOINT, ck->epoch, ck->frozen.count);
 	return 0;
 }
 
@@ -330,8 +331,14 @@ static int finish(struct tfs_vol *vol)
 		tfs_list_remove(&ck->frozen, n);
 		tfs_cache_clean(vol, n);
 	}
+	if (vol->env.quiesce)
+		vol->env.quiesce(vol->env.ctx, ck->epoch);
+	if (vol->discard && !vol->bulk)
+		tfs_pin_discard(vol, tfs_epoch_pin(ck->epoch));
 	tfs_unpin_all(vol, tfs_epoch_pin(ck->epoch));
 	tfs_gangs_forget(vol);
+	vol->checkpoints++;
+	tfs_event(vol, TFS_EVENT_CHECKPOINT_DONE, ck->epoch, 0);
 	ck->state = TFS_CK_IDLE; /* the next operation or checkpoint settles the drops */
 	return 0;
 }
@@ -396,4 +403,9 @@ int tfs_checkpoint_run(struct tfs_vol *vol, bool clean)
 int tfs_checkpoint(struct tfs_vol *vol)
 {
 	return vol->read_only ? -EROFS : tfs_checkpoint_run(vol, false);
+}
+
+int tfs_rest(struct tfs_vol *vol)
+{
+	return vol->read_only ? -EROFS : tfs_checkpoint_run(vol, true);
 }

@@ -285,8 +285,21 @@ int tfs_punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks)
 /* The next mapped range (EXTENT, INLINE or PREALLOC) that ends after `block`. False: none before end. */
 struct mapped {
 	u64 block, end;
-	bool data;
+	bool data, gang;
+	u8 codec;
+	u64 addr;
+	u32 units;
 };
+
+static void mapped_place(struct mapped *m, const struct tfs_extent *e)
+{
+	struct tfs_ptr ptr = tfs_ptr_cpu(&e->ptr);
+
+	m->codec = e->codec;
+	m->gang = ptr.flags & TFS_PTR_GANG;
+	m->addr = ptr.addr;
+	m->units = ptr.len;
+}
 
 static int mapped_of_type(struct tfs_vol *vol, u64 ino, int type, u64 block, struct mapped *m)
 {
@@ -302,6 +315,8 @@ static int mapped_of_type(struct tfs_vol *vol, u64 ino, int type, u64 block, str
 			    m->block + (type == TFS_IT_EXTENT ? tfs_le16(((const struct tfs_extent *)v)->blocks)
 			                                      : tfs_le64(((const struct tfs_prealloc *)v)->blocks));
 			m->data = type == TFS_IT_EXTENT;
+			if (m->data)
+				mapped_place(m, v);
 			if (m->end > block)
 				return 1;
 		}
@@ -321,7 +336,7 @@ static int mapped_next(struct tfs_vol *vol, u64 ino, u64 block, struct mapped *m
 	int got, err;
 
 	if (!block && !(err = tfs_item_find(vol, TFS_TREE_FS, tfs_key(ino, TFS_IT_INLINE, 0), &v, &len))) {
-		*m = (struct mapped){0, 1, true};
+		*m = (struct mapped){.end = 1, .data = true};
 		return 1;
 	}
 	got = mapped_of_type(vol, ino, TFS_IT_EXTENT, block, m);
@@ -429,6 +444,37 @@ s64 tfs_seek(struct tfs_vol *vol, u64 ino, u64 off, bool hole)
 		off = block * TFS_BLOCK;
 	}
 	return hole && start < size ? (s64)(off < size ? off : size) : -ENXIO;
+}
+
+static void range_fill(const struct mapped *m, struct tfs_range *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->block = m->block;
+	out->blocks = m->end - m->block;
+	out->kind = !m->data ? TFS_RANGE_PREALLOC : m->units ? TFS_RANGE_DATA : TFS_RANGE_INLINE;
+	out->codec = m->codec;
+	out->addr = m->addr;
+	out->units = m->gang ? 0 : m->units;
+}
+
+int tfs_range_next(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_range *out)
+{
+	struct tfs_inode inode;
+	struct mapped m;
+	int err = file_find(vol, ino, &inode), got;
+
+	if (err)
+		return err;
+	for (;; block = m.end) {
+		memset(&m, 0, sizeof(m));
+		got = mapped_next(vol, ino, block, &m);
+		if (got <= 0)
+			return got;
+		if (!m.data || !tfs_pending_covers(vol, ino, m.block, &err))
+			break; /* what is pending is gone already */
+	}
+	range_fill(&m, out);
+	return err ? err : 1;
 }
 
 int tfs_reserve(struct tfs_vol *vol, u64 blocks)

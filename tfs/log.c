@@ -205,6 +205,8 @@ static int write_one(struct tfs_vol *vol)
 	log->pos.prev_crc = tfs_le32(h->head.crc);
 	log->pos.sequence += records;
 	log->blocks_used += blocks;
+	vol->log_blocks += blocks;
+	tfs_event(vol, TFS_EVENT_LOG_WRITE, tfs_le64(h->addr), blocks);
 	log->bytes -= bytes;
 	log->begun -= records;
 	log->carry = log->carry > bytes ? log->carry - bytes : beyond;
@@ -227,24 +229,33 @@ int tfs_log_submit(struct tfs_vol *vol)
 
 /* ---- durability ---- */
 
-int tfs_flush(struct tfs_vol *vol)
+/* Data heads are closed before records are written, so a written record's data was written too. */
+static struct tfs_sync_ticket ticket(const struct tfs_vol *vol)
 {
-	int err = vol->dev->ops->flush(vol->dev);
-	u64 written;
+	return (struct tfs_sync_ticket){vol->log.pos.sequence - (vol->log.carry != 0), vol->writes};
+}
 
-	if (err) {
-		tfs_err(vol, "flush failed: error %d; nothing more is written", err);
-		return tfs_stop(vol, err);
+int tfs_sync_end(struct tfs_vol *vol, const struct tfs_sync_ticket *t, int flushed)
+{
+	if (flushed) {
+		tfs_err(vol, "flush failed: error %d; nothing more is written", flushed);
+		return tfs_stop(vol, flushed);
 	}
-	vol->unflushed = false;
-	/* data heads are closed before records are written, so a written record's data was written too */
-	written = vol->log.pos.sequence - (vol->log.carry != 0);
-	if (!vol->bulk && written > vol->log.durable) {
-		vol->log.durable = written;
+	if (t->writes > vol->flushed_writes)
+		vol->flushed_writes = t->writes;
+	if (!vol->bulk && t->sequence > vol->log.durable) {
+		vol->log.durable = t->sequence;
 		if (vol->env.durable)
-			vol->env.durable(vol->env.ctx, written);
+			vol->env.durable(vol->env.ctx, t->sequence);
 	}
 	return 0;
+}
+
+int tfs_flush(struct tfs_vol *vol)
+{
+	struct tfs_sync_ticket t = ticket(vol);
+
+	return tfs_sync_end(vol, &t, vol->dev->ops->flush(vol->dev));
 }
 
 u64 tfs_sequence(const struct tfs_vol *vol)
@@ -252,7 +263,12 @@ u64 tfs_sequence(const struct tfs_vol *vol)
 	return vol->log.next;
 }
 
-int tfs_sync(struct tfs_vol *vol)
+u64 tfs_durable(const struct tfs_vol *vol)
+{
+	return vol->log.durable;
+}
+
+int tfs_sync_begin(struct tfs_vol *vol, struct tfs_sync_ticket *t)
 {
 	int err;
 
@@ -263,7 +279,16 @@ int tfs_sync(struct tfs_vol *vol)
 	err = tfs_head_close(vol, TFS_HEAD_DATA);
 	if (!err)
 		err = tfs_log_submit(vol);
-	if (err || (!vol->unflushed && vol->log.durable == vol->log.next))
+	if (err || (vol->writes == vol->flushed_writes && vol->log.durable == vol->log.next))
 		return err;
-	return tfs_flush(vol);
+	*t = ticket(vol);
+	return 1;
+}
+
+int tfs_sync(struct tfs_vol *vol)
+{
+	struct tfs_sync_ticket t;
+	int todo = tfs_sync_begin(vol, &t);
+
+	return todo > 0 ? tfs_flush(vol) : todo;
 }

@@ -14,7 +14,7 @@ int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u3
 	TFS_BUG_ON(op == TFS_IO_WRITE && vol->read_only);
 	err = vol->dev->ops->io(vol->dev, op, offset, buf, bytes, flags);
 	if (op == TFS_IO_WRITE)
-		vol->unflushed = true;
+		vol->writes++;
 	if (!err)
 		return 0;
 	tfs_err(vol, "%s of %u bytes at byte %llu failed: error %d", op == TFS_IO_WRITE ? "write" : "read", bytes,
@@ -241,6 +241,7 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 	vol->volume = tfs_le64(vol->super.head.volume);
 	vol->read_only = !want_write;
 	vol->repairing = flags & TFS_MOUNT_REPAIR;
+	vol->discard = flags & TFS_MOUNT_DISCARD;
 	err = features_check(vol);
 	vol->read_only = true; /* nothing is written before recovery is through */
 	if (!err)

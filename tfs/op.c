@@ -10,14 +10,33 @@
 
 int tfs_stop(struct tfs_vol *vol, int err)
 {
-	if (!vol->stopped)
+	if (!vol->stopped) {
 		vol->stopped = err;
+		tfs_event(vol, TFS_EVENT_STOPPED, (u64)-err, 0);
+	}
 	return err;
+}
+
+void tfs_event(struct tfs_vol *vol, enum tfs_event event, u64 a, u64 b)
+{
+	if (vol->env.event)
+		vol->env.event(vol->env.ctx, event, a, b);
+}
+
+void tfs_shutdown(struct tfs_vol *vol)
+{
+	tfs_stop(vol, -EIO);
+}
+
+int tfs_stopped(const struct tfs_vol *vol)
+{
+	return vol->stopped;
 }
 
 int tfs_corrupt(struct tfs_vol *vol, u64 ino, const char *what)
 {
 	tfs_err(vol, "inode %llu: %s; run fsck.tfs", (unsigned long long)ino, what);
+	tfs_event(vol, TFS_EVENT_DAMAGED, ino, 0);
 	return -EUCLEAN;
 }
 
@@ -164,6 +183,10 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->segments = vol->segments;
 	out->segment_bits = vol->segment_bits;
 	out->volume = vol->volume;
+	out->log_blocks = vol->log_blocks;
+	out->checkpoints = vol->checkpoints;
+	out->dirty_nodes = tfs_dirty_nodes(vol);
+	out->cache_nodes = out->dirty_nodes + vol->lru.count;
 	out->read_only = vol->read_only;
 	out->damaged = vol->damaged;
 	out->was_clean = vol->was_clean;

@@ -128,6 +128,34 @@ void tfs_unpin_all(struct tfs_vol *vol, enum tfs_pin pin)
 	}
 }
 
+/* No live unit lies in a pinned block, so each run of pinned blocks may go as one. */
+static void chunk_discard(struct tfs_vol *vol, const struct tfs_pin_chunk *c, enum tfs_pin pin)
+{
+	u32 from, to = 0;
+
+	while (to < 1024) {
+		for (from = to; from < 1024 && !(c->bits[pin][from >> 6] >> (from & 63) & 1); from++)
+			;
+		for (to = from; to < 1024 && c->bits[pin][to >> 6] >> (to & 63) & 1; to++)
+			;
+		if (to > from && vol->dev->ops->discard(vol->dev, ((c->index << 10) + from) << TFS_BLOCK_BITS,
+		                                        (u64)(to - from) << TFS_BLOCK_BITS))
+			vol->discard = false; /* it cannot, or no longer */
+	}
+}
+
+void tfs_pin_discard(struct tfs_vol *vol, enum tfs_pin pin)
+{
+	u32 i;
+
+	for (i = 0; i < TFS_PIN_BUCKETS && vol->dev->ops->discard; i++) {
+		const struct tfs_pin_chunk *c;
+
+		for (c = vol->pins[i]; c && vol->discard; c = c->next)
+			chunk_discard(vol, c, pin);
+	}
+}
+
 void tfs_pin_destroy(struct tfs_vol *vol)
 {
 	u32 i;

@@ -419,7 +419,7 @@ void tfs_ptr_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr)
 /* ---- reading ---- */
 
 /* What is still in a head's buffer must reach the device before it is read back. */
-static int heads_close_over(struct tfs_vol *vol, u64 addr, u32 units)
+int tfs_heads_close_over(struct tfs_vol *vol, u64 addr, u32 units)
 {
 	int h, err = 0;
 
@@ -435,7 +435,7 @@ static int read_units(struct tfs_vol *vol, u64 addr, u32 units, u8 *buf)
 {
 	u64 first = addr / 8, end = (addr + units + 7) / 8;
 	u8 *bounce;
-	int err = heads_close_over(vol, addr, units);
+	int err = tfs_heads_close_over(vol, addr, units);
 
 	if (err)
 		return err;
@@ -455,7 +455,7 @@ static int gang_read(struct tfs_vol *vol, const struct tfs_ptr *ptr, u8 *buf)
 {
 	const struct tfs_gang *gang;
 	u32 done = 0, want = ptr->len, i;
-	int err = heads_close_over(vol, ptr->addr, 8);
+	int err = tfs_heads_close_over(vol, ptr->addr, 8);
 
 	if (!err)
 		err = gang_get(vol, ptr, &gang);

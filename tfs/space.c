@@ -373,3 +373,35 @@ int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segmen
 	*info = vol->segment[segment];
 	return 0;
 }
+
+int tfs_trim(struct tfs_vol *vol, u64 segment, u64 from, u64 to, u64 min, u64 *discarded)
+{
+	u64 block, end, start, n, least = (min + TFS_BLOCK - 1) / TFS_BLOCK;
+	int err = tfs_settle_drops(vol);
+
+	if (err)
+		return err;
+	if (segment >= vol->segments)
+		return -EINVAL;
+	if (!vol->dev->ops->discard)
+		return -EOPNOTSUPP;
+	block = tfs_segment_block(vol, segment);
+	end = block + vol->segment_blocks;
+	if (block < (from + TFS_BLOCK - 1) / TFS_BLOCK)
+		block = (from + TFS_BLOCK - 1) / TFS_BLOCK;
+	if (end > to / TFS_BLOCK)
+		end = to / TFS_BLOCK;
+	if (least > vol->segment_blocks)
+		return 0;
+	for (; !err && block < end; block = start + n) {
+		n = tfs_space_find(vol, segment, block, least ? (u32)least : 1, (u32)(end - block), &start);
+		if (!n || start >= end)
+			break;
+		if (n > end - start)
+			n = end - start;
+		err = vol->dev->ops->discard(vol->dev, start << TFS_BLOCK_BITS, n << TFS_BLOCK_BITS);
+		if (!err)
+			*discarded += n << TFS_BLOCK_BITS;
+	}
+	return err;
+}

@@ -30,6 +30,13 @@ struct tfs_dev_ops {
 };
 
 /* ---- the host's environment ---- */
+enum tfs_event {
+	TFS_EVENT_LOG_WRITE,       /* a: address in units, b: blocks */
+	TFS_EVENT_CHECKPOINT,      /* one begins. a: epoch, b: dirty nodes */
+	TFS_EVENT_CHECKPOINT_DONE, /* durable, its drops reusable. a: epoch */
+	TFS_EVENT_DAMAGED,         /* a structure contradicts itself: a message was logged. a: inode or 0 */
+	TFS_EVENT_STOPPED,         /* nothing more is written until the next mount. a: errno, positive */
+};
 struct tfs_env {
 	void *ctx;
 	struct tfs_time (*now)(void *ctx); /* fields little endian */
@@ -38,6 +45,13 @@ struct tfs_env {
 	void (*logged)(void *ctx, u64 sequence, const struct tfs_rec_head *rec);
 	/* Records below `sequence` are durable. May be NULL. */
 	void (*durable)(void *ctx, u64 sequence);
+	/* Returns when no mapping (tfs_map) made in this epoch or an earlier one is in use: their places are about to
+	 * be reused. May be NULL when the host reads with tfs_read only. Must not wait for anything that calls the
+	 * core. */
+	void (*quiesce)(void *ctx, u64 epoch);
+	/* For counters, traces and what to do about errors. Called within operations: must not call the core. May be
+	 * NULL. */
+	void (*event)(void *ctx, enum tfs_event event, u64 a, u64 b);
 };
 
 /* ---- making and mounting ---- */
@@ -65,6 +79,7 @@ u64 tfs_format_min_size(struct tfs_vol *vol);
 
 #define TFS_MOUNT_RO 1u       /* replays into memory, writes nothing */
 #define TFS_MOUNT_NOREPLAY 2u /* with RO: the last checkpoint only */
+#define TFS_MOUNT_DISCARD 8u  /* tells the device of blocks when they become reusable, after each checkpoint */
 #define TFS_MOUNT_REPAIR 4u   /* with RO: whatever can be read and replayed, for tfs_repair_*; SPACE is not looked at */
 struct tfs_mount_options {
 	u32 flags;
@@ -83,7 +98,23 @@ void tfs_abandon(struct tfs_vol *vol);
 u64 tfs_sequence(const struct tfs_vol *vol); /* of the next record */
 /* Makes every record so far durable with one flush; nothing to do: no flush. */
 int tfs_sync(struct tfs_vol *vol);
+/*
+ * tfs_sync in two halves, for a host that flushes outside of its lock. begin hands every record so far to the device
+ * and returns 1, or 0 when all is durable already. Then all writes so far must reach the device and one flush go over
+ * them; then end, with the flush's result. Operations and other syncs may come between.
+ */
+struct tfs_sync_ticket {
+	u64 sequence, writes;
+};
+int tfs_sync_begin(struct tfs_vol *vol, struct tfs_sync_ticket *t);
+int tfs_sync_end(struct tfs_vol *vol, const struct tfs_sync_ticket *t, int flushed);
+u64 tfs_durable(const struct tfs_vol *vol); /* records below are durable */
 int tfs_checkpoint(struct tfs_vol *vol);
+/* A checkpoint marked clean; the volume stays mounted, as for a host that turns read-only. */
+int tfs_rest(struct tfs_vol *vol);
+/* Ends writing at once with -EIO, as a failed write does: what is not durable by now is lost. */
+void tfs_shutdown(struct tfs_vol *vol);
+int tfs_stopped(const struct tfs_vol *vol); /* 0, or the error that ended writing */
 /* One checkpoint in pieces, for tests and background threads: starts one when none runs; writes up to `nodes` nodes.
  * Returns 1 while there is more, 0 when it is durable. Operations may come between. */
 int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes);
@@ -143,6 +174,38 @@ int tfs_listxattr(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* NUL-ter
  * damage, with a message. */
 s64 tfs_read(struct tfs_vol *vol, u64 ino, u64 off, void *buf, u32 len);
 
+/*
+ * Where a window's content lies, for a host that reads it by itself. Good until env.quiesce for its epoch returned. All
+ * units are on the device once the writes handed to it are. What no piece maps is zeros, and so is what lies past size.
+ * direct false: inline, scattered or pending content, which only tfs_read gives.
+ */
+#define TFS_MAP_BLOCKS 16u
+struct tfs_map_piece {
+	u64 addr;        /* units of 512 bytes; raw: a multiple of 8 */
+	u32 units, crc;  /* compressed: CRC-32C of all its units */
+	u16 at, blocks;  /* of the window */
+	u16 skip, total; /* compressed: blocks decoded before, and in all */
+	u8 codec;
+};
+struct tfs_map {
+	u64 size, epoch; /* size: of the file, as the volume knows it */
+	u32 pieces;
+	bool direct;
+	struct tfs_map_piece piece[TFS_MAP_BLOCKS];
+	u32 crc[TFS_MAP_BLOCKS]; /* raw: of each block */
+};
+int tfs_map(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_map *out); /* the window of `block` */
+/* The next mapped range that ends after `block`: 1, or 0 when there is none. */
+enum tfs_range_kind { TFS_RANGE_DATA, TFS_RANGE_INLINE, TFS_RANGE_PREALLOC };
+struct tfs_range {
+	u64 block, blocks;
+	u64 addr;  /* DATA: units */
+	u32 units; /* 0: scattered */
+	enum tfs_range_kind kind;
+	u8 codec;
+};
+int tfs_range_next(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_range *out);
+
 /* An encoded window part: pure computation, any thread, no volume. */
 struct tfs_encoded {
 	u8 codec;        /* what it came to be; TFS_CODEC_NONE: buf is the data itself */
@@ -189,11 +252,17 @@ struct tfs_stat {
 	u64 size, segments;
 	u32 segment_bits;
 	u64 volume;
+	u64 log_blocks, checkpoints; /* written since the mount */
+	u32 cache_nodes, dirty_nodes;
 	bool read_only, damaged, was_clean;
 };
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);
 const struct tfs_super *tfs_super_of(const struct tfs_vol *vol);
 int tfs_set_label(struct tfs_vol *vol, const char *label, u32 len); /* both superblocks, one after the other */
+
+/* Discards the segment's blocks that hold nothing any more within [from, to) bytes of the device, in runs of at least
+ * `min` bytes; adds what was discarded. -EINVAL: past the last segment; -EOPNOTSUPP: the device cannot. */
+int tfs_trim(struct tfs_vol *vol, u64 segment, u64 from, u64 to, u64 min, u64 *discarded);
 
 /* ---- looking inside: fsck, dump, fuzzers ---- */
 struct tfs_key {

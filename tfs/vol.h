@@ -93,6 +93,7 @@ struct tfs_vol {
 	struct tfs_super super;
 	u64 volume;
 	bool bulk, read_only, replaying, damaged, was_clean;
+	bool discard;
 	bool repairing; /* fsck: SPACE is not looked at, it will be rebuilt (repair.c) */
 	bool mending;   /* fsck: SPACE was rebuilt, the checkpoint that ends the repair is still to come */
 	int stopped;    /* first I/O error that ended writing */
@@ -122,8 +123,9 @@ struct tfs_vol {
 
 	struct tfs_counters counters;
 	struct tfs_log log;
-	u32 log_share; /* blocks */
-	bool unflushed;
+	u32 log_share;              /* blocks */
+	u64 writes, flushed_writes; /* handed to the device; of them before the last flush */
+	u64 log_blocks, checkpoints;
 	struct tfs_ck ck;
 	u8 node_codec; /* of nodes written: LZ4 on a mounted volume, which is quick; zlib when a zlib volume is made */
 	u64 meta[TFS_META_BLOCKS]; /* of the durable anchor */
@@ -213,6 +215,7 @@ void tfs_pin_set(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks); 
 int tfs_pin(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks);
 void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks);
 void tfs_unpin_all(struct tfs_vol *vol, enum tfs_pin pin);
+void tfs_pin_discard(struct tfs_vol *vol, enum tfs_pin pin); /* its blocks, best effort */
 bool tfs_pinned(const struct tfs_vol *vol, u64 block);
 void tfs_pin_destroy(struct tfs_vol *vol);
 static inline enum tfs_pin tfs_epoch_pin(u64 epoch)
@@ -227,6 +230,7 @@ int tfs_head_packed(struct tfs_vol *vol, int head, const void *buf, u32 bytes, s
 int tfs_head_blocks(struct tfs_vol *vol, int head, const void *buf, u32 blocks, struct tfs_ptr *out);
 void tfs_placed_forget(struct tfs_vol *vol); /* lifts the pins of what a failed operation placed */
 void tfs_gangs_forget(struct tfs_vol *vol);
+int tfs_heads_close_over(struct tfs_vol *vol, u64 addr, u32 units); /* writes what a head still buffers of it */
 
 /* log.c */
 int tfs_log_start(struct tfs_vol *vol); /* a new generation in fresh runs */
@@ -257,5 +261,6 @@ int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol *
 void tfs_vol_free(struct tfs_vol *vol);
 int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags);
 int tfs_stop(struct tfs_vol *vol, int err); /* ends writing; returns err */
+void tfs_event(struct tfs_vol *vol, enum tfs_event event, u64 a, u64 b);
 
 #endif
