@@ -188,8 +188,9 @@ static long fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	inode_lock(inode);
-	if (mode & FALLOC_FL_PUNCH_HOLE && off >= i_size_read(inode)) {
-		inode_unlock(inode); /* nothing there: nothing changes, no time and no set-id bit either */
+	/* nothing there: nothing changes, no time and no set-id bit either, where ext4 does so too */
+	if (!TFS_PUNCH_ALWAYS_MODIFIES && mode & FALLOC_FL_PUNCH_HOLE && off >= i_size_read(inode)) {
+		inode_unlock(inode);
 		return 0;
 	}
 	err = keep ? 0 : inode_newsize_ok(inode, off + len);
