@@ -1,127 +1,266 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Block I/O for the core. A write copies its data into pages of its own and is deferred: it completes by the next
- * flush; a read first waits for writes in flight. An error of a deferred write is kept and fails the flush that would
- * make it durable, and everything after. Called under sbi->lock, so one caller at a time.
+ * Block I/O. A write copies its data into pages of its own and is deferred: it completes by the next flush. Writes in
+ * flight are in a list in the order they were submitted, so that a read waits for those it overlaps and a flush for
+ * those before it, and for no others. An error of a deferred write is kept and fails the flush that would make it
+ * durable, and everything after. Pages and bios come from pools, so a write ends without free memory.
+ *
+ * The device operations are called under sbi->lock; tfs_bdev_wait_range and tfs_bdev_flush under no lock of ours or
+ * any: completions need none.
  */
 #include "tfs_linux.h"
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/mempool.h>
 
-#define IN_FLIGHT_MAX 256 /* bios */
+#define BIO_PAGES 64u             /* of one write: what the page pool guarantees */
+#define IN_FLIGHT_MAX (16u << 20) /* bytes */
 
-static void write_done(struct bio *bio)
+struct write_io {
+	struct list_head list;
+	struct tfs_bdev *d;
+	u64 sequence, offset;
+	u32 bytes;
+	struct bio bio; /* last: its vectors may follow */
+};
+
+/* ---- waiting ---- */
+
+static bool overlaps(struct tfs_bdev *d, u64 offset, u64 bytes)
 {
-	struct tfs_bdev *d = bio->bi_private;
-	struct bio_vec *v;
-	struct bvec_iter_all all;
+	struct write_io *w;
+	unsigned long flags;
+	bool found = false;
 
-	if (bio->bi_status)
-		WRITE_ONCE(d->error, blk_status_to_errno(bio->bi_status));
-	bio_for_each_segment_all(v, bio, all) __free_page(v->bv_page);
-	bio_put(bio);
-	if (atomic_dec_return(&d->in_flight) < IN_FLIGHT_MAX / 2)
-		wake_up(&d->wait);
-}
-
-static void writes_wait(struct tfs_bdev *d)
-{
-	wait_event(d->wait, !atomic_read(&d->in_flight));
-}
-
-/* A bio of pages of our own for up to BIO_MAX_VECS pages; filled from buf when writing. */
-static struct bio *bio_make(struct tfs_bdev *d, blk_opf_t op, u64 offset, const u8 *buf, unsigned int pages)
-{
-	struct bio *bio = bio_alloc(d->bdev, pages, op, GFP_NOIO);
-	unsigned int i;
-
-	bio->bi_iter.bi_sector = offset >> SECTOR_SHIFT;
-	for (i = 0; i < pages; i++) {
-		struct page *page = alloc_page(GFP_NOIO | __GFP_NOFAIL);
-
-		if (op_is_write(op))
-			memcpy(page_address(page), buf + i * PAGE_SIZE, PAGE_SIZE);
-		__bio_add_page(bio, page, PAGE_SIZE, 0);
-	}
-	return bio;
-}
-
-static int read_pages(struct tfs_bdev *d, u64 offset, u8 *buf, unsigned int pages)
-{
-	struct bio *bio = bio_make(d, REQ_OP_READ, offset, NULL, pages);
-	struct bio_vec *v;
-	struct bvec_iter_all all;
-	int err = submit_bio_wait(bio);
-
-	bio_for_each_segment_all(v, bio, all)
+	spin_lock_irqsave(&d->lock, flags);
+	list_for_each_entry(w, &d->writes, list) if (w->offset < offset + bytes && offset < w->offset + w->bytes)
 	{
-		if (!err)
-			memcpy(buf, page_address(v->bv_page), PAGE_SIZE);
-		buf += PAGE_SIZE;
-		__free_page(v->bv_page);
+		found = true;
+		break;
 	}
-	bio_put(bio);
+	spin_unlock_irqrestore(&d->lock, flags);
+	return found;
+}
+
+void tfs_bdev_wait_range(struct tfs_bdev *d, u64 offset, u64 bytes)
+{
+	if (overlaps(d, offset, bytes))
+		wait_event(d->wait, !overlaps(d, offset, bytes));
+}
+
+static u64 sequence_now(struct tfs_bdev *d)
+{
+	unsigned long flags;
+	u64 n;
+
+	spin_lock_irqsave(&d->lock, flags);
+	n = d->sequence;
+	spin_unlock_irqrestore(&d->lock, flags);
+	return n;
+}
+
+static bool written_before(struct tfs_bdev *d, u64 sequence)
+{
+	struct write_io *first;
+	unsigned long flags;
+	bool done;
+
+	spin_lock_irqsave(&d->lock, flags);
+	first = list_first_entry_or_null(&d->writes, struct write_io, list);
+	done = !first || first->sequence >= sequence;
+	spin_unlock_irqrestore(&d->lock, flags);
+	return done;
+}
+
+int tfs_bdev_flush(struct tfs_bdev *d)
+{
+	u64 before = sequence_now(d);
+	int err;
+
+	wait_event(d->wait, written_before(d, before));
+	err = READ_ONCE(d->error);
+	if (err)
+		return err;
+	atomic64_inc(&d->flushes);
+	err = blkdev_issue_flush(d->bdev);
+	if (err)
+		WRITE_ONCE(d->error, err);
 	return err;
 }
 
-static int write_pages(struct tfs_bdev *d, u64 offset, const u8 *buf, unsigned int pages, bool fua)
-{
-	struct bio *bio = bio_make(d, REQ_OP_WRITE | (fua ? REQ_FUA | REQ_SYNC : 0), offset, buf, pages);
+/* ---- writing ---- */
 
+static void write_done(struct bio *bio)
+{
+	struct write_io *w = container_of(bio, struct write_io, bio);
+	struct tfs_bdev *d = w->d;
+	struct bio_vec *v;
+	struct bvec_iter_all all;
+	unsigned long flags;
+
+	if (bio->bi_status)
+		WRITE_ONCE(d->error, blk_status_to_errno(bio->bi_status));
+	bio_for_each_segment_all(v, bio, all) mempool_free(v->bv_page, d->pages);
+	spin_lock_irqsave(&d->lock, flags);
+	list_del(&w->list);
+	d->in_flight -= w->bytes;
+	wake_up_all(&d->wait); /* within the lock: the last waiter may free d */
+	bio_put(bio);
+	spin_unlock_irqrestore(&d->lock, flags);
+}
+
+static void write_submit(struct tfs_bdev *d, struct write_io *w)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&d->lock, flags);
+	w->sequence = d->sequence++;
+	list_add_tail(&w->list, &d->writes);
+	d->in_flight += w->bytes;
+	spin_unlock_irqrestore(&d->lock, flags);
+	atomic64_add(w->bytes, &d->written);
+	submit_bio(&w->bio);
+}
+
+static void write_pages(struct tfs_bdev *d, u64 offset, const u8 *buf, unsigned int pages, bool fua)
+{
+	struct bio *bio =
+	    bio_alloc_bioset(d->bdev, pages, REQ_OP_WRITE | (fua ? REQ_FUA | REQ_SYNC : 0), GFP_NOIO, &d->bios);
+	struct write_io *w = container_of(bio, struct write_io, bio);
+	unsigned int i;
+
+	w->d = d;
+	w->offset = offset;
+	w->bytes = pages * PAGE_SIZE;
+	bio->bi_iter.bi_sector = offset >> SECTOR_SHIFT;
 	bio->bi_end_io = write_done;
-	bio->bi_private = d;
-	atomic_inc(&d->in_flight);
-	submit_bio(bio);
+	for (i = 0; i < pages; i++) {
+		struct page *page = mempool_alloc(d->pages, GFP_NOIO);
+
+		memcpy_to_page(page, 0, buf + i * PAGE_SIZE, PAGE_SIZE);
+		__bio_add_page(bio, page, PAGE_SIZE, 0);
+	}
+	write_submit(d, w);
+}
+
+static int bdev_write(struct tfs_bdev *d, u64 offset, const u8 *buf, u32 bytes, bool fua)
+{
+	while (bytes) {
+		unsigned int pages = min_t(u32, bytes / PAGE_SIZE, BIO_PAGES);
+
+		wait_event(d->wait, READ_ONCE(d->in_flight) < IN_FLIGHT_MAX);
+		write_pages(d, offset, buf, pages, fua);
+		offset += pages * PAGE_SIZE;
+		buf += pages * PAGE_SIZE;
+		bytes -= pages * PAGE_SIZE;
+	}
 	if (fua)
-		writes_wait(d);
-	else
-		wait_event(d->wait, atomic_read(&d->in_flight) < IN_FLIGHT_MAX);
+		wait_event(d->wait, written_before(d, sequence_now(d)));
 	return READ_ONCE(d->error);
 }
+
+/* ---- reading, for the core: whole blocks into its buffer ---- */
+
+static struct page *buffer_page(const void *at)
+{
+	return is_vmalloc_addr(at) ? vmalloc_to_page(at) : virt_to_page(at);
+}
+
+void tfs_bio_add_buffer(struct bio *bio, const void *buf, unsigned int bytes)
+{
+	while (bytes) {
+		unsigned int in = offset_in_page(buf), n = min_t(unsigned int, PAGE_SIZE - in, bytes);
+
+		__bio_add_page(bio, buffer_page(buf), n, in);
+		buf += n;
+		bytes -= n;
+	}
+}
+
+static int bdev_read(struct tfs_bdev *d, u64 offset, u8 *buf, u32 bytes)
+{
+	int err = 0;
+
+	tfs_bdev_wait_range(d, offset, bytes);
+	while (!err && bytes) {
+		u32 n = min_t(u32, bytes, (BIO_MAX_VECS - 1) * PAGE_SIZE);
+		struct bio *bio = bio_alloc(d->bdev, n / PAGE_SIZE + 1, REQ_OP_READ, GFP_NOIO);
+
+		bio->bi_iter.bi_sector = offset >> SECTOR_SHIFT;
+		tfs_bio_add_buffer(bio, buf, n);
+		err = submit_bio_wait(bio);
+		bio_put(bio);
+		if (is_vmalloc_addr(buf))
+			invalidate_kernel_vmap_range(buf, n);
+		offset += n;
+		buf += n;
+		bytes -= n;
+	}
+	return err;
+}
+
+/* ---- what the core calls ---- */
 
 static int bdev_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
 {
 	struct tfs_bdev *d = container_of(dev, struct tfs_bdev, dev);
-	u8 *at = buf;
-	int err = 0;
 
-	if (offset + bytes > dev->size || (offset | bytes) % TFS_BLOCK)
+	if (offset > dev->size || bytes > dev->size - offset || (offset | bytes) % TFS_BLOCK)
 		return -EIO;
-	if (op == TFS_IO_READ)
-		writes_wait(d);
-	while (!err && bytes) {
-		unsigned int pages = min_t(u32, bytes / PAGE_SIZE, BIO_MAX_VECS);
-
-		if (op == TFS_IO_READ)
-			err = read_pages(d, offset, at, pages);
-		else
-			err = write_pages(d, offset, at, pages, flags & TFS_IO_FUA);
-		offset += pages * PAGE_SIZE;
-		at += pages * PAGE_SIZE;
-		bytes -= pages * PAGE_SIZE;
-	}
-	return err;
+	return op == TFS_IO_READ ? bdev_read(d, offset, buf, bytes)
+	                         : bdev_write(d, offset, buf, bytes, flags & TFS_IO_FUA);
 }
 
 static int bdev_flush(struct tfs_dev *dev)
 {
-	struct tfs_bdev *d = container_of(dev, struct tfs_bdev, dev);
-
-	writes_wait(d);
-	return d->error ? d->error : blkdev_issue_flush(d->bdev);
+	return tfs_bdev_flush(container_of(dev, struct tfs_bdev, dev));
 }
 
-static const struct tfs_dev_ops bdev_ops = {.io = bdev_io, .flush = bdev_flush};
-
-int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev, bool read_only)
+static int bdev_discard(struct tfs_dev *dev, u64 offset, u64 bytes)
 {
+	struct tfs_bdev *d = container_of(dev, struct tfs_bdev, dev);
+
+	tfs_bdev_wait_range(d, offset, bytes);
+	if (!bdev_max_discard_sectors(d->bdev))
+		return -EOPNOTSUPP;
+	atomic64_add(bytes, &d->discarded);
+	return blkdev_issue_discard(d->bdev, offset >> SECTOR_SHIFT, bytes >> SECTOR_SHIFT, GFP_NOIO);
+}
+
+static const struct tfs_dev_ops bdev_ops = {.io = bdev_io, .flush = bdev_flush, .discard = bdev_discard};
+
+int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev)
+{
+	int err = bioset_init(&d->bios, 16, offsetof(struct write_io, bio), BIOSET_NEED_BVECS);
+
+	if (err)
+		return err;
+	d->pages = mempool_create_page_pool(BIO_PAGES, 0);
+	if (!d->pages) {
+		bioset_exit(&d->bios);
+		return -ENOMEM;
+	}
 	d->dev.ops = &bdev_ops;
 	d->dev.size = bdev_nr_bytes(bdev);
-	d->dev.read_only = read_only;
+	d->dev.read_only = bdev_read_only(bdev);
 	d->bdev = bdev;
-	d->error = 0;
-	atomic_set(&d->in_flight, 0);
+	spin_lock_init(&d->lock);
+	INIT_LIST_HEAD(&d->writes);
 	init_waitqueue_head(&d->wait);
 	return bdev_logical_block_size(bdev) > TFS_BLOCK ? -EINVAL : 0;
+}
+
+void tfs_bdev_close(struct tfs_bdev *d)
+{
+	unsigned long flags;
+
+	if (!d->pages)
+		return;
+	wait_event(d->wait, written_before(d, ~0ull));
+	spin_lock_irqsave(&d->lock, flags); /* the last completion has left it */
+	spin_unlock_irqrestore(&d->lock, flags);
+	mempool_destroy(d->pages);
+	bioset_exit(&d->bios);
+	d->pages = NULL;
 }

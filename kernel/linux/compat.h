@@ -65,10 +65,26 @@ typedef struct page tfs_write_page;
  */
 #define TFS_PUNCH_ALWAYS_MODIFIES (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
 
-#if TFS_HAS_ENCODE_FH
-#define TFS_ENCODE_FH .encode_fh = generic_encode_ino32_fh,
+#if TFS_HAS_GET_INODE_ACL
+#define TFS_SET_ACL(name) int name(tfs_idmap *idmap, struct dentry *dentry, struct posix_acl *acl, int type)
+#define TFS_ACL_INODE d_inode(dentry)
+#define TFS_ACL_OPS .get_inode_acl = tfs_get_acl, .set_acl = tfs_set_acl
+#define TFS_ACL_HANDLERS /* the VFS has its own */
+#define tfs_acl_chmod(idmap, dentry) posix_acl_chmod(idmap, dentry, d_inode(dentry)->i_mode)
 #else
-#define TFS_ENCODE_FH
+#define TFS_SET_ACL(name) int name(tfs_idmap *idmap, struct inode *inode_, struct posix_acl *acl, int type)
+#define TFS_ACL_INODE inode_
+#define TFS_ACL_OPS .get_acl = tfs_get_acl, .set_acl = tfs_set_acl
+#define TFS_ACL_HANDLERS &posix_acl_access_xattr_handler, &posix_acl_default_xattr_handler,
+#define tfs_acl_chmod(idmap, dentry) posix_acl_chmod(idmap, d_inode(dentry), d_inode(dentry)->i_mode)
+#endif
+
+#if TFS_HAS_BDEV_FREEZE
+#define tfs_bdev_freeze bdev_freeze
+#define tfs_bdev_thaw bdev_thaw
+#else
+#define tfs_bdev_freeze freeze_bdev
+#define tfs_bdev_thaw thaw_bdev
 #endif
 
 #endif

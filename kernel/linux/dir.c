@@ -84,4 +84,6 @@ const struct file_operations tfs_dir_ops = {
     .read = generic_read_dir,
     .iterate_shared = iterate,
     .fsync = tfs_fsync,
+    .unlocked_ioctl = tfs_ioctl,
+    .compat_ioctl = compat_ptr_ioctl,
 };

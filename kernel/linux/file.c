@@ -23,6 +23,21 @@ static ssize_t read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return generic_file_read_iter(iocb, to);
 }
 
+static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t n;
+
+	inode_lock(inode);
+	n = generic_write_checks(iocb, from);
+	if (n > 0 && iocb->ki_pos > i_size_read(inode))
+		tfs_tail_zero(inode, i_size_read(inode));
+	if (n > 0)
+		n = __generic_file_write_iter(iocb, from);
+	inode_unlock(inode);
+	return n > 0 ? generic_write_sync(iocb, n) : n;
+}
+
 static ssize_t write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	bool direct = iocb->ki_flags & IOCB_DIRECT;
@@ -32,7 +47,7 @@ static ssize_t write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		return -EAGAIN;
 	iocb->ki_flags &= ~IOCB_DIRECT;
-	n = generic_file_write_iter(iocb, from);
+	n = write_locked(iocb, from);
 	if (n > 0 && direct) { /* errors show here, as direct writes' would */
 		int err;
 
@@ -60,11 +75,7 @@ int tfs_fsync(struct file *file, loff_t from, loff_t to, int datasync)
 		return err;
 	if (!datasync)
 		err = tfs_write_inode(inode, NULL);
-	if (!err) {
-		err = tfs_sync(tfs_enter(inode->i_sb));
-		tfs_leave(inode->i_sb);
-	}
-	return tfs_user_err(err);
+	return err ? tfs_user_err(err) : tfs_sync_wait(inode->i_sb);
 }
 
 /* ---- truncate and fallocate: under i_rwsem ---- */
@@ -93,14 +104,20 @@ int tfs_truncate_op(struct inode *inode, loff_t size)
 	/* what stays and is not written goes first: the record must not come before it */
 	if (size)
 		err = filemap_write_and_wait_range(inode->i_mapping, 0, min(size, old) - 1);
-	if (!err && size < old)
-		truncate_setsize(inode, size);
-	if (!err)
+	if (!err && size > old)
+		tfs_tail_zero(inode, old);
+	if (!err) {
+		/* a write back between the record and the new size would let the file grow again */
+		mutex_lock(&tfs_info(inode)->writeback);
 		err = truncate_volume(inode, size);
-	if (!err && size > old) {
-		i_size_write(inode, size);
-		pagecache_isize_extended(inode, old, size);
+		if (!err)
+			i_size_write(inode, size);
+		mutex_unlock(&tfs_info(inode)->writeback);
 	}
+	if (!err && size < old)
+		truncate_pagecache(inode, size);
+	else if (!err && size > old)
+		pagecache_isize_extended(inode, old, size);
 	filemap_invalidate_unlock(inode->i_mapping);
 	if (!err) {
 		inode_set_mtime_to_ts(inode, now);
@@ -115,7 +132,7 @@ static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
 {
 	struct page *page;
 	struct folio *folio;
-	int err = tfs_reserve_block(inode->i_sb);
+	int err = tfs_reserve_block(inode);
 
 	if (err)
 		return err;
@@ -126,6 +143,12 @@ static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
 	}
 	folio = page_folio(page);
 	folio_lock(folio);
+	if (folio->mapping != inode->i_mapping) { /* i_rwsem keeps truncate out: only a failed read takes it away */
+		folio_unlock(folio);
+		folio_put(folio);
+		tfs_unreserve_blocks(inode->i_sb, 1);
+		return -EIO;
+	}
 	folio_zero_range(folio, offset_in_folio(folio, pos), len);
 	tfs_reservation_keep(folio);
 	folio_mark_dirty(folio);
@@ -172,6 +195,8 @@ static int preallocate(struct inode *inode, loff_t off, loff_t len, bool keep_si
 
 	if (err)
 		return err;
+	if (grow)
+		tfs_tail_zero(inode, i_size_read(inode));
 	err = tfs_preallocate(tfs_enter(inode->i_sb), inode->i_ino, first, last - first, grow ? off + len : 0);
 	tfs_leave(inode->i_sb);
 	if (!err && grow)
@@ -235,6 +260,8 @@ const struct file_operations tfs_file_ops = {
     .mmap = mmap,
     .fsync = tfs_fsync,
     .fallocate = fallocate,
+    .unlocked_ioctl = tfs_ioctl,
+    .compat_ioctl = compat_ptr_ioctl,
     .splice_write = iter_file_splice_write,
     .splice_read = TFS_SPLICE_READ,
 };

@@ -3,7 +3,7 @@
  * Inodes: reading, attributes, eviction. The VFS inode holds size and times of a file that has unwritten data; the
  * volume learns them with each written window. Everything else is an operation of the core at once.
  */
-#include "tfs_linux.h"
+#include "acl.h"
 
 #include <linux/namei.h>
 #include <linux/slab.h>
@@ -151,6 +151,8 @@ int tfs_setattr_op(tfs_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	a.mode = inode->i_mode;
 	err = tfs_setattr(tfs_enter(inode->i_sb), inode->i_ino, mask, &a);
 	tfs_leave(inode->i_sb);
+	if (!err && attr->ia_valid & ATTR_MODE)
+		err = tfs_acl_chmod(idmap, dentry);
 	return tfs_user_err(err);
 }
 
@@ -200,16 +202,19 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 void tfs_evict_inode(struct inode *inode)
 {
 	bool gone = !inode->i_nlink && !is_bad_inode(inode) && !sb_rdonly(inode->i_sb);
-	struct tfs_vol *vol;
+	int more;
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	if (!gone)
 		return;
-	vol = tfs_enter(inode->i_sb);
-	while (tfs_evict(vol, inode->i_ino) > 0)
-		;
-	tfs_leave(inode->i_sb);
+	sb_start_intwrite(inode->i_sb); /* the last close may come while the volume is frozen */
+	do {                            /* in bounded steps: others get in between */
+		more = tfs_evict(tfs_enter(inode->i_sb), inode->i_ino);
+		tfs_leave(inode->i_sb);
+		cond_resched();
+	} while (more > 0); /* an error: the next mount goes on */
+	sb_end_intwrite(inode->i_sb);
 }
 
 /* ---- symlinks ---- */
@@ -240,12 +245,15 @@ const struct inode_operations tfs_file_inode_ops = {
     .setattr = tfs_setattr_op,
     .listxattr = tfs_listxattr_op,
     .update_time = update_time_op,
+    TFS_ACL_OPS,
+    .fiemap = tfs_fiemap,
 };
 const struct inode_operations tfs_special_inode_ops = {
     .getattr = tfs_getattr_op,
     .setattr = tfs_setattr_op,
     .listxattr = tfs_listxattr_op,
     .update_time = update_time_op,
+    TFS_ACL_OPS,
 };
 const struct inode_operations tfs_symlink_inode_ops = {
     .get_link = tfs_get_link,

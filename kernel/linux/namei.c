@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Operations on names: each is one operation of the core, then the VFS inodes take over what it changed. */
-#include "tfs_linux.h"
+#include "acl.h"
 
 static struct dentry *lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
@@ -20,28 +20,62 @@ static struct dentry *lookup(struct inode *dir, struct dentry *dentry, unsigned 
 	return d_splice_alias(inode, dentry);
 }
 
-/* mode with type; name NULL: O_TMPFILE. The inode, or an error. Owner and group as inode_init_owner gives them. */
-static struct inode *make(struct inode *dir, const struct qstr *name, umode_t mode, dev_t rdev, const char *target)
+/* What a new inode inherits. On failure its name goes again: nobody has seen it, the directory is locked. */
+static int inherit(struct inode *dir, struct inode *inode, const struct qstr *name, struct posix_acl *access,
+                   struct posix_acl *def)
 {
-	struct tfs_create c = {.mode = mode,
-	                       .rdev_major = MAJOR(rdev),
-	                       .rdev_minor = MINOR(rdev),
-	                       .target = target,
-	                       .target_len = target ? strlen(target) : 0};
-	struct inode *inode;
+	int err = tfs_acl_inherit(inode, access, def);
+
+	if (!err && name)
+		err = tfs_security_inherit(inode, dir, name);
+	if (err && name) {
+		tfs_unlink(tfs_enter(dir->i_sb), dir->i_ino, name->name, name->len, S_ISDIR(inode->i_mode), NULL);
+		tfs_leave(dir->i_sb);
+		tfs_refresh(inode);
+	}
+	return err;
+}
+
+/* Owner and group as inode_init_owner gives them. */
+static struct inode *create_in(struct inode *dir, const struct qstr *name, struct tfs_create *c)
+{
 	u64 ino;
 	int err;
 
-	c.uid = from_kuid(dir->i_sb->s_user_ns, current_fsuid());
-	c.gid = dir->i_mode & S_ISGID ? i_gid_read(dir) : from_kgid(dir->i_sb->s_user_ns, current_fsgid());
-	if (dir->i_mode & S_ISGID && S_ISDIR(mode))
-		c.mode |= S_ISGID;
+	c->uid = from_kuid(dir->i_sb->s_user_ns, current_fsuid());
+	c->gid = dir->i_mode & S_ISGID ? i_gid_read(dir) : from_kgid(dir->i_sb->s_user_ns, current_fsgid());
+	if (dir->i_mode & S_ISGID && S_ISDIR(c->mode))
+		c->mode |= S_ISGID;
 	err = tfs_create(tfs_enter(dir->i_sb), dir->i_ino, name ? (const char *)name->name : "", name ? name->len : 0,
-	                 &c, &ino);
+	                 c, &ino);
 	tfs_leave(dir->i_sb);
+	return err ? ERR_PTR(tfs_user_err(err)) : tfs_iget(dir->i_sb, ino);
+}
+
+/* mode with type; name NULL: O_TMPFILE. The inode, or an error. */
+static struct inode *make(struct inode *dir, const struct qstr *name, umode_t mode, dev_t rdev, const char *target)
+{
+	struct tfs_create c = {.rdev_major = MAJOR(rdev),
+	                       .rdev_minor = MINOR(rdev),
+	                       .target = target,
+	                       .target_len = target ? strlen(target) : 0};
+	struct posix_acl *access = NULL, *def = NULL;
+	struct inode *inode;
+	int err = S_ISLNK(mode) ? 0 : posix_acl_create(dir, &mode, &def, &access);
+
 	if (err)
-		return ERR_PTR(tfs_user_err(err));
-	inode = tfs_iget(dir->i_sb, ino);
+		return ERR_PTR(err);
+	c.mode = mode;
+	inode = create_in(dir, name, &c);
+	if (!IS_ERR(inode) && !S_ISLNK(mode)) {
+		err = inherit(dir, inode, name, access, def);
+		if (err) {
+			iput(inode);
+			inode = ERR_PTR(err);
+		}
+	}
+	posix_acl_release(access);
+	posix_acl_release(def);
 	if (name)
 		tfs_refresh(dir);
 	return inode;
@@ -167,4 +201,5 @@ const struct inode_operations tfs_dir_inode_ops = {
     .getattr = tfs_getattr_op,
     .setattr = tfs_setattr_op,
     .listxattr = tfs_listxattr_op,
+    TFS_ACL_OPS,
 };

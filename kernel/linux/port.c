@@ -2,7 +2,9 @@
 /*
  * The functions of tfs/port.h in the kernel. Allocation is kvmalloc within the caller's memalloc_nofs scope. Workspaces
  * of codecs are allocated a call; when there is no memory, compression says "does not fit" and the data is stored raw.
+ * The context of messages is the struct tfs_sb.
  */
+#include "tfs_linux.h"
 #include "tfs/port.h"
 #include "tfs/format.h"
 
@@ -92,9 +94,9 @@ void tfs_port_log(void *ctx, int level, const char *fmt, ...)
 	vaf.fmt = fmt;
 	vaf.va = &args;
 	if (level == 0)
-		pr_err_ratelimited("tfs: %s: %pV\n", (const char *)ctx, &vaf);
+		pr_err_ratelimited("tfs: %s: %pV\n", ((struct tfs_sb *)ctx)->sb->s_id, &vaf);
 	else
-		pr_notice("tfs: %s: %pV\n", (const char *)ctx, &vaf);
+		pr_notice("tfs: %s: %pV\n", ((struct tfs_sb *)ctx)->sb->s_id, &vaf);
 	va_end(args);
 }
 

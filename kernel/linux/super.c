@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mounting, the superblock's operations and the module itself. A checkpoint runs every 30 seconds from a work item, and
- * at freeze and unmount.
+ * Mounting and its options, the superblock's operations and the module itself. A checkpoint runs every 30 seconds
+ * (sync.c), at freeze, when the volume turns read-only and at unmount.
  */
 #include "tfs_linux.h"
+#include "sysfs.h"
+#include "trace.h"
 
 #include <linux/blkdev.h>
-#include <linux/exportfs.h>
 #include <linux/fs_context.h>
+#include <linux/fs_parser.h>
 #include <linux/module.h>
 #include <linux/random.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
 
@@ -32,16 +35,34 @@ static u64 env_random(void *ctx)
 	return get_random_u64();
 }
 
+static void env_quiesce(void *ctx, u64 epoch)
+{
+	tfs_quiesce(ctx, epoch);
+}
+
+static void env_logged(void *ctx, u64 sequence, const struct tfs_rec_head *rec)
+{
+	struct tfs_sb *s = ctx;
+
+	atomic64_inc(&s->records);
+	trace_tfs_op(s->sb, sequence, tfs_le16(rec->type), tfs_le64(rec->ino));
+}
+
 static int volume_mount(struct tfs_sb *s, bool read_only, struct tfs_vol **out)
 {
-	struct tfs_mount_options opt = {.flags = read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096};
-	struct tfs_env env = {.ctx = s->sb->s_id, .now = env_now, .random = env_random};
+	struct tfs_mount_options opt = {
+	    .flags = (read_only ? TFS_MOUNT_RO : 0) | (s->opt.discard ? TFS_MOUNT_DISCARD : 0), .cache_nodes = 4096};
+	struct tfs_env env = {.ctx = s,
+	                      .now = env_now,
+	                      .random = env_random,
+	                      .logged = env_logged,
+	                      .quiesce = env_quiesce,
+	                      .event = tfs_core_event};
 	unsigned int nofs = memalloc_nofs_save();
-	int err = tfs_bdev_open(&s->bdev, s->sb->s_bdev, read_only);
+	int err = tfs_mount(&s->bdev.dev, &env, &opt, out);
 
-	if (!err)
-		err = tfs_mount(&s->bdev.dev, &env, &opt, out);
 	memalloc_nofs_restore(nofs);
+	trace_tfs_mount(s->sb, read_only, err);
 	return err;
 }
 
@@ -61,40 +82,27 @@ static void free_inode(struct inode *inode)
 
 static void inode_init_once_info(void *p)
 {
-	inode_init_once(&((struct tfs_inode_info *)p)->vfs_inode);
+	struct tfs_inode_info *i = p;
+
+	mutex_init(&i->writeback);
+	inode_init_once(&i->vfs_inode);
 }
 
 /* ---- superblock ---- */
 
-static void checkpoint_work(struct work_struct *work)
-{
-	struct tfs_sb *s = container_of(work, struct tfs_sb, checkpoint.work);
-
-	if (!sb_rdonly(s->sb) && sb_start_intwrite_trylock(s->sb)) {
-		tfs_checkpoint(tfs_enter(s->sb));
-		tfs_leave(s->sb);
-		sb_end_intwrite(s->sb);
-	}
-	schedule_delayed_work(&s->checkpoint, CHECKPOINT_SECONDS * HZ);
-}
-
 static int sync_fs(struct super_block *sb, int wait)
 {
-	int err = 0;
-
-	if (wait && !sb_rdonly(sb)) {
-		err = tfs_sync(tfs_enter(sb));
-		tfs_leave(sb);
-	}
-	return tfs_user_err(err);
+	return wait && !sb_rdonly(sb) ? tfs_sync_wait(sb) : 0;
 }
 
 static int freeze_fs(struct super_block *sb)
 {
-	int err = sb_rdonly(sb) ? 0 : tfs_checkpoint(tfs_enter(sb));
+	int err;
 
-	if (!sb_rdonly(sb))
-		tfs_leave(sb);
+	if (sb_rdonly(sb))
+		return 0;
+	err = tfs_checkpoint(tfs_enter(sb));
+	tfs_leave(sb);
 	return tfs_user_err(err);
 }
 
@@ -117,19 +125,51 @@ static int statfs_op(struct dentry *dentry, struct kstatfs *out)
 	return 0;
 }
 
+static const char *const errors_names[] = {"continue", "remount-ro", "panic"};
+
+static int show_options(struct seq_file *m, struct dentry *root)
+{
+	const struct tfs_options *o = &tfs_sb(root->d_sb)->opt;
+
+	seq_printf(m, ",errors=%s", errors_names[o->errors]);
+	if (o->discard)
+		seq_puts(m, ",discard");
+	return 0;
+}
+
+/* What a mount built up so far; fields that were not are zeros. */
+static void sb_free(struct tfs_sb *s)
+{
+	tfs_reads_exit(s);
+	if (s->work_queue)
+		destroy_workqueue(s->work_queue);
+	tfs_stages_exit(s);
+	tfs_bdev_close(&s->bdev);
+	s->sb->s_fs_info = NULL;
+	kfree(s);
+}
+
 static void put_super(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
-	int err;
+	int err = 0;
 
+	tfs_sysfs_remove(s);
 	cancel_delayed_work_sync(&s->checkpoint);
-	err = tfs_unmount(s->vol);
+	tfs_pool_drain(s);
+	tfs_enter(sb);
+	if (sb_rdonly(sb)) /* reconfigure brought it to rest, or it is not to be written any more */
+		tfs_abandon(s->vol);
+	else
+		err = tfs_unmount(s->vol);
+	s->vol = NULL;
+	s->trouble = false;
+	tfs_leave(sb);
 	if (err)
-		pr_err("tfs: %s: last checkpoint failed: error %d; the log holds what was synced\n", sb->s_id, err);
-	kvfree(s->staging);
-	kvfree(s->encoded);
-	kfree(s);
-	sb->s_fs_info = NULL;
+		pr_err("tfs: %s: last checkpoint failed: error %d; the log holds what was synced, the next mount reads "
+		       "it\n",
+		       sb->s_id, err);
+	sb_free(s);
 }
 
 static const struct super_operations super_ops = {
@@ -141,35 +181,34 @@ static const struct super_operations super_ops = {
     .sync_fs = sync_fs,
     .freeze_fs = freeze_fs,
     .statfs = statfs_op,
+    .show_options = show_options,
 };
 
-/* ---- file handles: inode numbers are never used again ---- */
+/* ---- options ---- */
 
-static struct inode *handle_inode(struct super_block *sb, u64 ino, u32 generation)
+enum { OPT_ERRORS, OPT_DISCARD };
+static const struct constant_table errors_table[] = {
+    {"continue", TFS_ERRORS_CONTINUE}, {"remount-ro", TFS_ERRORS_RO}, {"panic", TFS_ERRORS_PANIC}, {}};
+static const struct fs_parameter_spec parameters[] = {
+    fsparam_enum("errors", OPT_ERRORS, errors_table), fsparam_flag_no("discard", OPT_DISCARD), {}};
+
+static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
-	return ino ? tfs_iget(sb, ino) : ERR_PTR(-ESTALE);
-}
+	struct tfs_options *o = fc->fs_private;
+	struct fs_parse_result result;
+	int opt = fs_parse(fc, parameters, param, &result);
 
-static struct dentry *fh_to_dentry(struct super_block *sb, struct fid *fid, int len, int type)
-{
-	return generic_fh_to_dentry(sb, fid, len, type, handle_inode);
+	switch (opt) {
+	case OPT_ERRORS:
+		o->errors = result.uint_32;
+		return 0;
+	case OPT_DISCARD:
+		o->discard = !result.negated;
+		return 0;
+	default:
+		return opt;
+	}
 }
-
-static struct dentry *fh_to_parent(struct super_block *sb, struct fid *fid, int len, int type)
-{
-	return generic_fh_to_parent(sb, fid, len, type, handle_inode);
-}
-
-static struct dentry *get_parent(struct dentry *child)
-{
-	return d_obtain_alias(tfs_iget(child->d_sb, tfs_info(d_inode(child))->parent));
-}
-
-static const struct export_operations export_ops = {
-    TFS_ENCODE_FH.fh_to_dentry = fh_to_dentry,
-    .fh_to_parent = fh_to_parent,
-    .get_parent = get_parent,
-};
 
 /* ---- mounting ---- */
 
@@ -189,9 +228,10 @@ static int root_make(struct super_block *sb)
 
 static void super_set(struct super_block *sb)
 {
+	sb->s_flags |= SB_POSIXACL;
 	sb->s_magic = TFS_SUPER_MAGIC;
 	sb->s_op = &super_ops;
-	sb->s_export_op = &export_ops;
+	sb->s_export_op = &tfs_export_ops;
 	sb->s_xattr = tfs_xattr_handlers;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
 	sb->s_max_links = TFS_LINK_MAX;
@@ -217,37 +257,82 @@ static int volume_open(struct super_block *sb, struct tfs_sb *s)
 	return 0;
 }
 
-static int fill_super(struct super_block *sb, struct fs_context *fc)
+static int sb_make(struct super_block *sb, const struct tfs_options *opt)
 {
 	struct tfs_sb *s = kzalloc(sizeof(*s), GFP_KERNEL);
-	int err = -ENOMEM;
+	int err;
 
 	if (!s)
-		return err;
+		return -ENOMEM;
 	sb->s_fs_info = s;
 	s->sb = sb;
+	s->opt = *opt;
 	mutex_init(&s->lock);
-	mutex_init(&s->writeback);
-	INIT_DELAYED_WORK(&s->checkpoint, checkpoint_work);
-	s->staging = kvmalloc(TFS_WINDOW_BYTES, GFP_KERNEL);
-	s->encoded = kvmalloc(TFS_WINDOW_BYTES, GFP_KERNEL);
+	mutex_init(&s->flush);
+	spin_lock_init(&s->pool_lock);
+	INIT_DELAYED_WORK(&s->checkpoint, tfs_checkpoint_work);
+	err = tfs_stages_init(s);
+	if (!err)
+		err = tfs_reads_init(s);
+	s->work_queue = alloc_workqueue("tfs-%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 1, sb->s_id);
+	if (!err && !s->work_queue)
+		err = -ENOMEM;
+	return err;
+}
+
+static const char *mount_failure(int err)
+{
+	switch (err) {
+	case -EINVAL:
+		return "not a TFS volume, or cut short";
+	case -EUCLEAN:
+		return "damaged; run fsck.tfs";
+	case -EROFS:
+		return "the device or a feature of the volume allows reading only; mount with -o ro";
+	case -EOPNOTSUPP:
+		return "made with features this module does not know; a newer one may";
+	case -ENOMEM:
+		return "not enough memory";
+	case -ENOSPC:
+		return "no space to finish recovery; mount with -o ro";
+	default:
+		return "device error";
+	}
+}
+
+static int fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	struct tfs_sb *s;
+	int err = sb_make(sb, fc->fs_private);
+	bool shown = false;
+
+	s = tfs_sb(sb);
 	super_set(sb);
-	if (s->staging && s->encoded)
-		err = sb_set_blocksize(sb, TFS_BLOCK) ? 0 : -EINVAL;
+	if (!err && !sb_set_blocksize(sb, TFS_BLOCK)) {
+		errorf(fc, "tfs: %s: the device's blocks are larger than 4096 bytes", sb->s_id);
+		err = -EINVAL;
+	} else if (!err) {
+		err = tfs_bdev_open(&s->bdev, sb->s_bdev);
+	}
 	if (!err)
 		err = volume_open(sb, s);
 	if (!err)
+		err = tfs_sysfs_add(s);
+	shown = !err;
+	if (!err)
 		err = root_make(sb);
 	if (!err) {
-		schedule_delayed_work(&s->checkpoint, CHECKPOINT_SECONDS * HZ);
+		queue_delayed_work(s->work_queue, &s->checkpoint, CHECKPOINT_SECONDS * HZ);
 		return 0;
 	}
-	if (s->vol)
+	if (!(fc->sb_flags & SB_SILENT))
+		errorf(fc, "tfs: %s: cannot mount: error %d: %s", sb->s_id, err, mount_failure(err));
+	if (shown)
+		tfs_sysfs_remove(s);
+	if (s && s->vol)
 		tfs_abandon(s->vol);
-	kvfree(s->staging);
-	kvfree(s->encoded);
-	kfree(s);
-	sb->s_fs_info = NULL;
+	if (s)
+		sb_free(s);
 	return err;
 }
 
@@ -256,78 +341,130 @@ static int get_tree(struct fs_context *fc)
 	return get_tree_bdev(fc, fill_super);
 }
 
-/* rw: the volume is mounted again for writing. ro: what is dirty has been written; a checkpoint makes the log short. */
+static int turn_read_only(struct super_block *sb)
+{
+	int err;
+
+	tfs_pool_drain(tfs_sb(sb));
+	err = tfs_rest(tfs_enter(sb));
+	tfs_leave(sb);
+	return err;
+}
+
+/* Mounted for reading, the volume is opened once more, which recovers it. */
+static int turn_writable(struct super_block *sb)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+	struct tfs_vol *vol;
+	struct tfs_stat st;
+	int err;
+
+	if (s->failed || bdev_read_only(sb->s_bdev)) {
+		pr_err("tfs: %s: cannot be written: %s\n", sb->s_id,
+		       s->failed ? "there were errors: unmount, run fsck.tfs, mount again" : "the device is read-only");
+		return -EROFS;
+	}
+	if (!s->volume_read_only)
+		return 0;
+	tfs_enter(sb);
+	err = volume_mount(s, false, &vol);
+	if (!err) {
+		tfs_statfs(vol, &st);
+		if (st.read_only) { /* damage that its log shows */
+			tfs_abandon(vol);
+			err = -EUCLEAN;
+		}
+	}
+	if (!err) {
+		tfs_abandon(s->vol);
+		s->vol = vol;
+		s->volume_read_only = false;
+	}
+	tfs_leave(sb);
+	if (err)
+		pr_err("tfs: %s: stays read-only: error %d: %s\n", sb->s_id, err, mount_failure(err));
+	return err;
+}
+
 static int reconfigure(struct fs_context *fc)
 {
 	struct super_block *sb = fc->root->d_sb;
 	struct tfs_sb *s = tfs_sb(sb);
+	struct tfs_options *o = fc->fs_private;
 	bool read_only = fc->sb_flags & SB_RDONLY;
-	struct tfs_vol *vol;
 	int err = 0;
 
 	sync_filesystem(sb);
-	if (read_only == sb_rdonly(sb))
-		return 0;
-	if (read_only) {
-		err = tfs_checkpoint(tfs_enter(sb));
-		tfs_leave(sb);
-	} else if (s->volume_read_only) {
-		if (bdev_read_only(sb->s_bdev))
-			return -EROFS;
-		tfs_enter(sb);
-		err = volume_mount(s, false, &vol);
-		if (!err) {
-			tfs_abandon(s->vol);
-			s->vol = vol;
-			s->volume_read_only = false;
-		}
-		tfs_leave(sb);
-	}
+	if (o->discard != s->opt.discard)
+		return invalf(fc, "tfs: %s: discard cannot change while mounted", sb->s_id);
+	if (read_only && !sb_rdonly(sb))
+		err = turn_read_only(sb);
+	else if (!read_only && sb_rdonly(sb))
+		err = turn_writable(sb);
+	if (!err)
+		s->opt = *o;
 	return tfs_user_err(err);
 }
 
+static void free_fc(struct fs_context *fc)
+{
+	kfree(fc->fs_private);
+}
+
 static const struct fs_context_operations context_ops = {
+    .parse_param = parse_param,
     .get_tree = get_tree,
     .reconfigure = reconfigure,
+    .free = free_fc,
 };
 
 static int init_fs_context(struct fs_context *fc)
 {
+	struct tfs_options *o = kzalloc(sizeof(*o), GFP_KERNEL);
+
+	if (!o)
+		return -ENOMEM;
+	o->errors = TFS_ERRORS_RO;
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) /* what is not named stays */
+		*o = tfs_sb(fc->root->d_sb)->opt;
+	fc->fs_private = o;
 	fc->ops = &context_ops;
 	return 0;
-}
-
-static void kill_sb(struct super_block *sb)
-{
-	kill_block_super(sb);
 }
 
 static struct file_system_type tfs_type = {
     .owner = THIS_MODULE,
     .name = "tfs",
     .init_fs_context = init_fs_context,
-    .kill_sb = kill_sb,
+    .parameters = parameters,
+    .kill_sb = kill_block_super,
     .fs_flags = FS_REQUIRES_DEV,
 };
 MODULE_ALIAS_FS("tfs");
 
 static int __init tfs_init(void)
 {
-	int err;
+	int err = -ENOMEM;
 
 	inode_cache = kmem_cache_create("tfs_inode", sizeof(struct tfs_inode_info), 0,
 	                                SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, inode_init_once_info);
-	if (!inode_cache)
-		return -ENOMEM;
-	err = register_filesystem(&tfs_type);
+	if (inode_cache)
+		err = tfs_sysfs_init();
 	if (err)
-		kmem_cache_destroy(inode_cache);
+		goto cache;
+	err = register_filesystem(&tfs_type);
+	if (!err)
+		return 0;
+	tfs_sysfs_exit();
+cache:
+	kmem_cache_destroy(inode_cache);
 	return err;
 }
 
 static void __exit tfs_exit(void)
 {
 	unregister_filesystem(&tfs_type);
+	tfs_sysfs_exit();
 	rcu_barrier(); /* free_inode runs behind it */
 	kmem_cache_destroy(inode_cache);
 }

@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The module: what its files share. The core has one caller at a time: sbi->lock. Lock order:
- *   i_rwsem, invalidate_lock, sbi->writeback (one writer has the staging buffers), folio, sbi->lock.
- * Under sbi->lock no folio is locked, no user memory touched, and allocation does not enter a filesystem.
+ * The module: what its files share. The core has one caller at a time: sbi->lock. Lock order, outermost first:
+ *   sb_start_write / _pagefault / _intwrite
+ *   i_rwsem
+ *   invalidate_lock
+ *   info->writeback       one writer back an inode: windows go in ascending order; truncate keeps it out
+ *   a staging buffer      (tfs_stage_get; a pool of a few, returned before anything else is waited for)
+ *   folio lock
+ *   sbi->flush            one flush at a time; who waits for it finds itself served by the one before
+ *   sbi->lock             the core
+ *   sbi->pool_lock, bdev.lock   spinlocks, held for a few instructions
+ * Under sbi->lock no folio is locked, no user memory touched, and allocation does not enter a filesystem. The core may
+ * wait under it for I/O of its own and, in env_quiesce, for reads in flight: so whoever holds a mapping submits what it
+ * needs at once, and completing a read takes none of these locks. No folio is locked while space is reserved.
  */
 #ifndef TFS_LINUX_H
 #define TFS_LINUX_H
@@ -10,7 +20,10 @@
 #include "compat.h"
 #include "tfs/tfs.h"
 
+#include <linux/bio.h>
 #include <linux/fs.h>
+#include <linux/kobject.h>
+#include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -19,30 +32,68 @@
 #define TFS_SUPER_MAGIC 0x54465376
 #define TFS_WINDOW_BLOCKS (1u << (TFS_WINDOW_BITS - TFS_BLOCK_BITS))
 #define TFS_WINDOW_BYTES (1u << TFS_WINDOW_BITS)
+#define TFS_STAGES 4
 
 struct tfs_bdev {
 	struct tfs_dev dev; /* first */
 	struct block_device *bdev;
-	atomic_t in_flight;
+	struct bio_set bios;
+	mempool_t *pages;
+	spinlock_t lock;
+	struct list_head writes; /* in flight, oldest first */
+	u64 sequence;            /* of the next write */
+	u64 in_flight;           /* bytes */
 	wait_queue_head_t wait;
-	int error; /* of a write that was deferred: given to the next call */
+	int error; /* of a write that was deferred or of a flush: given to every later call */
+	atomic64_t flushes, written, discarded;
+};
+
+struct tfs_stage { /* a window to write back, and its encoded form */
+	struct list_head list;
+	u8 *data, *encoded;
+};
+
+enum tfs_errors { TFS_ERRORS_CONTINUE, TFS_ERRORS_RO, TFS_ERRORS_PANIC };
+struct tfs_options {
+	enum tfs_errors errors;
+	bool discard;
 };
 
 struct tfs_sb {
 	struct super_block *sb;
 	struct tfs_vol *vol;
 	struct tfs_bdev bdev;
+	struct tfs_options opt;
 	struct mutex lock;
 	unsigned int nofs; /* of the holder of lock */
-	struct mutex writeback;
-	u8 *staging, *encoded; /* a window each, under writeback */
-	struct delayed_work checkpoint;
+	bool trouble;      /* set by the core's events under lock, seen to in tfs_leave */
+	bool failed;       /* trouble was seen once: no way back to writing without a new mount */
 	bool volume_read_only;
+	u64 checkpoint_sequence; /* of the last checkpoint by time */
+
+	struct mutex flush;
+	spinlock_t pool_lock;
+	unsigned int pool; /* reserved blocks not given to a folio */
+	struct list_head stages;
+	wait_queue_head_t stage_wait;
+	spinlock_t stage_lock;
+
+	struct workqueue_struct *read_queue, *work_queue;
+	mempool_t *reads, *buffers;
+	struct bio_set read_bios;
+	atomic_t held[2]; /* mappings in use, by the parity of their epoch */
+	wait_queue_head_t held_wait;
+	struct delayed_work checkpoint;
+
+	struct kobject kobj;
+	struct completion kobj_gone;
+	atomic64_t syncs, syncs_joined, windows_read, windows_written, records;
 };
 
 struct tfs_inode_info {
 	u64 parent; /* directories */
 	struct timespec64 btime;
+	struct mutex writeback;
 	struct inode vfs_inode;
 };
 
@@ -62,11 +113,7 @@ static inline struct tfs_vol *tfs_enter(struct super_block *sb)
 	s->nofs = memalloc_nofs_save();
 	return s->vol;
 }
-static inline void tfs_leave(struct super_block *sb)
-{
-	memalloc_nofs_restore(tfs_sb(sb)->nofs);
-	mutex_unlock(&tfs_sb(sb)->lock);
-}
+void tfs_leave(struct super_block *sb); /* fault.c: and sees to what went wrong meanwhile */
 /* What userspace sees of the core's errors: damage is EIO for a file. */
 static inline int tfs_user_err(int err)
 {
@@ -74,7 +121,19 @@ static inline int tfs_user_err(int err)
 }
 
 /* bdev.c */
-int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev, bool read_only);
+int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev);
+void tfs_bdev_close(struct tfs_bdev *d); /* waits for what is in flight; d may be zeros */
+int tfs_bdev_flush(struct tfs_bdev *d);
+void tfs_bdev_wait_range(struct tfs_bdev *d, u64 offset, u64 bytes);
+void tfs_bio_add_buffer(struct bio *bio, const void *buf, unsigned int bytes); /* kvmalloc'ed */
+
+/* fault.c: errors=, shutdown, the core's events */
+void tfs_core_event(void *ctx, enum tfs_event event, u64 a, u64 b);
+int tfs_shutdown_op(struct super_block *sb, u32 flags);
+
+/* sync.c */
+int tfs_sync_wait(struct super_block *sb); /* every record so far is durable when it returns 0 */
+void tfs_checkpoint_work(struct work_struct *work);
 
 /* inode.c */
 struct inode *tfs_iget(struct super_block *sb, u64 ino);
@@ -88,21 +147,44 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc);
 extern const struct inode_operations tfs_file_inode_ops, tfs_special_inode_ops, tfs_symlink_inode_ops;
 const char *tfs_get_link(struct dentry *dentry, struct inode *inode, struct delayed_call *done);
 
-/* namei.c, dir.c, xattr.c */
+/* namei.c, dir.c, xattr.c, export.c */
 extern const struct inode_operations tfs_dir_inode_ops;
 extern const struct file_operations tfs_dir_ops;
 ssize_t tfs_listxattr_op(struct dentry *dentry, char *buf, size_t size);
 extern const struct xattr_handler *tfs_xattr_handlers[];
+int tfs_security_inherit(struct inode *inode, struct inode *dir, const struct qstr *name);
+extern const struct export_operations tfs_export_ops;
 
-/* pages.c, file.c */
-extern const struct address_space_operations tfs_aops;
-extern const struct file_operations tfs_file_ops;
-int tfs_reserve_block(struct super_block *sb); /* -ENOSPC after trying to write back */
+/* fiemap.c */
+int tfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, u64 len);
+
+/* reserve.c: a promise for one block each, so that writing back cannot meet ENOSPC */
+int tfs_reserve_block(struct inode *inode); /* -ENOSPC after trying to write back; no folio locked */
 void tfs_unreserve_blocks(struct super_block *sb, unsigned int n);
 /* The folio (locked) takes over a reservation of one block, or it has one and this one goes back. */
 void tfs_reservation_keep(struct folio *folio);
+bool tfs_reservation_take(struct folio *folio);
+void tfs_pool_drain(struct tfs_sb *s); /* before the last checkpoint */
+
+/* read.c */
+int tfs_reads_init(struct tfs_sb *s);
+void tfs_reads_exit(struct tfs_sb *s);
+void tfs_quiesce(struct tfs_sb *s, u64 epoch);
+int tfs_read_folio_op(struct file *file, struct folio *folio);
+void tfs_readahead_op(struct readahead_control *rac);
+
+/* writeback.c */
+int tfs_stages_init(struct tfs_sb *s);
+void tfs_stages_exit(struct tfs_sb *s);
+int tfs_writepages_op(struct address_space *mapping, struct writeback_control *wbc);
+
+/* pages.c, file.c, ioctl.c */
+extern const struct address_space_operations tfs_aops;
+extern const struct file_operations tfs_file_ops;
 extern const struct vm_operations_struct tfs_vm_ops;
+void tfs_tail_zero(struct inode *inode, loff_t size); /* bytes past size of the last page, in the cache */
 int tfs_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 int tfs_truncate_op(struct inode *inode, loff_t size);
+long tfs_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 #endif

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Extended attributes: user, trusted and security, stored under their full names. */
+/* Extended attributes: user, trusted and security, stored under their full names; POSIX ACLs are in acl.c. */
 #include "tfs_linux.h"
 
+#include <linux/posix_acl_xattr.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/xattr.h>
 
@@ -44,6 +46,32 @@ static int set(const struct xattr_handler *h, tfs_idmap *idmap, struct dentry *d
 	return err ? tfs_user_err(err) : tfs_refresh(inode);
 }
 
+static const struct xattr_handler user_handler = {.prefix = XATTR_USER_PREFIX, .get = get, .set = set};
+static const struct xattr_handler trusted_handler = {.prefix = XATTR_TRUSTED_PREFIX, .get = get, .set = set};
+static const struct xattr_handler security_handler = {.prefix = XATTR_SECURITY_PREFIX, .get = get, .set = set};
+
+/* What a security module wants on a new inode. */
+static int security_set(struct inode *inode, const struct xattr *list, void *data)
+{
+	char full[XATTR_NAME_MAX + 1];
+	int err = 0;
+
+	for (; !err && list->name; list++) {
+		int n = full_name(&security_handler, list->name, full);
+
+		if (n < 0)
+			return n;
+		err = tfs_setxattr(tfs_enter(inode->i_sb), inode->i_ino, full, n, list->value, list->value_len, 0);
+		tfs_leave(inode->i_sb);
+	}
+	return tfs_user_err(err);
+}
+
+int tfs_security_inherit(struct inode *inode, struct inode *dir, const struct qstr *name)
+{
+	return security_inode_init_security(inode, dir, name, security_set, NULL);
+}
+
 ssize_t tfs_listxattr_op(struct dentry *dentry, char *buf, size_t size)
 {
 	struct inode *inode = d_inode(dentry);
@@ -71,7 +99,5 @@ ssize_t tfs_listxattr_op(struct dentry *dentry, char *buf, size_t size)
 	return n < 0 ? tfs_user_err(n) : used;
 }
 
-static const struct xattr_handler user_handler = {.prefix = XATTR_USER_PREFIX, .get = get, .set = set};
-static const struct xattr_handler trusted_handler = {.prefix = XATTR_TRUSTED_PREFIX, .get = get, .set = set};
-static const struct xattr_handler security_handler = {.prefix = XATTR_SECURITY_PREFIX, .get = get, .set = set};
-const struct xattr_handler *tfs_xattr_handlers[] = {&user_handler, &trusted_handler, &security_handler, NULL};
+const struct xattr_handler *tfs_xattr_handlers[] = {&user_handler, &trusted_handler, &security_handler,
+                                                    TFS_ACL_HANDLERS NULL};

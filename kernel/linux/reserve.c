@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reservations. A folio that becomes dirty holds one block, marked by its private flag, until its write back is over.
+ * The core is asked for a window's worth at a time; what is not with a folio waits in sbi->pool.
+ */
+#include "tfs_linux.h"
+
+#include <linux/backing-dev.h>
+
+#define CHUNK TFS_WINDOW_BLOCKS
+#define POOL_MAX (4 * CHUNK)
+
+static bool pool_take(struct tfs_sb *s)
+{
+	bool got;
+
+	spin_lock(&s->pool_lock);
+	got = s->pool > 0;
+	s->pool -= got;
+	spin_unlock(&s->pool_lock);
+	return got;
+}
+
+static int reserve(struct super_block *sb)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+	int err;
+
+	if (pool_take(s))
+		return 0;
+	err = tfs_reserve(tfs_enter(sb), CHUNK);
+	tfs_leave(sb);
+	if (err)
+		return err;
+	spin_lock(&s->pool_lock);
+	s->pool += CHUNK - 1;
+	spin_unlock(&s->pool_lock);
+	return 0;
+}
+
+/* What is promised at full size may turn out smaller: write back, this file first, then the others. */
+int tfs_reserve_block(struct inode *inode)
+{
+	int err = reserve(inode->i_sb), tries;
+
+	for (tries = 0; err == -ENOSPC && tries < 3; tries++) {
+		filemap_fdatawrite(inode->i_mapping);
+		if (tries)
+			try_to_writeback_inodes_sb(inode->i_sb, WB_REASON_FS_FREE_SPACE);
+		err = reserve(inode->i_sb);
+	}
+	return tfs_user_err(err);
+}
+
+static unsigned int surplus(struct tfs_sb *s, unsigned int n, unsigned int keep)
+{
+	unsigned int chunks = 0;
+
+	spin_lock(&s->pool_lock);
+	s->pool += n;
+	if (s->pool > keep)
+		chunks = (s->pool - keep) / CHUNK;
+	s->pool -= chunks * CHUNK;
+	spin_unlock(&s->pool_lock);
+	return chunks;
+}
+
+static void give_back(struct tfs_sb *s, unsigned int chunks)
+{
+	struct tfs_vol *vol;
+
+	if (!chunks)
+		return;
+	vol = tfs_enter(s->sb);
+	while (chunks--)
+		tfs_unreserve(vol, CHUNK);
+	tfs_leave(s->sb);
+}
+
+void tfs_unreserve_blocks(struct super_block *sb, unsigned int n)
+{
+	give_back(tfs_sb(sb), surplus(tfs_sb(sb), n, POOL_MAX));
+}
+
+void tfs_pool_drain(struct tfs_sb *s)
+{
+	give_back(s, surplus(s, 0, 0));
+}
+
+void tfs_reservation_keep(struct folio *folio)
+{
+	if (folio_test_private(folio))
+		tfs_unreserve_blocks(folio->mapping->host->i_sb, 1);
+	else
+		folio_attach_private(folio, (void *)1);
+}
+
+bool tfs_reservation_take(struct folio *folio)
+{
+	if (!folio_test_private(folio))
+		return false;
+	folio_detach_private(folio);
+	return true;
+}

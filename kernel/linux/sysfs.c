@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Counters of a mounted volume, one a file: /sys/fs/tfs/DEVICE/. Counts and bytes since the mount, or the state now. */
+#include "tfs_linux.h"
+#include "sysfs.h"
+
+static struct kset *volumes;
+
+static struct tfs_stat stat_now(struct tfs_sb *s)
+{
+	struct tfs_stat st;
+
+	tfs_statfs(tfs_enter(s->sb), &st);
+	tfs_leave(s->sb);
+	return st;
+}
+
+struct counter {
+	struct attribute attr;
+	u64 (*get)(struct tfs_sb *s);
+};
+
+#define COUNTER(what, value)                                                                                           \
+	static u64 what##_get(struct tfs_sb *s)                                                                        \
+	{                                                                                                              \
+		return value;                                                                                          \
+	}                                                                                                              \
+	static struct counter what##_counter = {.attr = {.name = #what, .mode = 0444}, .get = what##_get}
+
+COUNTER(operations, atomic64_read(&s->records)); /* records appended to the log */
+COUNTER(log_bytes, stat_now(s).log_blocks *TFS_BLOCK);
+COUNTER(written_bytes, atomic64_read(&s->bdev.written)); /* all writes */
+COUNTER(discarded_bytes, atomic64_read(&s->bdev.discarded));
+COUNTER(flushes, atomic64_read(&s->bdev.flushes));
+COUNTER(syncs, atomic64_read(&s->syncs)); /* fsync and the like that did their own flush, or had nothing to do */
+COUNTER(syncs_joined, atomic64_read(&s->syncs_joined)); /* that found themselves served by another's flush */
+COUNTER(checkpoints, stat_now(s).checkpoints);
+COUNTER(windows_read, atomic64_read(&s->windows_read));
+COUNTER(windows_written, atomic64_read(&s->windows_written));
+COUNTER(cache_nodes, stat_now(s).cache_nodes);
+COUNTER(dirty_nodes, stat_now(s).dirty_nodes);
+COUNTER(free_blocks, stat_now(s).free);
+COUNTER(available_blocks, stat_now(s).available);
+COUNTER(epoch, stat_now(s).epoch);
+
+static struct attribute *counter_attrs[] = {
+    &operations_counter.attr,    &log_bytes_counter.attr,
+    &written_bytes_counter.attr, &discarded_bytes_counter.attr,
+    &flushes_counter.attr,       &syncs_counter.attr,
+    &syncs_joined_counter.attr,  &checkpoints_counter.attr,
+    &windows_read_counter.attr,  &windows_written_counter.attr,
+    &cache_nodes_counter.attr,   &dirty_nodes_counter.attr,
+    &free_blocks_counter.attr,   &available_blocks_counter.attr,
+    &epoch_counter.attr,         NULL,
+};
+ATTRIBUTE_GROUPS(counter);
+
+static ssize_t show(struct kobject *kobj, struct attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+	                  container_of(attr, struct counter, attr)->get(container_of(kobj, struct tfs_sb, kobj)));
+}
+
+static void gone(struct kobject *kobj)
+{
+	complete(&container_of(kobj, struct tfs_sb, kobj)->kobj_gone);
+}
+
+static const struct sysfs_ops ops = {.show = show};
+static const struct kobj_type type = {.default_groups = counter_groups, .sysfs_ops = &ops, .release = gone};
+
+int tfs_sysfs_add(struct tfs_sb *s)
+{
+	int err;
+
+	s->kobj.kset = volumes;
+	init_completion(&s->kobj_gone);
+	err = kobject_init_and_add(&s->kobj, (struct kobj_type *)&type, NULL, "%s", s->sb->s_id);
+	if (err) {
+		kobject_put(&s->kobj);
+		wait_for_completion(&s->kobj_gone);
+	}
+	return err;
+}
+
+void tfs_sysfs_remove(struct tfs_sb *s)
+{
+	kobject_del(&s->kobj);
+	kobject_put(&s->kobj);
+	wait_for_completion(&s->kobj_gone); /* readers are through */
+}
+
+int tfs_sysfs_init(void)
+{
+	volumes = kset_create_and_add("tfs", NULL, fs_kobj);
+	return volumes ? 0 : -ENOMEM;
+}
+
+void tfs_sysfs_exit(void)
+{
+	kset_unregister(volumes);
+}
