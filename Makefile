@@ -105,7 +105,7 @@ $(BIN)/%:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build/obj build/san -name '*.d' 2>/dev/null)
 .PHONY: bench module test-kernel man install all help deps test demo soak breaks format clean
 .SECONDARY:
 -include fuzz/fuzz.mk

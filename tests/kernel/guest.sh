@@ -1,40 +1,159 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Boots a stock Debian kernel in QEMU (TCG) with busybox, the module and given disks, and runs a script in it as root.
-# usage: guest.sh VERSION SCRIPT DISK...   (disks are /dev/vda, /dev/vdb ...; extra programs: PROGRAMS="path ...")
-# Ends with the script's exit code; 125: the guest broke (no end within T seconds, panic, oops, warning, hung task).
-set -eu
+# Boots a kernel in QEMU (TCG) with busybox, the module, given programs and disks, and runs a script in it as root.
+# What holds: it ends, within its time limit, whatever the guest does; the disks are as the guest left them.
+set -u
+usage() {
+	cat >&2 <<'U'
+usage: tests/kernel/guest.sh [OPTION]... KERNEL SCRIPT [DISK]...
+KERNEL is a version: /boot/vmlinuz-KERNEL, its modules and build/KERNEL/tfs.ko (make module K=KERNEL); or `debug`, what
+make debug-kernel built. SCRIPT runs in busybox's sh; the disks (raw images) are /dev/vda, /dev/vdb, ... in their order.
+  -p PROGRAM  put this program with its libraries into the guest's /bin (again for more)
+  -f PATH     put this file or folder, with the libraries of what it holds, into the guest at the same path (again for more)
+  -M MACHINE  q35 (default) or microvm
+  -m MIB      memory (default 1024)         -c CPUS  (default 2)
+  -t SECONDS  time limit, from start to end (default 300); 20 s before it, blocked tasks are written to the log
+  -l FILE     keep the kernel's log here; without it, it is kept in build/guest-log only when the run fails
+  -o MODULE   load this module of the kernel too (again for more)
+  -n          without tfs.ko
+  -a FILE     what the script writes to /dev/ack goes here at once
+  -k SECONDS  kill QEMU this long (decimals allowed) after the first byte of -a: the run is then as it should be
+  -w REGEX    lines of the log that match are not held against the run (a test that provokes them says why)
+  -L FILE     the first disk's writes and flushes are recorded here, as dm-log-writes does (see tests/kernel/power.sh)
+Standard output is the script's. Exit code: the script's; 124: the time limit was reached; 125: the guest broke: it ended without
+a code, or its log has a panic, an oops, a warning, a hung task, or a report of lockdep, KASAN or kmemleak; 2: usage.
+U
+	exit 2
+}
+programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record=
+while getopts p:f:M:m:c:t:l:o:na:k:w:L: o; do
+	case $o in
+	p) programs+=("$OPTARG") ;; f) folders+=("$OPTARG") ;; M) machine=$OPTARG ;; m) mem=$OPTARG ;; c) cpus=$OPTARG ;;
+	t) limit=$OPTARG ;; l) log=$OPTARG ;; o) modules+=("$OPTARG") ;; n) module= ;; a) ack=$OPTARG ;; k) kill=$OPTARG ;;
+	w) allowed=$OPTARG ;; L) record=$OPTARG ;; *) usage ;;
+	esac
+done
+shift $((OPTIND - 1)); [ $# -ge 2 ] || usage
 k=$1 script=$2; shift 2
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-root=$tmp/root; mkdir -p "$root"/{bin,lib,lib64,proc,sys,dev,mnt,tmp,job}
-cp /bin/busybox "$root/bin/"; cp "$script" "$root/job/run.sh"; cp "build/$k/tfs.ko" "$root/lib/zz-tfs.ko"
-for p in ${PROGRAMS:-}; do
-	cp "$p" "$root/bin/"
-	ldd "$p" 2>/dev/null | grep -oE '/[^ ]+' | while read -r l; do mkdir -p "$root$(dirname "$l")"; cp -nL "$l" "$root$l"; done || true
-done
-: >"$root/lib/order"
-for m in virtio_pci virtio_blk libcrc32c crc32c_generic lz4_compress lz4_decompress zlib_deflate ext4 dm_mod; do
-	modprobe -S "$k" --show-depends $m 2>/dev/null | awk '/^insmod/{print $2}' | while read -r f; do
-		b=$(basename "$f" .xz); [ -e "$root/lib/$b" ] && continue
-		case $f in *.xz) xz -dc "$f" >"$root/lib/$b" ;; *) cp "$f" "$root/lib/$b" ;; esac; echo "$b" >>"$root/lib/order"
-	done || true
-done
-cat >"$root/init" <<'I'
-#!/bin/busybox sh
-/bin/busybox --install -s /bin; export PATH=/bin HOME=/
-mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev; mount -t tmpfs t /tmp
-for m in $(cat /lib/order); do insmod /lib/$m 2>/dev/null; done
-insmod /lib/zz-tfs.ko || echo "GUEST-INSMOD-FAILED"
-i=0; while [ ! -b /dev/vda ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
-sh /job/run.sh; echo "GUEST-EXIT $?"; sync; poweroff -f
-I
-chmod +x "$root/init"; (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$tmp/initrd"
-drives=(); for d in "$@"; do drives+=(-drive "file=$d,format=raw,if=virtio,cache=unsafe"); done
-timeout "${T:-300}" qemu-system-x86_64 -M q35 -m "${MEM:-1024}" -smp 2 -cpu max -accel tcg,thread=multi -nographic -no-reboot -nic none \
-	-kernel "/boot/vmlinuz-$k" -initrd "$tmp/initrd" "${drives[@]}" \
-	-append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off" </dev/null 2>&1 | tr -d '\r' >"$tmp/log" || true
-sed '/GUEST-EXIT/,$d' "$tmp/log" | sed -n '/\[H\|SeaBIOS/!p' 
-if grep -qE 'Kernel panic|Oops|WARNING:|BUG:|blocked for more than|possible circular locking|GUEST-INSMOD-FAILED' "$tmp/log" || ! grep -q GUEST-EXIT "$tmp/log"; then
-	echo "guest broke or did not end within ${T:-300} s:"; tail -40 "$tmp/log"; exit 125
+die() { echo "guest.sh: $*" >&2; exit 2; }
+top=$(realpath "$(dirname "$0")/../..")
+if [ "$k" = debug ]; then
+	[ -e "$top/build/debug-kernel/version" ] || die "no debugging kernel: run make debug-kernel"
+	image=$top/build/debug-kernel/source/arch/x86/boot/bzImage k=$(cat "$top/build/debug-kernel/version")
+else
+	image=/boot/vmlinuz-$k
 fi
-exit "$(sed -n 's/^.*GUEST-EXIT //p' "$tmp/log")"
+[ -e "$image" ] || die "no kernel $image: as root, apt-get install linux-image-$k"
+[ -e "$script" ] || die "no script $script"
+[ -z "$module" ] || [ -e "$top/build/$k/tfs.ko" ] || die "no module build/$k/tfs.ko: run make module K=$k"
+[ -z "$kill" ] || [ -n "$ack" ] || die "-k counts from the first byte of -a FILE"
+for d in "$@"; do [ -e "$d" ] || die "no disk image $d"; done
+for p in qemu-system-x86_64 busybox cpio modprobe; do
+	command -v $p >/dev/null || die "$p is missing: as root, apt-get install qemu-system-x86 busybox-static cpio kmod"
+done
+case $machine in q35 | microvm) ;; *) die "machine $machine: q35 or microvm" ;; esac
+
+tmp=$(mktemp -d) qemu=
+trap '[ -z "$qemu" ] || kill -9 "$qemu" 2>/dev/null; rm -rf "$tmp"' EXIT
+trap 'exit 130' INT TERM
+
+# ---- the guest's root ----
+root=$tmp/root
+mkdir -p "$root"/{bin,sbin,lib/tfs,lib64,usr,proc,sys,dev,mnt,tmp,job,root,run,etc,var/tmp}
+cp "$(command -v busybox)" "$root/bin/busybox"; cp "$script" "$root/job/run.sh"
+echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"; echo 'root:x:0:' >"$root/etc/group"
+libraries() { # FILE...: what they link to, at the same path in the guest
+	ldd "$@" 2>/dev/null | grep -oE '/[^ ]+' | grep -v ':$' | sort -u | while read -r l; do
+		[ -e "$root$l" ] || { mkdir -p "$root$(dirname "$l")"; cp -L "$l" "$root$l"; }
+	done
+}
+for p in ${programs[@]+"${programs[@]}"}; do
+	f=$(command -v "$p") || die "no program $p"
+	cp -L "$f" "$root/bin/"; libraries "$f"
+done
+for f in ${folders[@]+"${folders[@]}"}; do
+	[ -e "$f" ] || die "no file or folder $f"
+	mkdir -p "$root$(dirname "$f")"; cp -aL "$f" "$root$(dirname "$f")/"
+	find "$f" -type f \( -perm /111 -o -name '*.so*' \) -print0 | xargs -0r ldd 2>/dev/null | grep -oE '=> /[^ ]+' | cut -c4- | sort -u |
+		while read -r l; do [ -e "$root$l" ] || { mkdir -p "$root$(dirname "$l")"; cp -L "$l" "$root$l"; }; done
+done
+: >"$root/lib/tfs/order"
+for m in virtio_pci virtio_mmio virtio_blk virtio_console libcrc32c crc32c_generic lz4_compress lz4_decompress zlib_deflate ext4 ${modules[@]+"${modules[@]}"}; do
+	modprobe -S "$k" --show-depends "$m" 2>/dev/null | awk '/^insmod/{print $2}' | while read -r f; do
+		b=$(basename "$f" .xz); [ -e "$root/lib/tfs/$b" ] && continue
+		case $f in *.xz) xz -dc "$f" >"$root/lib/tfs/$b" ;; *) cp "$f" "$root/lib/tfs/$b" ;; esac
+		echo "$b" >>"$root/lib/tfs/order"
+	done
+done
+[ -z "$module" ] || strip --strip-debug -o "$root/lib/tfs.ko" "$top/build/$k/tfs.ko"
+cat >"$root/init" <<I
+#!/bin/busybox sh
+/bin/busybox --install -s /bin; export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
+mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev; mount -t tmpfs t /tmp; mount -t tmpfs r /run
+mkdir -p /dev/shm /dev/pts; mount -t tmpfs t /dev/shm; mount -t devpts d /dev/pts 2>/dev/null; mount -t debugfs d /sys/kernel/debug 2>/dev/null
+for m in \$(cat /lib/tfs/order); do insmod /lib/tfs/\$m 2>/dev/null; done
+for s in /proc/sys/kernel/hung_task_timeout_secs; do [ ! -e \$s ] || echo 100 >\$s; done
+for p in /sys/class/virtio-ports/*; do ln -s \$(basename \$p) /dev/\$(cat \$p/name); done
+ip link set lo up 2>/dev/null
+i=0; while [ $# -gt 0 ] && [ ! -b /dev/vda ] && [ \$i -lt 100 ]; do sleep 0.1; i=\$((i+1)); done
+( sleep $((limit > 60 ? limit - 30 : limit / 2)); echo GUEST-LATE >/dev/kmsg; echo 8 >/proc/sysrq-trigger; echo w >/proc/sysrq-trigger; echo l >/proc/sysrq-trigger; echo m >/proc/sysrq-trigger ) >/dev/null 2>&1 &
+code=99
+if [ -e /lib/tfs.ko ] && ! insmod /lib/tfs.ko; then echo "tfs.ko does not load" >/dev/out; else
+	( cd /tmp; exec sh /job/run.sh ) >/dev/out 2>&1 </dev/null; code=\$?
+fi
+cd /; grep ' tfs ' /proc/mounts | cut -d' ' -f2 | tac | while read -r m; do umount \$m || umount -l \$m; done
+[ ! -e /lib/tfs.ko ] || rmmod tfs 2>/dev/null || [ \$code != 0 ] || { echo "tfs.ko is still in use at the end" >/dev/out; code=98; }
+[ ! -e /sys/kernel/debug/kmemleak ] || { echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; head -c 6000 /sys/kernel/debug/kmemleak >/dev/kmsg; }
+echo \$code >/dev/code; sync; poweroff -f
+I
+chmod +x "$root/init"; (cd "$root" && find . | cpio -o -H newc --quiet) >"$tmp/initrd"; rm -rf "$root"
+
+# ---- the machine ----
+bus=pci; options=$machine
+extra=
+# a microvm has no PIT that calibrates; QEMU's TSC runs at 1 GHz
+[ $machine = q35 ] || { bus=device options=microvm,acpi=on,rtc=on extra=tsc_early_khz=1000000; }
+args=(-machine "$options" -accel tcg,thread=multi -cpu max -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot -nic none -nodefaults
+	-serial "file:$tmp/log" -kernel "$image" -initrd "$tmp/initrd" -device "virtio-serial-$bus"
+	-append "console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off nosoftlockup rcupdate.rcu_cpu_stall_timeout=120 $extra")
+port() { args+=(-chardev "$2" -device "virtserialport,chardev=$1,name=$1"); }
+: >"$tmp/code"; mkfifo "$tmp/out"; port out "file,id=out,path=$tmp/out"; port code "file,id=code,path=$tmp/code"
+[ -z "$ack" ] || { : >"$ack"; port ack "file,id=ack,path=$ack"; }
+n=0
+for d in "$@"; do
+	if [ $n = 0 ] && [ -n "$record" ]; then
+		: >"$record"
+		args+=(-blockdev "driver=blklogwrites,node-name=d0,file.driver=file,file.filename=$d,log.driver=file,log.filename=$record")
+	else
+		args+=(-blockdev "driver=raw,node-name=d$n,file.driver=file,file.filename=$d,file.locking=off,cache.no-flush=on,discard=unmap,file.discard=unmap")
+	fi
+	args+=(-device "virtio-blk-$bus,drive=d$n"); n=$((n + 1))
+done
+cat "$tmp/out" & cat=$!
+qemu-system-x86_64 "${args[@]}" </dev/null >"$tmp/qemu" 2>&1 & qemu=$!
+killed= end=$((SECONDS + limit)) since=
+while kill -0 $qemu 2>/dev/null; do
+	[ $SECONDS -lt $end ] || { killed=late; break; }
+	if [ -n "$kill" ] && [ -z "$since" ] && [ -s "$ack" ]; then since=1; sleep "$kill"; killed=asked; break; fi
+	sleep 0.1
+done
+[ -z "$killed" ] || kill -9 $qemu 2>/dev/null
+wait $qemu 2>/dev/null; qemu=
+[ -s "$tmp/log" ] || { cat "$tmp/qemu" >&2; : >"$tmp/out"; }
+wait $cat
+
+# ---- the verdict ----
+bad='Kernel panic|Oops|WARNING:|BUG:|BUG |blocked for more than|circular locking|inconsistent lock|recursive locking|irq lock inversion|suspicious RCU|KASAN|UBSAN|general protection|detected stall|soft lockup|unreferenced object|scheduling while atomic|sleeping function|DEBUG_LOCKS_WARN|tfs: internal error'
+tr -d '\r' <"$tmp/log" >"$tmp/dmesg"; [ -z "$log" ] || cp "$tmp/dmesg" "$log"
+fail() { # CODE TEXT
+	local kept=${log:-$top/build/guest-log/$(basename "$script" .sh)-$k.log}
+	mkdir -p "$(dirname "$kept")"; [ -n "$log" ] || cp "$tmp/dmesg" "$kept"
+	echo "guest.sh: $2; the kernel's log: $kept" >&2
+	grep -nE "$bad|GUEST-LATE" "$tmp/dmesg" | grep -vE "$allowed" | head -5 >&2; tail -15 "$tmp/dmesg" >&2
+	exit "$1"
+}
+grep -vE "$allowed" "$tmp/dmesg" | grep -qE "$bad" && fail 125 "the guest's kernel complains"
+[ "$killed" = late ] && fail 124 "no end within $limit s"
+[ "$killed" = asked ] && exit 0
+[ -s "$tmp/code" ] || fail 125 "the guest ended without an exit code"
+code=$(cat "$tmp/code"); [ "$code" = 0 ] || fail "$code" "the script ended with $code"
