@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds the module for one kernel: links to the sources under build/VERSION, kbuild runs there, so the source folders stay
-# clean. usage: build.sh VERSION (a folder of /usr/src/linux-headers-* without the prefix)
+# clean. usage: build.sh VERSION (a folder of /usr/src/linux-headers-* without the prefix, or `debug`: what make debug-kernel built)
 set -eu
-k=$1 headers=/usr/src/linux-headers-$1 out=build/$1 top=$PWD
+k=$1 headers=/usr/src/linux-headers-$1 top=$PWD
+[ "$k" != debug ] || { headers=$top/build/debug-kernel/source; k=$(cat build/debug-kernel/version); }
+out=build/$k
 [ -e "$headers/Makefile" ] || { echo "headers of $k are missing: as root, apt-get install linux-headers-$k" >&2; exit 1; }
 common=$(ls -d "${headers%-amd64}-common" 2>/dev/null || echo "$headers")
 mkdir -p "$out/include"
