@@ -20,6 +20,11 @@ TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-craft mutate stop.so differ exercise listing stress posix) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev attr python3
+# to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
+KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
+HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql
+DEBUG_PACKAGES := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
+APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 
 all: $(TOOLS) $(TESTS) ## build everything
 
@@ -32,10 +37,17 @@ deps: ## install the Debian packages that are missing (as root), or name them
 		if [ $$(id -u) = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing >/dev/null; \
 		else echo "missing packages: $$missing; as root: apt-get install $$missing"; exit 1; fi; fi
 
-test: deps ## every test that needs no kernel; ends with 'N passed, N failed'
+kernel-deps: ## install QEMU and Debian's kernels with their headers, for the tests of the module (without them these are skipped)
+	@new=$$(apt-cache search --names-only '^linux-image-6\.12\.[0-9]+\+deb12-amd64$$' 2>/dev/null | sort -V | tail -1 | cut -d' ' -f1); \
+	ls /boot/vmlinuz-6.12* >/dev/null 2>&1 && new=; \
+	missing=$$(for p in $(KERNEL_PACKAGES) $$new $$(echo $$new | sed s/image/headers/); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	[ -z "$$missing" ] || { [ $$(id -u) = 0 ] && $(APT) install -yqq --no-install-recommends $$missing >/dev/null; } || \
+		echo "NOT INSTALLED, the tests of the module are skipped: as root, apt-get install" $$missing
+
+test: deps kernel-deps ## every test that takes minutes, the module's in QEMU among them; ends with 'N passed, N failed'
 	@$(MAKE) --no-print-directory all && tests/run.sh
 
-demo: deps ## build a volume from a directory, look into it, take it out again, compare
+demo: deps kernel-deps ## build a volume from a directory, look into it, mount it by FUSE and in a kernel, take it out, compare
 	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
 
 soak: all ## workloads of three operations and then crash histories, each for T seconds (default 600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, long differential runs
@@ -68,8 +80,16 @@ bench: all ## measure the tools against others that make or read images (minutes
 module: ## build the kernel module for K (headers of that version installed) into build/K/tfs.ko
 	@kernel/linux/build.sh $(or $(K),$(shell uname -r))
 
-test-kernel: all ## the module in every installed kernel, in QEMU (minutes)
-	tests/kernel/test_kernel.sh
+test-kernel: all ## every kernel test in every installed kernel, in QEMU (hours); K=VERSION: in this one
+	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(HEAVY_PACKAGES) >/dev/null
+	@tests/kernel/all.sh $(K)
+
+debug-kernel: ## a kernel with KASAN, lockdep, kmemleak and fault injection, from Debian's source (20 minutes)
+	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(DEBUG_PACKAGES) >/dev/null
+	@tests/kernel/build_debug.sh
+
+test-debug: all debug-kernel ## the kernel tests in the debugging kernel (hours)
+	@tests/kernel/all.sh debug
 
 format: ## let clang-format decide the layout
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -106,6 +126,6 @@ $(BIN)/%:
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
 -include $(shell find build/obj build/san -name '*.d' 2>/dev/null)
-.PHONY: bench module test-kernel man install all help deps test demo soak breaks format clean
+.PHONY: bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
 .SECONDARY:
 -include fuzz/fuzz.mk

@@ -25,6 +25,7 @@ run "fuzzers: seeds and past findings" tests/fuzz/replay.sh
 run "fsck: each mutation is reported, mended in one run, and gone in the next" tests/fsck/test_fsck.sh
 run "fsck: repairs that are cut off at each write leave what the next run mends" tests/fsck/stop.sh
 run "tfs-fuse: system calls as on tmpfs; full, killed, read back" tests/fuse/test_fuse.sh
+run "kernel: as ext4, a tree, full, killed, in each installed kernel" tests/kernel/quick.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

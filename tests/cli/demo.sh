@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The main job on real input: a data volume is built from a directory, checked, listed, mounted without root, changed,
-# unmounted, checked again and compared file by file. usage: demo.sh [DIR]   (default: /usr/include)
+# unmounted; mounted and changed by the Linux kernel in a virtual machine; checked again and compared file by file. usage: demo.sh [DIR]   (default: /usr/include)
 set -eu
 dir=${1:-/usr/include}
 tmp=$(mktemp -d)
@@ -33,6 +33,27 @@ if mountpoint -q "$tmp/mnt"; then
 else
 	wait $pid || true
 	echo "FUSE cannot be mounted on this machine: the steps 'mount, change, unmount' are left out"
+fi
+change_in_kernel() { # FOLDER: by a shell script that the guest's busybox and this machine understand
+	cat <<-C
+	set -e; export LC_ALL=C; cd $1
+	mkdir -p kernel/deep/er; seq 1 200000 >kernel/numbers; cp kernel/numbers kernel/copy; tail -c 300000 kernel/numbers >kernel/deep/tail
+	find . -name '*.h' -type f | sort | tail -200 | while read -r f; do cp "\$f" kernel/deep/er/; echo '/* seen by the kernel */' >>"\$f"; done
+	find . -name '*.h' -type f | sort | head -100 | while read -r f; do mv "\$f" "\$f.moved"; done
+	find . -name 'a*.h' -type f | sort | while read -r f; do rm "\$f"; done
+	ln -s ../numbers kernel/deep/link; ln kernel/copy kernel/again; truncate -s 1000 kernel/copy; truncate -s 5000000 kernel/sparse
+	sync
+	C
+}
+k=$(for v in $(ls /lib/modules 2>/dev/null); do if [ -e "/boot/vmlinuz-$v" ] && [ -e "/usr/src/linux-headers-$v" ]; then echo "$v"; fi; done | sort -V | tail -1)
+if [ -n "$k" ] && command -v qemu-system-x86_64 cpio modprobe busybox >/dev/null; then
+	say "mount it in Linux $k, in a virtual machine, and work on it there"
+	show make -s module "K=$k"
+	{ echo 'mount -t tfs /dev/vda /mnt || exit 1; uname -sr; df -h /mnt; ( '; change_in_kernel /mnt; echo ' ) || exit 1; umount /mnt'; } >"$tmp/in-the-guest.sh"
+	show tests/kernel/guest.sh "$k" "$tmp/in-the-guest.sh" "$tmp/volume.img"
+	change_in_kernel "$tmp/expected" | sh
+else
+	echo "NOT SHOWN: the part in the Linux kernel needs QEMU and a kernel with its headers: as root, make kernel-deps"
 fi
 say "check it again, compare file by file"
 show build/bin/fsck.tfs -f -p --data "$tmp/volume.img"

@@ -111,8 +111,8 @@ chmod +x "$root/init"; (cd "$root" && find . | cpio -o -H newc --quiet) >"$tmp/i
 # ---- the machine ----
 bus=pci; options=$machine
 extra=
-# a microvm has no PIT that calibrates; QEMU's TSC runs at 1 GHz
-[ $machine = q35 ] || { bus=device options=microvm,acpi=on,rtc=on extra=tsc_early_khz=1000000; }
+# a microvm has no PIT that calibrates, and no clock but the TSC, which runs at 1 GHz
+[ $machine = q35 ] || { bus=device options=microvm,acpi=on,rtc=on extra="tsc_early_khz=1000000 tsc=reliable"; }
 args=(-machine "$options" -accel tcg,thread=multi -cpu max -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot -nic none -nodefaults
 	-serial "file:$tmp/log" -kernel "$image" -initrd "$tmp/initrd" -device "virtio-serial-$bus"
 	-append "console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off nosoftlockup rcupdate.rcu_cpu_stall_timeout=120 $extra")

@@ -29,7 +29,7 @@ mkdir /mnt/r$i /mnt/noise
 client run /mnt/r$i $seed$i $threads
 J
 		} | job
-		options=(-p "$tmp/client" -a "$tmp/acks.new" -M microvm -m 512)
+		options=(-p "$tmp/client" -a "$tmp/acks.new" -m 512)
 		[ "$i" = "$n" ] || options+=(-k "$((RANDOM % 6)).$((RANDOM % 90 + 10))")
 		guest "${options[@]}" "$tmp/t" || { cp "$tmp/t" "build/kill-$k-$i.img"; bad "kill $i, seed $seed: kill.sh -n $n -s $seed; the volume: build/kill-$k-$i.img"; break; }
 		mv "$tmp/acks.new" "$tmp/acks"; acked=$((acked + $(wc -l <"$tmp/acks")))

@@ -25,7 +25,7 @@ for k in "${KERNELS[@]}"; do kernel/linux/build.sh "$k" >"$tmp/build" 2>&1 || { 
 job() { cat >"$tmp/$name.sh"; }
 volume() { # SIZE [MKFS-OPTION]...: a new, empty volume at $tmp/t
 	local size=$1; shift
-	rm -f "$tmp/t"; "$bin/mkfs.tfs" -q "$@" "$tmp/t" "$size"
+	rm -f "$tmp/t"; "$bin/mkfs.tfs" -q "$@" "$tmp/t" "$size" || exit 1
 }
 other() { # SIZE: a new ext4 at $tmp/e, for comparison
 	rm -f "$tmp/e"; truncate -s "$1" "$tmp/e"; mke2fs -q -F -t ext4 -E lazy_itable_init=0 "$tmp/e"
