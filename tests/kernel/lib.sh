@@ -36,7 +36,8 @@ compiled() { # NAME SOURCE: a static program at $tmp/NAME
 guest() { # OPTION... DISK...: the job in kernel $k
 	local options=()
 	while [ $# -gt 0 ]; do case $1 in -n) options+=("$1"); shift ;; -?) options+=("$1" "$2"); shift 2 ;; *) break ;; esac; done
-	tests/kernel/guest.sh -t "${LIMIT:-300}" ${options[@]+"${options[@]}"} "$k" "$tmp/$name.sh" "$@"
+	local limit=${LIMIT:-300}; [ "$k" != debug ] || limit=$((limit * 5))
+	tests/kernel/guest.sh -t "$limit" ${options[@]+"${options[@]}"} "$k" "$tmp/$name.sh" "$@"
 }
 sound() { # WHAT: the host finds the volume sound, data included
 	"$bin/fsck.tfs" -fn --data "$tmp/t" >"$tmp/fsck" 2>&1 || { bad "fsck after $1"; head -5 "$tmp/fsck"; }
