@@ -487,9 +487,9 @@ int dump_cmd_extract(struct dump *d)
 
 	if (err)
 		return err;
+	dump_catch_signals(); /* before there is anything to remove */
 	if (root_open(&x, d->arg[0]) || stage_open(&x) < 0)
 		return tfs_cli_fail(DUMP_HOST, d->arg[0], "cannot be written to: %s", strerror(errno));
-	dump_catch_signals();
 	tfs_statfs(d->vol, &st);
 	tfs_progress_start(&x.progress, d->quiet, -1, 1);
 	tfs_progress_pass(&x.progress, "extracting", path ? 0 : st.inodes);

@@ -450,10 +450,10 @@ int dump_cmd_tar(struct dump *d)
 	int err;
 
 	t.d = d;
+	dump_catch_signals(); /* before there is anything to remove */
 	err = output_open(&t);
 	if (err)
 		return err;
-	dump_catch_signals();
 	err = output_close(&t, archive_make(&t));
 	links_free(&t);
 	if (t.sockets)

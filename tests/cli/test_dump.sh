@@ -5,8 +5,9 @@
 # Repeat one part: tests/cli/test_dump.sh PART..., parts are the functions part_*. SAN=1 uses the sanitizer build.
 set -eu
 export SOURCE_DATE_EPOCH=1700000000 LC_ALL=C
-bin=$PWD/build/bin${SAN:+-san}
-mk=$PWD/build/bin/mkfs.tfs craft=$PWD/build/bin/tfs-craft
+bin=$(realpath "${BIN:-build/bin${SAN:+-san}}")
+mk=$bin/mkfs.tfs craft=$bin/tfs-craft
+case $bin in *-san) SAN=1 ;; esac
 tmp=$(mktemp -d)
 now=setup
 trap '[ $? = 0 ] || echo "FAILED in $now; repeat: tests/cli/test_dump.sh $now"; chmod -R u+rwx "$tmp" 2>/dev/null; rm -rf "$tmp"' EXIT
@@ -174,6 +175,7 @@ part_interrupt() {
 	head -c 40000000 /dev/urandom >"$tmp/big"; mkdir "$tmp/bigdir"; for i in 1 2 3; do ln "$tmp/big" "$tmp/bigdir/$i"; cp "$tmp/big" "$tmp/bigdir/c$i"; done
 	"$mk" -q --compress none --from "$tmp/bigdir" "$tmp/big.img" 256M
 	for i in 0.02 0.05 0.1 0.2; do
+		mkdir -p "$tmp/int"
 		timeout -s TERM $i "$dump" extract "$tmp/big.img" "$tmp/int" 2>/dev/null || true
 		timeout -s TERM $i "$dump" tar "$tmp/big.img" -o "$tmp/int.tar" 2>/dev/null || true
 		[ -z "$(find "$tmp/int" -name '.dump.tfs*'; ls "$tmp"/int.tar.* 2>/dev/null)" ] || fail "left behind after $i s"
