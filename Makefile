@@ -50,11 +50,22 @@ test: deps kernel-deps ## every test that takes minutes, the module's in QEMU am
 demo: deps kernel-deps ## build a volume from a directory, look into it, mount it by FUSE and in a kernel, take it out, compare
 	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
 
-soak: all ## workloads of three operations and then crash histories, each for T seconds (default 600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, long differential runs
+soak: all ## triples of operations and then crash histories, each for T seconds (600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, a million names, 16 PiB
 	$(BIN)/tfs-power --triples=$(or $(FROM),0) --seconds $(or $(T),600)
 	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
 	$(BIN)/tfs-power --flip=all
 	tests/fsck/random.sh 1000 4000
+	tests/cli/test_large.sh 1000000 1P 16P
+
+check-memory: all ## the tools' tests under ASan and UBSan, and typical runs under valgrind (minutes)
+	@$(MAKE) --no-print-directory SAN=address,undefined all && tests/memory.sh
+
+LINTED = $$(git ls-files '*.c' '*.h')
+lint: ## warnings of gcc and clang are errors, layout, license lines
+	@$(MAKE) --no-print-directory CC=gcc B=build/gcc BIN=build/gcc/bin all
+	@$(MAKE) --no-print-directory CC=clang B=build/clang BIN=build/clang/bin all
+	@clang-format --dry-run -Werror $(LINTED)
+	@tests/license.sh
 
 breaks: ## break each promise on purpose in a copy and see it noticed (a quarter of an hour)
 	tests/power/breaks.sh
@@ -126,6 +137,6 @@ $(BIN)/%:
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
 -include $(shell find build/obj build/san -name '*.d' 2>/dev/null)
-.PHONY: bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
+.PHONY: check-memory lint bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
 .SECONDARY:
 -include fuzz/fuzz.mk

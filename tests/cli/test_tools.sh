@@ -6,7 +6,8 @@ set -eu
 export SOURCE_DATE_EPOCH=1700000000 LC_ALL=C
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-mk=build/bin/mkfs.tfs dump=build/bin/dump.tfs
+bin=${BIN:-build/bin}
+mk=$bin/mkfs.tfs dump=$bin/dump.tfs
 expect() { # CODE COMMAND...
 	local want=$1 got=0; shift
 	"$@" >/dev/null 2>"$tmp/err" || got=$?

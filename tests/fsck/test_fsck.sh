@@ -5,7 +5,8 @@
 # superblocks, anchors, nodes, data. usage: test_fsck.sh [MUTATION]
 set -u
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-fsck=build/bin/fsck.tfs mutate=build/bin/mutate dump=build/bin/dump.tfs i=$tmp/i.img failed=0
+bin=${BIN:-build/bin}
+fsck=$bin/fsck.tfs mutate=$bin/mutate dump=$bin/dump.tfs i=$tmp/i.img failed=0
 bad() { echo "FAILED: $*; repeat: tests/fsck/test_fsck.sh $name"; sed 's/^/   /' "$tmp/out" | head -20; failed=1; }
 run() { local want=$1 got=0; shift; "$@" >"$tmp/out" 2>&1 || got=$?; [ "$got" = "$want" ] || bad "expected exit $want, found $got: ${*//$tmp\//}"; }
 name=base

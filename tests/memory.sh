@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# Memory errors, undefined behaviour and leaks: the tools' tests again with the sanitizers' build, then typical runs of each tool
+# under valgrind, which sees what libraries do with memory that was never written. `make check-memory` builds what this runs.
+set -u
+export BIN=build/bin-san LC_ALL=C SOURCE_DATE_EPOCH=1700000000
+export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+tmp=$(mktemp -d) failed=0
+trap 'chmod -R u+rwX "$tmp"; rm -rf "$tmp"' EXIT
+run() { # COMMAND...: 77 is a test that cannot run here
+	echo "== $*"
+	local code=0
+	"$@" >"$tmp/log" 2>&1 || code=$?
+	[ $code = 0 ] || [ $code = 77 ] || { failed=$((failed + 1)); tail -40 "$tmp/log"; echo "FAILED: exit $code; repeat: BIN=$BIN $*"; }
+}
+for t in "$BIN"/test_*; do run "$t"; done
+for t in mkfs dump tools hostile_log input; do run "tests/cli/test_$t.sh"; done
+run tests/cli/test_large.sh 10000 64T
+run tests/fsck/test_fsck.sh
+
+vg() { # CODE TOOL ARGUMENTS...
+	local want=$1 tool=$2 code=0; shift 2
+	echo "== valgrind $tool $*"
+	valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "build/bin/$tool" "$@" >"$tmp/out" 2>"$tmp/log" || code=$?
+	[ $code = "$want" ] || { failed=$((failed + 1)); tail -40 "$tmp/log"; echo "FAILED: expected exit $want, found $code: $tool $*"; }
+}
+if ! command -v valgrind >/dev/null; then echo "SKIPPED: valgrind is not installed"; [ $failed = 0 ]; exit; fi
+mkdir -p "$tmp/src/d"; for i in $(seq 50); do seq "$i" 400 >"$tmp/src/d/$i"; done
+head -c 300000 /dev/urandom >"$tmp/src/random"; ln "$tmp/src/random" "$tmp/src/d/hard"; ln -s d "$tmp/src/sym"; truncate -s 1M "$tmp/src/hole"
+tar --format=pax -cJf "$tmp/t.tar.xz" -C "$tmp/src" .; printf 'd/1 uid=5 xattr.user.a=00ff\nn type=file content=%s\n' "$tmp/src/random" >"$tmp/m"
+i=$tmp/a.img
+vg 0 mkfs.tfs -q --from "$tmp/src" --manifest "$tmp/m" "$i"
+vg 0 mkfs.tfs -q --compress zlib --tar "$tmp/t.tar.xz" "$tmp/b.img"
+vg 2 mkfs.tfs -q --tar "$tmp/src/random" "$tmp/c.img"
+vg 4 mkfs.tfs -q -f --compress none --from "$tmp" "$tmp/c.img" 16M
+vg 0 fsck.tfs -fn --data "$i"
+for c in super anchors log "tree --items" segments "object 1" "ls -lR" "stat d/1" "cat random" "find --name *1*" tar; do
+	set -f; set -- $c; set +f; c=$1; shift
+	vg 0 dump.tfs "$c" "$i" "$@"
+	[ "$c" = tar ] || vg 0 dump.tfs "$c" "$i" "$@" --json -q
+done
+vg 0 dump.tfs extract "$i" "$tmp/out"
+dd if=/dev/zero of="$i" bs=4096 seek=1 count=1 conv=notrunc status=none
+vg 4 fsck.tfs -fn "$i"
+vg 1 fsck.tfs -fy "$i"
+printf '\377\377\377' | dd of="$i" bs=1 seek=70000 conv=notrunc status=none
+vg 4 fsck.tfs -fn --data "$i"
+echo "memory: $failed failed"
+[ $failed = 0 ]
