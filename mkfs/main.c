@@ -20,7 +20,7 @@
  */
 #define SMALL (64ull << 20) /* from here on 1 MiB makes more than 64 segments */
 #define STREAM_BITS 20
-#define GROW_SEGMENTS 4096ull
+#define GROW_SEGMENTS 3072ull /* less than the 4 GiB that FAT lets a file have */
 
 /* The time of creation and the uuid: from SOURCE_DATE_EPOCH, or now and random. */
 static int identity(struct mkfs_options *o)

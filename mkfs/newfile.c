@@ -107,7 +107,9 @@ int mkfs_newfile_name(struct mkfs_newfile *n)
 		err = linkat(AT_FDCWD, n->proc, n->dir, n->name, AT_SYMLINK_FOLLOW);
 	else if (renameat2(n->dir, n->temporary, n->dir, n->name, RENAME_NOREPLACE))
 		err = errno == EINVAL ? linkat(n->dir, n->temporary, n->dir, n->name, 0) : -1;
-	return err || fsync(n->dir) ? -errno : 0;
+	if (!err && fsync(n->dir) && errno != EINVAL) /* EINVAL: directories cannot be synced there */
+		err = -1;
+	return err ? -errno : 0;
 }
 
 void mkfs_newfile_end(struct mkfs_newfile *n)

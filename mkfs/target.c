@@ -315,9 +315,8 @@ int mkfs_target_done(struct mkfs_target *t)
 
 int mkfs_target_close(struct mkfs_target *t)
 {
-	/* the rest of an attempt with --size auto would be terabytes of holes */
-	if (!t->done && t->old_size && t->regular && t->file.dev.size != t->old_size &&
-	    ftruncate(t->file.fd, (off_t)t->old_size))
+	/* the rest of an attempt with --size auto may be much larger; a new or scratch file goes anyway */
+	if (!t->done && t->regular && t->file.dev.size != t->old_size && ftruncate(t->file.fd, (off_t)t->old_size))
 		tfs_cli_warn(t->image, "cannot get its old length back: %s", strerror(errno));
 	if (t->is_new)
 		mkfs_newfile_end(&t->newfile);

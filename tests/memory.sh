@@ -32,7 +32,8 @@ i=$tmp/a.img
 vg 0 mkfs.tfs -q --from "$tmp/src" --manifest "$tmp/m" "$i"
 vg 0 mkfs.tfs -q --compress zlib --tar "$tmp/t.tar.xz" "$tmp/b.img"
 vg 2 mkfs.tfs -q --tar "$tmp/src/random" "$tmp/c.img"
-vg 4 mkfs.tfs -q -f --compress none --from "$tmp" "$tmp/c.img" 16M
+mkdir "$tmp/full"; head -c 20000000 /dev/urandom >"$tmp/full/f"; truncate -s 16M "$tmp/c.img"
+vg 4 mkfs.tfs -q --from "$tmp/full" "$tmp/c.img"
 vg 0 fsck.tfs -fn --data "$i"
 for c in super anchors log "tree --items" segments "object 1" "ls -lR" "stat d/1" "cat random" "find --name *1*" tar; do
 	set -f; set -- $c; set +f; c=$1; shift

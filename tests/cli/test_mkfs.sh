@@ -434,6 +434,7 @@ t_old_file() {
 	equal "$(stat -c '%i %a %s' a.img)" "$ino 640 $((32 << 20))" "an old image gets the size that is given"
 	expect 4 $mk -q -f --from big a.img 16M; unmountable a.img
 	equal "$(stat -c '%i %s' a.img)" "$ino $((32 << 20))" "an image file after a run that failed"
+	: >e.img; expect 4 $mk -q --from big e.img 16M; equal "$(stat -c %s e.img)" 0 "an empty file after a run that failed"
 	expect 0 $mk -q -f --size auto --from small a.img
 	local size; size=$(stat -c %s a.img); head -c 1000 /dev/urandom >bad.tar
 	expect 2 $mk -q -f --size auto --tar bad.tar a.img; unmountable a.img
@@ -450,7 +451,7 @@ stream() { # MIB: a tar archive with two files of so many MiB that no codec make
 	P
 }
 t_auto() {
-	stream 600 >s.tar; expect 0 $mk -q --segment-size 256K --tar s.tar a.img # begins with 1 GiB
+	stream 600 >s.tar; expect 0 $mk -q --segment-size 256K --tar s.tar a.img # begins with 768 MiB
 	expect 0 $fsck -fn a.img
 	tar -xf s.tar a; $dump cat a.img b >b; cmp a b || fail "content differs"
 	[ "$(stat -c %s a.img)" -lt $((1600 << 20)) ] || fail "the end was not cut off"
