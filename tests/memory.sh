@@ -40,7 +40,7 @@ for c in super anchors log "tree --items" segments "object 1" "ls -lR" "stat d/1
 	vg 0 dump.tfs "$c" "$i" "$@"
 	[ "$c" = tar ] || vg 0 dump.tfs "$c" "$i" "$@" --json -q
 done
-vg 0 dump.tfs extract "$i" "$tmp/out"
+vg 0 dump.tfs extract "$i" "$tmp/extracted"
 dd if=/dev/zero of="$i" bs=4096 seek=1 count=1 conv=notrunc status=none
 vg 4 fsck.tfs -fn "$i"
 vg 1 fsck.tfs -fy "$i"
