@@ -129,6 +129,9 @@ int fsck_rescue(struct fsck *f);
 const struct fsck_leaf *fsck_leaf_next(const struct fsck *f, const struct tfs_node_info *info, size_t *i);
 /* Calls fn for the items of all those in the range. */
 int fsck_rescued(struct fsck *f, const struct tfs_node_info *info, tfs_item_fn fn, void *arg);
+/* fn for each item of a verified leaf, until it returns nonzero. */
+int fsck_leaf_items(const void *node, tfs_item_fn fn, void *arg);
+struct tfs_key fsck_leaf_key(const void *node, u32 slot);
 int fsck_trees(struct fsck *f); /* fsck_trees.c: all nodes and items, usage */
 struct fsck_item_state;
 int fsck_items_begin(struct fsck *f, struct fsck_item_state **out);

@@ -319,10 +319,12 @@ struct recount {
 	struct tfs_repair_counters c;
 };
 
-static int recount_item(struct recount *r, struct tfs_key key, const void *value)
+static int recount_item(void *arg, struct tfs_key key, const void *value, u32 len)
 {
+	struct recount *r = arg;
 	struct tfs_ptr ptr;
 
+	(void)len;
 	switch (key.b >> TFS_POS_BITS) {
 	case TFS_IT_INODE:
 		r->c.inodes++;
@@ -338,22 +340,12 @@ static int recount_item(struct recount *r, struct tfs_key key, const void *value
 
 static int recount_node(void *arg, const struct tfs_node_info *info)
 {
-	const struct tfs_node_head *h = info->node;
-	const struct tfs_slot *s;
 	struct recount *r = arg;
 	int err = info->err;
 
-	if (err)
-		return err;
-	if (info->ptr.addr)
+	if (!err && info->ptr.addr)
 		err = fsck_use(r->f, &info->ptr);
-	s = (const struct tfs_slot *)(h + 1);
-	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
-		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
-
-		err = recount_item(r, key, (const u8 *)h + tfs_le16(s[i].off));
-	}
-	return err;
+	return err || info->level || info->tree != TFS_TREE_FS ? err : fsck_leaf_items(info->node, recount_item, r);
 }
 
 static const u8 *segment_live(void *arg, u64 segment)

@@ -151,25 +151,6 @@ static int claim_item(void *arg, struct tfs_key key, const void *value, u32 len)
 	return err == -ENOMEM ? err : 0;
 }
 
-static struct tfs_key slot_key(const void *node, u32 slot)
-{
-	const struct tfs_slot *s = (const struct tfs_slot *)((const struct tfs_node_head *)node + 1) + slot;
-
-	return (struct tfs_key){tfs_le64(s->key.a), tfs_le64(s->key.b)};
-}
-
-static int leaf_items(const void *node, tfs_item_fn fn, void *arg)
-{
-	const struct tfs_node_head *h = node;
-	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
-	int err = 0;
-
-	for (u32 i = 0; !err && i < tfs_le16(h->count); i++) {
-		err = fn(arg, slot_key(node, i), (const u8 *)h + tfs_le16(s[i].off), tfs_le16(s[i].len));
-	}
-	return err;
-}
-
 static int claim_node(void *arg, const struct tfs_node_info *info)
 {
 	struct rescue *r = arg;
@@ -184,7 +165,7 @@ static int claim_node(void *arg, const struct tfs_node_info *info)
 	err = info->ptr.addr ? fsck_use(r->f, &info->ptr) : 0;
 	if (err)
 		return err == -ENOMEM ? err : 0;
-	return info->tree == TFS_TREE_FS && !info->level ? leaf_items(info->node, claim_item, r) : 0;
+	return info->tree == TFS_TREE_FS && !info->level ? fsck_leaf_items(info->node, claim_item, r) : 0;
 }
 
 /* Into f->live, which pass 2 fills again from nothing. */
@@ -250,8 +231,8 @@ static u32 leaf_at(struct rescue *r, u64 unit, struct fsck_leaf *l)
 	l->tree = h->tree;
 	l->ptr = (struct tfs_ptr){.addr = unit, .birth = tfs_le64(h->birth), .len = (u16)n};
 	l->ptr.crc = tfs_port_crc32c(0, stored, n * TFS_UNIT);
-	l->first = slot_key(r->node, 0);
-	l->last = slot_key(r->node, tfs_le16(h->count) - 1u);
+	l->first = fsck_leaf_key(r->node, 0);
+	l->last = fsck_leaf_key(r->node, tfs_le16(h->count) - 1u);
 	return lost_has(r, l) ? n : 0;
 }
 
@@ -339,7 +320,7 @@ static int contents(struct rescue *r)
 
 		r->outside = false;
 		if (!err && l->tree == TFS_TREE_FS)
-			err = leaf_items(r->node, content_item, r);
+			err = fsck_leaf_items(r->node, content_item, r);
 		if (err == -ENOMEM)
 			return err;
 		l->doubtful = err || r->outside;
@@ -443,7 +424,7 @@ int fsck_rescued(struct fsck *f, const struct tfs_node_info *info, tfs_item_fn f
 	while (!err && (l = fsck_leaf_next(f, info, &i))) {
 		err = leaf_read(f, l, buf + TFS_NODE_SIZE, buf);
 		if (!err)
-			err = leaf_items(buf, fn, arg);
+			err = fsck_leaf_items(buf, fn, arg);
 	}
 	free(buf);
 	return err;

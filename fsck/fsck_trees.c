@@ -83,10 +83,27 @@ static int damaged(struct walk *w, const struct tfs_node_info *info)
 	return n < 0 ? n : fsck_rescued(w->f, info, salvaged, w);
 }
 
+struct tfs_key fsck_leaf_key(const void *node, u32 slot)
+{
+	const struct tfs_slot *s = (const struct tfs_slot *)((const struct tfs_node_head *)node + 1) + slot;
+
+	return (struct tfs_key){tfs_le64(s->key.a), tfs_le64(s->key.b)};
+}
+
+int fsck_leaf_items(const void *node, tfs_item_fn fn, void *arg)
+{
+	const struct tfs_node_head *h = node;
+	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
+	int err = 0;
+
+	for (u32 i = 0; !err && i < tfs_le16(h->count); i++) {
+		err = fn(arg, fsck_leaf_key(node, i), (const u8 *)h + tfs_le16(s[i].off), tfs_le16(s[i].len));
+	}
+	return err;
+}
+
 static int node(void *arg, const struct tfs_node_info *info)
 {
-	const struct tfs_node_head *h = info->node;
-	const struct tfs_slot *s;
 	struct walk *w = arg;
 	int err = 0;
 
@@ -95,15 +112,9 @@ static int node(void *arg, const struct tfs_node_info *info)
 		return info->err;
 	if (info->err)
 		return damaged(w, info);
-	s = (const struct tfs_slot *)(h + 1);
 	if (info->ptr.addr)
 		err = fsck_use(w->f, &info->ptr);
-	for (u32 i = 0; !err && !info->level && i < tfs_le16(h->count); i++) {
-		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
-
-		err = item(w, key, (const u8 *)h + tfs_le16(s[i].off), tfs_le16(s[i].len));
-	}
-	return err;
+	return err || info->level ? err : fsck_leaf_items(info->node, item, w);
 }
 
 int fsck_trees(struct fsck *f)

@@ -224,27 +224,18 @@ static int node_place(struct twice *t, const struct tfs_node_info *info)
 
 static int node(void *arg, const struct tfs_node_info *info)
 {
-	const struct tfs_node_head *h = info->node;
-	const struct tfs_slot *s;
+	bool items = info->tree == TFS_TREE_FS;
 	struct twice *t = arg;
 	int err;
 
 	if (info->err == -ENOMEM)
 		return info->err;
 	if (info->err) {
-		err = info->tree == TFS_TREE_FS ? tfs_repair_salvage(t->f->vol, info, item, t) : 0;
-		if (err >= 0 && info->tree == TFS_TREE_FS)
-			err = fsck_rescued(t->f, info, item, t);
-		return err < 0 ? err : 0;
+		err = items ? tfs_repair_salvage(t->f->vol, info, item, t) : 0;
+		return err < 0 || !items ? err : fsck_rescued(t->f, info, item, t);
 	}
 	err = info->ptr.addr ? node_place(t, info) : 0;
-	s = (const struct tfs_slot *)(h + 1);
-	for (u32 i = 0; !err && info->tree == TFS_TREE_FS && !info->level && i < tfs_le16(h->count); i++) {
-		struct tfs_key key = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
-
-		err = item(t, key, (const u8 *)h + tfs_le16(s[i].off), tfs_le16(s[i].len));
-	}
-	return err;
+	return err || info->level || !items ? err : fsck_leaf_items(info->node, item, t);
 }
 
 int fsck_twice(struct fsck *f)
