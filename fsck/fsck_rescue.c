@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-#define SCAN_BYTES (TFS_NODE_SIZE + TFS_UNIT + TFS_BLOCK) /* a stored node that begins anywhere in its first block */
+#define SCAN_BYTES (TFS_NODE_SIZE + TFS_BLOCK) /* holds a stored node that begins anywhere in the first block */
 
 struct lost {
 	struct tfs_key lo, hi;
@@ -23,13 +23,14 @@ struct lost {
 
 struct rescue {
 	struct fsck *f;
-	struct lost *lost;
+	struct lost *lost; /* ascending by tree and key */
 	size_t losts, losts_max;
-	u8 **free;         /* by segment: live units that nothing readable claims, a byte a block */
-	u8 **content;      /* units that items of the leaves found claim */
-	u64 at;            /* unit that buf begins with */
-	u8 *buf, *node;    /* SCAN_BYTES; TFS_NODE_SIZE */
-	bool outside, hit; /* of the place being looked at */
+	u8 **free;      /* by segment: live units that nothing readable claims, a byte a block */
+	u8 **content;   /* units that items of the leaves found claim */
+	u64 at;         /* unit that buf begins with */
+	u32 have;       /* bytes in buf */
+	u8 *buf, *node; /* SCAN_BYTES; TFS_NODE_SIZE */
+	bool outside;   /* of the leaf being looked at: an item refers to what is not free */
 };
 
 static int key_order(struct tfs_key x, struct tfs_key y)
@@ -102,7 +103,7 @@ static int list_run(void *arg, u64 addr, u32 units)
 	return 0;
 }
 
-/* What is live, less what pass-like walks of all trees found claimed (in f->live). */
+/* What is live, less what the walk over all trees found claimed (in f->live). */
 static int free_build(struct rescue *r)
 {
 	struct fsck *f = r->f;
@@ -185,43 +186,66 @@ static int claims(struct rescue *r)
 
 /* ---- scanning ---- */
 
-/* Bytes at the unit that can be read, at *out; 0: none. */
-static u32 bytes_at(struct rescue *r, u64 unit, u8 **out)
+/* Loads `bytes` from the block on, unless so much of it is there. */
+static bool load(struct rescue *r, u64 first, u64 bytes)
 {
-	u64 first = unit & ~7ull, end = r->f->dev->size & ~(u64)(TFS_BLOCK - 1);
-	u64 bytes = end - first * TFS_UNIT < SCAN_BYTES ? end - first * TFS_UNIT : SCAN_BYTES;
+	u64 end = r->f->dev->size & ~(u64)(TFS_BLOCK - 1);
 
-	bytes &= ~(u64)(TFS_BLOCK - 1);
-	if (r->at != first && r->f->dev->ops->io(r->f->dev, TFS_IO_READ, first * TFS_UNIT, r->buf, (u32)bytes, 0)) {
-		bytes = TFS_BLOCK; /* perhaps a later block of it */
-		if (r->f->dev->ops->io(r->f->dev, TFS_IO_READ, first * TFS_UNIT, r->buf, (u32)bytes, 0)) {
-			r->at = ~0ull;
-			return 0;
-		}
-		memset(r->buf + TFS_BLOCK, 0, SCAN_BYTES - TFS_BLOCK);
-	}
+	if (bytes > end - first * TFS_UNIT)
+		bytes = end - first * TFS_UNIT;
+	if (r->at == first && r->have >= bytes)
+		return true;
+	r->at = ~0ull;
+	if (r->f->dev->ops->io(r->f->dev, TFS_IO_READ, first * TFS_UNIT, r->buf, (u32)bytes, 0))
+		return false;
 	r->at = first;
-	*out = r->buf + (unit - first) * TFS_UNIT;
-	return (u32)(bytes - (unit - first) * TFS_UNIT);
+	r->have = (u32)bytes;
+	return true;
+}
+
+/* What may be a stored node's beginning, NULL: nothing that can be read, or no node. *bytes: from there on. */
+static u8 *node_at(struct rescue *r, u64 unit, u32 *bytes)
+{
+	u64 first = unit & ~7ull;
+	u32 in = (u32)(unit - first) * TFS_UNIT;
+	le32 magic;
+
+	if (!load(r, first, TFS_BLOCK))
+		return NULL;
+	memcpy(&magic, r->buf + in, sizeof(magic));
+	if (tfs_le32(magic) != TFS_MAGIC)
+		return NULL;
+	if (!load(r, first, SCAN_BYTES) && !load(r, first, TFS_BLOCK)) /* perhaps a later block cannot be read */
+		return NULL;
+	*bytes = r->have - in;
+	return r->buf + in;
 }
 
 static bool lost_has(const struct rescue *r, const struct fsck_leaf *l)
 {
-	for (size_t i = 0; i < r->losts; i++)
-		if (r->lost[i].tree == l->tree && l->ptr.birth <= r->lost[i].birth &&
-		    key_order(l->first, r->lost[i].lo) >= 0 && key_order(l->last, r->lost[i].hi) < 0)
-			return true;
-	return false;
+	size_t lo = 0, hi = r->losts;
+
+	while (lo < hi) { /* the first range that begins behind the leaf's first key */
+		size_t mid = (lo + hi) / 2;
+		const struct lost *x = &r->lost[mid];
+
+		if (x->tree < l->tree || (x->tree == l->tree && key_order(x->lo, l->first) <= 0))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && r->lost[lo - 1].tree == l->tree && key_order(l->last, r->lost[lo - 1].hi) < 0 &&
+	       l->ptr.birth <= r->lost[lo - 1].birth;
 }
 
 /* The leaf that begins at the unit, all of it free: units, 0: none. */
 static u32 leaf_at(struct rescue *r, u64 unit, struct fsck_leaf *l)
 {
 	const struct tfs_node_head *h = (const struct tfs_node_head *)r->node;
-	u8 *stored;
-	u32 bytes = bytes_at(r, unit, &stored), n;
+	u32 bytes, n;
+	u8 *stored = node_at(r, unit, &bytes);
 
-	n = bytes ? tfs_node_find(stored, bytes, r->f->st.volume, r->node) / TFS_UNIT : 0;
+	n = stored ? tfs_node_find(stored, bytes, r->f->st.volume, r->node) / TFS_UNIT : 0;
 	for (u32 i = 0; i < n; i++)
 		if (!map_get(r->f, r->free, unit + i))
 			return 0;

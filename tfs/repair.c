@@ -120,21 +120,35 @@ int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tf
 
 /* ---- places ---- */
 
+/* Places in sound lists never overlap: what exceeds the volume is crafted. */
+static int list_runs(struct tfs_vol *vol, const struct tfs_list *list, u64 *units,
+                     int (*fn)(void *arg, u64 addr, u32 units), void *arg)
+{
+	u32 i, n = tfs_le32(list->count);
+	int err = 0;
+
+	for (i = 0; !err && i < n && i < TFS_LIST_RUNS; i++) {
+		u64 addr = tfs_le64(list->run[i].addr);
+		u32 len = tfs_le32(list->run[i].len);
+
+		*units += len;
+		if (*units <= vol->total_blocks * TFS_UNITS_PER_BLOCK && tfs_space_valid(vol, addr, len))
+			err = fn(arg, addr, len);
+	}
+	return err;
+}
+
 int tfs_repair_lists(struct tfs_vol *vol, int (*fn)(void *arg, u64 addr, u32 units), void *arg)
 {
 	struct tfs_list *list = tfs_port_alloc(TFS_BLOCK);
 	int err = list ? 0 : -ENOMEM;
-	u32 i, n;
+	u64 units = 0;
+	u32 n;
 
-	for (n = 1; !err && vol->repairing && n < vol->metas; n++) { /* the first is the checkpoint block */
-		err = tfs_dev_io(vol, TFS_IO_READ, vol->meta[n] * TFS_UNIT, list, TFS_BLOCK, 0);
-		if (err || tfs_head_check(list, TFS_BT_LIST, vol->volume, TFS_BLOCK) ||
-		    tfs_le32(list->count) > TFS_LIST_RUNS)
-			err = err == -ENOMEM ? err : 0;
-		else
-			for (i = 0; !err && i < tfs_le32(list->count); i++)
-				err = fn(arg, tfs_le64(list->run[i].addr), tfs_le32(list->run[i].len));
-	}
+	for (n = 1; !err && vol->repairing && n < vol->metas; n++) /* the first is the checkpoint block */
+		if (!tfs_dev_io(vol, TFS_IO_READ, vol->meta[n] * TFS_UNIT, list, TFS_BLOCK, 0) &&
+		    !tfs_head_check(list, TFS_BT_LIST, vol->volume, TFS_BLOCK))
+			err = list_runs(vol, list, &units, fn, arg);
 	tfs_port_free(list);
 	return err;
 }
