@@ -395,7 +395,7 @@ static int find(struct rescue *r)
 		err = scan(r);
 	if (!err)
 		err = contents(r);
-	if (!err)
+	if (!err && r->f->leaves)
 		doubts(r);
 	maps_free(r->f, r->free);
 	maps_free(r->f, r->content);
