@@ -26,6 +26,7 @@ run "fsck: each mutation is reported, mended in one run, and gone in the next" t
 run "fsck: repairs that are cut off at each write leave what the next run mends" tests/fsck/stop.sh
 run "tfs-fuse: system calls as on tmpfs; full, killed, read back" tests/fuse/test_fuse.sh
 run "kernel: as ext4, a tree, full, killed, in each installed kernel" tests/kernel/quick.sh
+run "tfs-fuse: a file replaced by rename is never empty after a kill" tests/fuse/test_replace.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 u64 power_rng;
-u32 power_exhaust = 4; /* above so many in flight, subsets are sampled */
+u32 power_exhaust = 10; /* above so many in flight, subsets are sampled */
 unsigned long power_state, power_only;
 
 u64 power_random(void)
