@@ -416,11 +416,12 @@ void power_shred(struct tfs_vol *vol)
 		power_must(put(vol, name, 0, 3000, 1), name);
 	}
 	err = power_fill(vol);
-	for (i = 1; i < 200; i++) {
+	for (i = 1; !err && i < 200; i++) {
 		snprintf(name, sizeof(name), "g%d", i);
-		for (b = 0; !err && b < (int)(POWER_FILL_SIZE / 4096); b += 2)
-			if (punch(vol, name, (u32)b, 1) == -ENOENT)
-				i = 200;
+		if (punch(vol, name, 0, 1) == -ENOENT)
+			break;
+		for (b = 2; b < (int)(POWER_FILL_SIZE / 4096); b += 2)
+			punch(vol, name, (u32)b, 1);
 	}
 	for (i = 0; !err && i < 200; i++) {
 		snprintf(name, sizeof(name), "h%d", i);
