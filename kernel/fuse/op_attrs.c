@@ -38,6 +38,18 @@ static u32 attr_mask(const struct stat *st, int set, struct tfs_attr *a)
 	return mask;
 }
 
+int host_content_changes(fuse_req_t req, u64 ino)
+{
+	struct host *h = host_of(req);
+	struct tfs_attr a;
+
+	if (!fuse_req_ctx(req)->uid || tfs_getattr(h->vol, ino, &a) || (a.mode & (S_ISGID | S_IXGRP)) != S_ISGID ||
+	    host_in_group(req, a.gid))
+		return 0;
+	a.mode &= ~(u32)S_ISGID;
+	return tfs_setattr(h->vol, ino, TFS_SET_MODE, &a);
+}
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
@@ -48,7 +60,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 	int err = 0;
 
 	(void)fi;
-	if (set & FUSE_SET_ATTR_SIZE) {
+	if (set & FUSE_SET_ATTR_SIZE && !(mask & TFS_SET_MODE))
+		err = host_content_changes(req, ino);
+	if (!err && set & FUSE_SET_ATTR_SIZE) {
 		err = tfs_cache_truncate(h->cache, ino, (u64)st->st_size);
 		if (!err && i && !st->st_size)
 			i->emptied = true;

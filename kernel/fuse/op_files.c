@@ -49,7 +49,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 {
 	struct host *h = host_of(req);
 	struct tfs_time now = host_now();
-	s64 n = h->read_only ? -EROFS : tfs_cache_write(h->cache, ino, (u64)off, buf, (u32)size, &now);
+	s64 n = h->read_only ? -EROFS : fi->writepage ? 0 : host_content_changes(req, ino); /* pages: nobody's */
+
+	if (!n)
+		n = tfs_cache_write(h->cache, ino, (u64)off, buf, (u32)size, &now);
 
 	if (n > 0 && fi->flags & (O_SYNC | O_DSYNC)) {
 		int err = tfs_cache_flush(h->cache, ino);
@@ -128,27 +131,32 @@ static int zero_range(struct host *h, u64 ino, u64 off, u64 len, bool keep_size)
 	return err ? err : preallocate(h, ino, off, len, keep_size);
 }
 
+static int range_change(struct host *h, u64 ino, int mode, u64 off, u64 len)
+{
+	struct tfs_time now = host_now();
+	bool keep_size = mode & FALLOC_FL_KEEP_SIZE;
+
+	if (off > TFS_FILE_SIZE_MAX - len)
+		return -EFBIG;
+	if (!(mode & ~FALLOC_FL_KEEP_SIZE))
+		return preallocate(h, ino, off, len, keep_size);
+	if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		return tfs_cache_zero(h->cache, ino, off, len, &now);
+	if ((mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE)
+		return zero_range(h, ino, off, len, keep_size);
+	return -EOPNOTSUPP;
+}
+
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
-	struct tfs_time now = host_now();
-	int err;
+	int err = h->read_only ? -EROFS : off < 0 || len <= 0 ? -EINVAL : 0;
 
 	(void)fi;
-	if (h->read_only)
-		err = -EROFS;
-	else if (off < 0 || len <= 0)
-		err = -EINVAL;
-	else if (off > (off_t)TFS_FILE_SIZE_MAX - len)
-		err = -EFBIG;
-	else if (!(mode & ~FALLOC_FL_KEEP_SIZE))
-		err = preallocate(h, ino, (u64)off, (u64)len, mode & FALLOC_FL_KEEP_SIZE);
-	else if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
-		err = tfs_cache_zero(h->cache, ino, (u64)off, (u64)len, &now);
-	else if ((mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE)
-		err = zero_range(h, ino, (u64)off, (u64)len, mode & FALLOC_FL_KEEP_SIZE);
-	else
-		err = -EOPNOTSUPP;
+	if (!err)
+		err = range_change(h, ino, mode, (u64)off, (u64)len);
+	if (!err)
+		err = host_content_changes(req, ino);
 	if (!err)
 		err = times_touch(h, ino);
 	fuse_reply_err(req, -err);

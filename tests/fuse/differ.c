@@ -287,8 +287,6 @@ static void draw(struct call *c)
 	c->op = rnd(25);
 	c->flags = rnd(1024);
 	c->mode = rnd(4) ? modes[rnd(9)] : rnd(010000);
-	if (c->mode & 02000) /* without group execute the kernel's FUSE keeps the bit where others drop it */
-		c->mode |= 010;
 	c->n = rnd(1024);
 	c->path = path_any();
 	c->path2 = path_any();

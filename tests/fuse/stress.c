@@ -4,7 +4,8 @@
  * knows what the tree should look like; what must hold anyway is checked: a block of a file holds zeros or what was
  * once written to that inode at that place; no call fails but as it may when others interfere; and in the end every
  * name leads to an inode, link counts are the names found, and a directory's are its subdirectories and two.
- * usage: stress DIR PROCESSES SEED COUNT; DIR is a directory of any filesystem, and is emptied in the end.
+ * usage: stress DIR PROCESSES SEED COUNT; DIR is a directory of any filesystem, and is emptied in the end. No
+ * processes: what an earlier run, cut off by a crash, has left is checked and removed.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -420,9 +421,9 @@ static void end_check(void)
 
 int main(int argc, char **argv)
 {
-	int processes = argc == 5 ? atoi(argv[2]) : 0, status, bad = 0;
+	int processes = argc == 5 ? atoi(argv[2]) : -1, status, bad = 0;
 
-	if (processes < 1 || processes > 64 || atol(argv[4]) < 1)
+	if (processes < 0 || processes > 64 || atol(argv[4]) < 1)
 		return fputs("usage: stress DIR PROCESSES SEED COUNT\n", stderr), 2;
 	if (chdir(argv[1]))
 		return perror(argv[1]), 2;

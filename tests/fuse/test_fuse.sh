@@ -132,6 +132,16 @@ for round in 1 2 3; do
 	down; sound "recovery"
 done
 
+# 5b. kill -9 while several write in one tree: what is found is whole, and no block is another file's
+fresh 64M
+for round in 1 2 3; do
+	up; "$bin/stress" "$m" 3 $round 100000 2>/dev/null & writers=$!
+	until [ "$(df --output=used "$m" | tail -1)" -gt 2000 ]; do sleep 0.05; done
+	kill -9 $pid; wait $pid $writers 2>/dev/null; fusermount3 -qu "$m"; pid=
+	sound "kill -9 of many"; up; "$bin/stress" "$m" 0 1 1 || bad "after kill -9"
+	[ -z "$(ls -A "$m")" ] || bad "stress leaves files"; down
+done
+
 # 6. SQLite, when it is there
 if command -v sqlite3 >/dev/null; then
 	up; sqlite3 "$m/db" "pragma journal_mode=delete; create table t(a,b); with recursive c(x) as (select 1 union all select x+1 from c where x<3000) insert into t select x,hex(randomblob(100)) from c; update t set b=hex(randomblob(90)) where a%3=0; delete from t where a%7=0;" >/dev/null || bad "sqlite"
