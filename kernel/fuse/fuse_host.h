@@ -67,9 +67,9 @@ bool host_raw(struct fuse_session *se, struct host *h, const void *request, size
 extern const struct fuse_lowlevel_ops host_ops;
 void op_init(void *userdata, struct fuse_conn_info *conn); /* ops.c */
 bool host_in_group(fuse_req_t req, gid_t gid);             /* the caller, or root */
-/* The caller changes content: a set-group-id bit without group execute goes, unless they are of the group. Of the other
- * set-id bits the kernel takes care. In op_attrs.c. */
-int host_content_changes(fuse_req_t req, u64 ino);
+/* The caller changes content or owner: a set-group-id bit without group execute goes, unless they are of the group or
+ * the inode is a directory. Of the other set-id bits the kernel takes care. In op_attrs.c. */
+int host_group_bit_drop(fuse_req_t req, u64 ino);
 void op_lookup(fuse_req_t, fuse_ino_t, const char *); /* op_names.c */
 void op_forget(fuse_req_t, fuse_ino_t, uint64_t);
 void op_forget_multi(fuse_req_t, size_t, struct fuse_forget_data *);

@@ -38,16 +38,39 @@ static u32 attr_mask(const struct stat *st, int set, struct tfs_attr *a)
 	return mask;
 }
 
-int host_content_changes(fuse_req_t req, u64 ino)
+/* mode: what it will be otherwise. */
+static bool group_bit_goes(fuse_req_t req, u32 mode, const struct tfs_attr *now)
+{
+	return fuse_req_ctx(req)->uid && (mode & (S_ISGID | S_IXGRP)) == S_ISGID && !S_ISDIR(now->mode) &&
+	       !host_in_group(req, now->gid);
+}
+
+int host_group_bit_drop(fuse_req_t req, u64 ino)
 {
 	struct host *h = host_of(req);
 	struct tfs_attr a;
 
-	if (!fuse_req_ctx(req)->uid || tfs_getattr(h->vol, ino, &a) || (a.mode & (S_ISGID | S_IXGRP)) != S_ISGID ||
-	    host_in_group(req, a.gid))
+	if (!fuse_req_ctx(req)->uid || tfs_getattr(h->vol, ino, &a) || !group_bit_goes(req, a.mode, &a))
 		return 0;
 	a.mode &= ~(u32)S_ISGID;
 	return tfs_setattr(h->vol, ino, TFS_SET_MODE, &a);
+}
+
+/* A size or owner that changes; the kernel may have put a mode without set-user-id beside it. Nothing set: a chown of
+ * nothing, or what comes before a write of others, which op_write sees to: only the owner's is taken for a chown. */
+static int content_or_owner(fuse_req_t req, u64 ino, int set, struct tfs_attr *a)
+{
+	struct tfs_attr now;
+	int err = tfs_getattr(host_of(req)->vol, ino, &now);
+
+	if (err || !group_bit_goes(req, set & FUSE_SET_ATTR_MODE ? a->mode : now.mode, &now))
+		return err;
+	if (!set && fuse_req_ctx(req)->uid != now.uid)
+		return 0;
+	if (!(set & FUSE_SET_ATTR_MODE))
+		return host_group_bit_drop(req, ino);
+	a->mode &= ~(u32)S_ISGID;
+	return 0;
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
@@ -60,8 +83,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 	int err = 0;
 
 	(void)fi;
-	if (set & FUSE_SET_ATTR_SIZE && !(mask & TFS_SET_MODE))
-		err = host_content_changes(req, ino);
+	if (!set || set & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		err = content_or_owner(req, ino, set, &a);
 	if (!err && set & FUSE_SET_ATTR_SIZE) {
 		err = tfs_cache_truncate(h->cache, ino, (u64)st->st_size);
 		if (!err && i && !st->st_size)

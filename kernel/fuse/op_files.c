@@ -49,7 +49,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 {
 	struct host *h = host_of(req);
 	struct tfs_time now = host_now();
-	s64 n = h->read_only ? -EROFS : fi->writepage ? 0 : host_content_changes(req, ino); /* pages: nobody's */
+	s64 n = h->read_only ? -EROFS : fi->writepage ? 0 : host_group_bit_drop(req, ino); /* pages: nobody's */
 
 	if (!n)
 		n = tfs_cache_write(h->cache, ino, (u64)off, buf, (u32)size, &now);
@@ -156,7 +156,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 	if (!err)
 		err = range_change(h, ino, mode, (u64)off, (u64)len);
 	if (!err)
-		err = host_content_changes(req, ino);
+		err = host_group_bit_drop(req, ino);
 	if (!err)
 		err = times_touch(h, ino);
 	fuse_reply_err(req, -err);

@@ -168,6 +168,24 @@ static void change_owner_clears(void)
 		OK(chmod("x", 02644)); /* not a program: of old a mark for mandatory locks */
 		OK(chown("x", 1, 1));
 		IS(mode_of("x") == 02644);
+		OK(chown("x", ALICE, BOB));
+		OK(chmod("x", 02644));
+		become(ALICE, BOB, NOBODY_ELSE);
+		OK(chown("x", ALICE, (gid_t)-1)); /* of the group: it may stay */
+		IS(mode_of("x") == 02644);
+		become(ALICE, CAROL, NOBODY_ELSE);
+		OK(chown("x", ALICE, (gid_t)-1));
+		IS(mode_of("x") == (k == DIR_ ? 02644 : 0644));
+		root_again();
+		OK(chmod("x", 02644));
+		become(CAROL, CAROL, NOBODY_ELSE);
+		differs(ON_FUSE, "the kernel's FUSE asks for nothing then; the bit stays");
+		ERR(k == DIR_ ? 0 : EPERM, chown("x", (uid_t)-1, (gid_t)-1)); /* it would take the bit */
+		IS(mode_of("x") == 02644);
+		become(ALICE, CAROL, NOBODY_ELSE);
+		OK(chown("x", (uid_t)-1, (gid_t)-1));
+		IS(mode_of("x") == (k == DIR_ ? 02644 : 0644));
+		root_again();
 		OK(drop("x"));
 	}
 }
@@ -241,6 +259,11 @@ static void write_clears(void)
 	OK(chmod("x", 02666));
 	become(ALICE, ALICE, NOBODY_ELSE);
 	OK(truncate("x", 1));
+	IS(mode_of("x") == 0666);
+	root_again();
+	OK(chmod("x", 06666));
+	become(ALICE, ALICE, NOBODY_ELSE);
+	OK(truncate("x", 2));
 	IS(mode_of("x") == 0666);
 	root_again();
 	OK(chown("x", BOB, BOB));

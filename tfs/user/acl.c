@@ -6,14 +6,15 @@
 
 enum { USER_OBJ = 1, USER = 2, GROUP_OBJ = 4, GROUP = 8, MASK = 16, OTHER = 32 };
 
+/* Values come from messages and items, at any address. */
 struct entry {
 	le16 tag, perm;
 	le32 id;
-};
+} __attribute__((packed));
 struct list {
 	le32 version;
 	struct entry e[];
-};
+} __attribute__((packed));
 
 static u32 count(u32 len)
 {
