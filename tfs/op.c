@@ -176,6 +176,7 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->stated_units = vol->stated_units;
 	out->loaded_units = vol->loaded_units;
 	out->prealloc_blocks = vol->counters.prealloc_blocks;
+	out->delayed_blocks = vol->counters.delayed_blocks;
 	out->epoch = vol->epoch;
 	out->sequence = vol->log.next;
 	out->next_ino = vol->counters.next_ino;

@@ -246,7 +246,7 @@ void tfs_unreserve(struct tfs_vol *vol, u64 blocks);
 /* ---- the whole volume ---- */
 struct tfs_stat {
 	u64 blocks, free, available; /* 4 KiB; available: what users can still write */
-	u64 inodes, live_units, prealloc_blocks;
+	u64 inodes, live_units, prealloc_blocks, delayed_blocks;
 	u64 stated_units, loaded_units; /* live at the mounted checkpoint: what its block says, what its SPACE holds */
 	u64 epoch, sequence, next_ino;
 	u64 size, segments;

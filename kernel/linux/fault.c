@@ -24,6 +24,8 @@ void tfs_core_event(void *ctx, enum tfs_event event, u64 a, u64 b)
 		trace_tfs_checkpoint_done(s->sb, a);
 		break;
 	case TFS_EVENT_STOPPED:
+		if (s->shut) /* asked for: no policy, and every call says EIO by itself */
+			break;
 		pr_err("tfs: %s: error %lld ended writing: what was synced is kept, the rest is lost; unmount, then "
 		       "mount again or run fsck.tfs\n",
 		       s->sb->s_id, -(s64)a);
@@ -68,11 +70,11 @@ static void shut(struct super_block *sb)
 {
 	struct tfs_vol *vol = tfs_enter(sb);
 
-	if (!tfs_stopped(vol))
+	if (!tfs_stopped(vol)) {
 		pr_notice("tfs: %s: shut down by ioctl\n", sb->s_id);
-	tfs_sb(sb)->trouble = false;
+		tfs_sb(sb)->shut = true;
+	}
 	tfs_shutdown(vol);
-	tfs_sb(sb)->trouble = false; /* asked for: no panic, and every call says EIO by itself */
 	tfs_leave(sb);
 }
 

@@ -2,6 +2,8 @@
 /*
  * Reservations. A folio that becomes dirty holds one block, marked by its private flag, until its write back is over.
  * The core is asked for a window's worth at a time; what is not with a folio waits in sbi->pool.
+ * A reservation whose block was written is spent: it goes back to the core, a window's worth at a time too, and never
+ * to another folio.
  */
 #include "tfs_linux.h"
 
@@ -82,9 +84,29 @@ void tfs_unreserve_blocks(struct super_block *sb, unsigned int n)
 	give_back(tfs_sb(sb), surplus(tfs_sb(sb), n, POOL_MAX));
 }
 
+void tfs_reservations_spent(struct super_block *sb, unsigned int n)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+	unsigned int chunks;
+
+	spin_lock(&s->pool_lock);
+	s->spent += n;
+	chunks = s->spent / CHUNK;
+	s->spent %= CHUNK;
+	spin_unlock(&s->pool_lock);
+	give_back(s, chunks);
+}
+
+/* Nothing is dirty: both are remainders of one sum, a multiple of CHUNK. */
 void tfs_pool_drain(struct tfs_sb *s)
 {
-	give_back(s, surplus(s, 0, 0));
+	unsigned int spent;
+
+	spin_lock(&s->pool_lock);
+	spent = s->spent;
+	s->spent = 0;
+	spin_unlock(&s->pool_lock);
+	give_back(s, surplus(s, spent, 0));
 }
 
 void tfs_reservation_keep(struct folio *folio)

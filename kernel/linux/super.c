@@ -165,7 +165,7 @@ static void put_super(struct super_block *sb)
 	s->vol = NULL;
 	s->trouble = false;
 	tfs_leave(sb);
-	if (err)
+	if (err && !s->shut)
 		pr_err("tfs: %s: last checkpoint failed: error %d; the log holds what was synced, the next mount reads "
 		       "it\n",
 		       sb->s_id, err);
@@ -325,7 +325,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 		queue_delayed_work(s->work_queue, &s->checkpoint, CHECKPOINT_SECONDS * HZ);
 		return 0;
 	}
-	if (!(fc->sb_flags & SB_SILENT))
+	if (err != -EINVAL || !(fc->sb_flags & SB_SILENT)) /* silent: trying what the device may hold */
 		errorf(fc, "tfs: %s: cannot mount: error %d: %s", sb->s_id, err, mount_failure(err));
 	if (shown)
 		tfs_sysfs_remove(s);

@@ -40,17 +40,27 @@ COUNTER(cache_nodes, stat_now(s).cache_nodes);
 COUNTER(dirty_nodes, stat_now(s).dirty_nodes);
 COUNTER(free_blocks, stat_now(s).free);
 COUNTER(available_blocks, stat_now(s).available);
+COUNTER(reserved_blocks, stat_now(s).delayed_blocks); /* for dirty pages */
 COUNTER(epoch, stat_now(s).epoch);
 
 static struct attribute *counter_attrs[] = {
-    &operations_counter.attr,    &log_bytes_counter.attr,
-    &written_bytes_counter.attr, &discarded_bytes_counter.attr,
-    &flushes_counter.attr,       &syncs_counter.attr,
-    &syncs_joined_counter.attr,  &checkpoints_counter.attr,
-    &windows_read_counter.attr,  &windows_written_counter.attr,
-    &cache_nodes_counter.attr,   &dirty_nodes_counter.attr,
-    &free_blocks_counter.attr,   &available_blocks_counter.attr,
-    &epoch_counter.attr,         NULL,
+    &operations_counter.attr,
+    &log_bytes_counter.attr,
+    &written_bytes_counter.attr,
+    &discarded_bytes_counter.attr,
+    &flushes_counter.attr,
+    &syncs_counter.attr,
+    &syncs_joined_counter.attr,
+    &checkpoints_counter.attr,
+    &windows_read_counter.attr,
+    &windows_written_counter.attr,
+    &cache_nodes_counter.attr,
+    &dirty_nodes_counter.attr,
+    &free_blocks_counter.attr,
+    &available_blocks_counter.attr,
+    &epoch_counter.attr,
+    &reserved_blocks_counter.attr,
+    NULL,
 };
 ATTRIBUTE_GROUPS(counter);
 

@@ -68,12 +68,13 @@ struct tfs_sb {
 	unsigned int nofs; /* of the holder of lock */
 	bool trouble;      /* set by the core's events under lock, seen to in tfs_leave */
 	bool failed;       /* trouble was seen once: no way back to writing without a new mount */
+	bool shut;         /* by the ioctl */
 	bool volume_read_only;
 	u64 checkpoint_sequence; /* of the last checkpoint by time */
 
 	struct mutex flush;
 	spinlock_t pool_lock;
-	unsigned int pool; /* reserved blocks not given to a folio */
+	unsigned int pool, spent; /* reserved blocks: not given to a folio; whose block was written */
 	struct list_head stages;
 	wait_queue_head_t stage_wait;
 	spinlock_t stage_lock;
@@ -160,7 +161,8 @@ int tfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, 
 
 /* reserve.c: a promise for one block each, so that writing back cannot meet ENOSPC */
 int tfs_reserve_block(struct inode *inode); /* -ENOSPC after trying to write back; no folio locked */
-void tfs_unreserve_blocks(struct super_block *sb, unsigned int n);
+void tfs_unreserve_blocks(struct super_block *sb, unsigned int n);   /* not used */
+void tfs_reservations_spent(struct super_block *sb, unsigned int n); /* used, or given up in writing back */
 /* The folio (locked) takes over a reservation of one block, or it has one and this one goes back. */
 void tfs_reservation_keep(struct folio *folio);
 bool tfs_reservation_take(struct folio *folio);

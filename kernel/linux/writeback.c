@@ -125,7 +125,7 @@ static int batch_flush(struct batch *b)
 	for (i = 0; i < b->count; i++)
 		folio_end_writeback(b->folio[i]);
 	if (b->reserved)
-		tfs_unreserve_blocks(b->inode->i_sb, b->reserved);
+		tfs_reservations_spent(b->inode->i_sb, b->reserved);
 	b->count = b->reserved = 0;
 	return err;
 }

@@ -1,0 +1,2 @@
+# File handles: kept over a mount, of removed files stale, of other kinds refused.
+fresh; kfeat handle /mnt; again; kfeat handle-after /mnt; sound
