@@ -32,6 +32,12 @@ static void page_fill(uint64_t *to, uint64_t seed)
 		to[i] = seed = seed * 6364136223846793005ull + 1442695040888963407ull; /* does not compress */
 }
 
+/* The page that is stored as the i-th of n (a power of two where there is a stride). */
+static size_t place(size_t i, size_t n, size_t stride)
+{
+	return stride ? i * stride % n : i;
+}
+
 static int map(const char *folder, int n, size_t bytes, int flags, uint8_t **out)
 {
 	char path[4096];
@@ -49,13 +55,17 @@ static int map(const char *folder, int n, size_t bytes, int flags, uint8_t **out
 int main(int argc, char **argv)
 {
 	static volatile int files, pages;
-	size_t bytes = argc == 3 ? strtoul(argv[2], NULL, 10) & ~(size_t)(PAGE - 1) : 0;
+	size_t bytes = argc >= 3 ? strtoul(argv[2], NULL, 10) & ~(size_t)(PAGE - 1) : 0;
+	size_t stride = argc == 4 ? strtoul(argv[3], NULL, 10) | 1 : 0;
 	static uint64_t want[PAGE / 8];
-	uint8_t *volatile p = NULL;
-	int wrong = 0;
+	static uint8_t *volatile p;
+	static volatile int wrong;
 
-	if (!bytes)
-		return fprintf(stderr, "usage: full FOLDER BYTES-OF-A-FILE\n"), 2;
+	if (!bytes || (stride && bytes & (bytes - 1)))
+		return fprintf(
+		           stderr,
+		           "usage: full FOLDER BYTES-OF-A-FILE [STRIDE]   (a power of two where there is a stride)\n"),
+		       2;
 	signal(SIGBUS, bus);
 	if (!sigsetjmp(back, 1)) {
 		for (files = 0; files < FILES_MAX; files++) {
@@ -65,9 +75,13 @@ int main(int argc, char **argv)
 			if (map(argv[1], files, bytes, O_RDWR | O_CREAT | O_EXCL, &new))
 				break; /* not even a name fits */
 			p = new;
-			for (; (size_t)pages < bytes / PAGE; pages++)
-				page_fill((uint64_t *)(p + (size_t)pages * PAGE),
-				          (uint64_t)files << 32 | (uint64_t)pages);
+			for (; (size_t)pages < bytes / PAGE; pages++) {
+				uint8_t *to = p + place((size_t)pages, bytes / PAGE, stride) * PAGE;
+
+				page_fill((uint64_t *)to, (uint64_t)files << 32 | (uint64_t)pages);
+				if (stride && pages % 10 == 0 && msync(to, PAGE, MS_SYNC))
+					return printf("msync of a page: %s\n", strerror(errno)), 1;
+			}
 			if (msync(p, bytes, MS_SYNC))
 				return printf("msync of what was stored: %s\n", strerror(errno)), 1;
 			munmap(p, bytes);
@@ -87,7 +101,7 @@ int main(int argc, char **argv)
 		}
 		for (size_t i = 0; i < n && !wrong; i++) {
 			page_fill(want, (uint64_t)f << 32 | i);
-			if (memcmp(want, q + i * PAGE, PAGE))
+			if (memcmp(want, q + place(i, bytes / PAGE, stride) * PAGE, PAGE))
 				wrong = printf("file %d differs in page %zu\n", f, i);
 		}
 		munmap(q, bytes);
