@@ -11,19 +11,23 @@
  *
  * usage: client run FOLDER SEED THREADS            until killed
  *        client check FOLDER SEED THREADS ACKS     exit code 0: as it must be; 1: not, and what
- * An acknowledgement is one line "THREAD NUMBER".
+ * An acknowledgement is one line "THREAD NUMBER". With CLIENT_SECONDS=N it ends by itself, and each acknowledgement of
+ * its first thread is also a mark in the log of the dm-log-writes device named rec.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <linux/dm-ioctl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SLOTS 24
@@ -57,7 +61,8 @@ struct client {
 	struct file file[FILES];
 };
 
-static int ack = -1;
+static int ack = -1, control = -1; /* device-mapper's, where acknowledgements are marks, too */
+static time_t until;
 
 static void fail(const struct client *c, const char *what)
 {
@@ -234,13 +239,27 @@ static void run_file(struct client *c, const struct op *o)
 	close(fd);
 }
 
+/* dm-log-writes: "mark NUMBER". */
+static void mark(const struct client *c)
+{
+	struct {
+		struct dm_ioctl io;
+		struct dm_target_msg msg;
+		char text[64];
+	} m = {.io = {.version = {4, 0, 0}, .data_size = sizeof(m), .data_start = sizeof(m.io), .name = "rec"}};
+
+	sprintf(m.msg.message, "mark %llu", (unsigned long long)c->number);
+	if (ioctl(control, DM_TARGET_MSG, &m))
+		fail(c, "mark");
+}
+
 static void *run(void *p)
 {
 	struct client *c = p;
 	struct op o;
 	char line[40];
 
-	for (;;) {
+	while (!until || time(NULL) < until) {
 		draw(c, &o);
 		if (o.kind == NAMES) {
 			for (int i = 0; i < o.names; i++)
@@ -255,7 +274,11 @@ static void *run(void *p)
 		sprintf(line, "%d %llu\n", c->thread, (unsigned long long)o.number);
 		if (write(ack, line, strlen(line)) < 0)
 			fail(c, "acknowledging");
+		if (control >= 0 && !c->thread)
+			mark(c);
 	}
+	if (until)
+		exit(0);
 	return NULL;
 }
 
@@ -402,7 +425,10 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "client: %s threads: 1 to 64\n", argv[4]), 2;
 	if (running)
 		ack = open("/dev/ack", O_WRONLY);
-	else
+	if (running && getenv("CLIENT_SECONDS")) {
+		until = time(NULL) + atoi(getenv("CLIENT_SECONDS"));
+		control = open("/dev/mapper/control", O_RDWR);
+	} else
 		acks_read(argv[5], acked, threads);
 	for (int t = 0; t < threads; t++) {
 		client[t] = calloc(1, sizeof(*client[t]));

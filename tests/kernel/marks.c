@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The log that dm-log-writes kept of a disk: rebuilds the disk as a power cut could have left it. Everything up to a chosen flush is
- * there; of what was written after it, until the next flush, each sector range is there or not by chance, and the last one may be
- * torn. usage: marks LOG                       the number of flushes, and of entries
- *               marks LOG IMAGE FLUSH SEED     makes IMAGE (which holds the disk as it was before); prints the last mark
+ * The log that dm-log-writes kept of a disk: rebuilds the disk as a power cut could have left it. Everything up to a
+ * chosen flush is there; of what was written after it, until the next flush, each sector range is there or not by
+ * chance, and the last one may be torn. usage: marks LOG                       the number of flushes, and of entries
+ *               marks LOG IMAGE FLUSH SEED     makes IMAGE (which holds the disk as it was before); prints the last
+ * mark
  *                                              ("acknowledged N") that came before FLUSH
  * Exit code 1: the log is not one of dm-log-writes.
  */
@@ -120,7 +121,8 @@ int main(int argc, char **argv)
 		apply(log, image, &e, data, s.sector, e.sectors);
 	}
 	if (image < 0)
-		printf("%llu flushes %llu entries\n", (unsigned long long)flushes, (unsigned long long)le64toh(s.entries));
+		printf("%llu flushes %llu entries\n", (unsigned long long)flushes,
+		       (unsigned long long)le64toh(s.entries));
 	else
 		printf("acknowledged %llu pending %llu\n", (unsigned long long)mark, (unsigned long long)pending);
 	return image >= 0 && fsync(image) ? 1 : 0;
