@@ -22,9 +22,9 @@ echo 0 $sectors log-writes /dev/vda /dev/vdb | dmsetup create rec || exit 1
 [ -e /dev/mapper/rec ] || dmsetup mknodes
 mount -t tfs /dev/mapper/rec /mnt || exit 1
 dd if=/dev/urandom of=/mnt/ballast bs=1M count=40 2>/dev/null
+( j=0; while [ $j -lt 12 ]; do j=$((j+1)); cp -r /lib/tfs /mnt/n$j; rm -rf /mnt/n$((j-1)); [ $((j % 3)) != 0 ] || sync; done ) &
 mkdir /mnt/r; CLIENT_SECONDS=12 client run /mnt/r $seed 1 || exit 1
-( j=0; while [ $j -lt 4 ]; do j=$((j+1)); cp -r /lib/tfs /mnt/n$j; rm -rf /mnt/n$((j-1)); done )
-umount /mnt || exit 1
+wait; umount /mnt || exit 1
 dmsetup remove rec
 J
 	} | job
