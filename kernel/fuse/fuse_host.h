@@ -57,7 +57,7 @@ int host_acl_remove(struct host *h, u64 ino, const char *name); /* 0 also when t
 int host_acl_chmod(struct host *h, u64 ino, u32 mode);          /* before the mode is set */
 /* What is about to be made in parent: its default list into h->buf and its length, or 0 and *mode without umask. */
 int host_acl_default(struct host *h, u64 parent, u32 *mode, u32 umask);
-/* It was made, with no right for the group: the list in h->buf becomes its own, and the mode with it. */
+/* It was made, with rights for its owner only: the list in h->buf becomes its own, and the mode with it. */
 int host_acl_hand_down(struct host *h, u64 ino, u32 mode, u32 len);
 
 /* raw.c: true: it was a request of those, and is answered. */

@@ -135,7 +135,7 @@ static int make(fuse_req_t req, u64 parent, const char *name, struct tfs_create 
 		return err;
 	mode = c->mode;
 	if (acl)
-		c->mode &= ~(u32)S_IRWXG; /* until its list is there, which bounds the group */
+		c->mode &= ~(u32)(S_IRWXG | S_IRWXO); /* until its list is there, which bounds them */
 	err = create(h, parent, name, c, ino);
 	if (err || !acl)
 		return err;
