@@ -191,14 +191,17 @@ static int preallocate(struct inode *inode, loff_t off, loff_t len, bool keep_si
 {
 	u64 first = off >> PAGE_SHIFT, last = round_up(off + len, PAGE_SIZE) >> PAGE_SHIFT;
 	bool grow = !keep_size && off + len > i_size_read(inode);
+	bool again = false;
 	int err = filemap_write_and_wait(inode->i_mapping);
 
 	if (err)
 		return err;
 	if (grow)
 		tfs_tail_zero(inode, i_size_read(inode));
-	err = tfs_preallocate(tfs_enter(inode->i_sb), inode->i_ino, first, last - first, grow ? off + len : 0);
-	tfs_leave(inode->i_sb);
+	do {
+		err = tfs_preallocate(tfs_enter(inode->i_sb), inode->i_ino, first, last - first, grow ? off + len : 0);
+		tfs_leave(inode->i_sb);
+	} while (tfs_space_retry(inode->i_sb, err, &again));
 	if (!err && grow)
 		i_size_write(inode, off + len);
 	return tfs_user_err(err);

@@ -39,6 +39,7 @@ static int inherit(struct inode *dir, struct inode *inode, const struct qstr *na
 /* Owner and group as inode_init_owner gives them. */
 static struct inode *create_in(struct inode *dir, const struct qstr *name, struct tfs_create *c)
 {
+	bool again = false;
 	u64 ino;
 	int err;
 
@@ -46,9 +47,11 @@ static struct inode *create_in(struct inode *dir, const struct qstr *name, struc
 	c->gid = dir->i_mode & S_ISGID ? i_gid_read(dir) : from_kgid(dir->i_sb->s_user_ns, current_fsgid());
 	if (dir->i_mode & S_ISGID && S_ISDIR(c->mode))
 		c->mode |= S_ISGID;
-	err = tfs_create(tfs_enter(dir->i_sb), dir->i_ino, name ? (const char *)name->name : "", name ? name->len : 0,
-	                 c, &ino);
-	tfs_leave(dir->i_sb);
+	do {
+		err = tfs_create(tfs_enter(dir->i_sb), dir->i_ino, name ? (const char *)name->name : "",
+		                 name ? name->len : 0, c, &ino);
+		tfs_leave(dir->i_sb);
+	} while (tfs_space_retry(dir->i_sb, err, &again));
 	return err ? ERR_PTR(tfs_user_err(err)) : tfs_iget(dir->i_sb, ino);
 }
 
@@ -125,10 +128,13 @@ static int tmpfile(tfs_idmap *idmap, struct inode *dir, struct file *file, umode
 static int link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(old);
+	bool again = false;
 	int err;
 
-	err = tfs_link(tfs_enter(dir->i_sb), inode->i_ino, dir->i_ino, dentry->d_name.name, dentry->d_name.len);
-	tfs_leave(dir->i_sb);
+	do {
+		err = tfs_link(tfs_enter(dir->i_sb), inode->i_ino, dir->i_ino, dentry->d_name.name, dentry->d_name.len);
+		tfs_leave(dir->i_sb);
+	} while (tfs_space_retry(dir->i_sb, err, &again));
 	if (err)
 		return tfs_user_err(err);
 	tfs_refresh(inode);
@@ -165,6 +171,7 @@ static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, st
                   struct dentry *new_dentry, unsigned int flags)
 {
 	struct inode *inode = d_inode(dentry), *target = d_inode(new_dentry);
+	bool again = false;
 	u64 victim;
 	int err = 0;
 
@@ -173,9 +180,11 @@ static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, st
 		err = filemap_write_and_wait(inode->i_mapping);
 	if (err)
 		return err;
-	err = tfs_rename(tfs_enter(dir->i_sb), dir->i_ino, dentry->d_name.name, dentry->d_name.len, new_dir->i_ino,
-	                 new_dentry->d_name.name, new_dentry->d_name.len, flags, &victim);
-	tfs_leave(dir->i_sb);
+	do {
+		err = tfs_rename(tfs_enter(dir->i_sb), dir->i_ino, dentry->d_name.name, dentry->d_name.len,
+		                 new_dir->i_ino, new_dentry->d_name.name, new_dentry->d_name.len, flags, &victim);
+		tfs_leave(dir->i_sb);
+	} while (tfs_space_retry(dir->i_sb, err, &again));
 	if (err)
 		return tfs_user_err(err);
 	tfs_refresh(inode);

@@ -40,6 +40,26 @@ static int reserve(struct super_block *sb)
 	return 0;
 }
 
+/* Writes back every file and waits. (try_to_writeback_inodes_sb leaves it at a run that is under way.) The caller may
+ * hold i_rwsem and mmap_lock; writing back takes neither. */
+static void write_back_all(struct super_block *sb)
+{
+	if (!down_read_trylock(&sb->s_umount))
+		return;
+	writeback_inodes_sb(sb, WB_REASON_FS_FREE_SPACE);
+	up_read(&sb->s_umount);
+}
+
+bool tfs_space_retry(struct super_block *sb, int err, bool *again)
+{
+	if (err != -ENOSPC || *again)
+		return false;
+	*again = true;
+	tfs_pool_drain(tfs_sb(sb));
+	write_back_all(sb);
+	return true;
+}
+
 /* What is promised at full size may turn out smaller: write back, this file first, then the others. */
 int tfs_reserve_block(struct inode *inode)
 {
@@ -48,7 +68,7 @@ int tfs_reserve_block(struct inode *inode)
 	for (tries = 0; err == -ENOSPC && tries < 3; tries++) {
 		filemap_fdatawrite(inode->i_mapping);
 		if (tries)
-			try_to_writeback_inodes_sb(inode->i_sb, WB_REASON_FS_FREE_SPACE);
+			write_back_all(inode->i_sb);
 		err = reserve(inode->i_sb);
 	}
 	return tfs_user_err(err);
@@ -97,16 +117,17 @@ void tfs_reservations_spent(struct super_block *sb, unsigned int n)
 	give_back(s, chunks);
 }
 
-/* Nothing is dirty: both are remainders of one sum, a multiple of CHUNK. */
+/* All that makes whole chunks; what is left counts as spent, so that none is given out twice. */
 void tfs_pool_drain(struct tfs_sb *s)
 {
-	unsigned int spent;
+	unsigned int sum;
 
 	spin_lock(&s->pool_lock);
-	spent = s->spent;
-	s->spent = 0;
+	sum = s->pool + s->spent;
+	s->pool = 0;
+	s->spent = sum % CHUNK;
 	spin_unlock(&s->pool_lock);
-	give_back(s, surplus(s, spent, 0));
+	give_back(s, sum / CHUNK);
 }
 
 void tfs_reservation_keep(struct folio *folio)

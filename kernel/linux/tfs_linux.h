@@ -160,6 +160,9 @@ extern const struct export_operations tfs_export_ops;
 int tfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, u64 len);
 
 /* reserve.c: a promise for one block each, so that writing back cannot meet ENOSPC */
+/* After an operation met ENOSPC for the first time: what is promised to unwritten pages is settled, then it is tried
+ * again. */
+bool tfs_space_retry(struct super_block *sb, int err, bool *again);
 int tfs_reserve_block(struct inode *inode); /* -ENOSPC after trying to write back; no folio locked */
 void tfs_unreserve_blocks(struct super_block *sb, unsigned int n);   /* not used */
 void tfs_reservations_spent(struct super_block *sb, unsigned int n); /* used, or given up in writing back */

@@ -34,15 +34,18 @@ static int set(const struct xattr_handler *h, tfs_idmap *idmap, struct dentry *d
 	u32 how = (flags & XATTR_CREATE ? TFS_XATTR_CREATE : 0) | (flags & XATTR_REPLACE ? TFS_XATTR_REPLACE : 0);
 	int n = full_name(h, name, full), err;
 	struct tfs_vol *vol;
+	bool again = false;
 
 	if (n < 0)
 		return n;
-	vol = tfs_enter(inode->i_sb);
-	if (value)
-		err = tfs_setxattr(vol, inode->i_ino, full, n, value, size, how);
-	else
-		err = tfs_removexattr(vol, inode->i_ino, full, n);
-	tfs_leave(inode->i_sb);
+	do {
+		vol = tfs_enter(inode->i_sb);
+		if (value)
+			err = tfs_setxattr(vol, inode->i_ino, full, n, value, size, how);
+		else
+			err = tfs_removexattr(vol, inode->i_ino, full, n);
+		tfs_leave(inode->i_sb);
+	} while (tfs_space_retry(inode->i_sb, err, &again));
 	return err ? tfs_user_err(err) : tfs_refresh(inode);
 }
 
