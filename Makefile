@@ -86,7 +86,7 @@ install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/l
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 bench: all ## measure the tools against others that make or read images (minutes)
-	@for b in tests/bench/*.sh; do echo "== $$b"; "$$b" || exit 1; done
+	@for b in tests/bench/*.sh; do echo "== $$b"; "$$b" || [ $$? = 77 ] || exit 1; done
 
 module: ## build the kernel module for K (headers of that version installed) into build/K/tfs.ko
 	@kernel/linux/build.sh $(or $(K),$(shell uname -r))

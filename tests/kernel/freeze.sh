@@ -14,7 +14,8 @@ load a & load b & load c &
 for i in 1 2 3 4 5 6; do
 	echo $i >/mnt/stamp; sleep 2
 	fsfreeze --freeze /mnt || fail "freeze $i"
-	dd if=/dev/vda of=/dev/vdb bs=1M 2>/dev/null
+	blockdev --flushbufs /dev/vda # what an earlier copy read is not what is there now
+	dd if=/dev/vda of=/dev/vdb bs=1M conv=fsync 2>/dev/null
 	fsfreeze --unfreeze /mnt || fail "thaw $i"
 	mount -t tfs -o ro /dev/vdb /snap || fail "the copy does not mount"
 	[ "$(cat /snap/stamp)" = $i ] || fail "the copy is not of the time of the freeze"
