@@ -33,9 +33,10 @@ struct fsck_run { /* blocks that the extents of one inode map, ascending, not ad
 struct fsck_span { /* units used twice; base: how many lie in the spans before */
 	u64 addr, end, base;
 };
-struct fsck_ref {
+struct fsck_ref { /* count: what its item states, 0: it has none of this length; found: references */
 	u64 addr;
 	u32 len, count, found;
+	bool left; /* it is to stay wrong */
 };
 
 /* ---- fixes, applied in the order noted ---- */
@@ -138,6 +139,13 @@ int fsck_items_begin(struct fsck *f, struct fsck_item_state **out);
 int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len); /* fsck_items.c */
 int fsck_items_end(struct fsck_item_state *s);
 #define FSCK_WINDOW_BLOCKS (1u << (TFS_WINDOW_BITS - TFS_BLOCK_BITS))
+/* The compressed extents that the window being looked at refers to: several pieces of one are one reference. */
+struct fsck_window {
+	u64 ino, window;
+	u32 count;
+	struct tfs_extent extent[FSCK_WINDOW_BLOCKS];
+};
+bool fsck_window_again(struct fsck_window *w, struct tfs_key key, const struct tfs_extent *e); /* met before */
 /* What the item refers to can be there: in the volume, born by now, an extent within its window. */
 bool fsck_place_sound(const struct fsck *f, struct tfs_key key, const void *value, const struct tfs_ptr *p);
 int fsck_names(struct fsck *f); /* fsck_names.c */
@@ -146,7 +154,11 @@ int fsck_space(struct fsck *f); /* fsck_space.c */
 /* Counts the place as live; units that were so before are noted in f->span. -EUCLEAN, -EIO: a gang whose list of places
  * is damaged; nothing of it is counted. */
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr);
-bool fsck_shared(const struct fsck *f, u64 addr, u32 units); /* a shared range holds all of it */
+/* The same for a window's reference to a compressed extent, which others may share. */
+int fsck_use_shared(struct fsck *f, const struct tfs_ptr *ptr);
+struct fsck_ref *fsck_ref_of(const struct fsck *f, const struct tfs_ptr *ptr); /* NULL: not shared */
+struct fsck_ref *fsck_ref_at(const struct fsck *f, u64 addr);                  /* the first at or behind addr */
+int fsck_refs_again(struct fsck *f); /* in a repair, f->ref counted again: what other fixes changed is put right */
 int fsck_use_start(struct fsck *f);
 void fsck_use_free(struct fsck *f);
 int fsck_twice(struct fsck *f);                          /* fsck_twice.c: who keeps a place that is used twice */

@@ -77,7 +77,7 @@ int fsck_xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs_x
 			fsck_item_remove(s, key);
 		return 0;
 	}
-	err = fsck_place_use(s, key, &ptr, "xattr at", key.b & TFS_POS_MASK);
+	err = fsck_place_use(s, key, &ptr, false, "xattr at", key.b & TFS_POS_MASK);
 	if (!err && s->f->data && tfs_read_ptr(s->f->vol, &ptr, s->buf, true))
 		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
 	return err < 0 ? err : 0;

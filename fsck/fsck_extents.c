@@ -6,6 +6,23 @@
  */
 #include "fsck/fsck_items.h"
 
+bool fsck_window_again(struct fsck_window *w, struct tfs_key key, const struct tfs_extent *e)
+{
+	u64 window = (key.b & TFS_POS_MASK) / FSCK_WINDOW_BLOCKS;
+
+	if (w->ino != key.a || w->window != window)
+		w->count = 0;
+	w->ino = key.a;
+	w->window = window;
+	for (u32 i = 0; i < w->count; i++)
+		if (!memcmp(&w->extent[i].ptr, &e->ptr, sizeof(e->ptr)) && w->extent[i].total == e->total &&
+		    w->extent[i].codec == e->codec)
+			return true;
+	if (w->count < FSCK_WINDOW_BLOCKS)
+		memcpy(&w->extent[w->count++], e, sizeof(*e));
+	return false;
+}
+
 /* Several pieces may show parts of one compressed extent, if they agree about it. */
 static bool counted_before(struct fsck_item_state *s, u64 window, const struct tfs_extent *e)
 {
@@ -49,10 +66,11 @@ static bool overlaps(struct fsck_item_state *s, struct tfs_key key, const char *
 	return true;
 }
 
-int fsck_place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, const char *what, u64 n)
+int fsck_place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, bool shared,
+                   const char *what, u64 n)
 {
 	char object[64];
-	int err = fsck_use(s->f, ptr);
+	int err = shared ? fsck_use_shared(s->f, ptr) : fsck_use(s->f, ptr);
 
 	if (err != -EUCLEAN && err != -EIO)
 		return err;
@@ -99,7 +117,7 @@ int fsck_extent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_
 	if (overlaps(s, key, "block", !s->end && s->types >> TFS_IT_INLINE & 1 ? 1 : s->end))
 		return 0;
 	if (!counted_before(s, block / FSCK_WINDOW_BLOCKS, e)) {
-		err = fsck_place_use(s, key, &ptr, "block", block);
+		err = fsck_place_use(s, key, &ptr, e->codec != 0, "block", block);
 		if (err) {
 			s->seens -= e->codec && s->seens; /* the next piece of it is to go too */
 			return err < 0 ? err : 0;

@@ -316,11 +316,13 @@ static int fix_round(struct fsck *f, int round)
 
 struct recount {
 	struct fsck *f;
+	struct fsck_window met;
 	struct tfs_repair_counters c;
 };
 
 static int recount_item(void *arg, struct tfs_key key, const void *value, u32 len)
 {
+	const struct tfs_extent *e = key.b >> TFS_POS_BITS == TFS_IT_EXTENT ? value : NULL;
 	struct recount *r = arg;
 	struct tfs_ptr ptr;
 
@@ -335,7 +337,11 @@ static int recount_item(void *arg, struct tfs_key key, const void *value, u32 le
 		r->c.prealloc_blocks += tfs_le64(((const struct tfs_prealloc *)value)->blocks);
 		break;
 	}
-	return tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) ? fsck_use(r->f, &ptr) : 0;
+	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr))
+		return 0;
+	if (!e || !e->codec)
+		return fsck_use(r->f, &ptr);
+	return fsck_window_again(&r->met, key, e) ? 0 : fsck_use_shared(r->f, &ptr);
 }
 
 static int recount_node(void *arg, const struct tfs_node_info *info)
@@ -364,9 +370,14 @@ static int finish(struct fsck *f)
 	fsck_use_free(f);
 	f->recount = true;
 	err = fsck_use_start(f);
+	for (size_t i = 0; i < f->refs; i++)
+		f->ref[i].found = 0;
 	for (int tree = 0; !err && tree < TFS_TREES; tree++)
-		if (tree != TFS_TREE_SPACE)
+		if (tree != TFS_TREE_SPACE) {
 			err = tfs_tree_walk(f->vol, tree, recount_node, &r);
+			if (!err && tree == TFS_TREE_FS) /* before the REFS tree is counted */
+				err = fsck_refs_again(f);
+		}
 	if (!err)
 		err = tfs_repair_space(f->vol, segment_live, f);
 	if (!err)

@@ -27,27 +27,28 @@ void fsck_use_free(struct fsck *f)
 	f->live = NULL;
 }
 
-/* The shared range that holds all of it, NULL: none. */
-static struct fsck_ref *ref_of(const struct fsck *f, u64 addr, u32 units)
+struct fsck_ref *fsck_ref_at(const struct fsck *f, u64 addr)
 {
 	size_t lo = 0, hi = f->refs;
 
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (f->ref[mid].addr <= addr)
+		if (f->ref[mid].addr < addr)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	if (!lo || addr + units > f->ref[lo - 1].addr + f->ref[lo - 1].len)
-		return NULL;
-	return &f->ref[lo - 1];
+	return f->ref + lo;
 }
 
-bool fsck_shared(const struct fsck *f, u64 addr, u32 units)
+struct fsck_ref *fsck_ref_of(const struct fsck *f, const struct tfs_ptr *ptr)
 {
-	return ref_of(f, addr, units) != NULL;
+	struct fsck_ref *r = f->refs ? fsck_ref_at(f, ptr->addr) : NULL;
+
+	return r && r < f->ref + f->refs && r->addr == ptr->addr && r->len == ptr->len && !(ptr->flags & TFS_PTR_GANG)
+	           ? r
+	           : NULL;
 }
 
 static int span_add(struct fsck *f, u64 unit)
@@ -66,7 +67,6 @@ static int use_run(void *arg, u64 addr, u32 units)
 {
 	struct fsck *f = arg;
 	u64 in = addr - TFS_SEGMENTS_OFFSET / TFS_UNIT, segment = in >> (f->st.segment_bits - TFS_UNIT_BITS);
-	struct fsck_ref *ref = f->refs ? ref_of(f, addr, units) : NULL;
 	int err = 0;
 	u8 *map;
 
@@ -77,13 +77,11 @@ static int use_run(void *arg, u64 addr, u32 units)
 	map = f->live[segment];
 	if (!map)
 		return -ENOMEM;
-	if (ref)
-		ref->found++;
 	in &= ((u64)segment_blocks(f) << 3) - 1;
 	for (; !err && units && in < (u64)segment_blocks(f) * 8; units--, in++, addr++) {
 		u8 bit = (u8)(1 << (in & 7));
 
-		if (map[in >> 3] & bit && !ref && !f->recount)
+		if (map[in >> 3] & bit && !f->recount)
 			err = span_add(f, addr);
 		map[in >> 3] |= bit;
 	}
@@ -93,6 +91,14 @@ static int use_run(void *arg, u64 addr, u32 units)
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr)
 {
 	return tfs_ptr_runs(f->vol, ptr, use_run, f);
+}
+
+/* The first of them claims the place. */
+int fsck_use_shared(struct fsck *f, const struct tfs_ptr *ptr)
+{
+	struct fsck_ref *r = fsck_ref_of(f, ptr);
+
+	return r && r->found++ ? 0 : fsck_use(f, ptr);
 }
 
 /* ---- comparing ---- */
@@ -198,12 +204,32 @@ static void refs_compare(struct fsck *f)
 		struct tfs_key key = {r->addr, 0};
 
 		snprintf(object, sizeof(object), "shared range at unit %llu", (unsigned long long)r->addr);
-		if (r->count == r->found ||
-		    !fsck_problem(f, FSCK_REF_COUNT, object, "expected %u, found %u", r->found, r->count))
+		if (r->found > 1 && r->count == r->found)
+			continue;
+		r->left = !fsck_problem(f, FSCK_REF_COUNT, object, "expected %u, found %u", r->found, r->count);
+		if (r->left)
 			continue;
 		fsck_fix_add(f, r->found > 1 ? FIX_PUT : FIX_DEL, TFS_TREE_REFS, key, 0, r->found > 1 ? &value : NULL,
 		             sizeof(value));
+		r->count = r->found > 1 ? r->found : 0;
 	}
+}
+
+int fsck_refs_again(struct fsck *f)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < f->refs; i++) {
+		const struct fsck_ref *r = &f->ref[i];
+		struct tfs_ref value = {tfs_cpu32(r->len), tfs_cpu32(r->found)};
+		struct tfs_key key = {r->addr, 0};
+
+		if (r->left || r->count == (r->found > 1 ? r->found : 0))
+			continue;
+		err = r->found > 1 ? tfs_repair_put(f->vol, TFS_TREE_REFS, key, &value, sizeof(value))
+		                   : tfs_repair_del(f->vol, TFS_TREE_REFS, key);
+	}
+	return err;
 }
 
 int fsck_space(struct fsck *f)

@@ -3,14 +3,28 @@
  * Between passes 2 and 3, only when pass 2 found units used twice: who keeps them. All that lies there is looked at
  * again, in key order. A tree node was verified by its CRC and moves. Of extents and xattr values one whose content is
  * not there goes; the first whose content is there keeps the place; each other gets a copy. Raw extents are decided
- * block by block. So nothing is lost whose CRC verifies, and every unit has one owner afterwards.
+ * block by block. Before all others come compressed extents that several windows refer to alike, as clones do when a
+ * leaf of REFS is lost: they keep the place together, and pass 4 counts them. So nothing is lost whose CRC verifies,
+ * and every unit has one owner afterwards, or owners that are counted.
  */
 #include "fsck/fsck.h"
 
 #include <stdlib.h>
 
+struct like { /* a window's reference to a compressed extent that lies in a span */
+	struct tfs_disk_ptr ptr;
+	le16 total;
+	u8 codec;
+	bool kept; /* it stays where it is, with the others */
+};
+
 struct twice {
 	struct fsck *f;
+	bool gathers; /* the first walk: only likes are collected */
+	struct fsck_window met;
+	struct like *like;      /* sorted after that walk */
+	struct fsck_ref *fresh; /* shared without an item; ascending */
+	size_t likes, likes_max, freshes, freshes_max;
 	u8 *taken;  /* a bit a unit of the spans */
 	u64 window; /* the window that kept[] is about */
 	u64 ino;
@@ -61,8 +75,6 @@ static int hit_run(void *arg, u64 addr, u32 units)
 	u64 end = addr + units;
 	size_t lo = 0, hi = f->spans;
 
-	if (fsck_shared(f, addr, units))
-		return 0;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
@@ -96,6 +108,135 @@ static int hits(struct twice *t, const struct tfs_ptr *ptr, bool take, struct hi
 	*out = (struct hit){.t = t, .take = take};
 	err = tfs_ptr_runs(t->f->vol, ptr, hit_run, out);
 	return err == -EIO || err == -EUCLEAN ? 0 : err;
+}
+
+/* ---- what is shared ---- */
+
+static int like_order(const void *a, const void *b)
+{
+	const struct like *x = a, *y = b;
+	u64 at = tfs_le64(x->ptr.addr), other = tfs_le64(y->ptr.addr);
+	int c = at != other ? (at < other ? -1 : 1) : memcmp(&x->ptr, &y->ptr, sizeof(x->ptr));
+
+	return c ? c : x->total != y->total ? (x->total < y->total ? -1 : 1) : x->codec - y->codec;
+}
+
+static struct like like_of(const struct tfs_extent *e)
+{
+	struct like l;
+
+	memset(&l, 0, sizeof(l));
+	memcpy(&l.ptr, &e->ptr, sizeof(l.ptr));
+	l.total = e->total;
+	l.codec = e->codec;
+	return l;
+}
+
+static bool like_kept(const struct twice *t, const struct tfs_extent *e)
+{
+	struct like l = like_of(e);
+	const struct like *found = t->likes ? bsearch(&l, t->like, t->likes, sizeof(l), like_order) : NULL;
+
+	return found && found->kept;
+}
+
+static int gather(struct twice *t, struct tfs_key key, const struct tfs_extent *e, const struct tfs_ptr *ptr)
+{
+	struct hit h;
+	int err;
+
+	if (ptr->flags & TFS_PTR_GANG || fsck_window_again(&t->met, key, e))
+		return 0;
+	err = hits(t, ptr, false, &h);
+	if (err || !h.any)
+		return err;
+	if (fsck_grow(&t->like, &t->likes_max, t->likes + 1, sizeof(*t->like)))
+		return -ENOMEM;
+	t->like[t->likes++] = like_of(e);
+	return 0;
+}
+
+static int ref_order(const void *a, const void *b)
+{
+	const struct fsck_ref *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static int like_share(struct twice *t, const struct tfs_ptr *ptr, u32 n)
+{
+	struct fsck *f = t->f;
+	struct fsck_ref *r = f->refs ? fsck_ref_at(f, ptr->addr) : NULL;
+	struct hit h;
+
+	if (!r || r == f->ref + f->refs || r->addr != ptr->addr) {
+		if (fsck_grow(&t->fresh, &t->freshes_max, t->freshes + 1, sizeof(*t->fresh)))
+			return -ENOMEM;
+		r = &t->fresh[t->freshes++];
+		*r = (struct fsck_ref){.addr = ptr->addr};
+	}
+	if (r->len != ptr->len)
+		r->count = 0;
+	r->len = ptr->len;
+	r->found = n;
+	return hits(t, ptr, true, &h);
+}
+
+/* n windows refer to it alike. */
+static int like_decide(struct twice *t, const struct tfs_ptr *ptr, u32 n, bool *kept)
+{
+	struct hit h;
+	int err = hits(t, ptr, false, &h);
+
+	if (err || h.taken || n < 2 || ptr->len > FSCK_WINDOW_BLOCKS * TFS_UNITS_PER_BLOCK)
+		return err;
+	err = tfs_read_ptr(t->f->vol, ptr, t->buf, true);
+	if (err)
+		return err == -ENOMEM ? err : 0;
+	*kept = true;
+	return like_share(t, ptr, n);
+}
+
+static int fresh_add(struct twice *t)
+{
+	struct fsck *f = t->f;
+
+	if (!t->freshes)
+		return 0;
+	if (fsck_grow(&f->ref, &f->refs_max, f->refs + t->freshes, sizeof(*f->ref)))
+		return -ENOMEM;
+	memcpy(f->ref + f->refs, t->fresh, t->freshes * sizeof(*f->ref));
+	f->refs += t->freshes;
+	qsort(f->ref, f->refs, sizeof(*f->ref), ref_order);
+	return 0;
+}
+
+static int likes_decide(struct twice *t)
+{
+	size_t i, end;
+	int err = 0;
+
+	if (!t->likes)
+		return 0;
+	qsort(t->like, t->likes, sizeof(*t->like), like_order);
+	for (i = 0; i < t->likes; i++) { /* until it is decided who does share */
+		struct tfs_ptr ptr = tfs_ptr_cpu(&t->like[i].ptr);
+		struct fsck_ref *r = fsck_ref_of(t->f, &ptr);
+
+		if (r)
+			r->found = 0;
+	}
+	for (i = 0; !err && i < t->likes; i = end) {
+		struct tfs_ptr ptr = tfs_ptr_cpu(&t->like[i].ptr);
+		bool kept = false;
+
+		for (end = i + 1; end < t->likes && !like_order(&t->like[i], &t->like[end]); end++)
+			;
+		err = like_decide(t, &ptr, (u32)(end - i), &kept);
+		for (; i < end; i++)
+			t->like[i].kept = kept;
+	}
+	return err ? err : fresh_add(t);
 }
 
 /* ---- who keeps, who moves, who goes ---- */
@@ -174,7 +315,7 @@ static int packed(struct twice *t, struct tfs_key key, const struct tfs_extent *
 	struct hit h;
 	int err = hits(t, ptr, false, &h);
 
-	if (err || !h.any || (e && kept_before(t, key, e)))
+	if (err || !h.any || (e && (like_kept(t, e) || kept_before(t, key, e))))
 		return err;
 	err =
 	    ptr->len > FSCK_WINDOW_BLOCKS * TFS_UNITS_PER_BLOCK ? -EUCLEAN : tfs_read_ptr(t->f->vol, ptr, t->buf, true);
@@ -199,6 +340,8 @@ static int item(void *arg, struct tfs_key key, const void *value, u32 len)
 	(void)len;
 	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) || !fsck_place_sound(t->f, key, value, &ptr))
 		return 0;
+	if (t->gathers)
+		return e && e->codec ? gather(t, key, e, &ptr) : 0;
 	return e && !e->codec ? raw(t, key, e, ptr) : packed(t, key, e, &ptr);
 }
 
@@ -234,13 +377,13 @@ static int node(void *arg, const struct tfs_node_info *info)
 		err = items ? tfs_repair_salvage(t->f->vol, info, item, t) : 0;
 		return err < 0 || !items ? err : fsck_rescued(t->f, info, item, t);
 	}
-	err = info->ptr.addr ? node_place(t, info) : 0;
+	err = info->ptr.addr && !t->gathers ? node_place(t, info) : 0;
 	return err || info->level || !items ? err : fsck_leaf_items(info->node, item, t);
 }
 
 int fsck_twice(struct fsck *f)
 {
-	struct twice t = {.f = f};
+	struct twice t = {.f = f, .gathers = true};
 	int err = 0;
 
 	if (!f->spans)
@@ -249,9 +392,16 @@ int fsck_twice(struct fsck *f)
 	t.buf = malloc(FSCK_WINDOW_BLOCKS * TFS_BLOCK);
 	if (!t.taken || !t.buf)
 		err = -ENOMEM;
+	if (!err)
+		err = tfs_tree_walk(f->vol, TFS_TREE_FS, node, &t);
+	if (!err)
+		err = likes_decide(&t);
+	t.gathers = false;
 	for (int tree = 0; !err && tree < TFS_TREES; tree++)
 		if (tree != TFS_TREE_SPACE || !f->space_bad) /* it is built anew anyway */
 			err = tfs_tree_walk(f->vol, tree, node, &t);
+	free(t.fresh);
+	free(t.like);
 	free(t.buf);
 	free(t.taken);
 	return err;

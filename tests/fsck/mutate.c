@@ -19,7 +19,8 @@ static void must(int err, const char *what)
 		exit(tfs_cli_fail(2, what, "%s", strerror(-err)));
 }
 
-/* ---- the volume: /dir/{a,b,sub/deep}, /big raw, /packed lz4, /link, /twin (hard link of dir/a), an orphan ---- */
+/* ---- the volume: /dir/{a,b,sub/deep}, /big raw, /packed lz4, /link, /twin (hard link of dir/a), an orphan; /shared
+ * lz4, which /clone and /clone2 share ---- */
 
 static u64 make(u64 parent, const char *name, u32 mode)
 {
@@ -50,7 +51,7 @@ static void volume_make(const char *path)
 	struct tfs_env env = tfs_user_env();
 	struct tfs_file_dev dev;
 	static u8 big[8192];
-	u64 dir, a;
+	u64 dir, a, shared;
 
 	must(tfs_file_dev_open(&dev, path, 0, true, opt.size), path);
 	must(tfs_format(&dev.dev, &env, &opt, &vol), path);
@@ -68,6 +69,14 @@ static void volume_make(const char *path)
 	dir = make(TFS_INO_ROOT, "same", 0040755); /* 10 */
 	make(dir, "user.x", 0100644);              /* 11: of the hash of its directory's xattr */
 	must(tfs_setxattr(vol, dir, "user.x", 6, "v", 1, 0), "xattr");
+	shared = make(TFS_INO_ROOT, "shared", 0100644); /* 12 */
+	write_blocks(shared, 256, 1);
+	for (u32 i = 0; i < 2; i++) { /* 13, 14 */
+		u64 ino = make(TFS_INO_ROOT, i ? "clone2" : "clone", 0100644);
+
+		for (u64 b = 0; b < 256; b += 16)
+			must(tfs_clone(vol, shared, b, ino, b, 16, (b + 16) * TFS_BLOCK, NULL), "clone");
+	}
 	must(tfs_format_finish(vol, 0), "finish");
 	must(tfs_unmount(vol), "unmount");
 	must(tfs_file_dev_close(&dev), path);
@@ -383,17 +392,27 @@ static void m_future(void)
 	((struct tfs_extent *)buf)->ptr.birth = tfs_cpu64(1ull << 40);
 	put(k, buf, len);
 }
-static void m_claim(void)
+static void claim(bool alike)
 {
 	struct tfs_key k = item_first(8, TFS_IT_EXTENT), n = k;
 	u32 len = get(k, buf);
 
 	n.a = 6;
+	if (!alike)
+		((struct tfs_extent *)buf)->ptr.birth = 0;
 	put(n, buf, len);
 	inode_load(6);
 	inode.size = tfs_cpu64(65536);
 	inode.blocks = tfs_cpu64(16);
 	inode_store(6);
+}
+static void m_claim(void)
+{
+	claim(false);
+}
+static void m_claim_alike(void)
+{
+	claim(true);
 }
 /* Inode 6 shows inode 7's first window too, but for two blocks that it states other content of. */
 static void m_claim_raw(void)
@@ -710,6 +729,127 @@ static void m_empty_leaf(void)
 	for (u64 i = 0; i < 100; i++)
 		tfs_branch_insert(root->buf, tfs_node_count(root->buf), tfs_inode_key((1ull << 50) + i), &ptr);
 }
+/* ---- shared extents: three windows refer to each of inode 12's ---- */
+
+static struct tfs_extent shared_extent(u64 ino)
+{
+	get(item_first(ino, TFS_IT_EXTENT), buf);
+	return *(struct tfs_extent *)buf;
+}
+static void ref_put(u64 addr, u32 len, u32 count)
+{
+	struct tfs_ref r = {tfs_cpu32(len), tfs_cpu32(count)};
+	struct tfs_key k = {addr, 0};
+
+	tfs_need_reset(vol);
+	tfs_need(vol, TFS_TREE_REFS, k, sizeof(r));
+	must(tfs_prepare(vol), "prepare");
+	tfs_item_put(vol, TFS_TREE_REFS, k, &r, sizeof(r));
+}
+static void ref_of(u64 ino, int longer, u32 count)
+{
+	struct tfs_extent e = shared_extent(ino);
+
+	ref_put(tfs_le64(e.ptr.addr), (u32)(tfs_le16(e.ptr.len) + longer), count);
+}
+static void m_ref_high(void)
+{
+	ref_of(12, 0, 4);
+}
+static void m_ref_low(void)
+{
+	ref_of(12, 0, 2);
+}
+static void m_ref_one(void)
+{
+	ref_of(12, 0, 1);
+}
+static void m_ref_huge(void)
+{
+	ref_of(12, 0, ~0u);
+}
+static void m_ref_long(void) /* over the next extent: two owners in all, one each */
+{
+	struct tfs_key k = item_first(8, TFS_IT_EXTENT);
+	struct tfs_extent e = shared_extent(8);
+
+	k.b += 16;
+	get(k, buf);
+	ref_put(tfs_le64(e.ptr.addr),
+	        (u32)(tfs_le64(((struct tfs_extent *)buf)->ptr.addr) - tfs_le64(e.ptr.addr)) + tfs_le16(e.ptr.len), 2);
+}
+static void m_ref_short(void)
+{
+	ref_of(12, -1, 3);
+}
+static void m_ref_gone(void)
+{
+	struct tfs_key k = {0, 0};
+	const void *v;
+	u32 len;
+
+	while (!tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len)) { /* all of them */
+		tfs_need_reset(vol);
+		tfs_need(vol, TFS_TREE_REFS, k, 0);
+		must(tfs_prepare(vol), "prepare");
+		tfs_item_del(vol, TFS_TREE_REFS, k);
+	}
+}
+static void m_ref_alone(void)
+{
+	ref_of(8, 0, 2);
+}
+static void m_ref_alone_one(void) /* "one reference" needs no item, and nothing that drops it takes one */
+{
+	ref_of(8, 0, 1);
+}
+static void m_ref_nothing(void)
+{
+	ref_put((TFS_SEGMENTS_OFFSET + (20u << 20)) / TFS_UNIT, 8, 0);
+}
+static void m_ref_raw(void)
+{
+	ref_of(7, 0, 2);
+}
+/* A block of raw content in the middle of what is shared; sound: its checksum is right. */
+static void raw_over(bool sound)
+{
+	static u8 data[TFS_BLOCK];
+	struct tfs_extent e = shared_extent(12);
+	u64 at = (tfs_le64(e.ptr.addr) + 7) & ~7ull; /* of 16 units */
+
+	must(tfs_dev_io(vol, TFS_IO_READ, at * TFS_UNIT, data, TFS_BLOCK, 0), "read");
+	memset(&e, 0, sizeof(e));
+	e.ptr.addr = tfs_cpu64(at);
+	e.ptr.len = tfs_cpu16(8);
+	e.blocks = e.total = tfs_cpu16(1);
+	memcpy(buf, &e, TFS_EXTENT_HEAD);
+	((struct tfs_extent *)buf)->crc[0] = tfs_cpu32(tfs_port_crc32c(0, data, TFS_BLOCK) ^ !sound);
+	put(key_of(6, TFS_IT_EXTENT, 0), buf, TFS_EXTENT_HEAD + 4);
+	inode_load(6);
+	inode.size = tfs_cpu64(TFS_BLOCK);
+	inode.blocks = tfs_cpu64(1);
+	inode_store(6);
+}
+static void m_ref_over(void)
+{
+	raw_over(false);
+}
+static void m_ref_over_sound(void)
+{
+	raw_over(true);
+}
+static void m_ref_over_first(void) /* the other comes before them in key order */
+{
+	raw_over(true);
+	m_ref_gone();
+}
+/* Who refers to it goes in the same repair: its inode is to be a directory. */
+static void m_ref_unfit(void)
+{
+	del(tfs_inode_key(13));
+	entry_put(13, free_pos("x"), "x", 3, 8);
+}
 static void m_space_live(void)
 {
 	must(tfs_space_prepare(vol, (TFS_SEGMENTS_OFFSET + (20u << 20)) / TFS_UNIT, 8), "space");
@@ -747,7 +887,7 @@ static void m_random(u64 seed)
 
 	while (times--) {
 		struct tfs_key k = {0, 0};
-		int tree = (x >> 40) % 8 ? TFS_TREE_FS : TFS_TREE_SPACE;
+		int tree = (x >> 40) % 8 > 1 ? TFS_TREE_FS : (x >> 40) % 8 ? TFS_TREE_REFS : TFS_TREE_SPACE;
 		u32 skip, n = 0, len;
 		struct tfs_node *leaf;
 		const void *v;
@@ -802,6 +942,7 @@ static const struct mutation {
     {"range", m_range, 26, 0, 0},
     {"future", m_future, 26, 0, 0},
     {"claim", m_claim, 50, 0, 0},
+    {"claim-alike", m_claim_alike, 60, 0, 0},
     {"claim-raw", m_claim_raw, 50, 0, 0},
     {"claim-taken", m_claim_raw, 54, 0, 0},
     {"claim-all", m_claim_all, 50, 0, 0},
@@ -844,6 +985,21 @@ static const struct mutation {
     {"tail-dir", m_tail_dir, 37, 0, 0},
     {"bad-item", m_bad_item, 10, 0, 0},
     {"empty-leaf", m_empty_leaf, 10, 0, 0},
+    {"ref-high", m_ref_high, 60, 0, 0},
+    {"ref-low", m_ref_low, 60, 0, 0},
+    {"ref-one", m_ref_one, 60, 0, 0},
+    {"ref-huge", m_ref_huge, 60, 0, 0},
+    {"ref-long", m_ref_long, 60, 0, 0},
+    {"ref-short", m_ref_short, 60, 0, 0},
+    {"ref-gone", m_ref_gone, 60, 0, 0},
+    {"ref-alone", m_ref_alone, 60, 0, 0},
+    {"ref-alone-one", m_ref_alone_one, 60, 0, 0},
+    {"ref-nothing", m_ref_nothing, 60, 0, 0},
+    {"ref-raw", m_ref_raw, 60, 0, 0},
+    {"ref-over", m_ref_over, 54, 0, 0},
+    {"ref-over-sound", m_ref_over_sound, 50, 0, 0},
+    {"ref-over-first", m_ref_over_first, 50, 0, 0},
+    {"ref-unfit", m_ref_unfit, 27, 0, 0},
     {"space-live", m_space_live, 51, 0, 0},
     {"space-dead", m_space_dead, 51, 0, 0},
     {"space-count", m_space_count, 52, 0, 0},

@@ -24,13 +24,15 @@ while read -r name problem left data; do
 	run 4 $fsck -fn "${deep[@]}" --json "$i"
 	grep -q "\"problem\":$problem," "$tmp/out" || bad "expected problem $problem in the JSON"
 	if [ "$left" = 1 ]; then run 4 $fsck -fy "${deep[@]}" "$i"; continue; fi
-	run 1 $fsck -fy "${deep[@]}" --undo "$tmp/undo" "$i"
+	run 1 $fsck -fy "${deep[@]}" --undo "$tmp/undo" "$i"; cp "$tmp/out" "$tmp/out.y"
 	run 0 $fsck -fn --data "$i"
 	run 0 $dump ls -R "$i"
-	for f in big packed; do
-		case $name:$f in range:* | future:* | gang:packed | pieces:packed | far:big | tail:big | root-gone:* | inode-gone:*) continue ;; esac
+	for f in big packed shared clone clone2; do
+		case $name:$f in ref-unfit:clone | range:* | future:* | gang:packed | pieces:packed | far:big | tail:big | root-gone:* | inode-gone:*) continue ;; esac
 		[ "$($dump cat "$tmp/base.img" $f | md5sum)" = "$($dump cat "$i" $f | md5sum)" ] || bad "content of $f changed"
 	done
+	# whoever shares goes on to share
+	case $name in ref-over* | claim*) ;; ref-*) grep -q '(5[04]):' "$tmp/out.y" && bad "places counted as used twice" ;; esac
 	case $name in # who shared a place still has its content, at its own
 	claim) [ "$($dump cat "$i" packed | head -c 65536 | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "the copy differs" ;;
 	claim-all) [ "$($dump cat "$i" big | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "the copy differs" ;;
