@@ -111,35 +111,42 @@ u32 tfs_node_store(const u8 *node, int codec, u8 *out)
 	return bytes;
 }
 
-const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes)
+int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, const char **why)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)buf;
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
 	u32 stored, codec;
+	int err;
 
 	memcpy(h, in, sizeof(*h));
 	stored = tfs_le32(h->stored);
 	codec = tfs_le16(h->codec);
+	*why = "stored length out of range";
 	if (stored > bytes - sizeof(*h))
-		return "stored length out of range";
+		return -EIO;
 	if (codec && codec < TFS_CODEC_COUNT) {
-		if (tfs_port_decompress((int)codec, buf + sizeof(*h), body, in + sizeof(*h), stored))
-			return "node does not decode";
+		*why = "node does not decode";
+		err = tfs_port_decompress((int)codec, buf + sizeof(*h), body, in + sizeof(*h), stored);
+		if (err)
+			return err == -ENOMEM ? err : -EIO;
 	} else if (codec || stored != body) {
-		return "unknown node codec";
+		*why = "unknown node codec";
+		return -EIO;
 	} else {
 		memcpy(buf + sizeof(*h), in + sizeof(*h), body);
 	}
 	h->stored = 0;
 	h->codec = 0;
 	h->check = 0;
-	return NULL;
+	*why = NULL;
+	return 0;
 }
 
 u32 tfs_node_find(u8 *stored, u32 bytes, u64 volume, u8 *node)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)stored;
 	u32 len = tfs_le32(h->stored), check = tfs_le32(h->check);
+	const char *why;
 	bool whole;
 
 	if (tfs_le32(h->magic) != TFS_MAGIC || tfs_le64(h->volume) != volume || len > TFS_NODE_SIZE)
@@ -150,7 +157,7 @@ u32 tfs_node_find(u8 *stored, u32 bytes, u64 volume, u8 *node)
 	h->check = 0;
 	whole = tfs_port_crc32c(0, stored, len) == check;
 	h->check = tfs_cpu32(check);
-	return whole && !tfs_node_decode(node, stored, len) && !tfs_node_check(node, volume) ? len : 0;
+	return whole && !tfs_node_decode(node, stored, len, &why) && !tfs_node_check(node, volume) ? len : 0;
 }
 
 /* That a sound node is the one the parent means. */
@@ -194,7 +201,11 @@ static int node_read(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, i
 	n = node_alloc();
 	if (!n)
 		return -ENOMEM;
-	why = tfs_node_decode(n->buf, vol->node_scratch, bytes);
+	err = tfs_node_decode(n->buf, vol->node_scratch, bytes, &why);
+	if (err == -ENOMEM) {
+		node_free(n);
+		return err;
+	}
 	if (!why)
 		why = tfs_node_check(n->buf, vol->volume);
 	if (!why)

@@ -330,7 +330,7 @@ static int mapped_of_type(struct tfs_vol *vol, u64 ino, int type, u64 block, str
 
 static int mapped_next(struct tfs_vol *vol, u64 ino, u64 block, struct mapped *m)
 {
-	struct mapped p;
+	struct mapped p = {0}; /* a promise sets only some of it */
 	const void *v;
 	u32 len;
 	int got, err;

@@ -46,7 +46,10 @@ static int read_compressed(struct tfs_vol *vol, u64 ino, const struct tfs_piece 
 	crc = tfs_port_crc32c(0, stored, ptr.len * TFS_UNIT);
 	if (crc != ptr.crc)
 		return read_failed(vol, ino, p, 0, ptr.crc, crc);
-	if (tfs_port_decompress(p->e.codec, whole, total * TFS_BLOCK, stored, ptr.len * TFS_UNIT)) {
+	err = tfs_port_decompress(p->e.codec, whole, total * TFS_BLOCK, stored, ptr.len * TFS_UNIT);
+	if (err == -ENOMEM)
+		return err;
+	if (err) {
 		tfs_corrupt(vol, ino, "compressed extent does not decode");
 		return -EIO;
 	}

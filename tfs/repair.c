@@ -103,16 +103,21 @@ static int salvage_slots(const u8 *node, const struct tfs_node_info *info, tfs_i
 int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tfs_item_fn fn, void *arg)
 {
 	u32 bytes = info->ptr.len * TFS_UNIT;
+	const char *why;
 	u8 *buf;
-	int found = 0;
+	int err, found = 0;
 
 	if (info->level || bytes < TFS_UNIT || bytes > TFS_NODE_SIZE + TFS_UNIT)
 		return 0;
 	buf = tfs_port_alloc(2 * TFS_NODE_SIZE + TFS_NODE_SIZE);
 	if (!buf)
 		return -ENOMEM;
-	if (!tfs_read_ptr(vol, &info->ptr, buf + TFS_NODE_SIZE, true) &&
-	    !tfs_node_decode(buf, buf + TFS_NODE_SIZE, bytes) && !tfs_node_level(buf))
+	err = tfs_read_ptr(vol, &info->ptr, buf + TFS_NODE_SIZE, true);
+	if (!err)
+		err = tfs_node_decode(buf, buf + TFS_NODE_SIZE, bytes, &why);
+	if (err == -ENOMEM)
+		found = err;
+	else if (!err && !tfs_node_level(buf))
 		found = salvage_slots(buf, info, fn, arg);
 	tfs_port_free(buf);
 	return found;

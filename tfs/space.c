@@ -247,8 +247,11 @@ static void sizes_set(struct tfs_vol *vol, u64 segments)
 int tfs_space_resize(struct tfs_vol *vol, u64 segments)
 {
 	size_t bytes = (segments + TFS_SEGS_PER_ITEM) * sizeof(*vol->segment);
-	struct tfs_segment *table = tfs_port_alloc(bytes);
+	struct tfs_segment *table;
 
+	if (bytes / sizeof(*table) != segments + TFS_SEGS_PER_ITEM) /* a host of 32 bits */
+		return -ENOMEM;
+	table = tfs_port_alloc(bytes);
 	if (!table)
 		return -ENOMEM;
 	memset(table, 0, bytes);

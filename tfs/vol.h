@@ -173,7 +173,8 @@ void tfs_cache_trim(struct tfs_vol *vol);
 void tfs_cache_destroy(struct tfs_vol *vol);
 void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n);
 void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n);
-const char *tfs_node_decode(u8 *buf, const u8 *in, u32 bytes); /* stored form to memory; NULL or what is wrong */
+/* Stored form to memory. -ENOMEM; -EIO, and what is wrong. */
+int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, const char **why);
 /* Stored form of a compact node, by codec (or raw, where that saves nothing); bytes, a multiple of 512. */
 u32 tfs_node_store(const u8 *node, int codec, u8 *out);
 

@@ -68,7 +68,9 @@ static int zlib_decode(void *dst, size_t dst_bytes, const void *src, size_t src_
 	int err = -EINVAL;
 
 	z.workspace = kvmalloc(zlib_inflate_workspacesize(), GFP_NOFS);
-	if (z.workspace && zlib_inflateInit(&z) == Z_OK) {
+	if (!z.workspace)
+		return -ENOMEM;
+	if (zlib_inflateInit(&z) == Z_OK) {
 		if (zlib_inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_out == dst_bytes)
 			err = 0;
 		zlib_inflateEnd(&z);

@@ -171,8 +171,11 @@ static int lz4_decode(void *dst, size_t dst_bytes, const void *src, size_t src_b
 static int zlib_decode(void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
 {
 	uLongf out = dst_bytes;
+	int r = uncompress(dst, &out, src, src_bytes);
 
-	return uncompress(dst, &out, src, src_bytes) == Z_OK && out == dst_bytes ? 0 : -EINVAL;
+	if (r == Z_MEM_ERROR)
+		return -ENOMEM;
+	return r == Z_OK && out == dst_bytes ? 0 : -EINVAL;
 }
 
 int tfs_port_decompress(int codec, void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
