@@ -134,6 +134,20 @@ static void fill_orphan(struct tfs_vol *vol)
 	           "base: orphan failed");
 }
 
+/* Who shares what "packed" holds: two extents, one of them cut in pieces. Last, so that nothing else moves. */
+static void fill_shared(struct tfs_vol *vol)
+{
+	u64 dir, packed, twin;
+	u8 type;
+	int err = tfs_lookup(vol, 1, "dir", 3, &dir, &type) | tfs_lookup(vol, dir, "packed", 6, &packed, &type);
+
+	FUZZ_CHECK(!err, "base: packed is not there");
+	twin = make(vol, dir, "twin", 0100644);
+	err = tfs_clone(vol, packed, 0, twin, 0, 4, 70000, NULL) | tfs_clone(vol, packed, 16, twin, 16, 2, 70000, NULL);
+	err |= tfs_clone(vol, packed, 7, twin, 39, 9, 48 * TFS_BLOCK, NULL);
+	FUZZ_CHECK(!err, "base: cloning failed");
+}
+
 void fuzz_base_filled(void)
 {
 	struct tfs_vol *vol;
@@ -143,6 +157,7 @@ void fuzz_base_filled(void)
 	FUZZ_CHECK(!fuzz_mount(0, &vol), "base: mount failed");
 	fill_names(vol);
 	fill_orphan(vol);
+	fill_shared(vol);
 	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
 	fuzz_end();
 	fuzz_ram_keep();

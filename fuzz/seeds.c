@@ -188,7 +188,7 @@ static int names(struct tfs_vol *vol, u64 d, u32 n)
 static int data(struct tfs_vol *vol, u64 d, u32 n)
 {
 	u64 raw = at(vol, d, "raw"), packed = at(vol, d, "packed"), sparse = at(vol, d, "sparse"),
-	    i = at(vol, d, "inline");
+	    i = at(vol, d, "inline"), twin = at(vol, d, "twin");
 	struct tfs_attr a = {.mode = 0600, .uid = 9};
 
 	switch (n) {
@@ -214,6 +214,14 @@ static int data(struct tfs_vol *vol, u64 d, u32 n)
 		return tfs_setxattr(vol, d, "user.a", 6, "other", 5, 0);
 	case 10:
 		return tfs_setxattr(vol, at(vol, 1, "hard"), "user.big", 8, out, 4000, 0);
+	case 11:
+		return tfs_clone(vol, packed, 0, raw, 0, 4, 76000, NULL);
+	case 12:
+		return tfs_clone(vol, twin, 39, twin, 23, 9, 0, NULL);
+	case 13:
+		return tfs_punch(vol, twin, 1, 41);
+	case 14:
+		return tfs_truncate(vol, packed, 0);
 	}
 	return tfs_removexattr(vol, at(vol, 1, "hard"), "user.big", 8);
 }
@@ -251,11 +259,11 @@ static void replay_seeds(void)
 	u32 i;
 
 	fuzz_base_filled();
-	for (i = 0; i < 22; i++)
+	for (i = 0; i < 26; i++)
 		replay_seed(i, i, 8192);
-	for (i = 0; i < 20; i++)
+	for (i = 0; i < 24; i++)
 		replay_seed(i, i + 2, 8192);
-	for (i = 0; i < 20; i += 4)
+	for (i = 0; i < 24; i += 4)
 		replay_seed(i, i + 2, 100);
 }
 
