@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The functions of tfs/port.h in the kernel. Allocation is kvmalloc within the caller's memalloc_nofs scope. Workspaces
- * of codecs are allocated a call; when there is no memory, compression says "does not fit" and the data is stored raw.
- * The context of messages is the struct tfs_sb.
+ * of encoders are allocated a call; when there is no memory, compression says "does not fit" and the data is stored
+ * raw. The context of messages is the struct tfs_sb.
  */
 #include "tfs_linux.h"
 #include "tfs/port.h"
@@ -62,20 +62,42 @@ size_t tfs_port_compress(int codec, int level, void *dst, size_t dst_max, const 
 	return codec == TFS_CODEC_ZLIB ? zlib_encode(level, dst, dst_max, src, bytes) : 0;
 }
 
+/* Reading ends without free memory. */
+static mempool_t *inflate_pool;
+
+static void *workspace_alloc(gfp_t gfp, void *bytes)
+{
+	return kvmalloc((size_t)bytes, GFP_NOFS | __GFP_NOWARN);
+}
+
+static void workspace_free(void *p, void *bytes)
+{
+	kvfree(p);
+}
+
+int tfs_port_init(void)
+{
+	inflate_pool = mempool_create(2, workspace_alloc, workspace_free, (void *)(size_t)zlib_inflate_workspacesize());
+	return inflate_pool ? 0 : -ENOMEM;
+}
+
+void tfs_port_exit(void)
+{
+	mempool_destroy(inflate_pool);
+}
+
 static int zlib_decode(void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
 {
 	struct z_stream_s z = {.next_in = src, .avail_in = src_bytes, .next_out = dst, .avail_out = dst_bytes};
 	int err = -EINVAL;
 
-	z.workspace = kvmalloc(zlib_inflate_workspacesize(), GFP_NOFS);
-	if (!z.workspace)
-		return -ENOMEM;
+	z.workspace = mempool_alloc(inflate_pool, GFP_NOFS);
 	if (zlib_inflateInit(&z) == Z_OK) {
 		if (zlib_inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_out == dst_bytes)
 			err = 0;
 		zlib_inflateEnd(&z);
 	}
-	kvfree(z.workspace);
+	mempool_free(z.workspace, inflate_pool);
 	return err;
 }
 

@@ -196,12 +196,13 @@ static void read_done(struct bio *bio)
 	bio_end(r);
 }
 
-static struct bio *bio_start(struct read *r, u64 block, unsigned int blocks)
+static struct bio *bio_start(struct read *r, u64 addr, unsigned int units)
 {
-	struct bio *bio = bio_alloc_bioset(r->s->bdev.bdev, blocks + 1, REQ_OP_READ, GFP_NOFS, &r->s->read_bios);
+	unsigned int pages = DIV_ROUND_UP(units, TFS_UNITS_PER_BLOCK) + 1;
+	struct bio *bio = bio_alloc_bioset(r->s->bdev.bdev, pages, REQ_OP_READ, GFP_NOFS, &r->s->read_bios);
 
-	tfs_bdev_wait_range(&r->s->bdev, block * TFS_BLOCK, (u64)blocks * TFS_BLOCK);
-	bio->bi_iter.bi_sector = block * (TFS_BLOCK / SECTOR_SIZE);
+	tfs_bdev_wait_range(&r->s->bdev, addr * TFS_UNIT, units * TFS_UNIT);
+	bio->bi_iter.bi_sector = addr * (TFS_UNIT / SECTOR_SIZE);
 	bio->bi_private = r;
 	bio->bi_end_io = read_done;
 	atomic_inc(&r->bios);
@@ -222,7 +223,8 @@ static unsigned int raw_submit(struct read *r, const struct tfs_map_piece *p)
 			;
 		if (i == from)
 			break;
-		bio = bio_start(r, p->addr / TFS_UNITS_PER_BLOCK + from - p->at, i - from);
+		bio =
+		    bio_start(r, p->addr + (u64)(from - p->at) * TFS_UNITS_PER_BLOCK, (i - from) * TFS_UNITS_PER_BLOCK);
 		for (; from < i; from++)
 			__bio_add_page(bio, folio_page(r->folio[from], 0), PAGE_SIZE, 0);
 		submit_bio(bio);
@@ -264,10 +266,13 @@ static bool stored_lay(struct read *r, unsigned int *blocks)
 	return true;
 }
 
+/* Just its units where the device can: what lies behind them is the next window's, and the requests merge. */
 static unsigned int compressed_submit(struct read *r, unsigned int i)
 {
 	const struct tfs_map_piece *p = &r->map.piece[i];
-	unsigned int blocks = piece_stored(p), j;
+	bool whole = bdev_logical_block_size(r->s->bdev.bdev) > TFS_UNIT;
+	unsigned int in = whole ? 0 : p->addr % TFS_UNITS_PER_BLOCK;
+	unsigned int units = whole ? piece_stored(p) * TFS_UNITS_PER_BLOCK : p->units, j;
 	struct bio *bio;
 
 	if (r->stored[i] == STORED_BLOCKS)
@@ -275,8 +280,8 @@ static unsigned int compressed_submit(struct read *r, unsigned int i)
 	for (j = 0; j < i; j++)
 		if (r->map.piece[j].codec && r->stored[j] == r->stored[i])
 			return 0;
-	bio = bio_start(r, p->addr / TFS_UNITS_PER_BLOCK, blocks);
-	tfs_bio_add_buffer(bio, r->buffer + r->stored[i] * TFS_BLOCK, blocks * TFS_BLOCK);
+	bio = bio_start(r, whole ? round_down(p->addr, TFS_UNITS_PER_BLOCK) : p->addr, units);
+	tfs_bio_add_buffer(bio, r->buffer + r->stored[i] * TFS_BLOCK + in * TFS_UNIT, units * TFS_UNIT);
 	submit_bio(bio);
 	return 1;
 }
@@ -388,7 +393,8 @@ int tfs_read_folio_op(struct file *file, struct folio *folio)
 	return tfs_user_err(read_start(r));
 }
 
-/* Out to whole windows: what is compressed is decoded once. */
+/* Out to whole windows, where a sequential reader asks: what is compressed is decoded once. A small read at random
+ * stays small: raw blocks verify one by one. */
 static void expand(struct readahead_control *rac)
 {
 	loff_t size = i_size_read(rac->mapping->host), pos = round_down(readahead_pos(rac), TFS_WINDOW_BYTES);
@@ -406,7 +412,8 @@ void tfs_readahead_op(struct readahead_control *rac)
 	struct folio *folio;
 	struct read *r = NULL;
 
-	expand(rac);
+	if (readahead_length(rac) >= TFS_WINDOW_BYTES / 2)
+		expand(rac);
 	while ((folio = readahead_folio(rac))) {
 		if (r && folio->index >= r->first + TFS_WINDOW_BLOCKS) {
 			read_start(r);

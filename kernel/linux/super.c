@@ -449,13 +449,18 @@ static int __init tfs_init(void)
 	inode_cache = kmem_cache_create("tfs_inode", sizeof(struct tfs_inode_info), 0,
 	                                SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, inode_init_once_info);
 	if (inode_cache)
-		err = tfs_sysfs_init();
+		err = tfs_port_init();
 	if (err)
 		goto cache;
+	err = tfs_sysfs_init();
+	if (err)
+		goto port;
 	err = register_filesystem(&tfs_type);
 	if (!err)
 		return 0;
 	tfs_sysfs_exit();
+port:
+	tfs_port_exit();
 cache:
 	kmem_cache_destroy(inode_cache);
 	return err;
@@ -465,6 +470,7 @@ static void __exit tfs_exit(void)
 {
 	unregister_filesystem(&tfs_type);
 	tfs_sysfs_exit();
+	tfs_port_exit();
 	rcu_barrier(); /* free_inode runs behind it */
 	kmem_cache_destroy(inode_cache);
 }

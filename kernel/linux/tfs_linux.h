@@ -121,6 +121,10 @@ static inline int tfs_user_err(int err)
 	return err == -EUCLEAN ? -EIO : err;
 }
 
+/* port.c */
+int tfs_port_init(void);
+void tfs_port_exit(void);
+
 /* bdev.c */
 int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev);
 void tfs_bdev_close(struct tfs_bdev *d); /* waits for what is in flight; d may be zeros */
