@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Tracepoints, /sys/kernel/tracing/events/tfs. Defined in trace.c. */
+/* Tracepoints, /sys/kernel/tracing/events/tfs. Defined in trace.c. The macros are no C: laid out by hand. */
+/* clang-format off */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM tfs
 
