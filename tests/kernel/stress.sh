@@ -15,7 +15,7 @@ mount -t tfs /dev/vda /mnt || exit 1; mkdir /mnt/s; bad=0
 run() {
 	echo "$(cut -d' ' -f1 /proc/uptime) $*"
 	stress-ng --temp-path /mnt/s --timeout $each --verify --oomable --no-rand-seed --metrics-brief "$@" >/tmp/out 2>&1; c=$?
-	case $c in 0 | 3 | 4) ;; *) echo "FAILED: stress-ng $* ended with $c"; grep -E 'fail|error' /tmp/out | head -5; bad=1 ;; esac
+	case $c in 0 | 3 | 4) ;; *) echo "FAILED: stress-ng $* ended with $c"; grep -E 'fail|error|option' /tmp/out | head -5; bad=1 ;; esac
 	rm -rf /mnt/s/*
 }
 run --hdd 2 --hdd-bytes 8M --dir 1
@@ -28,12 +28,12 @@ run --seek 2 --seek-punch --seek-size 8M --fstat 1
 run --dentry 2 --dentries 200 --dirdeep 1 --dirdeep-inodes 500
 run --iomix 2 --iomix-bytes 8M
 run --fiemap 1 --fiemap-bytes 4M --xattr 2
-run --copy-file 1 --copy-file-bytes 8M --sendfile 1 --sendfile-size 1M --splice 1
-run --aio 2 --io-uring 2
+run --copy-file 1 --copy-file-bytes 8M --sendfile 1 --sendfile-size 1M
+run --aio 2 # (io-uring of 0.15.06 fails on ext4 too: fio does that)
 run --readahead 1 --readahead-bytes 8M --flock 1 --lease 1 --locka 1 --lockf 1 --lockofd 1
 run --chmod 1 --chown 1 --utime 1 --getdent 1 --access 1 --handle 1
-run --metamix 1 --file-ioctl 1 --filename 1 --filerace 1 --sync-file 2 --sync-file-bytes 4M
-run --io 2 --dirmany 1 --touch 1 --open 1 --unlink 1
+run --file-ioctl 1 --filename 1 --sync-file 2 --sync-file-bytes 4M
+run --io 2 --dirmany 1 --touch 1 --open 1
 umount /mnt || bad=1
 exit $bad
 J
