@@ -26,7 +26,7 @@ checkpoint_timeout=30s" >>/mnt/pg/d/postgresql.conf
 start() { as "pg_ctl -w -t 120 -D /mnt/pg/d -l /mnt/pg/log start" >/dev/null || fail "start"; }
 start; at "pgbench -i"; as "pgbench -i -q -s 2 postgres" >/dev/null 2>&1 || fail "pgbench -i"
 at "pgbench"; as "pgbench -c 4 -j 2 -T 20 postgres" 2>&1 | grep -E 'tps|processed'
-at "killed under load"; ( as "pgbench -c 4 -j 2 -T 20 postgres" >/dev/null 2>&1 ) & sleep 8; as "pg_ctl -D /mnt/pg/d -m immediate stop" >/dev/null || fail "stop"; wait
+at "killed under load"; ( as "pgbench -n -c 4 -j 2 -T 20 postgres" >/dev/null 2>&1 ) & sleep 8; as "pg_ctl -D /mnt/pg/d -m immediate stop" >/dev/null || fail "stop"; wait
 umount /mnt && mount -t tfs /dev/vda /mnt || fail remount; start
 check() {
 	s=$(as "psql -Atc 'select (select sum(abalance) from pgbench_accounts) = (select sum(bbalance) from pgbench_branches) and (select sum(tbalance) from pgbench_tellers) = (select sum(delta) from pgbench_history)' postgres") && [ "$s" = t ] || fail "$1: sums differ: $s"
