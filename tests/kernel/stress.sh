@@ -28,7 +28,7 @@ run --seek 2 --seek-punch --seek-size 8M --fstat 1
 run --dentry 2 --dentries 200 --dirdeep 1 --dirdeep-inodes 500
 run --iomix 2 --iomix-bytes 8M
 run --fiemap 1 --fiemap-bytes 4M --xattr 2
-run --copy-file 1 --copy-file-bytes 8M --sendfile 1 --sendfile-size 1M
+run --sendfile 1 --sendfile-size 1M
 run --aio 2 # (io-uring of 0.15.06 fails on ext4 too: fio does that)
 run --readahead 1 --readahead-bytes 8M --flock 1 --lease 1 --locka 1 --lockf 1 --lockofd 1
 run --chmod 1 --chown 1 --utime 1 --getdent 1 --access 1 --handle 1
