@@ -3,7 +3,7 @@
  * Shared extents. An extent that one {inode, window} refers to has no item; a REFS item counts two and more. What loses
  * a reference becomes free with the last one. Whole compressed extents only: their pieces never split the range, so
  * an item is found by its address alone. A volume that shares nothing has no REFS tree and pays nothing here. Called in
- * the prepare and apply phases of data records (window.c, data_apply.c).
+ * the prepare and apply phases of data records (window.c, write_apply.c, range_apply.c).
  */
 #include "tfs/vol.h"
 

@@ -3,7 +3,7 @@
  * One window's pieces: loading its EXTENT items, cutting a range out, adding new pieces, writing the difference back.
  * A raw piece is its 4 KiB blocks: a part cut off dies at once. A compressed extent is one range that several pieces
  * may use: the window's reference to it ends with the last of them, so the check is local (refs.c counts windows that
- * share one). Called by data_apply.c and read.c; at most 16 pieces a window.
+ * share one). Called by write_apply.c, range_apply.c and read.c; at most 16 pieces a window.
  */
 #include "tfs/window.h"
 

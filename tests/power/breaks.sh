@@ -105,9 +105,9 @@ power 3 failed-call-keeps-its-blocks tfs/op.c 's/^\ttfs_placed_forget\(vol\);//'
 power 3 claims-not-resumed tfs/checkpoint.c 's/ck->cursor = n = n->next/n = n->next/' "$faults"
 power 3 shared-extent-freed-with-its-first-owner tfs/refs.c 's/\*shared = count > 1;/*shared = false;/' "$crash"
 power 3 shared-extent-counted-twice tfs/refs.c 's/: 1\) \+ 1\)/: 1) + 2)/' "$crash"
-power 3 window-counted-for-each-piece tfs/data_apply.c 's/if \(!tfs_window_uses\(w, e.ptr.addr\)\)/if (1)/' "$crash"
-power 3 range-drops-a-shared-extent-once tfs/data_apply.c 's/for \(i = g->count; i-- && .*;\)$/for (i = g->count; i--;)/' "$crash"
-power 2 dirty-tail-shared tfs/data_apply.c '/^static bool clone_ends_fit/,/^}/s/return false;/;/' "$crash"
+power 3 window-counted-for-each-piece tfs/write_apply.c 's/if \(!tfs_window_uses\(w, e.ptr.addr\)\)/if (1)/' "$crash"
+power 3 range-drops-a-shared-extent-once tfs/range_apply.c 's/for \(i = g->count; i-- && .*;\)$/for (i = g->count; i--;)/' "$crash"
+power 2 dirty-tail-shared tfs/write_apply.c '/^static bool clone_ends_fit/,/^}/s/return false;/;/' "$crash"
 
 # 4. Everything read is verified; damage is not taken for a torn tail
 power 4 node-crc-not-checked tfs/place.c 's/if \(found == ptr->crc\)/if (1)/' "$flips"
