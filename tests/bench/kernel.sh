@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # KB written and flushes of durable operations, counted at the block device: TFS (codec none) beside ext4, XFS, btrfs, F2FS and NILFS2,
 # all in one guest run. usage: kernel.sh [N [KERNEL]]   (N operations a row, default 100)   Exit 77: QEMU or a kernel is missing.
 n=${1:-100}; [ $# = 0 ] || shift

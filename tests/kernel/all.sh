@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Every kernel test, one after the other. usage: all.sh [KERNEL]...   (KERNEL: a version or `debug`; default: all installed)
 set -u
 cd "$(dirname "$0")/../.."

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Builds the debugging kernel from Debian's linux-source-6.1 in build/debug-kernel, with KASAN, lockdep, kmemleak and fault
 # injection as debug.config says; some 20 minutes of one core, 1.5 GB. A second run builds only what changed.
 # usage: build_debug.sh   (JOBS: how many compilers, default 1)   Then: make test-debug

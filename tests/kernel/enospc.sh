@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # No space: files filled by write, through mmap in order and scattered, with compression and without; several writers at once; what
 # was accepted is never lost in write back, removing always works, and space comes back. usage: enospc.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # What users of ext4 expect of the module, one job a feature (job_*.sh, which say what they ask), all in one boot of each
 # kernel. usage: features.sh [KERNEL | JOB]...   JOB: options, acl ...; default: all of both
 . "$(dirname "$0")/lib.sh"

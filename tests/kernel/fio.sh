@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # fio writes and verifies: buffered, mmap, O_DIRECT by psync, libaio and io_uring, mixed sizes, several jobs at once, truncating, on a
 # volume with and without compression; all is verified again after a remount. usage: fio.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"

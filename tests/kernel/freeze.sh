@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Freeze and thaw under load: what is on the disk while frozen is a whole volume by itself (copied, it needs no recovery and reads
 # back); remounting read-only and back under readers; sync in between. usage: freeze.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"

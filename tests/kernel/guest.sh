@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Boots a kernel in QEMU (TCG) with busybox, the module, given programs and disks, and runs a script in it as root.
 # What holds: it ends, within its time limit, whatever the guest does; the disks are as the guest left them.
 set -u

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Hostile images: items of a sound volume are changed at random, checksums right (build/bin/mutate), and bytes are flipped; each
 # image is mounted read-write and used: listed, read, written, renamed, removed, synced. Errors are right; complaints of the
 # kernel are not, and it must not hang. usage: hostile.sh [-n N] [-s SEED] [KERNEL]...   (N images, default 300; best on `debug`)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Damage: of data it is EIO for its reader, a message that names it, and nothing else; of a node the policy of errors= acts.
 fresh --compress none
 dd if=/dev/urandom of=/mnt/data bs=64k count=2 2>/dev/null; echo fine >/mnt/fine

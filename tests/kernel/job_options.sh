@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # errors= and discard show in /proc/mounts; remounts; unknown options and other filesystems are refused with a message.
 fresh
 grep -q '/mnt tfs rw,relatime,errors=remount-ro 0 0' /proc/mounts || fail "$(grep tfs /proc/mounts)"

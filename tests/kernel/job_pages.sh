@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The page cache: SIGBUS and no corruption at ENOSPC under mmap, tails, freeze and thaw with writers waiting, read-ahead by
 # the window, what the cache dropped read back; no leak of promised space.
 fresh --compress lz4; a=$(counter available_blocks)

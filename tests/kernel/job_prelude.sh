@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # What test_features.sh puts before each job: a fresh volume on /dev/vda, mounted on /mnt; `again` unmounts and mounts;
 # `sound` unmounts and checks. A job ends with the first command that fails.
 set -e

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The shutdown ioctl: 0 keeps all that was written, 1 what was logged by then, 2 what was synced. errors=remount-ro does not
 # act on it, the next mount recovers.
 fresh; echo old >/mnt/f; sync

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # FIEMAP of raw, compressed, inline, promised and sparse; FITRIM and online discard give back what is free, and only that.
 fresh --compress none
 dd if=/dev/urandom of=/mnt/raw bs=64k count=4 2>/dev/null; echo small >/mnt/small; fallocate -l 1m /mnt/pre

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Group commit: writers that sync in parallel share flushes; each sync's data is there after a shutdown without a sync.
 fresh --compress none
 f=$(counter flushes); kfeat fsyncs /mnt 1 50; one=$(($(counter flushes) - f))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Every tracepoint fires; the module goes and comes, and leaves nothing behind.
 mount -t tracefs t /sys/kernel/tracing; t=/sys/kernel/tracing; echo 1 >$t/events/tfs/enable; fresh
 dd if=/dev/urandom of=/mnt/f bs=64k count=2 2>/dev/null; kfeat fsyncs /mnt 1 1; again; cat /mnt/f >/dev/null; sound

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Writers killed at any point, the volume unmounted with their data dirty: sound each time, nothing is leaked of promised space.
 fresh
 for round in 1 2 3; do

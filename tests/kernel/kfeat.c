@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * What the jobs of test_features.sh ask of a kernel that a shell cannot. usage: kfeat WHAT ARGUMENT...; 0: as it should
  * be, 1: not, with a message. Linked statically, run as root in the guest.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The guest is killed N times at a random time while journalled clients (client.c) and a noisy neighbour work on a volume that is
 # mostly full. After each kill the host's fsck finds nothing, the next boot mounts, and what was acknowledged is there, in order.
 # usage: kill.sh [-n N] [-s SEED] [KERNEL]...   (N: default 100 for each kernel)

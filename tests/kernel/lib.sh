@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Sourced by the kernel tests. Each is run as tests/kernel/X.sh [KERNEL]...: without a kernel, in every one that is installed with
 # its headers; `debug` is what make debug-kernel built. A test writes its job (what runs in the guest) with `job`, makes volumes with
 # `volume`, runs with `guest`, has the host check with `sound`, and ends with `finish`.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # A guest of 256 MiB writes 1 GiB, by write and through mmap, beside a process that holds memory; nothing hangs, nothing is
 # killed for want of memory, and all of it reads back. usage: memory.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"

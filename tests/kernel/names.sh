@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Many files in one directory: made, listed, found, half of them removed while listed, the rest after a remount.
 # usage: names.sh [-n N] [KERNEL]...   (N: default 200000; a million takes an hour under TCG)
 n=200000

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # PostgreSQL on the volume: initdb with checksums, pgbench, a server killed under load and recovering, amcheck and pg_checksums.
 # usage: pgbench.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Power cuts inside the kernel: dm-log-writes records what the module sends to the disk while journalled clients work, and each
 # acknowledgement as a mark. Afterwards the disk is rebuilt as it could be after a cut at many of its flushes - what was written
 # since the flush before is there or not by chance - and each is checked by fsck and, in the guest, held against what the clients had

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The kernel tests of make test, one boot a kernel: system calls give the same results as on ext4; a tree is copied in, the volume
 # mounted again and the tree compared; the volume is filled by write and through mmap, says so, loses nothing and becomes usable
 # again; the host finds it sound. Then the guest is killed once, and what was acknowledged is there (kill.sh).

@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Sparse files at the limits: bytes at the ends of the range, holes read as zeros, one byte beyond is EFBIG, truncating gives all
 # back; after a remount the same. usage: sparse.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"

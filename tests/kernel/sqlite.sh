@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # SQLite, with a rollback journal and with a write-ahead log: transactions by two processes, integrity_check, again after a remount.
 # usage: sqlite.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"

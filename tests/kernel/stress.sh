@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # stress-ng's stressors of files and mappings, verifying, several at once, on a volume that fills up now and then.
 # usage: stress.sh [-t SECONDS-EACH] [KERNEL]...   (default 8 s)
 each=8

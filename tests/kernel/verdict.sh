@@ -1,5 +1,5 @@
 #!/bin/bash
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # guest.sh itself: exit codes of scripts come through, and a panic, a warning, a hang and a guest that ends silently are failures,
 # on both machine types. usage: verdict.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"
