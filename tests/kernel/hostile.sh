@@ -19,8 +19,8 @@ for k in "${KERNELS[@]}"; do
 	job <<'J'
 mkdir -p /images; mount -t ext4 /dev/vda /images || exit 1
 tried=0 mounted=0
-use() {
-	ls -lRa /mnt; find /mnt -type f | head -60 | xargs cat; find /mnt -type l | xargs -n 20 ls -l
+cat >/tmp/use.sh <<'U'
+	ls -lRa /mnt; for f in $(find /mnt -type f | head -60); do head -c 300000 $f; done; find /mnt -type l | xargs -n 20 ls -l
 	for d in $(find /mnt -type d | head -20); do
 		echo new >$d/new; mkdir $d/newdir; mv $d/new $d/newdir/moved; ln $d/newdir/moved $d/link; ln -s x $d/sym
 	done
@@ -28,12 +28,14 @@ use() {
 	sync
 	for f in $(find /mnt -type f | head -15); do rm -f $f; done
 	dd if=/dev/urandom of=/mnt/big bs=64k count=30; rm -rf /mnt/*; sync
-}
+U
 for i in /images/*; do
 	[ -f $i ] || continue
 	tried=$((tried+1)); echo "image $i" >/dev/kmsg
 	cp $i /tmp/image; l=$(losetup -f); losetup $l /tmp/image || exit 1
-	if mount -t tfs $l /mnt 2>/dev/null; then mounted=$((mounted+1)); use >/dev/null 2>&1; umount /mnt || { echo "no unmount: $i"; exit 1; }; fi
+	if mount -t tfs $l /mnt 2>/dev/null; then mounted=$((mounted+1))
+		timeout 200 sh /tmp/use.sh >/dev/null 2>&1; [ $? != 143 ] || { echo "no end in 200 s: $i"; exit 1; }
+		umount /mnt || { echo "no unmount: $i"; exit 1; }; fi
 	losetup -d $l
 done
 echo "$tried images, $mounted of them mounted"; [ $mounted -gt 0 ]
