@@ -12,6 +12,7 @@ finish() { exit $failed; }
 for p in qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio modprobe:kmod mke2fs:e2fsprogs; do
 	command -v ${p%:*} >/dev/null || skip "${p%:*} is missing: as root, apt-get install ${p#*:}"
 done
+mkdir -p build # the lock of the module's build: tests may run beside each other
 KERNELS=()
 for k in "$@"; do case $k in debug | [0-9].*) KERNELS+=("$k") ;; esac; done
 if [ ${#KERNELS[@]} = 0 ]; then
@@ -20,7 +21,7 @@ if [ ${#KERNELS[@]} = 0 ]; then
 	done
 fi
 [ ${#KERNELS[@]} -gt 0 ] || skip "no kernel with its headers is installed: as root, apt-get install linux-image-amd64 linux-headers-amd64"
-for k in "${KERNELS[@]}"; do kernel/linux/build.sh "$k" >"$tmp/build" 2>&1 || { cat "$tmp/build"; echo "FAILED: the module does not build for $k"; exit 1; }; done
+for k in "${KERNELS[@]}"; do flock build kernel/linux/build.sh "$k" >"$tmp/build" 2>&1 || { cat "$tmp/build"; echo "FAILED: the module does not build for $k"; exit 1; }; done
 
 job() { cat >"$tmp/$name.sh"; }
 volume() { # SIZE [MKFS-OPTION]...: a new, empty volume at $tmp/t
