@@ -63,6 +63,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		used = fuzz_base_used(&uses);
 	}
 	fuzz_ram_reset();
+	fuzz_ram_salt(data, size);
 	while (fuzz_left(&in) > 5)
 		patch(&in);
 	verify = seed & 0x80;

@@ -39,8 +39,10 @@ void fuzz_end(void);
 /* ---- ram.c: one device, an overlay over a base image ---- */
 extern struct tfs_dev fuzz_dev;
 extern struct tfs_env fuzz_env;
-extern bool fuzz_no_writes;  /* a write is a finding */
-void fuzz_ram_reset(void);   /* back to the base; clock and random numbers too */
+extern bool fuzz_no_writes; /* a write is a finding */
+void fuzz_ram_reset(void);  /* back to the base; clock and random numbers too */
+/* Random numbers that an input cannot name beforehand: nobody forges the next log's generation. */
+void fuzz_ram_salt(const void *data, size_t bytes);
 void fuzz_ram_keep(void);    /* what the device holds becomes the base */
 void fuzz_ram_select(u32 n); /* one of three bases */
 void fuzz_ram_zero(void);    /* the base becomes zeros */

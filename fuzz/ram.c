@@ -11,7 +11,7 @@
 static u8 *base, *bases[3], *arena;
 static u8 *page[FUZZ_PAGES]; /* NULL: as in the base */
 static u32 touched[FUZZ_PAGES], touches;
-static u64 ticks, randoms;
+static u64 ticks, randoms, salt;
 bool fuzz_no_writes;
 
 static void init(void)
@@ -37,8 +37,16 @@ void fuzz_ram_reset(void)
 	init();
 	while (touches)
 		page[touched[--touches]] = NULL;
-	ticks = randoms = 0;
+	ticks = randoms = salt = 0;
 	fuzz_no_writes = false;
+}
+
+void fuzz_ram_salt(const void *data, size_t bytes)
+{
+	const u8 *p = data;
+
+	for (salt = bytes + 1; bytes--; p++) /* not by CRC, which is a constant here */
+		salt = (salt ^ *p) * 0x100000001b3ull ^ salt >> 29;
 }
 
 void fuzz_ram_keep(void)
@@ -106,7 +114,7 @@ static struct tfs_time now(void *ctx)
 static u64 random_next(void *ctx)
 {
 	(void)ctx;
-	return ++randoms * 0x9e3779b97f4a7c15ull | 1;
+	return (++randoms * 0x9e3779b97f4a7c15ull ^ salt) | 1;
 }
 
 static const struct tfs_dev_ops ops = {io, flush, NULL};

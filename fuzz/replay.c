@@ -155,6 +155,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		made = true;
 	}
 	fuzz_ram_reset();
+	fuzz_ram_salt(data, size);
 	chain_start(&c);
 	while (fuzz_left(&in) > 4)
 		chain_add(&c, &in);

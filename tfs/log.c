@@ -241,6 +241,8 @@ int tfs_sync_end(struct tfs_vol *vol, const struct tfs_sync_ticket *t, int flush
 		tfs_err(vol, "flush failed: error %d; nothing more is written", flushed);
 		return tfs_stop(vol, flushed);
 	}
+	if (vol->stopped) /* by another's flush, say: what that lost, this one does not bring back */
+		return vol->stopped;
 	if (t->writes > vol->flushed_writes)
 		vol->flushed_writes = t->writes;
 	if (!vol->bulk && t->sequence > vol->log.durable) {
