@@ -145,7 +145,7 @@ static struct outcome file_call(const struct call *c, int side)
 		return done(fallocate(fd, c->flags & 1 ? FALLOC_FL_KEEP_SIZE : 0, c->off, c->len), 0);
 	case 4: /* beyond the end nothing is punched; whether that counts as a change (set-id bits, times) differs
 	           between filesystems and even between versions of ext4 */
-		if (fstat(fd, &s) == 0 && c->off >= s.st_size)
+		if (fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && c->off >= s.st_size)
 			return done(0, 0);
 		return done(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, c->off, c->len), 0);
 	case 5:
