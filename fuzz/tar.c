@@ -96,6 +96,7 @@ static int build(void)
 		err = tfs_format_finish(f.vol, 0);
 	tfs_abandon(f.vol);
 	free(f.late);
+	mkfs_twins_free(&f);
 	return err;
 }
 
