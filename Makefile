@@ -91,6 +91,20 @@ bench: all ## measure the tools against others that make or read images (minutes
 module: ## build the kernel module for K (headers of that version installed) into build/K/tfs.ko
 	@kernel/linux/build.sh $(or $(K),$(shell uname -r))
 
+MODULES = $(DESTDIR)/lib/modules/$(or $(K),$(shell uname -r))
+install-module: module ## install the module for K below DESTDIR/lib/modules
+	install -d $(MODULES)/updates
+	install -m 644 build/$(or $(K),$(shell uname -r))/tfs.ko $(MODULES)/updates
+	@[ -n "$(DESTDIR)" ] || depmod $(or $(K),$(shell uname -r))
+
+DKMS = $(DESTDIR)/usr/src/tfs-$(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kernel/linux/dkms.conf)
+install-dkms: ## install the module's sources for dkms(8) below DESTDIR/usr/src; then: dkms install tfs/0.1
+	install -d $(DKMS)/tfs $(DKMS)/kernel/linux
+	install -m 644 kernel/linux/dkms.conf $(DKMS)
+	install -m 644 tfs/*.[ch] $(DKMS)/tfs
+	install -m 644 kernel/linux/*.[ch] kernel/linux/Kbuild $(DKMS)/kernel/linux
+	install -m 755 kernel/linux/*.sh $(DKMS)/kernel/linux
+
 test-kernel: all ## every kernel test in every installed kernel, in QEMU (hours); K=VERSION: in this one
 	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(HEAVY_PACKAGES) >/dev/null
 	@tests/kernel/all.sh $(K)
@@ -137,6 +151,6 @@ $(BIN)/%:
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
 -include $(shell find build/obj build/san -name '*.d' 2>/dev/null)
-.PHONY: check-memory lint bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
+.PHONY: install-module install-dkms check-memory lint bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
 .SECONDARY:
 -include fuzz/fuzz.mk
