@@ -18,6 +18,14 @@ static int file_find(struct tfs_vol *vol, u64 ino, struct tfs_inode *inode)
 	return err;
 }
 
+/* The file that an operation is about to change, with nothing pending. Its count of blocks is of before. */
+static int file_open(struct tfs_vol *vol, u64 ino, struct tfs_inode *inode)
+{
+	int err = file_find(vol, ino, inode);
+
+	return err ? err : tfs_pending_drain(vol, ino);
+}
+
 static enum tfs_tier write_tier(struct tfs_vol *vol)
 {
 	const struct tfs_counters *c = tfs_counters_of(vol);
@@ -158,27 +166,37 @@ static int write_check(u64 block, const struct tfs_encoded *e, u64 size)
 	return tfs_window_first(block) == tfs_window_first(block + e->blocks - 1) ? 0 : -EINVAL;
 }
 
+/*
+ * Before [block, block + blocks) is written: *size is asked for, and becomes the size that the file will have. 1: it
+ * grows, and a dirty tail outside of the range was rewritten for that, so the operation begins anew.
+ */
+static int size_settle(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, u64 block, u32 blocks, u64 *size)
+{
+	u64 old = tfs_le64(inode->size);
+	int err = 0;
+
+	if (*size <= old) {
+		*size = old;
+		return 0;
+	}
+	if (block > old / TFS_BLOCK || block + blocks <= old / TFS_BLOCK)
+		err = tail_fix(vol, ino, inode);
+	return err ? err : 1;
+}
+
 int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
               const struct tfs_time *mtime)
 {
 	struct tfs_inode inode;
-	u64 old;
 	int err = mtime && tfs_le32(mtime->nsec) >= 1000000000u ? -EINVAL : write_check(block, e, size);
 
 	if (!err)
 		err = tfs_op_begin(vol, write_tier(vol), e->blocks + 2);
 	if (!err)
-		err = file_find(vol, ino, &inode);
+		err = file_open(vol, ino, &inode);
 	if (!err)
-		err = tfs_pending_drain(vol, ino);
-	if (err)
-		return err;
-	old = tfs_le64(inode.size);
-	if (size <= old)
-		size = old;
-	else if (block > old / TFS_BLOCK || block + e->blocks <= old / TFS_BLOCK)
-		err = tail_fix(vol, ino, &inode);
-	if (!err && size > old)
+		err = size_settle(vol, ino, &inode, block, e->blocks, &size);
+	if (err > 0)
 		err = tfs_op_begin(vol, write_tier(vol), e->blocks + 2);
 	return err ? err : window_write(vol, ino, block, e, size, mtime);
 }
@@ -189,7 +207,6 @@ int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32
 	const struct tfs_encoded range = {.blocks = blocks};
 	struct tfs_rec_clone *r;
 	struct tfs_inode inode;
-	u64 old;
 	int err = mtime && tfs_le32(mtime->nsec) >= 1000000000u ? -EINVAL : write_check(block, &range, size);
 
 	if (!err && from >= TFS_BLOCK_MAX)
@@ -199,21 +216,12 @@ int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32
 	if (!err)
 		err = tfs_op_begin(vol, TFS_TIER_NORMAL, 2);
 	if (!err)
-		err = file_find(vol, source, &inode);
+		err = file_open(vol, source, &inode);
 	if (!err)
-		err = tfs_pending_drain(vol, source);
+		err = file_open(vol, ino, &inode);
 	if (!err)
-		err = file_find(vol, ino, &inode);
-	if (!err)
-		err = tfs_pending_drain(vol, ino);
-	if (err)
-		return err;
-	old = tfs_le64(inode.size);
-	if (size <= old)
-		size = old;
-	else if (block > old / TFS_BLOCK || block + blocks <= old / TFS_BLOCK)
-		err = tail_fix(vol, ino, &inode);
-	if (!err && size > old)
+		err = size_settle(vol, ino, &inode, block, blocks, &size);
+	if (err > 0)
 		err = tfs_op_begin(vol, TFS_TIER_NORMAL, 2);
 	if (err)
 		return err;
@@ -250,9 +258,7 @@ int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size)
 	int err = size > TFS_FILE_SIZE_MAX ? -EFBIG : tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 
 	if (!err)
-		err = file_find(vol, ino, &inode);
-	if (!err)
-		err = tfs_pending_drain(vol, ino);
+		err = file_open(vol, ino, &inode);
 	if (!err && size > tfs_le64(inode.size) && tfs_le32(inode.flags) & TFS_INODE_TAIL) {
 		err = tail_fix(vol, ino, &inode);
 		if (!err)
@@ -274,9 +280,7 @@ int tfs_punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks)
 		blocks = TFS_BLOCK_MAX - block;
 	err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	if (!err)
-		err = file_find(vol, ino, &inode);
-	if (!err)
-		err = tfs_pending_drain(vol, ino);
+		err = file_open(vol, ino, &inode);
 	if (!err)
 		err = range_commit(vol, TFS_REC_PUNCH, ino, block, blocks, 0);
 	return err ? err : drain_and_tidy(vol, ino);
@@ -388,9 +392,7 @@ int tfs_preallocate(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, u64 siz
 		return blocks ? -EFBIG : -EINVAL;
 	err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	if (!err)
-		err = file_find(vol, ino, &inode);
-	if (!err)
-		err = tfs_pending_drain(vol, ino);
+		err = file_open(vol, ino, &inode);
 	if (!err && size > tfs_le64(inode.size))
 		err = tail_fix(vol, ino, &inode);
 	if (err)

@@ -11,7 +11,7 @@ int tfs_data_bad(struct tfs_vol *vol, const struct tfs_rec_head *rec, const char
 	return tfs_corrupt(vol, tfs_le64(rec->ino), what);
 }
 
-int tfs_data_file(struct tfs_vol *vol, const struct tfs_rec_head *rec, struct tfs_inode *inode)
+static int file_of(struct tfs_vol *vol, const struct tfs_rec_head *rec, struct tfs_inode *inode)
 {
 	int err = tfs_inode_find(vol, tfs_le64(rec->ino), inode);
 
@@ -25,7 +25,6 @@ void tfs_data_inode_put(struct tfs_vol *vol, u64 ino, const struct tfs_inode *in
 	memcpy(tfs_item_edit(vol, TFS_TREE_FS, tfs_inode_key(ino), NULL), inode, sizeof(*inode));
 }
 
-/* Length of the INLINE item, 0: none. */
 int tfs_data_inline(struct tfs_vol *vol, u64 ino, u32 *len)
 {
 	const void *v;
@@ -34,6 +33,17 @@ int tfs_data_inline(struct tfs_vol *vol, u64 ino, u32 *len)
 	if (err)
 		*len = 0;
 	return err == -ENOENT ? 0 : err;
+}
+
+int tfs_data_open(struct tfs_vol *vol, const struct tfs_rec_head *rec, struct tfs_inode *inode, u32 *inlined)
+{
+	int err = file_of(vol, rec, inode);
+
+	if (!err)
+		err = tfs_pending_drain(vol, tfs_le64(rec->ino));
+	if (!err)
+		err = file_of(vol, rec, inode); /* the drain changed its count of blocks */
+	return err ? err : tfs_data_inline(vol, tfs_le64(rec->ino), inlined);
 }
 
 int tfs_apply_data(struct tfs_vol *vol, const struct tfs_rec_head *rec)

@@ -54,8 +54,8 @@ static inline void tfs_blocks_add(struct tfs_inode *inode, s64 n)
 
 /* ---- data_apply.c ---- */
 int tfs_data_bad(struct tfs_vol *vol, const struct tfs_rec_head *rec, const char *what); /* -EUCLEAN, with a message */
-/* The regular file that a record names; -EUCLEAN: none. */
-int tfs_data_file(struct tfs_vol *vol, const struct tfs_rec_head *rec, struct tfs_inode *inode);
+/* The regular file that a record names, with nothing pending, and its tfs_data_inline; -EUCLEAN: none. */
+int tfs_data_open(struct tfs_vol *vol, const struct tfs_rec_head *rec, struct tfs_inode *inode, u32 *inlined);
 void tfs_data_inode_put(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode); /* named by tfs_need */
 int tfs_data_inline(struct tfs_vol *vol, u64 ino, u32 *len);                          /* of the INLINE item, 0: none */
 

@@ -183,13 +183,7 @@ int tfs_apply_prealloc(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		return tfs_data_bad(vol, rec, "preallocation record out of range");
 	block = tfs_le64(r->block);
 	end = block + tfs_le64(r->blocks);
-	err = tfs_data_file(vol, rec, &inode);
-	if (!err)
-		err = tfs_pending_drain(vol, ino);
-	if (!err)
-		err = tfs_data_file(vol, rec, &inode);
-	if (!err)
-		err = tfs_data_inline(vol, ino, &inlined);
+	err = tfs_data_open(vol, rec, &inode, &inlined);
 	if (!err)
 		err = gaps_find(vol, ino, block, end, inlined, &g);
 	if (err)

@@ -240,13 +240,7 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	    (!truncate && (!r->blocks || tfs_le64(r->block) >= TFS_BLOCK_MAX ||
 	                   tfs_le64(r->blocks) > TFS_BLOCK_MAX - tfs_le64(r->block))))
 		return tfs_data_bad(vol, rec, "range record out of range");
-	err = tfs_data_file(vol, rec, &inode);
-	if (!err)
-		err = tfs_pending_drain(vol, ino);
-	if (!err)
-		err = tfs_data_file(vol, rec, &inode);
-	if (!err)
-		err = tfs_data_inline(vol, ino, &inlined);
+	err = tfs_data_open(vol, rec, &inode, &inlined);
 	if (err)
 		return err;
 	size = tfs_le64(r->size);

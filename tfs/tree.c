@@ -401,27 +401,29 @@ void tfs_item_del(struct tfs_vol *vol, int tree, struct tfs_key key)
 	tfs_leaf_remove(n->buf, slot);
 }
 
-void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *len)
+static void *value_of(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *len)
 {
-	u32 slot, n_len;
+	u32 slot;
 	bool exact;
 	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
-	void *v;
 
-	TFS_BUG_ON(!exact);
-	v = tfs_leaf_value(n->buf, slot, &n_len);
-	if (len)
-		*len = n_len;
-	return v;
+	return exact ? (void *)tfs_leaf_value(n->buf, slot, len) : NULL;
 }
 
 void *tfs_item_have(struct tfs_vol *vol, int tree, struct tfs_key key)
 {
-	u32 slot, len;
-	bool exact;
-	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+	u32 len;
 
-	return exact ? (void *)tfs_leaf_value(n->buf, slot, &len) : NULL;
+	return value_of(vol, tree, key, &len);
+}
+
+void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *len)
+{
+	u32 n;
+	void *v = value_of(vol, tree, key, len ? len : &n);
+
+	TFS_BUG_ON(!v);
+	return v;
 }
 
 int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len)

@@ -103,15 +103,9 @@ struct replace {
 static int replace_load(struct tfs_vol *vol, const struct tfs_rec_write *r, struct replace *p)
 {
 	u64 ino = tfs_le64(r->head.ino), block = tfs_le64(r->block), end = block + tfs_le32(r->blocks);
-	int err = tfs_data_file(vol, &r->head, &p->inode);
+	int err = tfs_data_open(vol, &r->head, &p->inode, &p->inlined);
 
 	p->w = &tfs_change_of(vol)->left;
-	if (!err)
-		err = tfs_pending_drain(vol, ino);
-	if (!err)
-		err = tfs_data_file(vol, &r->head, &p->inode); /* the drain changed its count of blocks */
-	if (!err)
-		err = tfs_data_inline(vol, ino, &p->inlined);
 	if (block)
 		p->inlined = 0;
 	if (!err)

@@ -125,6 +125,15 @@ static int ops[8], nops; /* of the workload */
 static bool at_mount;    /* the fault may hit the mount, too */
 static u64 end_seq;
 
+static void pass_start(void)
+{
+	power_model_reset();
+	power_dev_reset(&power_run);
+	power_solid_reset();
+	power_clock = 1000;
+	power_run.before_flush = power_solidify;
+}
+
 static struct tfs_vol *pass_mount(void)
 {
 	struct tfs_mount_options opt = {0};
@@ -132,11 +141,7 @@ static struct tfs_vol *pass_mount(void)
 	struct tfs_vol *vol;
 	int err;
 
-	power_model_reset();
-	power_dev_reset(&power_run);
-	power_solid_reset();
-	power_clock = 1000;
-	power_run.before_flush = power_solidify;
+	pass_start();
 	if (at_mount)
 		arm(kind, nth);
 	err = tfs_mount(&power_run.dev, &env, &opt, &vol);
@@ -436,11 +441,7 @@ static bool repair_pass(void)
 	bool met;
 	int err;
 
-	power_model_reset();
-	power_dev_reset(&power_run);
-	power_solid_reset();
-	power_clock = 1000;
-	power_run.before_flush = power_solidify;
+	pass_start();
 	arm(kind, nth);
 	err = tfs_mount(&power_run.dev, &env, &opt, &vol);
 	if (!err) {

@@ -20,7 +20,7 @@ static u8 *ram;
 static u64 ram_ticks;
 static struct tfs_vol *vol;
 
-static int ram_io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
+static inline int ram_io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
 {
 	(void)flags;
 	if (off + n > d->size)
@@ -32,19 +32,19 @@ static int ram_io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 
 	return 0;
 }
 
-static int ram_flush(struct tfs_dev *d)
+static inline int ram_flush(struct tfs_dev *d)
 {
 	(void)d;
 	return 0;
 }
 
-static struct tfs_time ram_now(void *ctx)
+static inline struct tfs_time ram_now(void *ctx)
 {
 	(void)ctx;
 	return (struct tfs_time){.sec = tfs_cpu64(++ram_ticks)};
 }
 
-static u64 ram_random(void *ctx)
+static inline u64 ram_random(void *ctx)
 {
 	(void)ctx;
 	return ++ram_ticks * 0x9e3779b97f4a7c15ull | 1;
@@ -54,7 +54,7 @@ static const struct tfs_dev_ops ram_ops = {ram_io, ram_flush, NULL};
 static struct tfs_dev ram_dev = {.ops = &ram_ops};
 static const struct tfs_env ram_env = {.now = ram_now, .random = ram_random};
 
-static void ram_mount(void)
+static inline void ram_mount(void)
 {
 	struct tfs_mount_options o = {0};
 
@@ -62,7 +62,7 @@ static void ram_mount(void)
 }
 
 /* An empty volume, mounted. */
-static void ram_format(u64 size)
+static inline void ram_format(u64 size)
 {
 	struct tfs_format_options o = {.size = size, .codec = TFS_CODEC_LZ4, .uuid = "unit"};
 
@@ -75,7 +75,7 @@ static void ram_format(u64 size)
 	ram_mount();
 }
 
-static void ram_free(void)
+static inline void ram_free(void)
 {
 	free(ram);
 	ram = NULL;

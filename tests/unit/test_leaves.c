@@ -1,67 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* What is emptied leaves the tree: no search has to read through rows of empty leaves, whatever emptied them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-#include "tfs/tfs.h"
+#include "tests/unit/ram.h"
 
 #define SIZE (64u << 20)
 #define WRITES 4000u
-static u8 *ram;
-static u64 ticks;
-
-static int io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
-{
-	(void)flags;
-	if (off + n > d->size)
-		return -EIO;
-	if (op == TFS_IO_READ)
-		memcpy(buf, ram + off, n);
-	else
-		memcpy(ram + off, buf, n);
-	return 0;
-}
-static int flush(struct tfs_dev *d)
-{
-	(void)d;
-	return 0;
-}
-static struct tfs_time now(void *ctx)
-{
-	(void)ctx;
-	return (struct tfs_time){.sec = ++ticks};
-}
-static u64 rnd(void *ctx)
-{
-	(void)ctx;
-	return ++ticks * 0x9e3779b97f4a7c15ull | 1;
-}
-static const struct tfs_dev_ops ops = {io, flush, NULL};
-static struct tfs_dev dev = {&ops, SIZE, false};
-static const struct tfs_env env = {.now = now, .random = rnd};
-static struct tfs_vol *vol;
 
 static int setup(void **state)
 {
-	struct tfs_format_options o = {.size = SIZE, .uuid = "leaves"};
-	struct tfs_mount_options m = {0};
-
 	(void)state;
-	ram = calloc(1, SIZE);
-	return !ram || tfs_format(&dev, &env, &o, &vol) || tfs_format_finish(vol, 0) || tfs_unmount(vol) ||
-	       tfs_mount(&dev, &env, &m, &vol);
+	ram_format(SIZE);
+	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
 	tfs_abandon(vol);
-	free(ram);
+	ram_free();
 	return 0;
 }
 

@@ -5,23 +5,15 @@
  * device fills them) were of no use to anybody, before and after a crash. The halves of tfs_sync make durable what they
  * say.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-#include "tfs/tfs.h"
+#include "tests/unit/ram.h"
 
 #define SIZE (32u << 20)
 #define WINDOW (TFS_MAP_BLOCKS * TFS_BLOCK)
 #define FILES 12u
 #define WINDOWS 8u
-static u8 *ram, data[WINDOW], scratch[WINDOW], found[WINDOW], stored[WINDOW], whole[WINDOW];
+static u8 data[WINDOW], scratch[WINDOW], found[WINDOW], stored[WINDOW], whole[WINDOW];
 static u8 *model[FILES];
-static u64 ticks, ino[FILES], discards;
+static u64 ino[FILES], discards;
 static u32 flushes;
 
 static struct {
@@ -30,17 +22,6 @@ static struct {
 	u8 content[WINDOW];
 } reader;
 
-static int io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
-{
-	(void)flags;
-	if (off + n > d->size)
-		return -EIO;
-	if (op == TFS_IO_READ)
-		memcpy(buf, ram + off, n);
-	else
-		memcpy(ram + off, buf, n);
-	return 0;
-}
 static int flush(struct tfs_dev *d)
 {
 	(void)d;
@@ -54,15 +35,10 @@ static int discard(struct tfs_dev *d, u64 off, u64 bytes)
 	discards += bytes;
 	return 0;
 }
-static struct tfs_time now(void *ctx)
-{
-	(void)ctx;
-	return (struct tfs_time){.sec = ++ticks};
-}
 static u64 rnd(void *ctx)
 {
 	(void)ctx;
-	return ++ticks * 0x9e3779b97f4a7c15ull >> 20;
+	return ++ram_ticks * 0x9e3779b97f4a7c15ull >> 20;
 }
 
 /* The mapped bytes, as a host reads them. */
@@ -103,11 +79,10 @@ static void quiesce(void *ctx, u64 epoch)
 		reader_end();
 }
 
-static const struct tfs_dev_ops ops = {io, flush, discard};
+static const struct tfs_dev_ops ops = {ram_io, flush, discard};
 static struct tfs_dev dev = {&ops, SIZE, false};
-static const struct tfs_env env = {.now = now, .random = rnd, .quiesce = quiesce};
+static const struct tfs_env env = {.now = ram_now, .random = rnd, .quiesce = quiesce};
 static const struct tfs_mount_options rw = {.flags = TFS_MOUNT_DISCARD};
-static struct tfs_vol *vol;
 
 static void change(u32 f, u32 w)
 {
@@ -116,7 +91,7 @@ static void change(u32 f, u32 w)
 	struct tfs_encoded e;
 
 	for (u32 i = 0; i < n * TFS_BLOCK; i++)
-		data[i] = packs ? (u8)(i / 300 + ticks) : (u8)rnd(NULL);
+		data[i] = packs ? (u8)(i / 300 + ram_ticks) : (u8)rnd(NULL);
 	tfs_encode(packs ? TFS_CODEC_LZ4 : TFS_CODEC_NONE, 0, data, n, scratch, &e);
 	assert_int_equal(tfs_write(vol, ino[f], w * TFS_MAP_BLOCKS + at, &e, WINDOWS * WINDOW, NULL), 0);
 	memcpy(model[f] + w * WINDOW + at * TFS_BLOCK, data, n * TFS_BLOCK);
