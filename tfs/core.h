@@ -128,7 +128,6 @@ void tfs_ref_add(struct tfs_vol *vol, const struct tfs_ptr *ptr);
  * packed: bytes rounded up to 512 (zero padded); contiguous, or a gang. */
 int tfs_place_raw(struct tfs_vol *vol, const void *buf, u32 blocks, struct tfs_ptr *out);
 int tfs_place_packed(struct tfs_vol *vol, const void *buf, u32 bytes, struct tfs_ptr *out);
-bool tfs_bulk(const struct tfs_vol *vol);
 bool tfs_replaying(const struct tfs_vol *vol);
 
 /* Counters that records change (name.c and data.c keep them exact in the apply phase). */

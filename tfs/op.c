@@ -45,11 +45,6 @@ void *tfs_log_ctx(const struct tfs_vol *vol)
 	return vol->env.ctx;
 }
 
-bool tfs_bulk(const struct tfs_vol *vol)
-{
-	return vol->bulk;
-}
-
 bool tfs_replaying(const struct tfs_vol *vol)
 {
 	return vol->replaying;

@@ -88,7 +88,7 @@ power 1 failed-flush-forgotten tfs/log.c '/^int tfs_sync_end/,/^}/s/^\tif \(flus
 # 2. Ordered data
 power 2 data-not-verified-in-replay tfs/replay.c 's/f->next >= f->durable \? data_verify\(vol, rec\) : 0/0/' "$crash"
 power 2 data-not-written-at-sync tfs/log.c 's/int err = vol->log.bytes \? tfs_head_close\(vol, TFS_HEAD_DATA\) : 0;/int err = 0;/; /^int tfs_sync/,/^}/s/err = tfs_head_close\(vol, TFS_HEAD_DATA\);/err = 0;/' "$crash"
-power 2 size-before-data tfs/data.c 's/^static int window_write/static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 blocks, u64 size);\n&/; s/^\treturn err \? err : window_write\(vol, ino, block, e, size, mtime\);/\tif (!err \&\& size > old) err = range_commit(vol, TFS_REC_TRUNCATE, ino, 0, 0, size);\n&/' "$crash"
+power 2 size-before-data tfs/data.c 's/^static int window_write/static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 blocks, u64 size);\n&/; s/^\treturn err \? err : window_write\(vol, ino, block, e, size, mtime\);/\tif (!err \&\& size > tfs_le64(inode.size)) err = range_commit(vol, TFS_REC_TRUNCATE, ino, 0, 0, size);\n&/' "$crash"
 power 2 tail-not-rewritten tfs/data.c 's/if \(!\(tfs_le32\(inode->flags\) \& TFS_INODE_TAIL\) \|\| size % TFS_BLOCK == 0\)/if (1)/' "$crash"
 try 2 replaced-without-its-writeback kernel/fuse/op_names.c 's/^\treturn tfs_cache_flush\(h->cache, ino\);/\treturn 0;/' tests/fuse/test_replace.sh build/bin/tfs-fuse build/bin/mkfs.tfs build/bin/fsck.tfs
 
