@@ -228,6 +228,7 @@ static void log_write(void *arg, const struct tfs_log_head *h, const char *what)
 	dump_num(&l, "anchor", tfs_le64(h->anchor));
 	dump_num(&l, "bytes", tfs_le32(h->bytes));
 	dump_num(&l, "carry", tfs_le32(h->carry));
+	dump_num(&l, "beside", tfs_le32(h->beside));
 	dump_num(&l, "run", tfs_le64(h->run));
 	dump_num(&l, "run_blocks", tfs_le32(h->run_blocks));
 	dump_num(&l, "next", tfs_le64(h->next));

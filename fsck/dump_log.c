@@ -51,6 +51,11 @@ static const char *write_read(struct scan *s, u64 addr, u32 blocks_left)
 	return tfs_le64(h->addr) == addr ? NULL : "a write that belongs elsewhere";
 }
 
+static u32 write_blocks(const struct tfs_log_head *h)
+{
+	return (tfs_le32(h->head.length) + TFS_BLOCK - 1) / TFS_BLOCK;
+}
+
 static const char *chain_check(struct scan *s, const struct tfs_log_head *h)
 {
 	const struct tfs_log_position *p = &s->pos;
@@ -61,8 +66,9 @@ static const char *chain_check(struct scan *s, const struct tfs_log_head *h)
 		return "names another next run than the write before";
 	if (tfs_le32(h->prev_crc) != p->prev_crc || tfs_le64(h->sequence) != p->sequence)
 		return "does not continue the chain";
-	if (tfs_le64(h->epoch) < s->epoch || tfs_le32(h->carry) > tfs_le32(h->bytes))
-		return "epoch or carry out of range";
+	if (tfs_le64(h->epoch) < s->epoch || tfs_le32(h->carry) > tfs_le32(h->bytes) ||
+	    (u64)write_blocks(h) + tfs_le32(h->beside) > p->run_blocks - p->offset)
+		return "epoch, carry or data beside it out of range";
 	if (!dump_place_valid(s->d, tfs_le64(h->next), (u64)tfs_le32(h->next_blocks) * TFS_UNITS_PER_BLOCK))
 		return "next run out of range";
 	s->carried = h->records ? 0 : s->carried + 1;
@@ -105,7 +111,7 @@ static void step(struct scan *s, const struct tfs_log_head *h)
 {
 	s->pos.next = tfs_le64(h->next);
 	s->pos.next_blocks = tfs_le32(h->next_blocks);
-	s->pos.offset += (tfs_le32(h->head.length) + TFS_BLOCK - 1) / TFS_BLOCK;
+	s->pos.offset += write_blocks(h) + tfs_le32(h->beside);
 	s->pos.prev_crc = tfs_le32(h->head.crc);
 	s->pos.sequence += tfs_le32(h->records);
 	s->epoch = tfs_le64(h->epoch);

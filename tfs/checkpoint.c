@@ -333,6 +333,7 @@ static int finish(struct tfs_vol *vol)
 	}
 	if (vol->env.quiesce)
 		vol->env.quiesce(vol->env.ctx, ck->epoch);
+	tfs_log_keep_dead(vol, ck->epoch);
 	if (vol->discard && !vol->bulk)
 		tfs_pin_discard(vol, tfs_epoch_pin(ck->epoch));
 	tfs_unpin_all(vol, tfs_epoch_pin(ck->epoch));

@@ -126,8 +126,9 @@ void tfs_ref_add(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* Places and writes content (birth = this epoch, crc filled). A failed operation may simply forget what it placed.
  * raw: whole blocks, returns how many blocks were placed contiguously (1..blocks): go on with the rest; crc is left 0.
  * packed: bytes rounded up to 512 (zero padded); contiguous, or a gang. */
-int tfs_place_raw(struct tfs_vol *vol, const void *buf, u32 blocks, struct tfs_ptr *out);
-int tfs_place_packed(struct tfs_vol *vol, const void *buf, u32 bytes, struct tfs_ptr *out);
+/* beside: with the next log write, in one device write, where that can be. */
+int tfs_place_raw(struct tfs_vol *vol, const void *buf, u32 blocks, bool beside, struct tfs_ptr *out);
+int tfs_place_packed(struct tfs_vol *vol, const void *buf, u32 bytes, bool beside, struct tfs_ptr *out);
 bool tfs_replaying(const struct tfs_vol *vol);
 
 /* Counters that records change (name.c and data.c keep them exact in the apply phase). */

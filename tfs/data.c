@@ -67,7 +67,7 @@ static int item_packed(struct tfs_vol *vol, const struct tfs_encoded *e, u64 blo
 {
 	struct tfs_extent x;
 	struct tfs_ptr ptr;
-	int err = tfs_place_packed(vol, e->buf, e->bytes, &ptr);
+	int err = tfs_place_packed(vol, e->buf, e->bytes, e->beside, &ptr);
 
 	if (err)
 		return err;
@@ -79,12 +79,13 @@ static int item_packed(struct tfs_vol *vol, const struct tfs_encoded *e, u64 blo
 	return 16 + TFS_EXTENT_HEAD;
 }
 
-static int item_raw(struct tfs_vol *vol, const u8 *data, u32 blocks, u64 block, u8 *at, u32 *placed)
+static int item_raw(struct tfs_vol *vol, const struct tfs_encoded *e, u32 done, u64 block, u8 *at, u32 *placed)
 {
+	const u8 *data = (const u8 *)e->buf + done * TFS_BLOCK;
 	struct tfs_extent *x;
 	struct tfs_ptr ptr;
 	u32 i, len;
-	int n = tfs_place_raw(vol, data, blocks, &ptr);
+	int n = tfs_place_raw(vol, data, e->blocks - done, e->beside, &ptr);
 
 	if (n < 0)
 		return n;
@@ -111,7 +112,7 @@ static int write_extents(struct tfs_vol *vol, struct tfs_rec_write *r, u64 block
 		return n < 0 ? n : tfs_commit(vol, (u32)(sizeof(*r) + n));
 	}
 	for (; done < e->blocks; done += placed, count++) {
-		n = item_raw(vol, (const u8 *)e->buf + done * TFS_BLOCK, e->blocks - done, block + done, at, &placed);
+		n = item_raw(vol, e, done, block + done, at, &placed);
 		if (n < 0)
 			return n;
 		at += n;

@@ -33,6 +33,7 @@ void tfs_encode(int codec, int level, const void *data, u32 blocks, void *scratc
 		n = tfs_port_compress(codec, level, scratch, bytes - bytes / 8, data, bytes);
 	out->codec = n ? (u8)codec : TFS_CODEC_NONE;
 	out->blocks = blocks;
+	out->beside = false;
 	out->bytes = n ? (u32)n : bytes;
 	out->buf = n ? scratch : data;
 }

@@ -99,6 +99,10 @@ TFS_ASSERT_SIZE(struct tfs_time, 16);
 
 enum tfs_codec { TFS_CODEC_NONE = 0, TFS_CODEC_LZ4 = 1, TFS_CODEC_ZLIB = 2, TFS_CODEC_COUNT };
 
+/* Log writes may have data beside them (struct tfs_log_head). */
+#define TFS_INCOMPAT_BESIDE 1ull
+#define TFS_INCOMPAT_KNOWN TFS_INCOMPAT_BESIDE
+
 struct tfs_super {
 	struct tfs_block_head head;
 	le64 compat, ro_compat,
@@ -343,7 +347,10 @@ struct tfs_snapshot {
 };
 
 /* ---- log ---- */
-/* Every write: whole blocks, this head, then `bytes` bytes of records, then zeros. */
+/*
+ * Every write: whole blocks, this head, then `bytes` bytes of records, then zeros; then, with TFS_INCOMPAT_BESIDE,
+ * `beside` blocks of data (to which extents refer as to any other), behind which the next write follows.
+ */
 struct tfs_log_head {
 	struct tfs_block_head head; /* length: 128 + bytes, so crc covers the records */
 	le64 generation;
@@ -357,8 +364,9 @@ struct tfs_log_head {
 	le32 prev_crc; /* head.crc of the write before */
 	le32 records;  /* that begin here */
 	le32 bytes;
-	le32 carry; /* bytes at the front that continue a record of the write before */
-	u8 reserved[16];
+	le32 carry;  /* bytes at the front that continue a record of the write before */
+	le32 beside; /* blocks of data behind this write */
+	u8 reserved[12];
 };
 TFS_ASSERT_SIZE(struct tfs_log_head, 128);
 

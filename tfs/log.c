@@ -14,34 +14,48 @@ static u64 run_block(u64 addr)
 
 /* ---- runs ---- */
 
-static int run_keep(struct tfs_vol *vol, u64 addr, u32 blocks)
+static int run_keep(struct tfs_vol *vol, u64 addr, u32 from, u32 blocks)
 {
 	struct tfs_log_run *r = tfs_port_alloc(sizeof(*r));
 	int err;
 
 	if (!r)
 		return -ENOMEM;
-	err = tfs_pin(vol, TFS_PIN_META, run_block(addr), blocks);
+	err = tfs_pin(vol, TFS_PIN_META, run_block(addr) + from, blocks - from);
 	if (err) {
 		tfs_port_free(r);
 		return err;
 	}
 	r->addr = addr;
+	r->from = from;
 	r->blocks = blocks;
 	r->older = vol->log.runs;
 	vol->log.runs = r;
 	return 0;
 }
 
-/* Runs of a sound log are apart from each other and from all that is pinned. So a chain of runs ends. */
-int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 blocks)
+/*
+ * Runs of a sound log are apart from each other and from all that is pinned. So a chain of runs ends. Of the first,
+ * what lies before the anchor's position is over, and may hold live data.
+ */
+int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 from, u32 blocks)
 {
 	u32 i;
 
-	for (i = 0; i < blocks; i++)
+	for (i = from; i < blocks; i++)
 		if (tfs_pinned(vol, run_block(addr) + i))
 			return tfs_corrupt(vol, 0, "log runs overlap");
-	return run_keep(vol, addr, blocks);
+	return run_keep(vol, addr, from, blocks);
+}
+
+/* No block of a run goes to anybody else before the run is released: then all that is still pinned of it comes free. */
+void tfs_log_keep_dead(struct tfs_vol *vol, u64 epoch)
+{
+	const struct tfs_log_run *r;
+
+	for (r = vol->log.runs; r; r = r->older)
+		tfs_pin_turn(vol, tfs_epoch_pin(epoch), TFS_PIN_META, run_block(r->addr) + r->from,
+		             r->blocks - r->from);
 }
 
 /* A whole segment where there are many, else 64 KiB, at worst a block. */
@@ -61,7 +75,7 @@ static int run_find(struct tfs_vol *vol, u64 *addr, u32 *blocks)
 	*blocks = (u32)(h->end - h->from);
 	h->pos = h->end;
 	h->from = h->end = 0;
-	return run_keep(vol, *addr, *blocks);
+	return run_keep(vol, *addr, 0, *blocks);
 }
 
 void tfs_log_release(struct tfs_vol *vol, const struct tfs_log_position *keep)
@@ -74,7 +88,7 @@ void tfs_log_release(struct tfs_vol *vol, const struct tfs_log_position *keep)
 		p = &(*p)->older;
 	while ((r = *p)) {
 		*p = r->older;
-		tfs_unpin(vol, run_block(r->addr), r->blocks);
+		tfs_unpin(vol, run_block(r->addr) + r->from, r->blocks - r->from);
 		tfs_port_free(r);
 	}
 }
@@ -180,14 +194,28 @@ static void head_build(struct tfs_vol *vol, struct tfs_log_head *h, u32 bytes, u
 	h->records = tfs_cpu32(records);
 	h->bytes = tfs_cpu32(bytes);
 	h->carry = tfs_cpu32(vol->log.carry < bytes ? vol->log.carry : bytes);
+	h->beside = tfs_cpu32(vol->log.beside);
 }
 
-/* One write into the current run, as much as it takes. */
+/* What stands behind the next write in log->write already; the head is closed. In blocks; 0: nothing, or it was read
+ * back and so written before. */
+static u32 beside_take(struct tfs_vol *vol)
+{
+	struct tfs_head *h = &vol->head[TFS_HEAD_BESIDE];
+	u32 blocks = (h->fill + TFS_BLOCK - 1) / TFS_BLOCK;
+
+	memset(h->buf + h->fill, 0, blocks * TFS_BLOCK - h->fill);
+	h->from = h->end = 0;
+	h->fill = 0;
+	return blocks;
+}
+
+/* One write into the current run, as much as it takes, and one block where data stands behind that. */
 static int write_one(struct tfs_vol *vol)
 {
 	struct tfs_log *log = &vol->log;
 	struct tfs_log_head *h = (struct tfs_log_head *)log->write;
-	u32 room = (log->pos.run_blocks - log->pos.offset) * TFS_BLOCK - (u32)sizeof(*h);
+	u32 room = (log->beside ? 1 : log->pos.run_blocks - log->pos.offset) * TFS_BLOCK - (u32)sizeof(*h);
 	u32 bytes = log->bytes < room ? log->bytes : room, beyond, records, blocks;
 	int err;
 
@@ -198,10 +226,11 @@ static int write_one(struct tfs_vol *vol)
 	memset((u8 *)(h + 1) + bytes, 0, blocks * TFS_BLOCK - sizeof(*h) - bytes);
 	tfs_head_seal(&h->head, TFS_BT_LOG, vol->volume, (u32)sizeof(*h) + bytes);
 	err = tfs_dev_io(vol, TFS_IO_WRITE, (log->pos.run + (u64)log->pos.offset * TFS_UNITS_PER_BLOCK) * TFS_UNIT, h,
-	                 blocks * TFS_BLOCK, 0);
+	                 (blocks + beside_take(vol)) * TFS_BLOCK, 0);
 	if (err)
 		return err;
-	log->pos.offset += blocks;
+	log->pos.offset += blocks + log->beside;
+	log->beside = 0;
 	log->pos.prev_crc = tfs_le32(h->head.crc);
 	log->pos.sequence += records;
 	log->blocks_used += blocks;
@@ -225,6 +254,24 @@ int tfs_log_submit(struct tfs_vol *vol)
 			err = write_one(vol);
 	}
 	return err;
+}
+
+bool tfs_log_beside(struct tfs_vol *vol, u32 bytes)
+{
+	struct tfs_log *log = &vol->log;
+	struct tfs_head *h = &vol->head[TFS_HEAD_BESIDE];
+	u32 left = log->pos.run_blocks - log->pos.offset;
+
+	if (!(tfs_le64(vol->super.incompat) & TFS_INCOMPAT_BESIDE) || vol->bulk || !log->pos.generation || left < 2)
+		return false;
+	if (!log->beside) {
+		h->from = run_block(log->pos.run) + log->pos.offset + 1;
+		h->end = h->from + (left - 1 < TFS_BESIDE_BLOCKS ? left - 1 : TFS_BESIDE_BLOCKS);
+		h->segment = tfs_block_segment(vol, h->from);
+		h->fill = 0;
+	}
+	/* closed, when it was read back: then the rest of it is left */
+	return (h->end - h->from) * TFS_BLOCK >= (u64)((h->fill + TFS_BLOCK - 1) & ~(TFS_BLOCK - 1)) + bytes;
 }
 
 /* ---- durability ---- */

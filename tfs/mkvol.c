@@ -42,6 +42,7 @@ static void super_fill(struct tfs_super *s, const struct tfs_format_options *opt
 	memcpy(s->label, opt->label, sizeof(s->label));
 	s->hash_seed[0] = tfs_cpu64(derive(opt->uuid, 1));
 	s->hash_seed[1] = tfs_cpu64(derive(opt->uuid, 2));
+	s->incompat = tfs_cpu64(TFS_INCOMPAT_BESIDE);
 	s->size = tfs_cpu64(size);
 	s->segments = tfs_cpu64(segments_for(size, bits));
 	s->created = opt->created;

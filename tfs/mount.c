@@ -35,6 +35,8 @@ static bool buffers_alloc(struct tfs_vol *vol)
 	vol->log.write = tfs_port_alloc(TFS_LOG_BUFFER + 2 * TFS_BLOCK);
 	for (h = 0; h < TFS_HEAD_LOG; h++)
 		vol->head[h].buf = tfs_port_alloc(TFS_HEAD_BLOCKS * TFS_BLOCK);
+	if (vol->log.write) /* it is written with the block before it */
+		vol->head[TFS_HEAD_BESIDE].buf = vol->log.write + TFS_BLOCK;
 	return vol->rec && vol->scratch && vol->node_scratch && vol->log.pending && vol->log.write &&
 	       vol->head[0].buf && vol->head[1].buf;
 }
@@ -69,7 +71,7 @@ void tfs_vol_free(struct tfs_vol *vol)
 	tfs_gangs_forget(vol);
 	tfs_log_destroy(vol);
 	tfs_pin_destroy(vol);
-	for (h = 0; h < TFS_HEADS; h++)
+	for (h = 0; h < TFS_HEAD_LOG; h++)
 		tfs_port_free(vol->head[h].buf);
 	tfs_port_free(vol->segment);
 	tfs_port_free(vol->log.write);
@@ -84,9 +86,10 @@ void tfs_vol_free(struct tfs_vol *vol)
 
 static int features_check(struct tfs_vol *vol)
 {
-	if (vol->super.incompat) {
-		tfs_err(vol, "volume uses features %llx that this version does not know",
-		        (unsigned long long)tfs_le64(vol->super.incompat));
+	u64 unknown = tfs_le64(vol->super.incompat) & ~TFS_INCOMPAT_KNOWN;
+
+	if (unknown) {
+		tfs_err(vol, "volume uses features %llx that this version does not know", (unsigned long long)unknown);
 		return -EOPNOTSUPP;
 	}
 	if (vol->super.ro_compat && !vol->read_only) {

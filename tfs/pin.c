@@ -77,13 +77,26 @@ void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks)
 	for (; blocks; block++, blocks--) {
 		struct tfs_pin_chunk *c = chunk_find(vol, block);
 		u64 bit = 1ull << (block & 63);
-		u32 w = block >> 6 & 15, i;
+		u64 *word = c ? &c->bits[TFS_PIN_META][block >> 6 & 15] : NULL;
 
-		if (!c || !chunk_any(c, block))
+		if (!c || !(*word & bit))
 			continue;
-		for (i = 0; i < TFS_PINS; i++)
-			c->bits[i][w] &= ~bit;
+		*word &= ~bit;
 		vol->pinned_blocks--;
+	}
+}
+
+void tfs_pin_turn(struct tfs_vol *vol, enum tfs_pin from, enum tfs_pin to, u64 block, u64 blocks)
+{
+	for (; blocks; block++, blocks--) {
+		struct tfs_pin_chunk *c = chunk_find(vol, block);
+		u64 bit = 1ull << (block & 63);
+		u32 w = block >> 6 & 15;
+
+		if (!c || !(c->bits[from][w] & bit))
+			continue;
+		c->bits[from][w] &= ~bit;
+		c->bits[to][w] |= bit;
 	}
 }
 

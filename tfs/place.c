@@ -166,12 +166,14 @@ static int head_fill(struct tfs_vol *vol, int head, const void *buf, u32 bytes, 
 {
 	struct tfs_head *h = &vol->head[head];
 	u64 first = h->from + blocks_of(h->fill), end = h->from + blocks_of(h->fill + padded);
-	int err = end > first ? tfs_pin(vol, TFS_PIN_META, first, end - first) : 0;
+	int err = end > first && head != TFS_HEAD_BESIDE ? tfs_pin(vol, TFS_PIN_META, first, end - first) : 0;
 
 	if (err)
 		return err;
 	if (head == TFS_HEAD_DATA && end > first)
 		placed_note(vol, first, (u32)(end - first));
+	if (head == TFS_HEAD_BESIDE) /* pinned with the log's run, whether it is claimed or not */
+		vol->log.beside += (u32)(end - first);
 	memcpy(h->buf + h->fill, buf, bytes);
 	memset(h->buf + h->fill + bytes, 0, padded - bytes);
 	memset(out, 0, sizeof(*out));
@@ -271,14 +273,19 @@ int tfs_head_packed(struct tfs_vol *vol, int head, const void *buf, u32 bytes, s
 	return 0;
 }
 
-int tfs_place_raw(struct tfs_vol *vol, const void *buf, u32 blocks, struct tfs_ptr *out)
+static int data_head(struct tfs_vol *vol, bool beside, u32 bytes)
 {
-	return tfs_head_blocks(vol, TFS_HEAD_DATA, buf, blocks, out);
+	return beside && tfs_log_beside(vol, bytes) ? TFS_HEAD_BESIDE : TFS_HEAD_DATA;
 }
 
-int tfs_place_packed(struct tfs_vol *vol, const void *buf, u32 bytes, struct tfs_ptr *out)
+int tfs_place_raw(struct tfs_vol *vol, const void *buf, u32 blocks, bool beside, struct tfs_ptr *out)
 {
-	return tfs_head_packed(vol, TFS_HEAD_DATA, buf, bytes, out);
+	return tfs_head_blocks(vol, data_head(vol, beside, blocks * TFS_BLOCK), buf, blocks, out);
+}
+
+int tfs_place_packed(struct tfs_vol *vol, const void *buf, u32 bytes, bool beside, struct tfs_ptr *out)
+{
+	return tfs_head_packed(vol, data_head(vol, beside, bytes), buf, bytes, out);
 }
 
 void tfs_gangs_forget(struct tfs_vol *vol)

@@ -282,7 +282,7 @@ static int copy_raw(struct tfs_vol *vol, struct tfs_key key, const struct tfs_ex
 	int err = 0;
 
 	while (!err && done < n) {
-		int got = tfs_place_raw(vol, buf + done * TFS_BLOCK, n - done, &ptr);
+		int got = tfs_place_raw(vol, buf + done * TFS_BLOCK, n - done, false, &ptr);
 
 		if (got < 0)
 			return got;
@@ -304,7 +304,7 @@ static int copy_packed(struct tfs_vol *vol, struct tfs_key key, const void *valu
 	struct tfs_xattr *x = (struct tfs_xattr *)item;
 	struct tfs_disk_ptr d;
 	struct tfs_ptr ptr;
-	int err = tfs_place_packed(vol, buf, old->len * TFS_UNIT, &ptr);
+	int err = tfs_place_packed(vol, buf, old->len * TFS_UNIT, false, &ptr);
 
 	if (err)
 		return err;

@@ -52,6 +52,11 @@ static bool run_valid(const struct tfs_vol *vol, u64 addr, u32 blocks)
 	       tfs_space_valid(vol, addr, blocks * TFS_UNITS_PER_BLOCK);
 }
 
+static u32 write_blocks(const struct tfs_log_head *h)
+{
+	return (tfs_le32(h->head.length) + TFS_BLOCK - 1) / TFS_BLOCK;
+}
+
 /* Is the head the one that comes next, as far as places and numbers tell? One that begins a run tells what comes after.
  */
 static bool fits(struct scan *s, const struct tfs_log_head *h)
@@ -65,6 +70,7 @@ static bool fits(struct scan *s, const struct tfs_log_head *h)
 		return false;
 	return tfs_le64(h->sequence) == p->sequence && tfs_le64(h->epoch) >= s->epoch &&
 	       tfs_le32(h->carry) <= tfs_le32(h->bytes) &&
+	       (u64)write_blocks(h) + tfs_le32(h->beside) <= p->run_blocks - p->offset &&
 	       run_valid(s->vol, tfs_le64(h->next), tfs_le32(h->next_blocks));
 }
 
@@ -122,7 +128,7 @@ static int scan_next(struct scan *s)
 		return -ENOENT;
 	s->pos.next = tfs_le64(h->next);
 	s->pos.next_blocks = tfs_le32(h->next_blocks);
-	s->pos.offset += (tfs_le32(h->head.length) + TFS_BLOCK - 1) / TFS_BLOCK;
+	s->pos.offset += write_blocks(h) + tfs_le32(h->beside);
 	s->pos.prev_crc = tfs_le32(h->head.crc);
 	s->pos.sequence += tfs_le32(h->records);
 	s->epoch = tfs_le64(h->epoch);
@@ -334,7 +340,7 @@ static int adopt(struct scan *s, u64 *last)
 
 	if (s->pos.next && s->pos.next != *last) {
 		*last = s->pos.next;
-		err = tfs_log_adopt(s->vol, s->pos.next, s->pos.next_blocks);
+		err = tfs_log_adopt(s->vol, s->pos.next, 0, s->pos.next_blocks);
 	}
 	return err;
 }
@@ -343,7 +349,7 @@ static int adopt(struct scan *s, u64 *last)
 static int follow(struct scan *s)
 {
 	u64 last = 0;
-	int err = tfs_log_adopt(s->vol, s->pos.run, s->pos.run_blocks);
+	int err = tfs_log_adopt(s->vol, s->pos.run, s->pos.offset, s->pos.run_blocks);
 
 	if (!err)
 		err = adopt(s, &last);

@@ -212,6 +212,7 @@ struct tfs_encoded {
 	u32 blocks;      /* decoded */
 	u32 bytes;       /* stored */
 	const void *buf; /* scratch or data */
+	bool beside;     /* a sync follows at once: where it fits, the log takes it along in the write of its record */
 };
 /* data: blocks * 4096 bytes (the tail past the end of the file zero). scratch: as large. */
 void tfs_encode(int codec, int level, const void *data, u32 blocks, void *scratch, struct tfs_encoded *out);

@@ -30,13 +30,13 @@ struct tfs_head {
 	u32 fill;    /* bytes placed in buf since from */
 	u8 *buf;     /* TFS_HEAD_BLOCKS blocks */
 };
-enum { TFS_HEAD_DATA, TFS_HEAD_NODE, TFS_HEAD_LOG, TFS_HEADS };
+enum { TFS_HEAD_DATA, TFS_HEAD_NODE, TFS_HEAD_LOG, TFS_HEAD_BESIDE, TFS_HEADS };
+#define TFS_BESIDE_BLOCKS 16u /* of data behind one log write, at most */
 
 struct tfs_log_run {
 	struct tfs_log_run *older;
 	u64 addr;
-	u32 blocks;
-	u64 last_sequence; /* sequence after the last write into it */
+	u32 from, blocks; /* pinned: blocks [from, blocks) of it */
 };
 
 struct tfs_log {
@@ -49,6 +49,7 @@ struct tfs_log {
 	u64 next;        /* sequence of the next record */
 	u64 durable;     /* records below are durable */
 	u64 blocks_used; /* since the last checkpoint began */
+	u32 beside;      /* blocks of data placed behind the next write */
 	u8 *write;       /* the write being built */
 };
 
@@ -214,6 +215,9 @@ static inline u64 tfs_block_segment(const struct tfs_vol *vol, u64 block)
 int tfs_pin_prepare(struct tfs_vol *vol, u64 block, u64 blocks);
 void tfs_pin_set(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks); /* prepared */
 int tfs_pin(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks);
+/* The blocks pinned for one reason are from now on for the other. */
+void tfs_pin_turn(struct tfs_vol *vol, enum tfs_pin from, enum tfs_pin to, u64 block, u64 blocks);
+/* Lifts META pins alone: data beside the log may have died before its run is released, and waits for its epoch. */
 void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks);
 void tfs_unpin_all(struct tfs_vol *vol, enum tfs_pin pin);
 void tfs_pin_discard(struct tfs_vol *vol, enum tfs_pin pin); /* its blocks, best effort */
@@ -237,8 +241,12 @@ int tfs_heads_close_over(struct tfs_vol *vol, u64 addr, u32 units); /* writes wh
 int tfs_log_start(struct tfs_vol *vol); /* a new generation in fresh runs */
 u64 tfs_log_append(struct tfs_vol *vol, const struct tfs_rec_head *rec, u32 len);
 int tfs_log_submit(struct tfs_vol *vol);
+/* Makes room for bytes of data behind the next log write, in the head TFS_HEAD_BESIDE. False: it goes elsewhere. */
+bool tfs_log_beside(struct tfs_vol *vol, u32 bytes);
 void tfs_log_release(struct tfs_vol *vol, const struct tfs_log_position *keep); /* runs older than keep's */
-int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 blocks);                   /* pins a run found in replay */
+int tfs_log_adopt(struct tfs_vol *vol, u64 addr, u32 from, u32 blocks);         /* pins a run found in replay */
+/* Data beside the log that died in an epoch, and waits no longer for that, waits for the release of its run. */
+void tfs_log_keep_dead(struct tfs_vol *vol, u64 epoch);
 void tfs_log_destroy(struct tfs_vol *vol);
 int tfs_flush(struct tfs_vol *vol);
 

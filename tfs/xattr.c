@@ -133,7 +133,7 @@ static int xattr_commit(struct tfs_vol *vol, u64 ino, const char *name, u32 name
 	int err;
 
 	if (big) {
-		err = tfs_place_packed(vol, value, len, &ptr);
+		err = tfs_place_packed(vol, value, len, false, &ptr);
 		if (err)
 			return err;
 		disk = tfs_ptr_disk(&ptr);

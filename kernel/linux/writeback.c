@@ -80,15 +80,25 @@ struct batch {
 	u64 first; /* page */
 	u64 size;  /* of the file when the last of it was copied */
 	unsigned int count, reserved;
+	unsigned int windows; /* written before this one */
+	bool sync;            /* for an fsync or the like */
 	struct folio *folio[TFS_WINDOW_BLOCKS];
 };
 
-static int batch_write(struct batch *b)
+#define BESIDE_BLOCKS 4u
+
+/* What an fsync waits for goes in one device write with its record, if it is little: a few blocks, or all there is. */
+static bool goes_beside(const struct batch *b, bool last)
+{
+	return b->sync && (b->count <= BESIDE_BLOCKS || (last && !b->windows));
+}
+
+static int batch_write(struct batch *b, bool last)
 {
 	struct tfs_sb *s = tfs_sb(b->inode->i_sb);
 	u64 size = min_t(u64, b->size, (b->first + b->count) << PAGE_SHIFT);
 	struct tfs_time mtime = tfs_time_in(inode_get_mtime(b->inode));
-	struct tfs_encoded e = {TFS_CODEC_NONE, b->count, b->count * TFS_BLOCK, b->stage->data};
+	struct tfs_encoded e = {.blocks = b->count, .bytes = b->count * TFS_BLOCK, .buf = b->stage->data};
 	struct tfs_vol *vol;
 	struct tfs_attr a;
 	int err;
@@ -99,6 +109,7 @@ static int batch_write(struct batch *b)
 		return err;
 	if (b->first || b->count > 1 || b->size > TFS_INLINE_MAX)
 		tfs_encode(a.codec, a.codec_level, b->stage->data, b->count, b->stage->encoded, &e);
+	e.beside = goes_beside(b, last);
 	vol = tfs_enter(s->sb);
 	err = tfs_write(vol, b->inode->i_ino, b->first, &e, size, &mtime);
 	if (!err && !tfs_getattr(vol, b->inode->i_ino, &a))
@@ -110,14 +121,14 @@ static int batch_write(struct batch *b)
 }
 
 /* A file that was removed may have lost its inode item while pages were on their way. */
-static int batch_flush(struct batch *b)
+static int batch_flush(struct batch *b, bool last)
 {
 	unsigned int i;
 	int err;
 
 	if (!b->count)
 		return 0;
-	err = tfs_user_err(batch_write(b));
+	err = tfs_user_err(batch_write(b, last));
 	if (err == -ENOENT && !b->inode->i_nlink)
 		err = 0;
 	if (err)
@@ -127,6 +138,7 @@ static int batch_flush(struct batch *b)
 	if (b->reserved)
 		tfs_reservations_spent(b->inode->i_sb, b->reserved);
 	b->count = b->reserved = 0;
+	b->windows++;
 	return err;
 }
 
@@ -153,7 +165,7 @@ TFS_WRITEPAGE(write_one)
 
 	if (b->count &&
 	    (folio->index != b->first + b->count || folio->index / TFS_WINDOW_BLOCKS != b->first / TFS_WINDOW_BLOCKS))
-		err = batch_flush(b);
+		err = batch_flush(b, false);
 	size = i_size_read(b->inode);
 	if (folio_pos(folio) >= size) { /* cut off meanwhile: its reservation goes when it is invalidated */
 		folio_unlock(folio);
@@ -170,7 +182,7 @@ TFS_WRITEPAGE(write_one)
 int tfs_writepages_op(struct address_space *mapping, struct writeback_control *wbc)
 {
 	struct tfs_sb *s = tfs_sb(mapping->host->i_sb);
-	struct batch b = {.inode = mapping->host};
+	struct batch b = {.inode = mapping->host, .sync = wbc->sync_mode == WB_SYNC_ALL && !wbc->for_sync};
 	unsigned int nofs;
 	int err, last;
 
@@ -178,7 +190,7 @@ int tfs_writepages_op(struct address_space *mapping, struct writeback_control *w
 	b.stage = stage_get(s);
 	nofs = memalloc_nofs_save();
 	err = write_cache_pages(mapping, wbc, write_one, &b);
-	last = batch_flush(&b);
+	last = batch_flush(&b, true);
 	memalloc_nofs_restore(nofs);
 	stage_put(s, b.stage);
 	mutex_unlock(&tfs_info(b.inode)->writeback);

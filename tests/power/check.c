@@ -392,18 +392,27 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 /* ---- pins ---- */
 
 /* Blocks that a pin alone keeps from use, beyond log runs, checkpoint blocks and what the open epoch dropped. */
+static bool in_log_run(const struct tfs_vol *vol, u64 block)
+{
+	const struct tfs_log_run *r = vol->log.runs;
+
+	while (r &&
+	       (block < r->addr / TFS_UNITS_PER_BLOCK + r->from || block >= r->addr / TFS_UNITS_PER_BLOCK + r->blocks))
+		r = r->older;
+	return r;
+}
+
 s64 power_pins_stray(const struct tfs_vol *vol)
 {
-	const struct tfs_log_run *r;
 	const struct tfs_pin_chunk *c;
 	s64 n = 0;
-	u32 i, w;
+	u32 i, b;
 
 	for (i = 0; i < TFS_PIN_BUCKETS; i++)
 		for (c = vol->pins[i]; c; c = c->next)
-			for (w = 0; w < 16; w++)
-				n += __builtin_popcountll(c->bits[TFS_PIN_META][w]);
-	for (r = vol->log.runs; r; r = r->older)
-		n -= r->blocks;
+			for (b = 0; b < 1024; b++)
+				if (c->bits[TFS_PIN_META][b / 64] >> b % 64 & 1 &&
+				    !in_log_run(vol, (c->index << 10) + b))
+					n++;
 	return n - vol->metas;
 }

@@ -66,7 +66,7 @@ static void block_write(u64 ino, u64 block)
 {
 	static u8 data[TFS_BLOCK];
 	static u64 r = 88172645463325252ull;
-	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data};
+	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data, .beside = true};
 	struct tfs_time now = power_env().now(NULL);
 	u32 i;
 
@@ -248,14 +248,16 @@ static struct cost measure(const struct row *row, u64 size)
 
 static bool row_check(const struct row *row, const struct cost *c, int small)
 {
-	bool good =
-	    c->kb == row->kb && c->worst == row->kb && c->flushes == row->flushes && c->total_kb <= row->total[small];
+	bool one =
+	    c->writes == row->flushes || small; /* data goes with its record; a run of 64 KiB ends now and then */
+	bool good = one && c->kb == row->kb && c->worst == row->kb && c->flushes == row->flushes &&
+	            c->total_kb <= row->total[small];
 
 	printf("%-45s %6.2f %7.2f %8.2f   %8.2f (<= %5.2f) %8.3f%s\n", row->what, c->kb, c->writes, c->flushes,
 	       c->total_kb, row->total[small], c->total_flushes, good ? "" : "  FAILED");
 	if (!good)
-		printf("    expected %u KB and %u flush(es) each time, found up to %u KB\n", row->kb, row->flushes,
-		       c->worst);
+		printf("    expected %u KB, %u flush(es) and as many writes each time, found up to %u KB\n", row->kb,
+		       row->flushes, c->worst);
 	return good;
 }
 

@@ -229,6 +229,7 @@ static int put(struct tfs_vol *vol, const char *path, u32 off, u32 len, int kind
 		memcpy(data, power_file(ino) + first, blocks * 4096);
 		fill(data + (at - first), stop - at, kind);
 		tfs_encode(size <= TFS_INLINE_MAX ? TFS_CODEC_NONE : a.codec, 0, data, blocks, scratch, &e);
+		e.beside = blocks <= 4; /* both ways to place are in every workload's reach */
 		err = tfs_write(vol, ino, first / 4096, &e, size, &now);
 		model_write(ino, size, &now, err);
 		if (!err)

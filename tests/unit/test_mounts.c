@@ -9,7 +9,7 @@ static u8 window[16 * TFS_BLOCK];
 
 static u64 file_make(const char *name, u32 windows)
 {
-	struct tfs_encoded e = {TFS_CODEC_NONE, 16, sizeof(window), window};
+	struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(window), .buf = window};
 	struct tfs_create c = {.mode = 0100644};
 	u64 ino;
 

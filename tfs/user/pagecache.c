@@ -242,9 +242,10 @@ static int window_encode(struct tfs_cache *c, struct file *f, struct window *w, 
 	struct tfs_encoded e;
 
 	if (!block && size <= TFS_INLINE_MAX && f->size <= TFS_INLINE_MAX)
-		e = (struct tfs_encoded){TFS_CODEC_NONE, 1, TFS_BLOCK, w->data};
+		e = (struct tfs_encoded){.blocks = 1, .bytes = TFS_BLOCK, .buf = w->data};
 	else
 		tfs_encode(f->codec, f->level, w->data + first * TFS_BLOCK, last - first + 1, c->scratch, &e);
+	e.beside = f->windows == 1; /* little, and mostly on behalf of an fsync */
 	return tfs_write(c->vol, f->ino, block, &e, size, &f->mtime);
 }
 
