@@ -58,6 +58,11 @@ void tfs_leave(struct super_block *sb)
 	bool trouble = s->trouble;
 
 	s->trouble = false;
+	if (s->vol) {
+		atomic64_set(&s->sequence, tfs_sequence(s->vol));
+		atomic64_set(&s->durable, tfs_durable(s->vol));
+		WRITE_ONCE(s->stopped, tfs_stopped(s->vol));
+	}
 	memalloc_nofs_restore(s->nofs);
 	mutex_unlock(&s->lock);
 	if (unlikely(trouble))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Making things durable. Who syncs notes the sequence it needs and queues for sbi->flush; the holder hands all pending
- * records to the device and flushes without sbi->lock, so those behind it mostly find their records durable already
- * (group commit), and operations go on meanwhile. A checkpoint by time goes in steps, the lock given back in between.
+ * Making things durable. Who syncs notes the sequence it needs; one at a time hands all pending records to the device
+ * and flushes, without sbi->lock. Meanwhile operations go on and the others wait (group commit): those whose records
+ * were along return, all at once, and of the rest one takes the next turn. A checkpoint by time goes in steps, the lock
+ * given back in between.
  */
 #include "tfs_linux.h"
 #include "trace.h"
@@ -10,39 +11,47 @@
 #define CHECKPOINT_SECONDS 30
 #define CHECKPOINT_NODES 16 /* a step */
 
-/* Under sbi->flush. 0: records below `target` are durable. */
-static int sync_now(struct super_block *sb, u64 target, bool *joined)
+/* All records so far, by whose turn it is. */
+static int sync_now(struct super_block *sb)
 {
-	struct tfs_sb *s = tfs_sb(sb);
 	struct tfs_sync_ticket t;
-	struct tfs_vol *vol = tfs_enter(sb);
-	int todo = tfs_stopped(vol), err;
+	int todo = tfs_sync_begin(tfs_enter(sb), &t), err;
 
-	*joined = !todo && tfs_durable(vol) >= target;
-	if (!todo && !*joined)
-		todo = tfs_sync_begin(vol, &t);
 	tfs_leave(sb);
 	if (todo <= 0)
 		return todo;
-	err = tfs_bdev_flush(&s->bdev);
+	err = tfs_bdev_flush(&tfs_sb(sb)->bdev);
 	err = tfs_sync_end(tfs_enter(sb), &t, err);
 	tfs_leave(sb);
 	return err;
 }
 
+/* True: nothing to wait for any more. *turn: because it is the caller's to flush. */
+static bool sync_settled(struct tfs_sb *s, u64 target, bool *turn)
+{
+	if (READ_ONCE(s->stopped) || (u64)atomic64_read(&s->durable) >= target)
+		return true;
+	*turn = !test_and_set_bit_lock(0, &s->syncing);
+	return *turn;
+}
+
 int tfs_sync_wait(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
-	u64 target = tfs_sequence(tfs_enter(sb));
-	bool joined;
+	u64 target = atomic64_read(&s->sequence);
+	bool turn = false;
 	int err;
 
-	tfs_leave(sb);
-	mutex_lock(&s->flush);
-	err = sync_now(sb, target, &joined);
-	mutex_unlock(&s->flush);
-	atomic64_inc(joined ? &s->syncs_joined : &s->syncs);
-	trace_tfs_sync(sb, target, joined, err);
+	wait_event(s->sync_wait, sync_settled(s, target, &turn));
+	if (turn) {
+		err = sync_now(sb);
+		clear_bit_unlock(0, &s->syncing);
+		wake_up_all(&s->sync_wait);
+	} else {
+		err = READ_ONCE(s->stopped);
+	}
+	atomic64_inc(turn ? &s->syncs : &s->syncs_joined);
+	trace_tfs_sync(sb, target, !turn, err);
 	return tfs_user_err(err);
 }
 

@@ -31,8 +31,8 @@ COUNTER(log_bytes, stat_now(s).log_blocks *TFS_BLOCK);
 COUNTER(written_bytes, atomic64_read(&s->bdev.written)); /* all writes */
 COUNTER(discarded_bytes, atomic64_read(&s->bdev.discarded));
 COUNTER(flushes, atomic64_read(&s->bdev.flushes));
-COUNTER(syncs, atomic64_read(&s->syncs)); /* fsync and the like that did their own flush, or had nothing to do */
-COUNTER(syncs_joined, atomic64_read(&s->syncs_joined)); /* that found themselves served by another's flush */
+COUNTER(syncs, atomic64_read(&s->syncs));               /* fsync and the like that did their own flush */
+COUNTER(syncs_joined, atomic64_read(&s->syncs_joined)); /* that another's flush served, or an earlier one */
 COUNTER(checkpoints, stat_now(s).checkpoints);
 COUNTER(windows_read, atomic64_read(&s->windows_read));
 COUNTER(windows_written, atomic64_read(&s->windows_written));

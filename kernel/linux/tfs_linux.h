@@ -7,7 +7,7 @@
  *   info->writeback       one writer back an inode: windows go in ascending order; truncate keeps it out
  *   a staging buffer      (tfs_stage_get; a pool of a few, returned before anything else is waited for)
  *   folio lock
- *   sbi->flush            one flush at a time; who waits for it finds itself served by the one before
+ *   sbi->syncing          a bit: one flush at a time; who waits for it is served by it or takes the next turn
  *   sbi->lock             the core
  *   sbi->pool_lock, bdev.lock   spinlocks, held for a few instructions
  * Under sbi->lock no folio is locked, no user memory touched, and allocation does not enter a filesystem. The core may
@@ -72,7 +72,13 @@ struct tfs_sb {
 	bool volume_read_only;
 	u64 checkpoint_sequence; /* of the last checkpoint by time */
 
-	struct mutex flush;
+	/* what tfs_leave saw last, for syncs that only wait; by themselves never older than the caller's own operation
+	 */
+	atomic64_t sequence, durable;
+	int stopped;
+	unsigned long syncing; /* bit 0 */
+	wait_queue_head_t sync_wait;
+
 	spinlock_t pool_lock;
 	unsigned int pool, spent; /* reserved blocks: not given to a folio; whose block was written */
 	struct list_head stages;
