@@ -80,10 +80,11 @@ man: $(BIN)/fsck.tfs ## the man pages, in build/man
 PREFIX ?= /usr/local
 INSTALLED := mkfs.tfs fsck.tfs dump.tfs
 install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin share/man/man1 share/man/man5 share/man/man8)
 	install -m 755 $(addprefix $(BIN)/,$(INSTALLED)) $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BIN)/tfs-fuse $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 bench: all ## measure the tools against others that make or read images (minutes)
 	@for b in tests/bench/*.sh; do echo "== $$b"; "$$b" || [ $$? = 77 ] || exit 1; done
