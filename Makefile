@@ -140,7 +140,7 @@ $(BIN)/exercise: $(B)/tests/fuse/exercise.o
 $(BIN)/listing: $(B)/tests/fuse/listing.o
 $(BIN)/stress: $(B)/tests/fuse/stress.o
 $(BIN)/posix: $(patsubst %.c,$(B)/%.o,$(wildcard tests/posix/*.c))
-$(BIN)/mutate: $(B)/tests/fsck/mutate.o $(CORE) $(USER)
+$(BIN)/mutate: $(patsubst %.c,$(B)/%.o,$(wildcard tests/fsck/mutate*.c)) $(CORE) $(USER)
 $(BIN)/stop.so: tests/fsck/stop.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<

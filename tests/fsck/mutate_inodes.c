@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Mutations of inodes, of the items beside them, of the counters of the volume, and of nodes as such. Each function
+ * makes one change; the table says what fsck has to call it. */
+#include "tests/fsck/mutate.h"
+
+static void m_nlink(void)
+{
+	inode_load(3);
+	inode.nlink = tfs_cpu32(7);
+	inode_store(3);
+}
+static void m_dir_nlink(void)
+{
+	inode_load(2);
+	inode.nlink = tfs_cpu32(9);
+	inode_store(2);
+}
+static void m_dir_size(void)
+{
+	inode_load(2);
+	inode.size = tfs_cpu64(1);
+	inode_store(2);
+}
+static void m_size(void)
+{
+	inode_load(7);
+	inode.size = tfs_cpu64(4096);
+	inode_store(7);
+}
+static void m_link_size(void)
+{
+	inode_load(9);
+	inode.size = tfs_cpu64(77);
+	inode_store(9);
+}
+static void m_blocks(void)
+{
+	inode_load(7);
+	inode.blocks = tfs_cpu64(3);
+	inode_store(7);
+}
+static void m_inode_gone(void)
+{
+	item_del(tfs_inode_key(7));
+}
+static void m_dir_gone(void)
+{
+	item_del(tfs_inode_key(5));
+}
+static void m_root_gone(void)
+{
+	item_del(tfs_inode_key(TFS_INO_ROOT));
+}
+static void m_all_gone(void)
+{
+	item_del(tfs_inode_key(6));
+}
+static void m_target(void)
+{
+	item_del(tfs_key(9, TFS_IT_SYMLINK, 0));
+}
+static void m_dir_blocks(void)
+{
+	inode_load(2);
+	inode.blocks = tfs_cpu64(3);
+	inode_store(2);
+}
+static void m_root_file(void)
+{
+	inode_load(1);
+	inode.mode = tfs_cpu32(0100755);
+	inode_store(1);
+}
+static void m_mixed(void) /* items of a directory and of a file, and no inode */
+{
+	m_all_gone();
+	item_put(tfs_key(6, TFS_IT_INLINE, 0), "inline", 6);
+	entry_put(6, free_pos("x"), "x", 3, 8);
+}
+static void m_xattr_left(void)
+{
+	m_all_gone();
+	item_put(tfs_key(6, TFS_IT_XATTR, free_pos("user.x")), "\1\0\0\0\6\0user.xv", 13);
+}
+static void m_no_inode(void)
+{
+	item_put(tfs_key(1ull << 60, TFS_IT_DIRENT, 7), "\4\0\0\0\0\0\0\0\x08\1x", 11);
+}
+static void m_target_twice(void)
+{
+	item_put(tfs_key(9, TFS_IT_SYMLINK, 7), "other", 5);
+}
+static void m_unfit(void)
+{
+	item_put(tfs_key(3, TFS_IT_DIRENT, 0x12345600), "\4\0\0\0\0\0\0\0\x08\1x", 11);
+}
+static void m_next_ino(void)
+{
+	vol->counters.next_ino = 4;
+}
+static void m_next_huge(void)
+{
+	vol->counters.next_ino = 1ull << 60;
+	item_del(entry_of(2, "sub"));
+}
+static void m_last_ino(void)
+{
+	inode_load(4);
+	inode.blocks = 0;
+	inode_store(TFS_INO_MAX);
+	vol->counters.inodes++;
+	vol->counters.next_ino = TFS_INO_MAX + 1;
+}
+static void m_inodes(void)
+{
+	vol->counters.inodes += 5;
+}
+static void m_promised(void)
+{
+	vol->counters.prealloc_blocks += 5;
+}
+static void m_live_units(void)
+{
+	vol->live_units += 5;
+}
+static void m_tail_dir(void)
+{
+	inode_load(2);
+	inode.flags = tfs_cpu32(TFS_INODE_TAIL);
+	inode_store(2);
+}
+static void m_bad_item(void)
+{
+	inode_load(3);
+	inode.mode = tfs_cpu32(0170644);
+	inode_store(3);
+}
+/* A hundred branches to one empty leaf. */
+static void m_empty_leaf(void)
+{
+	struct tfs_node *root, *leaf;
+	struct tfs_ptr ptr = {0};
+
+	many_make(400);
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+	must(tfs_tree_dirty(vol, TFS_TREE_FS, tfs_inode_key(TFS_INO_ROOT), &leaf), "dirty");
+	root = tfs_cache_find(vol, vol->root[TFS_TREE_FS].addr);
+	leaf = tfs_cache_new(vol, TFS_TREE_FS, 0);
+	ptr.addr = leaf->id;
+	for (u64 i = 0; i < 100; i++)
+		tfs_branch_insert(root->buf, tfs_node_count(root->buf), tfs_inode_key((1ull << 50) + i), &ptr);
+}
+
+const struct mutation mutations_inodes[] = {
+    {"nlink", m_nlink, 24, 0, 0},           {"dir-nlink", m_dir_nlink, 24, 0, 0},
+    {"dir-size", m_dir_size, 22, 0, 0},     {"size", m_size, 22, 0, 0},
+    {"link-size", m_link_size, 22, 0, 0},   {"blocks", m_blocks, 23, 0, 0},
+    {"inode-gone", m_inode_gone, 20, 0, 0}, {"dir-gone", m_dir_gone, 20, 0, 0},
+    {"root-gone", m_root_gone, 21, 0, 0},   {"empty-gone", m_all_gone, 31, 0, 0},
+    {"target", m_target, 28, 0, 0},         {"unfit", m_unfit, 27, 0, 0},
+    {"dir-blocks", m_dir_blocks, 23, 0, 0}, {"root-file", m_root_file, 21, 0, 0},
+    {"mixed", m_mixed, 27, 0, 0},           {"xattr-left", m_xattr_left, 20, 0, 0},
+    {"no-inode", m_no_inode, 10, 0, 0},     {"target-twice", m_target_twice, 10, 0, 0},
+    {"next-ino", m_next_ino, 40, 0, 0},     {"next-huge", m_next_huge, 40, 0, 0},
+    {"last-ino", m_last_ino, 35, 0, 0},     {"inodes", m_inodes, 41, 0, 0},
+    {"promised", m_promised, 41, 0, 0},     {"live-units", m_live_units, 41, 0, 0},
+    {"tail-dir", m_tail_dir, 37, 0, 0},     {"bad-item", m_bad_item, 10, 0, 0},
+    {"empty-leaf", m_empty_leaf, 10, 0, 0}, {0},
+};
