@@ -6,6 +6,7 @@
  * path here, so that nothing an archive says leads out of the volume's root or through a symlink.
  */
 #include "mkfs/mkfs.h"
+#include "tfs/user/acl.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -102,13 +103,20 @@ static int times_set(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, c
 
 int mkfs_fill_xattrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino)
 {
-	const char *name;
+	const char *name, *wrong;
+	char path[4096];
 	const void *value;
 	u32 at = 0, len;
 	int err = 0;
 
-	while (!err && mkfs_xattr_next(job, &at, &name, &value, &len))
+	while (!err && mkfs_xattr_next(job, &at, &name, &value, &len)) {
+		wrong = tfs_acl_named(name, (u32)strlen(name), value, len);
+		if (wrong) { /* who sees it mounted could not use the file */
+			tfs_progress_end(&f->progress);
+			return tfs_cli_fail(MKFS_SOURCE, mkfs_job_path(job, path, sizeof(path)), "%s: %s", name, wrong);
+		}
 		err = mkfs_fill_error(f, job, tfs_setxattr(f->vol, ino, name, (u32)strlen(name), value, len, 0));
+	}
 	return err;
 }
 

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "mkfs/mkfs.h"
+#include "tfs/user/acl.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -157,8 +158,9 @@ static const char *xattr_parse(struct mkfs_job *job, char *name, const char *v)
 		value[i] = (u8)(hi << 4 | lo);
 	}
 	err = value ? mkfs_xattr_add(job, name, value, n / 2) : -1;
+	bad = err ? "out of memory" : tfs_acl_named(name, (u32)strlen(name), value, (u32)n / 2);
 	free(value);
-	return err ? "out of memory" : NULL;
+	return bad;
 }
 
 static const char *copy(char **to, char *v)

@@ -266,6 +266,7 @@ t_manifest() {
 	f mtime=never
 	f type=file xattr.user.a=0
 	f type=file xattr.user.a=zz
+	f type=file xattr.system.posix_acl_access=02000000
 	nothere mode=600
 	small/x type=file
 	dir/sym/x type=file
@@ -274,6 +275,14 @@ t_manifest() {
 	/ type=file
 	small target=x
 	M
+}
+t_malformed_acl() {
+	python3 - t.tar <<-'P'
+	import sys, tarfile
+	with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as t:
+	    i = tarfile.TarInfo('odd'); i.pax_headers = {'SCHILY.xattr.system.posix_acl_access': '\x01\0\0\0'}; t.addfile(i)
+	P
+	expect 2 $mk -q --tar t.tar a.img; says "odd"; says "version is not 2"; absent a.img
 }
 t_dry_run() {
 	tree src; mkdir scratch
@@ -496,6 +505,7 @@ run tar_compressed "each compression gives the same image; a cut or damaged one 
 run tar_memory "an archive that asks for gigabytes of memory is refused"
 run tar_rules "names stripped, parents made, the last of repeated entries wins"
 run tar_hostile "nothing in an archive leads out of the root or through its own symlinks"
+run malformed_acl "an ACL that is none is refused, with the name of what has it"
 run manifest "a manifest overrides and adds; each kind of mistake names its line"
 run dry_run "a dry run touches nothing and names a size that is enough"
 run json "one line of JSON"

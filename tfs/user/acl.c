@@ -56,6 +56,15 @@ const char *tfs_acl_check(const void *value, u32 len)
 	return NULL;
 }
 
+const char *tfs_acl_named(const void *name, u32 name_len, const void *value, u32 len)
+{
+	if (name_len == strlen(TFS_ACL_ACCESS) && !memcmp(name, TFS_ACL_ACCESS, name_len))
+		return tfs_acl_check(value, len);
+	if (name_len == strlen(TFS_ACL_DEFAULT) && !memcmp(name, TFS_ACL_DEFAULT, name_len))
+		return tfs_acl_check(value, len);
+	return NULL;
+}
+
 /* The entry that shows as the mode's group bits: the mask, or the group where there is none. */
 static struct entry *group_class(struct list *a, u32 len)
 {

@@ -3,7 +3,8 @@
  * POSIX access control lists as extended attributes hold them: acl(5) says what they mean, the values are in the form
  * that Linux gives and takes (version 2, little endian), and so they stand in the volume. Always: what is made or
  * changed here is valid when what came in was. Pure computation; called by tfs-fuse, which has to do for the kernel
- * what a filesystem does: keep mode and list in step, and hand lists down to what is made in a directory.
+ * what a filesystem does: keep mode and list in step, and hand lists down to what is made in a directory. mkfs.tfs and
+ * fsck.tfs ask whether a value is an ACL at all.
  */
 #ifndef TFS_USER_ACL_H
 #define TFS_USER_ACL_H
@@ -16,6 +17,8 @@
 
 /* NULL, or a static text of what is wrong with a value. */
 const char *tfs_acl_check(const void *value, u32 len);
+/* The same of an extended attribute of any name: NULL also when it is no ACL. */
+const char *tfs_acl_named(const void *name, u32 name_len, const void *value, u32 len);
 /* Of a valid value: the nine permission bits that it stands for. */
 u32 tfs_acl_mode(const void *value, u32 len);
 /* Does a valid value say no more than those nine bits? Then it need not be kept. */
