@@ -49,6 +49,7 @@ enum fsck_fix_kind {
 	FIX_SIZE,  /* of inode key.a: n */
 	FIX_BLOCKS,
 	FIX_FLAGS,
+	FIX_MODE, /* of inode key.a: the bits n go */
 	FIX_NLINK,
 	FIX_PARENT,
 	FIX_ENTRY_TYPE, /* of the entry at key: n */

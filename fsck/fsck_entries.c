@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Names and xattrs of one inode: each under its own hash, each once; a large xattr value's place is counted as used.
+ * Names and xattrs of one inode: each under its own hash, each once; a large xattr value's place is counted as used,
+ * and what is to be an ACL has to be one.
  * Called by fsck_items.c; names go to the list that fsck_names.c works on.
  */
 #include "fsck/fsck_items.h"
+#include "tfs/user/acl.h"
+
+#include <stdlib.h>
 
 static bool name_again(struct fsck_item_state *s, u64 hash, const u8 *name, u32 len)
 {
@@ -60,25 +64,75 @@ int fsck_dirent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_
 	return 0;
 }
 
-int fsck_xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x)
+/* ---- ACLs ---- */
+
+/* Nobody but the owner and others is granted anything for want of the list: the mode's group bits were its mask. */
+static void acl_check(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x, const void *value)
 {
-	struct tfs_ptr ptr;
+	const char *wrong = tfs_acl_named(x->name, x->name_len, value, tfs_le32(x->value_len));
+	bool access = x->name_len == strlen(TFS_ACL_ACCESS);
+	char object[96];
+
+	if (!wrong)
+		return;
+	snprintf(object, sizeof(object), "inode %llu xattr %.*s", (unsigned long long)s->ino, x->name_len, x->name);
+	if (!fsck_problem(s->f, FSCK_ACL_BAD, object, "expected a list of version 2 that acl(5) allows; %s", wrong))
+		return;
+	fsck_item_remove(s, key);
+	if (access && s->have)
+		fsck_fix_add(s->f, FIX_MODE, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), 0070, NULL, 0);
+}
+
+/* One that is stored as an extent; what cannot be read is --data's to report. */
+static int acl_check_far(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x,
+                         const struct tfs_ptr *ptr)
+{
+	u8 *value;
+
+	if (!tfs_acl_named(x->name, x->name_len, "", 0)) /* no ACL at all */
+		return 0;
+	value = malloc((size_t)ptr->len * TFS_UNIT);
+	if (!value)
+		return -ENOMEM;
+	if (!tfs_read_ptr(s->f->vol, ptr, value, true))
+		acl_check(s, key, x, value);
+	free(value);
+	return 0;
+}
+
+/* ---- xattrs ---- */
+
+static int value_far(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x,
+                     const struct tfs_ptr *ptr)
+{
 	char object[600], text[520];
-	bool moved;
 	int err;
 
-	if (!name_place(s, key, x->name, x->name_len, &moved) || !tfs_item_ptr(TFS_TREE_FS, key, x, &ptr))
-		return 0;
 	snprintf(object, sizeof(object), "inode %llu xattr %s", (unsigned long long)s->ino,
 	         tfs_cli_escape(text, sizeof(text), (const char *)x->name, x->name_len));
-	if (!fsck_place_sound(s->f, key, x, &ptr)) {
+	if (!fsck_place_sound(s->f, key, x, ptr)) {
 		if (fsck_problem(s->f, FSCK_EXTENT_RANGE, object, "expected a place in the volume, found unit %llu+%u",
-		                 (unsigned long long)ptr.addr, ptr.len))
+		                 (unsigned long long)ptr->addr, ptr->len))
 			fsck_item_remove(s, key);
 		return 0;
 	}
-	err = fsck_place_use(s, key, &ptr, false, "xattr at", key.b & TFS_POS_MASK);
-	if (!err && s->f->data && tfs_read_ptr(s->f->vol, &ptr, s->buf, true))
+	err = fsck_place_use(s, key, ptr, false, "xattr at", key.b & TFS_POS_MASK);
+	if (err)
+		return err < 0 ? err : 0;
+	if (s->f->data && tfs_read_ptr(s->f->vol, ptr, s->buf, true))
 		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
-	return err < 0 ? err : 0;
+	return acl_check_far(s, key, x, ptr);
+}
+
+int fsck_xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x)
+{
+	struct tfs_ptr ptr;
+	bool moved;
+
+	if (!name_place(s, key, x->name, x->name_len, &moved))
+		return 0;
+	if (tfs_item_ptr(TFS_TREE_FS, key, x, &ptr))
+		return value_far(s, key, x, &ptr);
+	acl_check(s, key, x, x->name + x->name_len);
+	return 0;
 }

@@ -45,6 +45,8 @@ static int inode_field(struct fsck *f, const struct fsck_fix *x)
 		i.blocks = tfs_cpu64(x->n);
 	else if (x->kind == FIX_FLAGS)
 		i.flags = tfs_cpu32((u32)x->n);
+	else if (x->kind == FIX_MODE)
+		i.mode = tfs_cpu32(tfs_le32(i.mode) & ~(u32)x->n);
 	else if (x->kind == FIX_NLINK)
 		i.nlink = tfs_cpu32((u32)x->n);
 	else

@@ -34,6 +34,8 @@
 	P(35, UNREACHABLE, "unreachable", SAFE, "no name leads to an inode", "gets a name in lost+found")              \
 	P(36, ORPHAN_WRONG, "orphan-wrong", SAFE, "the orphan list differs from the link counts", "made to agree")     \
 	P(37, TAIL_FLAG, "tail-flag", SAFE, "the mark of content behind a file's end differs", "set or cleared")       \
+	P(38, ACL_BAD, "acl-bad", LOSS, "an access control list is malformed",                                         \
+	  "removed, and of an access list the rights of the mode's group, which were its mask")                        \
 	P(40, NEXT_INO, "next-ino", SAFE, "the next inode number is in use or none", "set above all")                  \
 	P(41, COUNTERS, "counters", SAFE, "a counter of the volume differs", "set to what was found")                  \
 	P(50, UNIT_TWICE, "unit-twice", SAFE, "a place on the device is used twice", "gets a place of its own")        \

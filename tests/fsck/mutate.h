@@ -9,6 +9,7 @@
 #define TESTS_FSCK_MUTATE_H
 
 #include "tfs/name.h"
+#include "tfs/user/acl.h"
 #include "tfs/user/cli.h"
 #include "tfs/user/file_dev.h"
 #include "tfs/vol.h"
@@ -45,6 +46,7 @@ u64 make(u64 parent, const char *name, u32 mode);
 void write_blocks(u64 ino, u32 blocks, int codec); /* a multiple of 16 */
 
 /* ---- mutate_volume.c ---- */
+extern const u8 volume_acl[44];     /* sound; dir/b has it as access list, same as default list */
 void volume_make(const char *path); /* the volume that all mutations work on */
 void log_make(void);
 void many_make(u32 files);

@@ -231,7 +231,7 @@ static void m_decoded_short(void)
 }
 
 const struct mutation mutations_extents[] = {
-    {"overlap", m_overlap, 25, 0, 0},
+    {"overlap", m_overlap, 25, 0, 0}, /* name, edit, problem, left, data */
     {"range", m_range, 26, 0, 0},
     {"future", m_future, 26, 0, 0},
     {"claim", m_claim, 50, 0, 0},
@@ -254,5 +254,5 @@ const struct mutation mutations_extents[] = {
     {"tail", m_tail, 37, 0, 1},
     {"codec", m_codec, 71, 1, 1},
     {"decoded-short", m_decoded_short, 71, 1, 1},
-    {0},
+    {NULL, NULL, 0, 0, 0},
 };

@@ -151,19 +151,93 @@ static void m_empty_leaf(void)
 		tfs_branch_insert(root->buf, tfs_node_count(root->buf), tfs_inode_key((1ull << 50) + i), &ptr);
 }
 
+/* ---- access control lists: the core stores what it is given ---- */
+
+static void acl_set(u64 ino, const char *name, const void *value, u32 len)
+{
+	must(tfs_setxattr(vol, ino, name, (u32)strlen(name), value, len, 0), name);
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+}
+static void m_acl_version(void)
+{
+	u8 acl[sizeof(volume_acl)];
+
+	memcpy(acl, volume_acl, sizeof(acl));
+	acl[0] = 1;
+	acl_set(4, TFS_ACL_ACCESS, acl, sizeof(acl));
+}
+static void m_acl_order(void) /* group and mask change places */
+{
+	u8 acl[sizeof(volume_acl)];
+
+	memcpy(acl, volume_acl, sizeof(acl));
+	acl[4 + 8 * 2] = volume_acl[4 + 8 * 3];
+	acl[4 + 8 * 3] = volume_acl[4 + 8 * 2];
+	acl_set(4, TFS_ACL_ACCESS, acl, sizeof(acl));
+}
+static void m_acl_default(void)
+{
+	acl_set(10, TFS_ACL_DEFAULT, volume_acl, sizeof(volume_acl) - 1);
+}
+static void m_acl_far(void) /* too large for its item */
+{
+	static const u8 zeros[4004];
+
+	acl_set(6, TFS_ACL_ACCESS, zeros, sizeof(zeros));
+}
+
+/* Of any volume: the second entry of every list is of no known kind. */
+static void m_acl_all(void)
+{
+	struct tfs_key k = {0, 0};
+	const void *v;
+	u32 len;
+
+	for (; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len); k.b++) {
+		struct tfs_xattr *x = (struct tfs_xattr *)buf;
+
+		if (k.b >> TFS_POS_BITS != TFS_IT_XATTR)
+			continue;
+		memcpy(buf, v, len);
+		if (x->where || !tfs_acl_named(x->name, x->name_len, "", 0))
+			continue;
+		x->name[x->name_len + 4 + 8] = 64;
+		item_put(k, buf, len);
+	}
+}
+
 const struct mutation mutations_inodes[] = {
-    {"nlink", m_nlink, 24, 0, 0},           {"dir-nlink", m_dir_nlink, 24, 0, 0},
-    {"dir-size", m_dir_size, 22, 0, 0},     {"size", m_size, 22, 0, 0},
-    {"link-size", m_link_size, 22, 0, 0},   {"blocks", m_blocks, 23, 0, 0},
-    {"inode-gone", m_inode_gone, 20, 0, 0}, {"dir-gone", m_dir_gone, 20, 0, 0},
-    {"root-gone", m_root_gone, 21, 0, 0},   {"empty-gone", m_all_gone, 31, 0, 0},
-    {"target", m_target, 28, 0, 0},         {"unfit", m_unfit, 27, 0, 0},
-    {"dir-blocks", m_dir_blocks, 23, 0, 0}, {"root-file", m_root_file, 21, 0, 0},
-    {"mixed", m_mixed, 27, 0, 0},           {"xattr-left", m_xattr_left, 20, 0, 0},
-    {"no-inode", m_no_inode, 10, 0, 0},     {"target-twice", m_target_twice, 10, 0, 0},
-    {"next-ino", m_next_ino, 40, 0, 0},     {"next-huge", m_next_huge, 40, 0, 0},
-    {"last-ino", m_last_ino, 35, 0, 0},     {"inodes", m_inodes, 41, 0, 0},
-    {"promised", m_promised, 41, 0, 0},     {"live-units", m_live_units, 41, 0, 0},
-    {"tail-dir", m_tail_dir, 37, 0, 0},     {"bad-item", m_bad_item, 10, 0, 0},
-    {"empty-leaf", m_empty_leaf, 10, 0, 0}, {0},
+    {"nlink", m_nlink, 24, 0, 0}, /* name, edit, problem, left, data */
+    {"dir-nlink", m_dir_nlink, 24, 0, 0},
+    {"dir-size", m_dir_size, 22, 0, 0},
+    {"size", m_size, 22, 0, 0},
+    {"link-size", m_link_size, 22, 0, 0},
+    {"blocks", m_blocks, 23, 0, 0},
+    {"inode-gone", m_inode_gone, 20, 0, 0},
+    {"dir-gone", m_dir_gone, 20, 0, 0},
+    {"root-gone", m_root_gone, 21, 0, 0},
+    {"empty-gone", m_all_gone, 31, 0, 0},
+    {"target", m_target, 28, 0, 0},
+    {"unfit", m_unfit, 27, 0, 0},
+    {"dir-blocks", m_dir_blocks, 23, 0, 0},
+    {"root-file", m_root_file, 21, 0, 0},
+    {"mixed", m_mixed, 27, 0, 0},
+    {"xattr-left", m_xattr_left, 20, 0, 0},
+    {"no-inode", m_no_inode, 10, 0, 0},
+    {"target-twice", m_target_twice, 10, 0, 0},
+    {"next-ino", m_next_ino, 40, 0, 0},
+    {"next-huge", m_next_huge, 40, 0, 0},
+    {"last-ino", m_last_ino, 35, 0, 0},
+    {"inodes", m_inodes, 41, 0, 0},
+    {"promised", m_promised, 41, 0, 0},
+    {"live-units", m_live_units, 41, 0, 0},
+    {"tail-dir", m_tail_dir, 37, 0, 0},
+    {"bad-item", m_bad_item, 10, 0, 0},
+    {"empty-leaf", m_empty_leaf, 10, 0, 0},
+    {"acl-version", m_acl_version, 38, 0, 0},
+    {"acl-order", m_acl_order, 38, 0, 0},
+    {"acl-default", m_acl_default, 38, 0, 0},
+    {"acl-all", m_acl_all, 38, 0, 0},
+    {"acl-far", m_acl_far, 38, 0, 0},
+    {NULL, NULL, 0, 0, 0},
 };

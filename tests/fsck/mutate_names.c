@@ -117,7 +117,7 @@ static void m_cycles(void)
 }
 
 const struct mutation mutations_names[] = {
-    {"parent", m_parent, 34, 0, 0},
+    {"parent", m_parent, 34, 0, 0}, /* name, edit, problem, left, data */
     {"zero-nlink", m_zero_nlink, 24, 0, 0},
     {"entry-gone", m_entry_gone, 35, 0, 0},
     {"subdir-gone", m_subdir_gone, 35, 0, 0},
@@ -135,5 +135,5 @@ const struct mutation mutations_names[] = {
     {"cycles", m_cycles, 35, 0, 0},
     {"lost-file", m_lost_file, 35, 0, 0},
     {"renames", m_renames, 29, 0, 0},
-    {0},
+    {NULL, NULL, 0, 0, 0},
 };

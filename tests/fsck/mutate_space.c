@@ -150,7 +150,7 @@ static void m_space_count(void)
 }
 
 const struct mutation mutations_space[] = {
-    {"ref-high", m_ref_high, 60, 0, 0},
+    {"ref-high", m_ref_high, 60, 0, 0}, /* name, edit, problem, left, data */
     {"ref-low", m_ref_low, 60, 0, 0},
     {"ref-one", m_ref_one, 60, 0, 0},
     {"ref-huge", m_ref_huge, 60, 0, 0},
@@ -168,5 +168,5 @@ const struct mutation mutations_space[] = {
     {"space-live", m_space_live, 51, 0, 0},
     {"space-dead", m_space_dead, 51, 0, 0},
     {"space-count", m_space_count, 52, 0, 0},
-    {0},
+    {NULL, NULL, 0, 0, 0},
 };

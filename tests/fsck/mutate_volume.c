@@ -6,6 +6,13 @@
  */
 #include "tests/fsck/mutate.h"
 
+const u8 volume_acl[44] = {2,  0, 0, 0,                     /* version; then tag, rights and id: */
+                           1,  0, 6, 0, 255, 255, 255, 255, /* owner */
+                           2,  0, 4, 0, 232, 3,   0,   0,   /* user 1000 */
+                           4,  0, 0, 0, 255, 255, 255, 255, /* group */
+                           16, 0, 4, 0, 255, 255, 255, 255, /* mask */
+                           32, 0, 4, 0, 255, 255, 255, 255};
+
 void volume_make(const char *path)
 {
 	struct tfs_format_options opt = {.size = 32u << 20, .uuid = "mutation test 1", .label = "mutate"};
@@ -30,6 +37,10 @@ void volume_make(const char *path)
 	dir = make(TFS_INO_ROOT, "same", 0040755); /* 10 */
 	make(dir, "user.x", 0100644);              /* 11: of the hash of its directory's xattr */
 	must(tfs_setxattr(vol, dir, "user.x", 6, "v", 1, 0), "xattr");
+	must(tfs_setxattr(vol, 4, TFS_ACL_ACCESS, (u32)strlen(TFS_ACL_ACCESS), volume_acl, sizeof(volume_acl), 0),
+	     "acl");
+	must(tfs_setxattr(vol, dir, TFS_ACL_DEFAULT, (u32)strlen(TFS_ACL_DEFAULT), volume_acl, sizeof(volume_acl), 0),
+	     "acl");
 	shared = make(TFS_INO_ROOT, "shared", 0100644); /* 12 */
 	write_blocks(shared, 256, 1);
 	for (u32 i = 0; i < 2; i++) { /* 13, 14 */

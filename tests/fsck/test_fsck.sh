@@ -38,6 +38,9 @@ while read -r name problem left data; do
 	claim-all) [ "$($dump cat "$i" big | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "the copy differs" ;;
 	claim-raw) [ "$($dump cat "$i" big | tail -c +20481 | head -c 45056 | md5sum)" = "$($dump cat "$i" dir/sub/deep | tail -c +20481 | md5sum)" ] || bad "the copy differs" ;;
 	empty-leaf) [ "$($dump ls "$i" many | wc -l)" = 333 ] || bad "names were lost with the index node" ;;
+	acl-version | acl-order) $dump stat "$i" dir/b | grep -q '0604' || bad "the mask of a removed list stays as the group's rights: $($dump stat "$i" dir/b)" ;;
+	acl-far) $dump stat "$i" dir/sub/deep | grep -q 0604 || bad "a large list: $($dump stat "$i" dir/sub/deep)" ;;
+	acl-default) $dump stat "$i" same | grep -q 0755 || bad "the mode went with a default list" ;;
 	claim-node) [ "$($dump ls "$i" dir | wc -l)" = 403 ] || bad "names were lost with the leaf" ;;
 	esac
 	run 1 $fsck --restore "$tmp/undo" "$i"; rm -f "$tmp/undo"
