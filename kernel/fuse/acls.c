@@ -18,20 +18,26 @@ bool host_acl_name(const char *name)
 	return !strcmp(name, TFS_ACL_ACCESS) || !strcmp(name, TFS_ACL_DEFAULT);
 }
 
+int host_acl_get(struct host *h, u64 ino, const char *name)
+{
+	int n = tfs_getxattr(h->vol, ino, name, (u32)strlen(name), h->buf, TFS_ACL_MAX);
+	const char *wrong = n < 0 ? NULL : tfs_acl_check(h->buf, (u32)n);
+
+	if (!wrong)
+		return n;
+	if (h->acl_told != ino) /* the kernel asks again and again */
+		tfs_port_log(NULL, 0, "inode %llu: %s: %s; remove it with setfattr -x, or run fsck.tfs",
+		             (unsigned long long)ino, name, wrong);
+	h->acl_told = ino;
+	return -EIO;
+}
+
 /* Length of a list of the inode, in h->buf; 0: none. */
 static int acl_get(struct host *h, u64 ino, const char *name)
 {
-	int n = tfs_getxattr(h->vol, ino, name, (u32)strlen(name), h->buf, TFS_ACL_MAX);
-	const char *wrong;
+	int n = host_acl_get(h, ino, name);
 
-	if (n < 0)
-		return n == -ENODATA ? 0 : n;
-	wrong = tfs_acl_check(h->buf, (u32)n);
-	if (!wrong)
-		return n;
-	tfs_port_log(NULL, 0, "inode %llu: %s: %s; remove or replace it with setfacl", (unsigned long long)ino, name,
-	             wrong);
-	return -EIO;
+	return n == -ENODATA ? 0 : n;
 }
 
 static int acl_put(struct host *h, u64 ino, const char *name, const void *value, u32 len)

@@ -27,6 +27,7 @@ struct host {
 	struct host_inode *bucket[HOST_BUCKETS];
 	bool read_only, noatime, nodiratime;
 	bool acls;      /* the kernel asks for POSIX ACLs, and leaves the umask to us */
+	u64 acl_told;   /* the last inode whose malformed list was reported */
 	double timeout; /* seconds that the kernel may keep names and attributes */
 	u8 *buf;        /* HOST_READ_MAX */
 };
@@ -51,6 +52,7 @@ void host_atime_touch(struct host *h, u64 ino); /* it was read: relatime */
 
 /* acls.c. name: one of the two that host_acl_name knows. */
 bool host_acl_name(const char *name);
+int host_acl_get(struct host *h, u64 ino, const char *name); /* into h->buf; its length. -EIO: it is malformed */
 /* An empty value removes. keep_sgid: whoever sets it may keep a set-group-id bit. -EINVAL, -EACCES, -EOPNOTSUPP */
 int host_acl_set(struct host *h, u64 ino, const char *name, const void *value, u32 len, bool keep_sgid);
 int host_acl_remove(struct host *h, u64 ino, const char *name); /* 0 also when there is none */

@@ -149,6 +149,11 @@ static void reply_bytes(fuse_req_t req, int n, size_t size)
 		fuse_reply_buf(req, (char *)host_of(req)->buf, (size_t)n);
 }
 
+static void reply_acl(fuse_req_t req, int n, size_t size)
+{
+	reply_bytes(req, n > 0 && size && (size_t)n > size ? -ERANGE : n, size);
+}
+
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct host *h = host_of(req);
@@ -156,6 +161,8 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 	if (!offered(h, name))
 		fuse_reply_err(req, EOPNOTSUPP);
+	else if (host_acl_name(name))
+		reply_acl(req, host_acl_get(h, ino, name), size);
 	else
 		reply_bytes(req, tfs_getxattr(h->vol, ino, name, (u32)strlen(name), h->buf, room), size);
 }

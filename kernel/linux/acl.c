@@ -16,6 +16,21 @@ static const char *name_of(int type)
 	return type == ACL_TYPE_ACCESS ? XATTR_NAME_POSIX_ACL_ACCESS : XATTR_NAME_POSIX_ACL_DEFAULT;
 }
 
+/* What is stored, if it is a list that the kernel would have taken; with any other nobody gets in. */
+static struct posix_acl *from_value(struct inode *inode, int type, const void *value, int n)
+{
+	struct posix_acl *acl = posix_acl_from_xattr(&init_user_ns, value, n);
+	int err = IS_ERR(acl) ? PTR_ERR(acl) : acl ? posix_acl_valid(&init_user_ns, acl) : -EINVAL;
+
+	if (!err || err == -ENOMEM)
+		return acl;
+	if (!IS_ERR(acl))
+		posix_acl_release(acl);
+	pr_err_ratelimited("tfs: %s: inode %lu: %s is malformed: remove it with setfattr -x, or run fsck.tfs\n",
+	                   inode->i_sb->s_id, inode->i_ino, name_of(type));
+	return ERR_PTR(-EIO);
+}
+
 struct posix_acl *tfs_get_acl(struct inode *inode, int type, bool rcu)
 {
 	const char *name = name_of(type);
@@ -27,14 +42,16 @@ struct posix_acl *tfs_get_acl(struct inode *inode, int type, bool rcu)
 		return ERR_PTR(-ECHILD);
 	n = tfs_getxattr(tfs_enter(inode->i_sb), inode->i_ino, name, strlen(name), NULL, 0);
 	tfs_leave(inode->i_sb);
-	if (n <= 0)
-		return n == -ENODATA || !n ? NULL : ERR_PTR(tfs_user_err(n));
+	if (n < 0)
+		return n == -ENODATA ? NULL : ERR_PTR(tfs_user_err(n));
+	if (!n)
+		return from_value(inode, type, NULL, 0);
 	value = kvmalloc(n, GFP_KERNEL);
 	if (!value)
 		return ERR_PTR(-ENOMEM);
 	n = tfs_getxattr(tfs_enter(inode->i_sb), inode->i_ino, name, strlen(name), value, n);
 	tfs_leave(inode->i_sb);
-	acl = n > 0 ? posix_acl_from_xattr(&init_user_ns, value, n) : n == -ENODATA ? NULL : ERR_PTR(tfs_user_err(n));
+	acl = n > 0 ? from_value(inode, type, value, n) : n == -ENODATA ? NULL : ERR_PTR(tfs_user_err(n));
 	kvfree(value);
 	return acl;
 }

@@ -91,6 +91,21 @@ up; [ "$(stat -c %x "$m/at" | cut -c1-4)" = 2001 ] || bad "nodiratime: a listing
 up; exec 7<>"$m/open"; rm "$m/open"; echo still >&7; [ "$(cat /proc/$$/fd/7)" = still ] || bad "an unlinked file lost its content"; exec 7>&-
 down; sound "an unlinked open file"
 
+# 3b. a malformed ACL, which only a crafted volume has: EIO for who needs it, nothing granted; it can be removed
+"$bin/mutate" make "$i" && "$bin/mutate" "$i" acl-version && up ${opt:+-o $opt}
+errno() { python3 -c 'import errno, os, sys
+try: eval(sys.argv[1])
+except OSError as e: print(errno.errorcode[e.errno])' "$1"; }
+if [ "$(id -u)" = 0 ]; then # the volume is root's
+	a=system.posix_acl_access
+	[ "$(errno "os.getxattr('$m/dir/b', '$a')")" = EIO ] || bad "a malformed ACL was given"
+	[ "$(errno "os.chmod('$m/dir/b', 0o640)")" = EIO ] || bad "the mode beside a malformed ACL was changed"
+	[ "$(errno "(os.setgroups([]), os.setgid(1000), os.setuid(1000), open('$m/dir/b'))")" = EIO ] || bad "a malformed ACL: expected EIO for another user"
+	grep -q "inode 4: $a: its version is not 2" "$tmp/log" || bad "a malformed ACL: no message"
+	setfattr -x $a "$m/dir/b" && chmod 640 "$m/dir/b" || bad "a malformed ACL cannot be removed"
+fi
+down; [ "$(id -u)" != 0 ] || sound "removing a malformed ACL"
+
 # 4. full: the write that does not fit fails, what was there stays, and space comes back
 fresh 16M; up
 head -c 1000000 /dev/urandom >"$m/keep"; sum=$(md5sum <"$m/keep")

@@ -15,6 +15,6 @@ echo 'exit ${bad:-0}' >>"$tmp/all.sh"
 job <"$tmp/all.sh"
 for k in "${KERNELS[@]}"; do
 	echo "== $k"; rm -f "$tmp/t"; truncate -s 160M "$tmp/t"; other 16M
-	LIMIT=580 guest -p "$tmp/kfeat" -p "$bin/mkfs.tfs" -p "$bin/fsck.tfs" -p "$bin/dump.tfs" "$tmp/t" "$tmp/e" || bad "in the guest"
+	LIMIT=580 guest -p "$tmp/kfeat" -p "$bin/mkfs.tfs" -p "$bin/fsck.tfs" -p "$bin/dump.tfs" -p "$bin/mutate" "$tmp/t" "$tmp/e" || bad "in the guest"
 done
 finish

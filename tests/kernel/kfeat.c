@@ -146,6 +146,24 @@ static int acl_after(char **argv)
 	return 0;
 }
 
+/* What acl left, when each list has an entry of no known kind. */
+static int acl_malformed(char **argv)
+{
+	const char *access = "system.posix_acl_access", *def = "system.posix_acl_default";
+	char list[256];
+
+	CHECK(!chdir(argv[0]));
+	CHECK(getxattr("d/f", access, list, sizeof(list)) < 0 && errno == EIO);
+	CHECK(getxattr("d/d", def, list, sizeof(list)) < 0 && errno == EIO);
+	CHECK(chmod("d/f", 0666) < 0 && errno == EIO);
+	CHECK(mkdir("d/d/x", 0777) < 0 && errno == EIO); /* it would have to inherit */
+	CHECK(!can_read_as(1000, "d/f") && !can_read_as(1001, "d/f"));
+	CHECK(!removexattr("d/f", access) && !chmod("d/f", 0644) && can_read_as(1001, "d/f"));
+	CHECK(!removexattr("d/t", access) && !removexattr("d/d", access) && !removexattr("d/d", def));
+	CHECK(!removexattr("d", def) && !mkdir("d/d/x", 0777));
+	return 0;
+}
+
 /* ---- FIEMAP, FITRIM, shutdown, freeze ---- */
 
 static int fiemap(char **argv)
@@ -391,17 +409,10 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*fn)(char **argv);
 		int args;
-	} what[] = {{"acl", acl, 1},
-	            {"acl-after", acl_after, 1},
-	            {"fiemap", fiemap, 1},
-	            {"trim", trim, 1},
-	            {"shutdown", shutdown_, 2},
-	            {"freeze", freeze, 1},
-	            {"handle", handle, 1},
-	            {"handle-after", handle_after, 1},
-	            {"fsyncs", fsyncs, 3},
-	            {"enospc", enospc, 1},
-	            {"tail", tail, 1}};
+	} what[] = {{"acl", acl, 1},       {"acl-after", acl_after, 1}, {"acl-malformed", acl_malformed, 1},
+	            {"fiemap", fiemap, 1}, {"trim", trim, 1},           {"shutdown", shutdown_, 2},
+	            {"freeze", freeze, 1}, {"handle", handle, 1},       {"handle-after", handle_after, 1},
+	            {"fsyncs", fsyncs, 3}, {"enospc", enospc, 1},       {"tail", tail, 1}};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; argc > 1 && i < sizeof(what) / sizeof(what[0]); i++)
