@@ -8,6 +8,7 @@
 #include "trace.h"
 
 #include <linux/blkdev.h>
+#include <linux/errseq.h>
 
 void tfs_core_event(void *ctx, enum tfs_event event, u64 a, u64 b)
 {
@@ -44,6 +45,7 @@ static void trouble_act(struct super_block *sb)
 	if (s->failed || !sb->s_root) /* a mount that fails says so itself */
 		return;
 	s->failed = true;
+	errseq_set(&sb->s_wb_err, -EIO); /* syncfs asks a filesystem that is read-only for nothing else */
 	if (s->opt.errors == TFS_ERRORS_PANIC)
 		panic("tfs: %s: damaged or not writable, and mounted with errors=panic\n", sb->s_id);
 	if (s->opt.errors == TFS_ERRORS_RO && !sb_rdonly(sb)) {

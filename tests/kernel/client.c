@@ -11,8 +11,10 @@
  *
  * usage: client run FOLDER SEED THREADS            until killed
  *        client check FOLDER SEED THREADS ACKS     exit code 0: as it must be; 1: not, and what
+ *        client live FOLDER SEED THREADS ACKS      the same where the volume, its device failing, may refuse to read
  * An acknowledgement is one line "THREAD NUMBER". With CLIENT_SECONDS=N it ends by itself, and each acknowledgement of
- * its first thread is also a mark in the log of the dm-log-writes device named rec.
+ * its first thread is also a mark in the log of the dm-log-writes device named rec. With CLIENT_FAILING=1 each thread
+ * goes on until it is refused something itself, and the exit code is 1 when all were.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -63,12 +65,16 @@ struct client {
 
 static int ack = -1, control = -1; /* device-mapper's, where acknowledgements are marks, too */
 static time_t until;
+static bool live, failing;
+static unsigned long refused;
 
 static void fail(const struct client *c, const char *what)
 {
 	fprintf(stderr, "client: thread %d, operation %llu: %s: %s\n", c->thread, (unsigned long long)c->number, what,
 	        strerror(errno));
-	exit(1);
+	if (!failing)
+		exit(1);
+	pthread_exit(NULL);
 }
 
 static uint32_t rnd(struct client *c, uint32_t n)
@@ -265,7 +271,7 @@ static void *run(void *p)
 			for (int i = 0; i < o.names; i++)
 				if (model_name(c, &o, i))
 					run_name(c, &o, i);
-			if (fsync(c->dir))
+			if (o.how ? fsync(c->dir) : syncfs(c->dir))
 				fail(c, "fsync of the folder");
 		} else {
 			model_file(c, &o);
@@ -284,6 +290,15 @@ static void *run(void *p)
 
 /* ---- checking ---- */
 
+/* The volume says that it cannot read: as good as the right answer, when its device fails. */
+static bool refuses(void)
+{
+	bool it_does = live && errno == EIO;
+
+	refused += it_does;
+	return it_does;
+}
+
 static bool names_same(const struct client *c)
 {
 	char name[8], target[400];
@@ -291,6 +306,8 @@ static bool names_same(const struct client *c)
 	for (int i = 0; i < SLOTS; i++) {
 		slot_name(name, i);
 		ssize_t n = readlinkat(c->dir, name, target, sizeof(target) - 1);
+		if (n < 0 && refuses())
+			continue;
 		if (n < 0 && errno != ENOENT)
 			return false;
 		target[n < 0 ? 0 : n] = 0;
@@ -311,10 +328,21 @@ static bool names_fit(struct client *c, const struct op *next)
 	return false;
 }
 
+/* A page as before or as after the next operation; of stores into a mapping any part may have happened. */
+static bool page_fits(const uint8_t *now, const uint8_t *before, const uint8_t *after, uint32_t n, bool parts)
+{
+	uint32_t i = 0;
+
+	while (parts && i < n && (now[i] == before[i] || now[i] == after[i]))
+		i++;
+	return i == n || !memcmp(now, before, n) || !memcmp(now, after, n);
+}
+
 static int file_fits(struct client *c, const struct file *then, int i, const struct op *next)
 {
 	static struct file now;
 	const struct file *f = &c->file[i];
+	bool unread[FILE_MAX / PAGE + 1] = {false};
 	char name[8];
 	int fd, wrong = 0;
 	bool touched = next && next->kind != NAMES && next->file == i;
@@ -322,20 +350,28 @@ static int file_fits(struct client *c, const struct file *then, int i, const str
 	sprintf(name, "f%d", i);
 	memset(&now, 0, sizeof(now));
 	fd = openat(c->dir, name, O_RDONLY);
+	if (fd < 0 && refuses())
+		return 0;
 	if (fd < 0)
 		fail(c, name);
 	now.size = (uint32_t)lseek(fd, 0, SEEK_END);
-	if (now.size > FILE_MAX || pread(fd, now.data, FILE_MAX, 0) != (ssize_t)now.size)
-		fail(c, "reading");
+	for (uint32_t at = 0; at < now.size && at < FILE_MAX; at += PAGE) {
+		ssize_t n = pread(fd, now.data + at, PAGE, at);
+
+		unread[at / PAGE] = n < 0 && refuses();
+		if (!unread[at / PAGE] && n != (ssize_t)(now.size - at < PAGE ? now.size - at : PAGE))
+			fail(c, "reading");
+	}
 	close(fd);
 	/* a write beyond the end may have reached the volume in part */
 	if (now.size != f->size && !(touched && now.size == then->size) &&
 	    !(touched && next->kind != CUT && now.size > f->size && now.size < then->size))
 		wrong = printf("file %d of thread %d is %u bytes long, not %u\n", i, c->thread, now.size, f->size);
-	for (uint32_t at = 0; at < now.size && !wrong; at += PAGE) {
+	for (uint32_t at = 0; at < now.size && at < FILE_MAX && !wrong; at += PAGE) {
 		uint32_t n = now.size - at < PAGE ? now.size - at : PAGE;
 
-		if (memcmp(now.data + at, f->data + at, n) && !(touched && !memcmp(now.data + at, then->data + at, n)))
+		if (!unread[at / PAGE] && !page_fits(now.data + at, f->data + at, (touched ? then : f)->data + at, n,
+		                                     touched && next->kind != CUT && next->how == 3))
 			wrong = printf("file %d of thread %d differs in the page at %u\n", i, c->thread, at);
 	}
 	return wrong;
@@ -400,7 +436,7 @@ static void folder_open(struct client *c, const char *top, bool create)
 	if (create && mkdir(path, 0755))
 		fail(c, path);
 	c->dir = open(path, O_RDONLY | O_DIRECTORY);
-	if (c->dir < 0)
+	if (c->dir < 0 && !refuses())
 		fail(c, path);
 	for (int i = 0; create && i < FILES; i++) {
 		sprintf(path, "f%d", i);
@@ -415,16 +451,20 @@ int main(int argc, char **argv)
 	bool running = argc == 5 && !strcmp(argv[1], "run");
 	struct client *client[64];
 	uint64_t acked[64] = {0};
-	pthread_t thread;
+	pthread_t thread[64];
 	int threads, wrong = 0;
 
-	if (!running && !(argc == 6 && !strcmp(argv[1], "check")))
-		return fprintf(stderr, "usage: client run FOLDER SEED THREADS | check FOLDER SEED THREADS ACKS\n"), 2;
+	live = argc == 6 && !strcmp(argv[1], "live");
+	if (!running && !live && !(argc == 6 && !strcmp(argv[1], "check")))
+		return fprintf(stderr,
+		               "usage: client run FOLDER SEED THREADS | check | live FOLDER SEED THREADS ACKS\n"),
+		       2;
 	threads = atoi(argv[4]);
 	if (threads < 1 || threads > 64)
 		return fprintf(stderr, "client: %s threads: 1 to 64\n", argv[4]), 2;
 	if (running)
 		ack = open("/dev/ack", O_WRONLY);
+	failing = running && getenv("CLIENT_FAILING");
 	if (running && getenv("CLIENT_SECONDS")) {
 		until = time(NULL) + atoi(getenv("CLIENT_SECONDS"));
 		control = open("/dev/mapper/control", O_RDWR);
@@ -438,13 +478,18 @@ int main(int argc, char **argv)
 	}
 	for (int t = 0; t < threads; t++) {
 		if (running) {
-			pthread_create(&thread, NULL, run, client[t]);
+			pthread_create(&thread[t], NULL, run, client[t]);
 			continue;
 		}
-		wrong |= check(client[t], acked[t]);
+		if (client[t]->dir >= 0)
+			wrong |= check(client[t], acked[t]);
 		printf("thread %d: %llu operations acknowledged\n", t, (unsigned long long)acked[t]);
 	}
+	if (live)
+		printf("%lu reads refused\n", refused);
+	for (int t = 0; running && t < threads; t++)
+		pthread_join(thread[t], NULL);
 	if (running)
-		pause();
+		return 1;
 	return wrong;
 }

@@ -328,6 +328,32 @@ static int fsyncs(char **argv)
 	return 0;
 }
 
+/* The device takes no writes any more: one who did something unsynced is told by syncfs, though another met the error.
+ */
+static int told(char **argv)
+{
+	int dir = open(argv[0], O_RDONLY), fd;
+
+	CHECK(dir >= 0 && !chdir(argv[0]) && !mkdir("unsynced", 0755));
+	CHECK((fd = open("file", O_CREAT | O_WRONLY, 0600)) >= 0);
+	CHECK(fsync(fd) < 0 && errno == EIO);
+	CHECK(syncfs(dir) < 0 && errno == EIO);
+	CHECK(fsync(dir) < 0 && fsync(fd) < 0 && fdatasync(fd) < 0);
+	return 0;
+}
+
+/* The open file with this number is one that NFS does not know any more. */
+static int stale(char **argv)
+{
+	struct stat st;
+	char byte;
+	int fd = atoi(argv[0]);
+
+	CHECK(fstat(fd, &st) < 0 && errno == ESTALE);
+	CHECK(pread(fd, &byte, 1, 0) < 0 && (errno == ESTALE || errno == EIO));
+	return 0;
+}
+
 static sigjmp_buf bus;
 static void on_bus(int sig)
 {
@@ -409,10 +435,20 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*fn)(char **argv);
 		int args;
-	} what[] = {{"acl", acl, 1},       {"acl-after", acl_after, 1}, {"acl-malformed", acl_malformed, 1},
-	            {"fiemap", fiemap, 1}, {"trim", trim, 1},           {"shutdown", shutdown_, 2},
-	            {"freeze", freeze, 1}, {"handle", handle, 1},       {"handle-after", handle_after, 1},
-	            {"fsyncs", fsyncs, 3}, {"enospc", enospc, 1},       {"tail", tail, 1}};
+	} what[] = {{"acl", acl, 1},
+	            {"acl-after", acl_after, 1},
+	            {"acl-malformed", acl_malformed, 1},
+	            {"fiemap", fiemap, 1},
+	            {"trim", trim, 1},
+	            {"shutdown", shutdown_, 2},
+	            {"freeze", freeze, 1},
+	            {"handle", handle, 1},
+	            {"handle-after", handle_after, 1},
+	            {"fsyncs", fsyncs, 3},
+	            {"told", told, 1},
+	            {"stale", stale, 1},
+	            {"enospc", enospc, 1},
+	            {"tail", tail, 1}};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; argc > 1 && i < sizeof(what) / sizeof(what[0]); i++)
