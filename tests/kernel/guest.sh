@@ -19,18 +19,19 @@ make debug-kernel built. SCRIPT runs in busybox's sh; the disks (raw images) are
   -a FILE     what the script writes to /dev/ack goes here at once
   -k SECONDS  kill QEMU this long (decimals allowed) after the first byte of -a: the run is then as it should be
   -w REGEX    lines of the log that match are not held against the run (a test that provokes them says why)
+  -d OPTIONS  of the disks, for QEMU (logical_block_size=4096)     -r  the disks are read-only
   -L FILE     the first disk's writes and flushes are recorded here, as dm-log-writes does (see tests/kernel/power.sh)
 Standard output is the script's. Exit code: the script's; 124: the time limit was reached; 125: the guest broke: it ended without
 a code, or its log has a panic, an oops, a warning, a hung task, or a report of lockdep, KASAN or kmemleak; 2: usage.
 U
 	exit 2
 }
-programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record=
-while getopts p:f:M:m:c:t:l:o:na:k:w:L: o; do
+programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record= disk= ro=off
+while getopts p:f:M:m:c:t:l:o:na:k:w:L:d:r o; do
 	case $o in
 	p) programs+=("$OPTARG") ;; f) folders+=("$OPTARG") ;; M) machine=$OPTARG ;; m) mem=$OPTARG ;; c) cpus=$OPTARG ;;
 	t) limit=$OPTARG ;; l) log=$OPTARG ;; o) modules+=("$OPTARG") ;; n) module= ;; a) ack=$OPTARG ;; k) kill=$OPTARG ;;
-	w) allowed=$OPTARG ;; L) record=$OPTARG ;; *) usage ;;
+	w) allowed=$OPTARG ;; L) record=$OPTARG ;; d) disk=,$OPTARG ;; r) ro=on ;; *) usage ;;
 	esac
 done
 shift $((OPTIND - 1)); [ $# -ge 2 ] || usage
@@ -125,9 +126,9 @@ for d in "$@"; do
 		: >"$record"
 		args+=(-blockdev "driver=blklogwrites,node-name=d0,file.driver=file,file.filename=$d,log.driver=file,log.filename=$record")
 	else
-		args+=(-blockdev "driver=raw,node-name=d$n,file.driver=file,file.filename=$d,file.locking=off,cache.no-flush=on,discard=unmap,file.discard=unmap")
+		args+=(-blockdev "driver=raw,node-name=d$n,file.driver=file,file.filename=$d,file.locking=off,cache.no-flush=on,discard=unmap,file.discard=unmap,read-only=$ro")
 	fi
-	args+=(-device "virtio-blk-$bus,drive=d$n"); n=$((n + 1))
+	args+=(-device "virtio-blk-$bus,drive=d$n$disk"); n=$((n + 1))
 done
 # Where many guests share few processors a kernel may find no timer that works while it boots: nothing has been done then, and it
 # boots again.
