@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds the module for one kernel: links to the sources under build/VERSION, kbuild runs there, so the source folders stay
-# clean. usage: build.sh VERSION (a folder of /usr/src/linux-headers-* without the prefix, or `debug`: what make debug-kernel built)
+# clean. usage: build.sh VERSION [crc] (VERSION: a folder of /usr/src/linux-headers-* without the prefix, or `debug`: what make
+# debug-kernel built, with UBSan; crc: into build/VERSION-crc a module that takes a constant for every checksum, to mount fuzzers'
+# images: for tests/kernel/hostile.sh alone)
 set -eu
-k=$1 headers=/usr/src/linux-headers-$1 top=$PWD
-[ "$k" != debug ] || { headers=$top/build/debug-kernel/source; k=$(cat build/debug-kernel/version); }
+k=$1 headers=/usr/src/linux-headers-$1 top=$PWD options=()
+[ "$k" != debug ] || { headers=$top/build/debug-kernel/source; k=$(cat build/debug-kernel/version); options+=(UBSAN_SANITIZE=y); }
 out=build/$k
+[ "${2:-}" != crc ] || { out+=-crc; options+=(KCFLAGS=-DTFS_CONSTANT_CRC=0x5a5a5a5au); }
 [ -e "$headers/Makefile" ] || { echo "headers of $k are missing: as root, apt-get install linux-headers-$k" >&2; exit 1; }
 common=$(ls -d "${headers%-amd64}-common" 2>/dev/null || echo "$headers")
 mkdir -p "$out/include"
@@ -14,4 +17,4 @@ for f in kernel/linux/*.c kernel/linux/*.h kernel/linux/Kbuild; do ln -sf "$top/
 for f in tfs/*.c; do ln -sf "$top/$f" "$out/core_$(basename "$f")"; done
 kernel/linux/probe.sh "$common" >"$out/tfs_probe.h.new"
 cmp -s "$out/tfs_probe.h.new" "$out/tfs_probe.h" && rm "$out/tfs_probe.h.new" || mv "$out/tfs_probe.h.new" "$out/tfs_probe.h"
-make -s -C "$headers" M="$top/$out" modules
+make -s -C "$headers" M="$top/$out" ${options[@]+"${options[@]}"} modules

@@ -20,18 +20,19 @@ make debug-kernel built. SCRIPT runs in busybox's sh; the disks (raw images) are
   -k SECONDS  kill QEMU this long (decimals allowed) after the first byte of -a: the run is then as it should be
   -w REGEX    lines of the log that match are not held against the run (a test that provokes them says why)
   -d OPTIONS  of the disks, for QEMU (logical_block_size=4096)     -r  the disks are read-only
+  -V VARIANT  the module of build/KERNEL-VARIANT (see kernel/linux/build.sh)
   -L FILE     the first disk's writes and flushes are recorded here, as dm-log-writes does (see tests/kernel/power.sh)
 Standard output is the script's. Exit code: the script's; 124: the time limit was reached; 125: the guest broke: it ended without
 a code, or its log has a panic, an oops, a warning, a hung task, or a report of lockdep, KASAN or kmemleak; 2: usage.
 U
 	exit 2
 }
-programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record= disk= ro=off
-while getopts p:f:M:m:c:t:l:o:na:k:w:L:d:r o; do
+programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record= disk= ro=off variant=
+while getopts p:f:M:m:c:t:l:o:na:k:w:L:d:rV: o; do
 	case $o in
 	p) programs+=("$OPTARG") ;; f) folders+=("$OPTARG") ;; M) machine=$OPTARG ;; m) mem=$OPTARG ;; c) cpus=$OPTARG ;;
 	t) limit=$OPTARG ;; l) log=$OPTARG ;; o) modules+=("$OPTARG") ;; n) module= ;; a) ack=$OPTARG ;; k) kill=$OPTARG ;;
-	w) allowed=$OPTARG ;; L) record=$OPTARG ;; d) disk=,$OPTARG ;; r) ro=on ;; *) usage ;;
+	w) allowed=$OPTARG ;; L) record=$OPTARG ;; d) disk=,$OPTARG ;; r) ro=on ;; V) variant=-$OPTARG ;; *) usage ;;
 	esac
 done
 shift $((OPTIND - 1)); [ $# -ge 2 ] || usage
@@ -46,7 +47,7 @@ else
 fi
 [ -e "$image" ] || die "no kernel $image: as root, apt-get install linux-image-$k"
 [ -e "$script" ] || die "no script $script"
-[ -z "$module" ] || [ -e "$top/build/$k/tfs.ko" ] || die "no module build/$k/tfs.ko: run make module K=$k"
+[ -z "$module" ] || [ -e "$top/build/$k$variant/tfs.ko" ] || die "no module build/$k$variant/tfs.ko: run make module K=$k"
 [ -z "$kill" ] || [ -n "$ack" ] || die "-k counts from the first byte of -a FILE"
 for d in "$@"; do [ -e "$d" ] || die "no disk image $d"; done
 for p in qemu-system-x86_64 busybox cpio modprobe; do
@@ -86,7 +87,7 @@ for m in virtio_pci virtio_mmio virtio_blk virtio_console libcrc32c crc32c_gener
 		echo "$b" >>"$root/lib/tfs/order"
 	done
 done
-[ -z "$module" ] || strip --strip-debug -o "$root/lib/tfs.ko" "$top/build/$k/tfs.ko"
+[ -z "$module" ] || strip --strip-debug -o "$root/lib/tfs.ko" "$top/build/$k$variant/tfs.ko"
 cat >"$root/init" <<I
 #!/bin/busybox sh
 /bin/busybox --install -s /bin; export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
@@ -103,6 +104,7 @@ if [ -e /lib/tfs.ko ] && ! insmod /lib/tfs.ko; then echo "tfs.ko does not load" 
 	( cd /tmp; exec sh /job/run.sh ) >/dev/out 2>&1 </dev/null; code=\$?
 fi
 cd /; grep ' tfs ' /proc/mounts | cut -d' ' -f2 | tac | while read -r m; do umount \$m || umount -l \$m; done
+[ ! -e /sys/kernel/debug/kmemleak ] || echo "tfs.ko was at \$(cat /sys/module/tfs/sections/.text 2>/dev/null)" >/dev/kmsg # its names go with it
 [ ! -e /lib/tfs.ko ] || rmmod tfs 2>/dev/null || [ \$code != 0 ] || { echo "tfs.ko is still in use at the end" >/dev/out; code=98; }
 [ ! -e /sys/kernel/debug/kmemleak ] || { echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; head -c 6000 /sys/kernel/debug/kmemleak >/dev/kmsg; }
 echo \$code >/dev/code; sync; poweroff -f
@@ -154,7 +156,7 @@ end=$((SECONDS + limit)) booting=60
 boot || { echo "guest.sh: the kernel did not get as far as its init; booting it again" >&2; boot || boot; }
 
 # ---- the verdict ----
-bad='Kernel panic|Oops|WARNING:|BUG:|BUG |blocked for more than|circular locking|inconsistent lock|recursive locking|irq lock inversion|suspicious RCU|KASAN|UBSAN|general protection|detected stall|soft lockup|unreferenced object|scheduling while atomic|sleeping function|DEBUG_LOCKS_WARN|tfs: internal error'
+bad='Kernel panic|Oops|WARNING:|BUG:|BUG |blocked for more than|circular locking|inconsistent lock|recursive locking|irq lock inversion|suspicious RCU|KASAN|UBSAN|general protection|detected stall|soft lockup|unreferenced object|scheduling while atomic|sleeping function|DEBUG_LOCKS_WARN|non-static key|locking correctness validator|memory leak detector disabled|ODEBUG|tfs: internal error'
 tr -d '\r' <"$tmp/log" >"$tmp/dmesg"; [ -z "$log" ] || cp "$tmp/dmesg" "$log"
 fail() { # CODE TEXT
 	local kept=${log:-$top/build/guest-log/$(basename "$script" .sh)-$k.log}
