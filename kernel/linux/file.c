@@ -230,9 +230,9 @@ static long fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
 		err = preallocate(inode, off, len, keep);
 	filemap_invalidate_unlock(inode->i_mapping);
-	inode_unlock(inode);
 	if (!err)
 		tfs_refresh(inode);
+	inode_unlock(inode);
 	return err;
 }
 
