@@ -21,18 +21,22 @@ make debug-kernel built. SCRIPT runs in busybox's sh; the disks (raw images) are
   -w REGEX    lines of the log that match are not held against the run (a test that provokes them says why)
   -d OPTIONS  of the disks, for QEMU (logical_block_size=4096)     -r  the disks are read-only
   -V VARIANT  the module of build/KERNEL-VARIANT (see kernel/linux/build.sh)
+  -T IOPS,BPS each disk takes this many requests and bytes a second at most, as a cloud's disks do
+  -R FILE     one more disk, the last, read-only and as fast as it can
+  -i          one CPU of a billion instructions a second, whatever the host does meanwhile: CPU times in the guest count instructions
   -L FILE     the first disk's writes and flushes are recorded here, as dm-log-writes does (see tests/kernel/power.sh)
 Standard output is the script's. Exit code: the script's; 124: the time limit was reached; 125: the guest broke: it ended without
 a code, or its log has a panic, an oops, a warning, a hung task, or a report of lockdep, KASAN or kmemleak; 2: usage.
 U
 	exit 2
 }
-programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record= disk= ro=off variant=
-while getopts p:f:M:m:c:t:l:o:na:k:w:L:d:rV: o; do
+programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record= disk= ro=off variant= throttle= tools= tcg=tcg,thread=multi count=()
+while getopts p:f:M:m:c:t:l:o:na:k:w:L:d:rV:T:R:i o; do
 	case $o in
 	p) programs+=("$OPTARG") ;; f) folders+=("$OPTARG") ;; M) machine=$OPTARG ;; m) mem=$OPTARG ;; c) cpus=$OPTARG ;;
 	t) limit=$OPTARG ;; l) log=$OPTARG ;; o) modules+=("$OPTARG") ;; n) module= ;; a) ack=$OPTARG ;; k) kill=$OPTARG ;;
-	w) allowed=$OPTARG ;; L) record=$OPTARG ;; d) disk=,$OPTARG ;; r) ro=on ;; V) variant=-$OPTARG ;; *) usage ;;
+	w) allowed=$OPTARG ;; L) record=$OPTARG ;; d) disk=,$OPTARG ;; r) ro=on ;; V) variant=-$OPTARG ;; T) throttle=$OPTARG ;; R) tools=$OPTARG ;;
+	i) tcg=tcg,thread=single cpus=1 count=(-icount shift=0) ;; *) usage ;;
 	esac
 done
 shift $((OPTIND - 1)); [ $# -ge 2 ] || usage
@@ -49,7 +53,7 @@ fi
 [ -e "$script" ] || die "no script $script"
 [ -z "$module" ] || [ -e "$top/build/$k$variant/tfs.ko" ] || die "no module build/$k$variant/tfs.ko: run make module K=$k"
 [ -z "$kill" ] || [ -n "$ack" ] || die "-k counts from the first byte of -a FILE"
-for d in "$@"; do [ -e "$d" ] || die "no disk image $d"; done
+for d in "$@" ${tools:+"$tools"}; do [ -e "$d" ] || die "no disk image $d"; done
 for p in qemu-system-x86_64 busybox cpio modprobe; do
 	command -v $p >/dev/null || die "$p is missing: as root, apt-get install qemu-system-x86 busybox-static cpio kmod"
 done
@@ -116,7 +120,7 @@ bus=pci; options=$machine
 extra=
 # a microvm has no PIT that calibrates, and no clock but the TSC, which runs at 1 GHz
 [ $machine = q35 ] || { bus=device options=microvm,acpi=on,rtc=on extra="tsc_early_khz=1000000 tsc=reliable"; }
-args=(-machine "$options" -accel tcg,thread=multi -cpu max -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot -nic none -nodefaults
+args=(-machine "$options" -accel $tcg ${count[@]+"${count[@]}"} -cpu max -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot -nic none -nodefaults
 	-serial "file:$tmp/log" -kernel "$image" -initrd "$tmp/initrd" -device "virtio-serial-$bus"
 	-append "console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check nosoftlockup rcupdate.rcu_cpu_stall_timeout=120 $extra")
 port() { args+=(-chardev "$2" -device "virtserialport,chardev=$1,name=$1"); }
@@ -130,8 +134,14 @@ for d in "$@"; do
 	else
 		args+=(-blockdev "driver=raw,node-name=d$n,file.driver=file,file.filename=$d,file.locking=off,cache.no-flush=on,discard=unmap,file.discard=unmap,read-only=$ro")
 	fi
-	args+=(-device "virtio-blk-$bus,drive=d$n$disk"); n=$((n + 1))
+	top_node=d$n
+	if [ -n "$throttle" ]; then
+		args+=(-object "throttle-group,id=g$n,x-iops-total=${throttle%,*},x-bps-total=${throttle#*,}"
+			-blockdev "driver=throttle,node-name=t$n,throttle-group=g$n,file=d$n"); top_node=t$n
+	fi
+	args+=(-device "virtio-blk-$bus,drive=$top_node$disk"); n=$((n + 1))
 done
+[ -z "$tools" ] || args+=(-blockdev "driver=raw,node-name=tools,read-only=on,file.driver=file,file.filename=$tools,file.locking=off" -device "virtio-blk-$bus,drive=tools")
 # Where many guests share few processors a kernel may find no timer that works while it boots: nothing has been done then, and it
 # boots again.
 boot() {

@@ -36,7 +36,7 @@ compiled() { # NAME SOURCE: a static program at $tmp/NAME
 }
 guest() { # OPTION... DISK...: the job in kernel $k
 	local options=()
-	while [ $# -gt 0 ]; do case $1 in -n | -r) options+=("$1"); shift ;; -?) options+=("$1" "$2"); shift 2 ;; *) break ;; esac; done
+	while [ $# -gt 0 ]; do case $1 in -n | -r | -i) options+=("$1"); shift ;; -?) options+=("$1" "$2"); shift 2 ;; *) break ;; esac; done
 	local limit=${LIMIT:-300}; [ "$k" != debug ] || limit=$((limit * 5))
 	tests/kernel/guest.sh -t "$limit" ${options[@]+"${options[@]}"} "$k" "$tmp/$name.sh" "$@"
 }
