@@ -129,6 +129,7 @@ void tfs_ref_add(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* beside: with the next log write, in one device write, where that can be. */
 int tfs_place_raw(struct tfs_vol *vol, const void *buf, u32 blocks, bool beside, struct tfs_ptr *out);
 int tfs_place_packed(struct tfs_vol *vol, const void *buf, u32 bytes, bool beside, struct tfs_ptr *out);
+void tfs_written_note(struct tfs_vol *vol, u32 blocks); /* a writeback of so many blocks, for the counters */
 bool tfs_replaying(const struct tfs_vol *vol);
 
 /* Counters that records change (name.c and data.c keep them exact in the apply phase). */

@@ -199,7 +199,11 @@ int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded 
 		err = size_settle(vol, ino, &inode, block, e->blocks, &size);
 	if (err > 0)
 		err = tfs_op_begin(vol, write_tier(vol), e->blocks + 2);
-	return err ? err : window_write(vol, ino, block, e, size, mtime);
+	if (!err)
+		err = window_write(vol, ino, block, e, size, mtime);
+	if (!err)
+		tfs_written_note(vol, e->blocks);
+	return err;
 }
 
 int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32 blocks, u64 size,

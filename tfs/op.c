@@ -55,6 +55,11 @@ struct tfs_counters *tfs_counters_of(struct tfs_vol *vol)
 	return &vol->counters;
 }
 
+void tfs_written_note(struct tfs_vol *vol, u32 blocks)
+{
+	vol->user_blocks += blocks;
+}
+
 struct tfs_time tfs_now(struct tfs_vol *vol)
 {
 	return vol->env.now(vol->env.ctx);
@@ -181,6 +186,10 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->volume = vol->volume;
 	out->log_blocks = vol->log_blocks;
 	out->checkpoints = vol->checkpoints;
+	out->user_blocks = vol->user_blocks;
+	out->data_blocks = vol->data_blocks;
+	out->node_blocks = vol->node_blocks;
+	out->moved_blocks = vol->moved_blocks;
 	out->dirty_nodes = tfs_dirty_nodes(vol);
 	out->cache_nodes = out->dirty_nodes + vol->lru.count;
 	out->read_only = vol->read_only;

@@ -122,6 +122,7 @@ int tfs_head_close(struct tfs_vol *vol, int head)
 	if (blocks) {
 		memset(h->buf + h->fill, 0, blocks * TFS_BLOCK - h->fill);
 		err = tfs_dev_io(vol, TFS_IO_WRITE, at << TFS_BLOCK_BITS, h->buf, blocks * TFS_BLOCK, 0);
+		*(head == TFS_HEAD_NODE ? &vol->node_blocks : &vol->data_blocks) += blocks;
 	}
 	h->fill = 0;
 	return err;

@@ -377,6 +377,54 @@ int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segmen
 	return 0;
 }
 
+/* ---- how free space is spread ---- */
+
+static void run_count(struct tfs_spread *s, u32 run)
+{
+	u32 class = run ? 31 - (u32)__builtin_clz(run) : 0;
+
+	if (!run)
+		return;
+	class = class < TFS_RUN_CLASSES ? class : TFS_RUN_CLASSES - 1;
+	s->runs[class]++;
+	s->blocks[class] += run;
+	s->free_blocks += run;
+}
+
+static int spread_segment(struct tfs_vol *vol, u64 segment, struct tfs_spread *s)
+{
+	u32 done, b, run = 0;
+
+	for (done = 0; done < vol->segment_blocks; done += vol->map_bytes) {
+		const u8 *map;
+		int err = map_of(vol, segment, done / vol->map_bytes, &map);
+
+		if (err)
+			return err;
+		if (!map)
+			run += vol->map_bytes;
+		for (b = 0; map && b < vol->map_bytes; b++)
+			if (map[b])
+				run_count(s, run), run = 0;
+			else
+				run++;
+	}
+	s->whole_segments += run == vol->segment_blocks;
+	run_count(s, run);
+	s->used_blocks += vol->segment[segment].used_blocks;
+	s->live_units += vol->segment[segment].live;
+	return 0;
+}
+
+int tfs_spread_add(struct tfs_vol *vol, u64 segment, u64 count, struct tfs_spread *out)
+{
+	int err = tfs_settle_drops(vol);
+
+	for (; !err && count && segment < vol->segments; count--)
+		err = spread_segment(vol, segment++, out);
+	return err;
+}
+
 int tfs_trim(struct tfs_vol *vol, u64 segment, u64 from, u64 to, u64 min, u64 *discarded)
 {
 	u64 block, end, start, n, least = (min + TFS_BLOCK - 1) / TFS_BLOCK;

@@ -254,12 +254,29 @@ struct tfs_stat {
 	u32 segment_bits;
 	u64 volume;
 	u64 log_blocks, checkpoints; /* written since the mount */
+	/* Since the mount, of 4 KiB: given to tfs_write; written by data heads, by the node head (with list and
+	 * checkpoint blocks); of the data, moved by the compactor. Write amplification is what was written, the log
+	 * too, for each block given. */
+	u64 user_blocks, data_blocks, node_blocks, moved_blocks;
 	u32 cache_nodes, dirty_nodes;
 	bool read_only, damaged, was_clean;
 };
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);
 const struct tfs_super *tfs_super_of(const struct tfs_vol *vol);
 int tfs_set_label(struct tfs_vol *vol, const char *label, u32 len); /* both superblocks, one after the other */
+
+/*
+ * How free space is spread over segments [segment, segment + count): adds to *out, so that a host may ask in pieces.
+ * What is dead counts as free, also while a checkpoint still pins it. -EIO: a map cannot be read.
+ */
+#define TFS_RUN_CLASSES 15u
+struct tfs_spread {
+	u64 free_blocks, used_blocks, live_units;
+	u64 whole_segments;          /* free ones */
+	u64 runs[TFS_RUN_CLASSES];   /* free runs of 2^i to 2^(i+1)-1 blocks within a segment; the last: and longer */
+	u64 blocks[TFS_RUN_CLASSES]; /* in them */
+};
+int tfs_spread_add(struct tfs_vol *vol, u64 segment, u64 count, struct tfs_spread *out);
 
 /* Discards the segment's blocks that hold nothing any more within [from, to) bytes of the device, in runs of at least
  * `min` bytes; adds what was discarded. -EINVAL: past the last segment; -EOPNOTSUPP: the device cannot. */

@@ -127,6 +127,7 @@ struct tfs_vol {
 	u32 log_share;              /* blocks */
 	u64 writes, flushed_writes; /* handed to the device; of them before the last flush */
 	u64 log_blocks, checkpoints;
+	u64 user_blocks, data_blocks, node_blocks, moved_blocks; /* as in struct tfs_stat */
 	struct tfs_ck ck;
 	u8 node_codec; /* of nodes written: LZ4 on a mounted volume, which is quick; zlib when a zlib volume is made */
 	u64 meta[TFS_META_BLOCKS]; /* of the durable anchor */
