@@ -165,6 +165,7 @@ static const struct {
     {"punch", sizeof(struct tfs_rec_range)},
     {"prealloc", sizeof(struct tfs_rec_range)},
     {"clone", sizeof(struct tfs_rec_clone)},
+    {"move", sizeof(struct tfs_rec_write)},
 };
 
 static bool fields(struct dump_line *l, u32 type, const struct tfs_rec_head *rec, struct cursor *c)
@@ -182,6 +183,7 @@ static bool fields(struct dump_line *l, u32 type, const struct tfs_rec_head *rec
 	case TFS_REC_XATTR:
 		return xattr_fields(l, (const struct tfs_rec_xattr *)rec, c);
 	case TFS_REC_WRITE:
+	case TFS_REC_MOVE:
 		return write_fields(l, (const struct tfs_rec_write *)rec, c);
 	case TFS_REC_CLONE:
 		return clone_fields(l, (const struct tfs_rec_clone *)rec);
@@ -251,7 +253,7 @@ void dump_record(struct dump *d, u64 sequence, const struct tfs_rec_head *rec)
 		ok = fields(&l, type, rec, &c);
 	}
 	dump_end(&l);
-	if (ok && type == TFS_REC_WRITE && !(tfs_le16(rec->flags) & TFS_WRITE_INLINE))
+	if (ok && (type == TFS_REC_WRITE || type == TFS_REC_MOVE) && !(tfs_le16(rec->flags) & TFS_WRITE_INLINE))
 		ok = extents(d, (const struct tfs_rec_write *)rec, &c);
 	if (!ok)
 		malformed(d, sequence);

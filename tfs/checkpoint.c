@@ -16,7 +16,7 @@ int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 	int err = tfs_settle_drops(vol);
 
 	if (!err)
-		err = tfs_head_close(vol, TFS_HEAD_DATA);
+		err = tfs_data_close(vol);
 	if (!err)
 		err = tfs_log_submit(vol);
 	if (err)

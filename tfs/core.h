@@ -87,7 +87,7 @@ static inline int tfs_key_cmp(struct tfs_key x, struct tfs_key y)
 }
 
 /* ---- operations (op.c) ---- */
-enum tfs_tier { TFS_TIER_NORMAL, TFS_TIER_FREEING };
+enum tfs_tier { TFS_TIER_NORMAL, TFS_TIER_FREEING, TFS_TIER_COMPACT };
 /* -EROFS, -EIO (stopped), -ENOSPC (blocks is the net growth in blocks; a few items count as 1), -ENOMEM. */
 int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks);
 /* bytes: value bytes the apply phase will put under the key (0 for edit or delete). A key may be named twice. */
@@ -111,6 +111,9 @@ int tfs_apply_data(struct tfs_vol *vol, const struct tfs_rec_head *rec); /* data
 /* Makes sure that claim or drop of these units cannot fail (reads gangs, dirties SPACE leaves). -EUCLEAN: out of range.
  */
 int tfs_ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+/* Does any of it lie in a segment that the compactor empties, and may it move? Negative errno: its gang cannot be read.
+ */
+int tfs_ptr_victim(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* Units become live. All must be dead (checked in replay: tfs_ptr_prepare_claim gives -EUCLEAN). */
 int tfs_ptr_prepare_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 void tfs_ptr_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr);

@@ -53,6 +53,8 @@ int tfs_apply_data(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		return tfs_apply_write(vol, rec);
 	case TFS_REC_CLONE:
 		return tfs_apply_clone(vol, rec);
+	case TFS_REC_MOVE:
+		return tfs_apply_move(vol, rec);
 	case TFS_REC_PREALLOC:
 		return tfs_apply_prealloc(vol, rec);
 	}

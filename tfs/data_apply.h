@@ -78,6 +78,7 @@ int tfs_prealloc_split(struct tfs_vol *vol, u64 ino, u64 at);
 int tfs_apply_write(struct tfs_vol *vol, const struct tfs_rec_head *rec);
 /* Also -EOPNOTSUPP, live: what is there cannot be shared. */
 int tfs_apply_clone(struct tfs_vol *vol, const struct tfs_rec_head *rec);
+int tfs_apply_move(struct tfs_vol *vol, const struct tfs_rec_head *rec);
 int tfs_apply_prealloc(struct tfs_vol *vol, const struct tfs_rec_head *rec);
 int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec); /* TRUNCATE, PUNCH */
 

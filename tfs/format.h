@@ -382,6 +382,7 @@ enum tfs_rec_type {
 	TFS_REC_PUNCH = 9, /* a range of whole blocks reads as a hole */
 	TFS_REC_PREALLOC = 10,
 	TFS_REC_CLONE = 11, /* a range of one window shares another's compressed extents */
+	TFS_REC_MOVE = 12,  /* struct tfs_rec_write, size and flags 0: the same content at other places */
 };
 
 /* Opens every record; payload structures follow. Records are padded to 8 bytes (len counts all). */

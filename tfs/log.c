@@ -245,7 +245,7 @@ static int write_one(struct tfs_vol *vol)
 
 int tfs_log_submit(struct tfs_vol *vol)
 {
-	int err = vol->log.bytes ? tfs_head_close(vol, TFS_HEAD_DATA) : 0;
+	int err = vol->log.bytes ? tfs_data_close(vol) : 0;
 
 	while (!err && vol->log.bytes) {
 		if (vol->log.pos.offset == vol->log.pos.run_blocks)
@@ -325,7 +325,7 @@ int tfs_sync_begin(struct tfs_vol *vol, struct tfs_sync_ticket *t)
 		return vol->stopped;
 	if (vol->bulk || vol->read_only)
 		return 0;
-	err = tfs_head_close(vol, TFS_HEAD_DATA);
+	err = tfs_data_close(vol);
 	if (!err)
 		err = tfs_log_submit(vol);
 	if (err || (vol->writes == vol->flushed_writes && vol->log.durable == vol->log.next))

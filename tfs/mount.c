@@ -38,7 +38,7 @@ static bool buffers_alloc(struct tfs_vol *vol)
 	if (vol->log.write) /* it is written with the block before it */
 		vol->head[TFS_HEAD_BESIDE].buf = vol->log.write + TFS_BLOCK;
 	return vol->rec && vol->scratch && vol->node_scratch && vol->log.pending && vol->log.write &&
-	       vol->head[0].buf && vol->head[1].buf;
+	       vol->head[TFS_HEAD_DATA].buf && vol->head[TFS_HEAD_COLD].buf && vol->head[TFS_HEAD_NODE].buf;
 }
 
 int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol **out)
@@ -71,6 +71,7 @@ void tfs_vol_free(struct tfs_vol *vol)
 	tfs_gangs_forget(vol);
 	tfs_log_destroy(vol);
 	tfs_pin_destroy(vol);
+	tfs_compact_destroy(vol);
 	for (h = 0; h < TFS_HEAD_LOG; h++)
 		tfs_port_free(vol->head[h].buf);
 	tfs_port_free(vol->segment);

@@ -101,7 +101,9 @@ static u64 free_blocks(const struct tfs_vol *vol)
 
 static u64 tier_floor(const struct tfs_vol *vol, enum tfs_tier tier)
 {
-	return tier == TFS_TIER_NORMAL ? vol->reserve_blocks : vol->reserve_blocks / 2;
+	static const u8 part[] = {[TFS_TIER_NORMAL] = 1, [TFS_TIER_FREEING] = 2, [TFS_TIER_COMPACT] = 4};
+
+	return vol->reserve_blocks / part[tier];
 }
 
 /* Blocks that could be written this moment, less what the next checkpoint needs for its nodes. */
@@ -190,6 +192,8 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->data_blocks = vol->data_blocks;
 	out->node_blocks = vol->node_blocks;
 	out->moved_blocks = vol->moved_blocks;
+	out->compact_sweeps = vol->compact.sweeps;
+	out->compact_emptied = vol->compact.emptied;
 	out->dirty_nodes = tfs_dirty_nodes(vol);
 	out->cache_nodes = out->dirty_nodes + vol->lru.count;
 	out->read_only = vol->read_only;
@@ -266,7 +270,7 @@ int tfs_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		return tfs_corrupt(vol, tfs_le64(rec->ino), "record time out of range");
 	if (type >= TFS_REC_CREATE && type <= TFS_REC_XATTR)
 		return tfs_apply_name(vol, rec);
-	if (type >= TFS_REC_WRITE && type <= TFS_REC_CLONE)
+	if (type >= TFS_REC_WRITE && type <= TFS_REC_MOVE)
 		return tfs_apply_data(vol, rec);
 	return tfs_corrupt(vol, tfs_le64(rec->ino), "unknown record type");
 }

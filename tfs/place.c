@@ -29,6 +29,12 @@ static bool segment_taken(const struct tfs_vol *vol, int head, u64 segment)
 	return false;
 }
 
+/* The compactor moves into no victim; others go there when there is nothing else. */
+static bool victim(const struct tfs_vol *vol, u64 segment)
+{
+	return vol->compact.victim && !vol->compact.ignored && tfs_compact_victim(vol, segment);
+}
+
 static bool run_in(struct tfs_vol *vol, struct tfs_head *h, u64 segment, u64 from, u32 min, u32 max)
 {
 	u64 start, n = tfs_space_find(vol, segment, from, min, max, &start);
@@ -49,7 +55,7 @@ static bool whole_segment(struct tfs_vol *vol, int head, u32 max)
 	for (i = 0; i < vol->segments; i++) {
 		u64 s = (vol->search + i) % vol->segments, first = tfs_segment_block(vol, s);
 
-		if (vol->segment[s].used_blocks || segment_taken(vol, head, s))
+		if (vol->segment[s].used_blocks || segment_taken(vol, head, s) || victim(vol, s))
 			continue;
 		if (tfs_space_find(vol, s, first, vol->segment_blocks, vol->segment_blocks, &start)) {
 			vol->search = s + 1;
@@ -68,7 +74,7 @@ static bool any_segment(struct tfs_vol *vol, int head, u32 free, u32 min, u32 ma
 	for (i = 0; i < vol->segments; i++) {
 		u64 s = (vol->search + i) % vol->segments;
 
-		if (vol->segment_blocks - vol->segment[s].used_blocks >= free &&
+		if (vol->segment_blocks - vol->segment[s].used_blocks >= free && !victim(vol, s) &&
 		    run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), min, max))
 			return true;
 	}
@@ -93,13 +99,42 @@ static bool bulk_hole(struct tfs_vol *vol, int head, u32 max)
 	return false;
 }
 
-int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max)
+/*
+ * What is moved plugs the holes of the fullest segments: so that a victim's place is gained and not only exchanged for
+ * another's. Whole segments come last.
+ */
+static bool fullest_segment(struct tfs_vol *vol, int head, u32 min, u32 max)
+{
+	u32 free;
+	u64 s;
+
+	for (free = min; free < vol->segment_blocks; free *= 2)
+		for (s = 0; s < vol->segments; s++) {
+			u32 has = vol->segment_blocks - vol->segment[s].used_blocks;
+
+			if (has >= free && has < 2 * free && has < vol->segment_blocks && !victim(vol, s) &&
+			    run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), min, max))
+				return true;
+		}
+	return false;
+}
+
+static int open_for_moves(struct tfs_vol *vol, int head, u32 min, u32 max)
+{
+	if (fullest_segment(vol, head, min, max) || whole_segment(vol, head, max))
+		return 0;
+	return -ENOSPC;
+}
+
+static int head_open(struct tfs_vol *vol, int head, u32 min, u32 max)
 {
 	struct tfs_head *h = &vol->head[head];
 	u32 free;
 
-	if (h->pos && run_in(vol, h, h->segment, h->pos, min, max))
+	if (h->pos && !victim(vol, h->segment) && run_in(vol, h, h->segment, h->pos, min, max))
 		return 0;
+	if (vol->compact.moving)
+		return open_for_moves(vol, head, min, max);
 	if (vol->bulk && head == TFS_HEAD_NODE && min <= BULK_HOLE && bulk_hole(vol, head, max))
 		return 0;
 	if (whole_segment(vol, head, max))
@@ -108,6 +143,18 @@ int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max)
 		if (any_segment(vol, head, free, min, max))
 			return 0;
 	return any_segment(vol, head, min, min, max) ? 0 : -ENOSPC;
+}
+
+int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max)
+{
+	int err = head_open(vol, head, min, max);
+
+	if (err != -ENOSPC || !vol->compact.victim || vol->compact.moving)
+		return err;
+	vol->compact.ignored = true; /* better there than not at all */
+	err = head_open(vol, head, min, max);
+	vol->compact.ignored = false;
+	return err;
 }
 
 int tfs_head_close(struct tfs_vol *vol, int head)
@@ -126,6 +173,13 @@ int tfs_head_close(struct tfs_vol *vol, int head)
 	}
 	h->fill = 0;
 	return err;
+}
+
+int tfs_data_close(struct tfs_vol *vol)
+{
+	int err = tfs_head_close(vol, TFS_HEAD_DATA);
+
+	return err ? err : tfs_head_close(vol, TFS_HEAD_COLD);
 }
 
 static u32 head_room(const struct tfs_head *h)
@@ -171,7 +225,7 @@ static int head_fill(struct tfs_vol *vol, int head, const void *buf, u32 bytes, 
 
 	if (err)
 		return err;
-	if (head == TFS_HEAD_DATA && end > first)
+	if (head != TFS_HEAD_NODE && head != TFS_HEAD_BESIDE && end > first)
 		placed_note(vol, first, (u32)(end - first));
 	if (head == TFS_HEAD_BESIDE) /* pinned with the log's run, whether it is claimed or not */
 		vol->log.beside += (u32)(end - first);
@@ -195,7 +249,7 @@ int tfs_head_blocks(struct tfs_vol *vol, int head, const void *buf, u32 blocks, 
 	h->fill = blocks_of(h->fill) * TFS_BLOCK;
 	if (head_room(h) < blocks * TFS_BLOCK) {
 		err = head_reopen(vol, head, blocks);
-		if (err == -ENOSPC)
+		if (err == -ENOSPC && !vol->compact.moving)
 			err = tfs_head_open(vol, head, 1, blocks);
 	}
 	if (err)
@@ -263,7 +317,7 @@ int tfs_head_packed(struct tfs_vol *vol, int head, const void *buf, u32 bytes, s
 
 	if (head_room(&vol->head[head]) < padded)
 		err = head_reopen(vol, head, blocks_of(padded));
-	if (err == -ENOSPC)
+	if (err == -ENOSPC && !vol->compact.moving)
 		err = gang_place(vol, head, buf, bytes, out);
 	else if (!err)
 		err = head_fill(vol, head, buf, bytes, padded, out);
@@ -276,6 +330,8 @@ int tfs_head_packed(struct tfs_vol *vol, int head, const void *buf, u32 bytes, s
 
 static int data_head(struct tfs_vol *vol, bool beside, u32 bytes)
 {
+	if (vol->compact.moving)
+		return TFS_HEAD_COLD;
 	return beside && tfs_log_beside(vol, bytes) ? TFS_HEAD_BESIDE : TFS_HEAD_DATA;
 }
 

@@ -16,7 +16,7 @@ static int read_failed(struct tfs_vol *vol, u64 ino, const struct tfs_piece *p, 
 	return -EIO;
 }
 
-static int read_raw(struct tfs_vol *vol, u64 ino, const struct tfs_piece *p, u8 *out)
+int tfs_read_raw(struct tfs_vol *vol, u64 ino, const struct tfs_piece *p, u8 *out)
 {
 	struct tfs_ptr ptr = tfs_ptr_cpu(&p->e.ptr);
 	u32 i;
@@ -98,7 +98,7 @@ int tfs_read_window(struct tfs_vol *vol, u64 ino, u64 first, u8 *out)
 		const struct tfs_piece *p = &w->piece[i];
 		u8 *at = out + (p->block - first) * TFS_BLOCK;
 
-		err = p->e.codec ? read_compressed(vol, ino, p, at) : read_raw(vol, ino, p, at);
+		err = p->e.codec ? read_compressed(vol, ino, p, at) : tfs_read_raw(vol, ino, p, at);
 	}
 	return err == -EUCLEAN ? -EIO : err;
 }

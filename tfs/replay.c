@@ -253,7 +253,7 @@ static int xattr_verify(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 
 static int data_verify(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
-	if (tfs_le16(rec->type) == TFS_REC_WRITE)
+	if (tfs_le16(rec->type) == TFS_REC_WRITE || tfs_le16(rec->type) == TFS_REC_MOVE)
 		return write_verify(vol, rec);
 	if (tfs_le16(rec->type) == TFS_REC_XATTR)
 		return xattr_verify(vol, rec);

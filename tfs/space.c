@@ -258,6 +258,7 @@ int tfs_space_resize(struct tfs_vol *vol, u64 segments)
 	if (vol->segment)
 		memcpy(table, vol->segment,
 		       (vol->segments < segments ? vol->segments : segments) * sizeof(*vol->segment));
+	tfs_compact_destroy(vol);
 	tfs_port_free(vol->segment);
 	vol->segment = table;
 	sizes_set(vol, segments);

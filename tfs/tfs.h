@@ -258,6 +258,7 @@ struct tfs_stat {
 	 * checkpoint blocks); of the data, moved by the compactor. Write amplification is what was written, the log
 	 * too, for each block given. */
 	u64 user_blocks, data_blocks, node_blocks, moved_blocks;
+	u64 compact_sweeps, compact_emptied; /* done since the mount; segments that they left empty */
 	u32 cache_nodes, dirty_nodes;
 	bool read_only, damaged, was_clean;
 };
@@ -277,6 +278,17 @@ struct tfs_spread {
 	u64 blocks[TFS_RUN_CLASSES]; /* in them */
 };
 int tfs_spread_add(struct tfs_vol *vol, u64 segment, u64 count, struct tfs_spread *out);
+
+/*
+ * One bounded step of the compactor, which empties segments by moving what is live in them into the holes of others:
+ * at most about `blocks` of 4 KiB are moved. 1: there is more to do; 0: nothing worth it, now. Content and attributes
+ * stay as they are; what was moved is durable as any record is, and its old place stays untouched until a checkpoint. A
+ * host calls it when it has nothing else to do; with no flags only as long as less than half of the free space is in
+ * whole segments, and where it is cheap. -EROFS, -EIO (stopped), -ENOMEM.
+ */
+#define TFS_COMPACT_NOW 1u   /* as long as anything is gained, at any cost */
+#define TFS_COMPACT_FORCE 2u /* one sweep, even where nothing is gained: for tests */
+int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags);
 
 /* Discards the segment's blocks that hold nothing any more within [from, to) bytes of the device, in runs of at least
  * `min` bytes; adds what was discarded. -EINVAL: past the last segment; -EOPNOTSUPP: the device cannot. */

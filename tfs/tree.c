@@ -137,6 +137,21 @@ int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void
 	}
 }
 
+int tfs_tree_victims(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_key *end)
+{
+	struct path p;
+	bool exact;
+	int level, n = 0, err = descend(vol, tree, key, &p, &exact, end);
+
+	for (level = 0; !err && level < p.height; level++)
+		if (!p.node[level]->epoch) {
+			err = tfs_ptr_victim(vol, &p.node[level]->ptr);
+			n += err > 0;
+			err = err < 0 ? err : 0;
+		}
+	return err ? err : n;
+}
+
 /* ---- making room ---- */
 
 static struct tfs_ptr mem_ptr(const struct tfs_node *n)

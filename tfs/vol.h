@@ -30,7 +30,14 @@ struct tfs_head {
 	u32 fill;    /* bytes placed in buf since from */
 	u8 *buf;     /* TFS_HEAD_BLOCKS blocks */
 };
-enum { TFS_HEAD_DATA, TFS_HEAD_NODE, TFS_HEAD_LOG, TFS_HEAD_BESIDE, TFS_HEADS };
+enum {
+	TFS_HEAD_DATA,
+	TFS_HEAD_COLD,
+	TFS_HEAD_NODE,
+	TFS_HEAD_LOG,
+	TFS_HEAD_BESIDE,
+	TFS_HEADS
+};                            /* COLD: what the compactor moves */
 #define TFS_BESIDE_BLOCKS 16u /* of data behind one log write, at most */
 
 struct tfs_log_run {
@@ -88,6 +95,19 @@ struct tfs_ck {
 	u32 metas;
 };
 
+/* The compactor's sweep (compact.c); victim NULL: none is under way. */
+struct tfs_compact {
+	u8 *victim; /* a bit a segment: to be emptied */
+	u8 *stuck;  /* a bit a segment: was a victim, and something in it does not move */
+	int tree;   /* the sweep goes on at `next` of it, in a leaf that ends before `leaf_end` */
+	struct tfs_key next, leaf_end;
+	u64 victims, whole, moved; /* free segments when the sweep began; moved_blocks at its last checkpoint */
+	u32 misses;                /* extents that found no place in this sweep */
+	bool moving;               /* what is placed now is moved */
+	bool ignored;              /* nothing else is left: victims may be written into */
+	u64 sweeps, emptied;       /* since the mount: done, and victims that they left empty */
+};
+
 struct tfs_vol {
 	struct tfs_dev *dev;
 	struct tfs_env env;
@@ -121,6 +141,9 @@ struct tfs_vol {
 	u64 search;                               /* segment to look at first for a new run */
 	struct tfs_placed placed[TFS_PLACED_MAX]; /* by the operation under way, pinned META until claimed */
 	u32 placeds;
+
+	struct tfs_compact compact;
+	u64 held_birth; /* what was born up to this epoch a snapshot may hold: it is never moved */
 
 	struct tfs_counters counters;
 	struct tfs_log log;
@@ -185,6 +208,8 @@ int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs
 int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key); /* its leaf in two */
 int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value,
                     u32 len); /* dirty leaf, item there */
+/* Nodes on the way to key that lie in a victim and are clean; *end: where the leaf's keys end, {~0, ~0}: the tree. */
+int tfs_tree_victims(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_key *end);
 int tfs_settle_drops(struct tfs_vol *vol);
 int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* The node of this level that covers lo becomes an empty one, if it cannot be read. */
@@ -232,11 +257,20 @@ static inline enum tfs_pin tfs_epoch_pin(u64 epoch)
 /* place.c */
 int tfs_head_open(struct tfs_vol *vol, int head, u32 min, u32 max); /* finds a run of at least min blocks */
 int tfs_head_close(struct tfs_vol *vol, int head);
+int tfs_data_close(struct tfs_vol *vol); /* both data heads */
 int tfs_head_packed(struct tfs_vol *vol, int head, const void *buf, u32 bytes, struct tfs_ptr *out);
 int tfs_head_blocks(struct tfs_vol *vol, int head, const void *buf, u32 blocks, struct tfs_ptr *out);
 void tfs_placed_forget(struct tfs_vol *vol); /* lifts the pins of what a failed operation placed */
 void tfs_gangs_forget(struct tfs_vol *vol);
 int tfs_heads_close_over(struct tfs_vol *vol, u64 addr, u32 units); /* writes what a head still buffers of it */
+
+/* compact.c */
+static inline bool tfs_compact_victim(const struct tfs_vol *vol, u64 segment)
+{
+	return vol->compact.victim[segment / 8] >> segment % 8 & 1;
+}
+void tfs_compact_forget(struct tfs_vol *vol); /* ends a sweep where it is */
+void tfs_compact_destroy(struct tfs_vol *vol);
 
 /* log.c */
 int tfs_log_start(struct tfs_vol *vol); /* a new generation in fresh runs */

@@ -55,6 +55,8 @@ bool tfs_window_uses(const struct tfs_window *w, le64 addr);
 void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w);
 
 int tfs_read_window(struct tfs_vol *vol, u64 ino, u64 first, u8 *out); /* 64 KiB, verified */
+/* A raw piece's blocks, each verified; read.c. */
+int tfs_read_raw(struct tfs_vol *vol, u64 ino, const struct tfs_piece *p, u8 *out);
 int tfs_pending_drain(struct tfs_vol *vol, u64 ino);
 bool tfs_pending_covers(struct tfs_vol *vol, u64 ino, u64 block, int *err);
 

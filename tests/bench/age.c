@@ -23,7 +23,7 @@ static u64 clock_now, rng = 88172645463325252ull;
 
 static struct options {
 	u64 size, times;
-	u32 full, batch, files, hot, window;
+	u32 full, batch, files, hot, window, compact, now, end;
 	int codec;
 	bool json;
 } o = {.size = 256, .times = 10, .full = 90, .batch = 1, .files = 4, .hot = 0, .window = 0};
@@ -196,13 +196,40 @@ static struct tfs_spread spread_take(void)
 	return s;
 }
 
-static void report(u64 bytes, u64 done, const struct tfs_stat *before, int err)
+static void spread_report(void)
 {
 	struct tfs_stat st = stat_now();
 	struct tfs_spread s = spread_take();
 	struct shape h = shape_take();
-	double user = (double)(st.user_blocks - before->user_blocks);
 	u32 i;
+
+	printf("  free: %llu blocks, %llu of %llu segments whole; MiB in runs of", (unsigned long long)s.free_blocks,
+	       (unsigned long long)s.whole_segments, (unsigned long long)st.segments);
+	for (i = 0; i < TFS_RUN_CLASSES; i++)
+		if (s.blocks[i])
+			printf("  %u: %.1f", 1u << i, (double)s.blocks[i] / 256);
+	printf("\n  files: %.1f KiB a run, %.2f pieces a window, %llu gangs\n",
+	       h.runs ? (double)h.blocks * 4 / (double)h.runs : 0.0, (double)h.pieces * WINDOW / (double)h.blocks,
+	       (unsigned long long)h.gangs);
+}
+
+static void compact_report(const struct tfs_stat *before, int err)
+{
+	struct tfs_stat st = stat_now();
+
+	printf("  then compacted: %.1f MiB moved, %llu sweeps, %llu segments emptied, nodes %.1f MiB, log %.1f MiB%s\n",
+	       (double)(st.moved_blocks - before->moved_blocks) / 256,
+	       (unsigned long long)(st.compact_sweeps - before->compact_sweeps),
+	       (unsigned long long)(st.compact_emptied - before->compact_emptied),
+	       (double)(st.node_blocks - before->node_blocks) / 256, (double)(st.log_blocks - before->log_blocks) / 256,
+	       err ? ", then an error" : "");
+	spread_report();
+}
+
+static void report(u64 bytes, u64 done, const struct tfs_stat *before, int err)
+{
+	struct tfs_stat st = stat_now();
+	double user = (double)(st.user_blocks - before->user_blocks);
 
 	printf("%llu MiB, %u%% full (%u%% at the end), codec %d, %u blocks a write, sync every %u, hot %u%%: "
 	       "%llu writes%s\n",
@@ -215,16 +242,34 @@ static void report(u64 bytes, u64 done, const struct tfs_stat *before, int err)
 	       (double)(st.log_blocks - before->log_blocks) / user,
 	       (double)(st.node_blocks - before->node_blocks) / user,
 	       (unsigned long long)(st.checkpoints - before->checkpoints));
-	printf("  free: %llu blocks, %llu of %llu segments whole; MiB in runs of", (unsigned long long)s.free_blocks,
-	       (unsigned long long)s.whole_segments, (unsigned long long)st.segments);
-	for (i = 0; i < TFS_RUN_CLASSES; i++)
-		if (s.blocks[i])
-			printf("  %u: %.1f", 1u << i, (double)s.blocks[i] / 256);
-	printf("\n  files: %.1f KiB a run, %.2f pieces a window, %llu gangs\n",
-	       h.runs ? (double)h.blocks * 4 / (double)h.runs : 0.0, (double)h.pieces * WINDOW / (double)h.blocks,
-	       (unsigned long long)h.gangs);
+	spread_report();
 	if (err)
 		printf("  FAILED: error %d\n", err);
+}
+
+/* compact: so many blocks moved, at most, for every 100 written; at the end as much as it gains. */
+static int compact(u64 i)
+{
+	static u64 credit;
+	struct tfs_stat before = stat_now();
+	int err = 0;
+
+	credit += o.compact;
+	if (!o.compact || i % 64 || credit < 6400)
+		return 0;
+	err = tfs_compact_step(vol, 64, o.now ? TFS_COMPACT_NOW : 0);
+	if (err >= 0)
+		credit -= (stat_now().moved_blocks - before.moved_blocks) * 100;
+	return err < 0 ? err : 0;
+}
+
+static int compact_end(void)
+{
+	int err = 1;
+
+	while (err > 0 && o.end)
+		err = tfs_compact_step(vol, 64, TFS_COMPACT_NOW);
+	return err < 0 ? err : tfs_checkpoint(vol);
 }
 
 static void age(void)
@@ -240,10 +285,17 @@ static void age(void)
 		err = overwrite();
 		if (!err && i % o.batch == o.batch - 1)
 			err = tfs_sync(vol);
+		if (!err)
+			err = compact(i);
 	}
 	if (!err)
 		err = tfs_checkpoint(vol);
 	report(bytes, i, &before, err);
+	if (!err && o.end) {
+		before = stat_now();
+		err = compact_end();
+		compact_report(&before, err);
+	}
 	err = err ? err : tfs_unmount(vol);
 	must(err, "ageing");
 }
@@ -267,18 +319,23 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"size", 1, 0, 's'},  {"times", 1, 0, 't'},  {"full", 1, 0, 'f'},
 	                                        {"batch", 1, 0, 'b'}, {"files", 1, 0, 'n'},  {"hot", 1, 0, 'h'},
-	                                        {"codec", 1, 0, 'c'}, {"window", 0, 0, 'w'}, {0, 0, 0, 0}};
+	                                        {"codec", 1, 0, 'c'}, {"window", 0, 0, 'w'}, {"compact", 1, 0, 'C'},
+	                                        {"now", 0, 0, 'N'},   {"end", 0, 0, 'E'},    {0, 0, 0, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == '?') {
 			fprintf(stderr,
 			        "usage: tfs-age [--size MiB] [--times N] [--full PERCENT] [--batch N] [--files N] "
-			        "[--hot PERCENT] [--codec N] [--window]\n");
+			        "[--hot PERCENT] [--codec N] [--window] [--compact PERCENT [--now]] [--end]\n");
 			return 2;
 		}
 		if (c == 'w')
 			o.window = 1;
+		else if (c == 'N')
+			o.now = 1;
+		else if (c == 'E')
+			o.end = 1;
 		else if (c == 's')
 			o.size = strtoull(optarg, NULL, 0);
 		else if (c == 't')
@@ -288,6 +345,7 @@ int main(int argc, char **argv)
 			  : c == 'b' ? &o.batch
 			  : c == 'n' ? &o.files
 			  : c == 'h' ? &o.hot
+			  : c == 'C' ? &o.compact
 			             : (u32 *)&o.codec) = (u32)atoi(optarg);
 	}
 	if (o.files < 1 || o.files > 64 || o.batch < 1) {

@@ -70,7 +70,7 @@ void log_make(void)
 	must(tfs_sync(vol), "sync");
 	for (u32 i = 0; i < 3; i++)
 		write_blocks(ino, 320, 0);
-	must(tfs_head_close(vol, TFS_HEAD_DATA), "write");
+	must(tfs_data_close(vol), "write");
 	must(tfs_log_submit(vol), "log");
 }
 

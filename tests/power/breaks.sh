@@ -88,7 +88,7 @@ power 1 failed-flush-forgotten tfs/log.c '/^int tfs_sync_end/,/^}/s/^\tif \(flus
 
 # 2. Ordered data
 power 2 data-not-verified-in-replay tfs/replay.c 's/f->next >= f->durable \? data_verify\(vol, rec\) : 0/0/' "$crash"
-power 2 data-not-written-at-sync tfs/log.c 's/int err = vol->log.bytes \? tfs_head_close\(vol, TFS_HEAD_DATA\) : 0;/int err = 0;/; /^int tfs_sync/,/^}/s/err = tfs_head_close\(vol, TFS_HEAD_DATA\);/err = 0;/' "$crash"
+power 2 data-not-written-at-sync tfs/log.c 's/int err = vol->log.bytes \? tfs_data_close\(vol\) : 0;/int err = 0;/; /^int tfs_sync/,/^}/s/err = tfs_data_close\(vol\);/err = 0;/' "$crash"
 power 2 size-before-data tfs/data.c 's/^static int window_write/static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 blocks, u64 size);\n&/; s/^\treturn err \? err : window_write\(vol, ino, block, e, size, mtime\);/\tif (!err \&\& size > tfs_le64(inode.size)) err = range_commit(vol, TFS_REC_TRUNCATE, ino, 0, 0, size);\n&/' "$crash"
 power 2 tail-not-rewritten tfs/data.c 's/if \(!\(tfs_le32\(inode->flags\) \& TFS_INODE_TAIL\) \|\| size % TFS_BLOCK == 0\)/if (1)/' "$crash"
 try 2 replaced-without-its-writeback kernel/fuse/op_names.c 's/^\treturn tfs_cache_flush\(h->cache, ino\);/\treturn 0;/' tests/fuse/test_replace.sh build/bin/tfs-fuse build/bin/mkfs.tfs build/bin/fsck.tfs
@@ -132,7 +132,7 @@ try 5 extent-bounds tfs/item_check.c 's/if \(!blocks \|\| total > 256 \|\| skip 
 try 5 xattr-length tfs/item_check.c 's/return len == 6 \+ x->name_len \+ value \? NULL : "xattr length differs";/return NULL;/' "$(fuzz items)"
 
 # 6. Full is not stuck
-power 6 no-reserve tfs/op.c 's/return tier == TFS_TIER_NORMAL \? vol->reserve_blocks : vol->reserve_blocks \/ 2;/return 0;/' "$crash"
+power 6 no-reserve tfs/op.c 's/return vol->reserve_blocks \/ part\[tier\];/return 0 * part[tier];/' "$crash"
 power 6 unlink-waits-for-space tfs/op.c 's/if \(blocks && free_blocks\(vol\) < blocks \+ tier_floor\(vol, tier\)\)/if (free_blocks(vol) < blocks + vol->reserve_blocks)/' "$crash"
 power 6 promise-not-counted tfs/data.c 's/tfs_counters_of\(vol\)->delayed_blocks \+= with;/;/' "$crash"
 

@@ -472,6 +472,17 @@ static int tmpfile_link(struct tfs_vol *vol)
 	return err && ino ? evict(vol, ino), err : err;
 }
 
+/* A whole sweep: everything that can move has another place afterwards, and nothing else has changed. */
+static int compact(struct tfs_vol *vol)
+{
+	int err;
+
+	do
+		err = called(vol, tfs_compact_step(vol, 64, TFS_COMPACT_FORCE));
+	while (err > 0);
+	return err;
+}
+
 /* ---- the table ---- */
 
 #define FILE_MODE 0100644
@@ -548,7 +559,9 @@ static int tmpfile_link(struct tfs_vol *vol)
 	OP("removexattr a big", xattr(vol, "a", "user.b", -1))                                                         \
 	OP("sync", called(vol, tfs_sync(vol)))                                                                         \
 	OP("checkpoint", called(vol, tfs_checkpoint(vol)))                                                             \
-	OP("checkpoint step", called(vol, tfs_checkpoint_step(vol, 2)))
+	OP("checkpoint step", called(vol, tfs_checkpoint_step(vol, 2)))                                                \
+	OP("compact", compact(vol))                                                                                    \
+	OP("compact step", called(vol, tfs_compact_step(vol, 4, TFS_COMPACT_FORCE)))
 
 const char *power_op_name(int op)
 {

@@ -21,7 +21,8 @@ static int op_run(struct tfs_vol *vol, int op)
 		power_step(vol);
 	if (err && power_hash != old && tfs_sequence(vol) == from)
 		power_fail(power_op_name(op), "a failed operation changed the volume");
-	if (err < 0 && (!strcmp(power_op_name(op), "sync") || !strncmp(power_op_name(op), "checkpoint", 10)))
+	if (err < 0 && (!strcmp(power_op_name(op), "sync") || !strncmp(power_op_name(op), "checkpoint", 10) ||
+	                !strncmp(power_op_name(op), "compact", 7)))
 		power_fail(power_op_name(op), "failed on a sound device");
 	if (power_verbose)
 		printf("%s: %d\n", power_op_name(op), err);

@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The compactor: makes whole free segments out of holes. It picks victims by (1 - u) * age / (1 + u), as many as the
+ * free space elsewhere can take, and then one sweep over the leaves of all trees moves what is live in them: extents by
+ * a MOVE record a window, stored bytes verified and as they are; nodes by dirtying them. What a snapshot may hold, what
+ * REFS counts and large xattr values stay: such a segment is stuck, and is not tried again before the others were.
+ * Always: a step changes nothing that can be read; what it placed is placed as any other content, so a crash, an error
+ * or an end of the sweep at any point leaves a sound volume. Called by hosts through tfs_compact_step, under the same
+ * lock as any operation; the sweep's state is in vol->compact and goes with the mount.
+ */
+#include "tfs/data_apply.h"
+#include "tfs/vol.h"
+
+#define MISSES_MAX 64u       /* extents without a place, then the sweep ends */
+#define VICTIMS_MAX 1024u    /* a sweep */
+#define SCORE_AGE (1u << 16) /* an older segment counts as this old */
+
+/* ---- victims ---- */
+
+static void bit_set(u8 *map, u64 i)
+{
+	map[i / 8] |= (u8)(1u << i % 8);
+}
+
+static bool bit_is(const u8 *map, u64 i)
+{
+	return map[i / 8] >> i % 8 & 1;
+}
+
+struct candidate {
+	u64 score, segment;
+};
+
+/* The least of the best is on top. */
+struct best {
+	struct candidate c[VICTIMS_MAX];
+	u32 n;
+};
+
+static void best_sink(struct best *b, u32 i)
+{
+	for (;;) {
+		u32 child = 2 * i + 1;
+		struct candidate c;
+
+		if (child >= b->n)
+			return;
+		if (child + 1 < b->n && b->c[child + 1].score < b->c[child].score)
+			child++;
+		if (b->c[i].score <= b->c[child].score)
+			return;
+		c = b->c[i];
+		b->c[i] = b->c[child];
+		b->c[child] = c;
+		i = child;
+	}
+}
+
+static void best_add(struct best *b, struct candidate c)
+{
+	u32 i;
+
+	if (b->n == VICTIMS_MAX) {
+		if (c.score <= b->c[0].score)
+			return;
+		b->c[0] = c;
+		best_sink(b, 0);
+		return;
+	}
+	for (i = b->n++; i && b->c[(i - 1) / 2].score > c.score; i = (i - 1) / 2)
+		b->c[i] = b->c[(i - 1) / 2];
+	b->c[i] = c;
+}
+
+/* The heap becomes a row, best first. */
+static void best_sort(struct best *b)
+{
+	u32 all = b->n;
+
+	while (b->n > 1) {
+		struct candidate least = b->c[0];
+
+		b->c[0] = b->c[--b->n];
+		best_sink(b, 0);
+		b->c[b->n] = least;
+	}
+	b->n = all;
+}
+
+static u64 score_of(const struct tfs_vol *vol, const struct tfs_segment *s)
+{
+	u64 age = vol->epoch > s->age ? vol->epoch - s->age : 0, free = vol->segment_blocks - s->used_blocks;
+
+	age = 1 + (age < SCORE_AGE ? age : SCORE_AGE);
+	return (free << 20) / (vol->segment_blocks + s->used_blocks) * age;
+}
+
+/* Segments that are written right now. */
+static bool busy(const struct tfs_vol *vol, u64 segment)
+{
+	const struct tfs_log_run *r;
+	u32 h;
+
+	for (h = 0; h < TFS_HEADS; h++)
+		if (vol->head[h].end > vol->head[h].from && vol->head[h].segment == segment)
+			return true;
+	for (r = vol->log.runs; r; r = r->older)
+		if (tfs_block_segment(vol, r->addr / TFS_UNITS_PER_BLOCK) == segment)
+			return true;
+	return false;
+}
+
+/* Free space as it lies: whole segments, and holes in others. */
+struct holes {
+	u64 whole, blocks;
+};
+
+static struct holes holes_of(const struct tfs_vol *vol)
+{
+	struct holes h = {0, 0};
+	u64 s;
+
+	for (s = 0; s < vol->segments; s++)
+		if (!vol->segment[s].used_blocks)
+			h.whole++;
+		else
+			h.blocks += vol->segment_blocks - vol->segment[s].used_blocks;
+	return h;
+}
+
+static bool worth_it(const struct tfs_vol *vol, const struct holes *h, u32 flags)
+{
+	if (flags & TFS_COMPACT_FORCE)
+		return true;
+	if (h->blocks < 2ull * vol->segment_blocks)
+		return false;
+	return flags & TFS_COMPACT_NOW || h->whole * vol->segment_blocks < h->blocks;
+}
+
+/* Unless it is told to, it does not write more than seven blocks for one that it gains. */
+static bool cheap(const struct tfs_vol *vol, const struct tfs_segment *s, u32 flags)
+{
+	return flags || s->used_blocks <= vol->segment_blocks - vol->segment_blocks / 8;
+}
+
+static void candidates(const struct tfs_vol *vol, u32 flags, struct best *b)
+{
+	u64 s;
+
+	b->n = 0;
+	for (s = 0; s < vol->segments; s++) {
+		const struct tfs_segment *g = &vol->segment[s];
+
+		if (g->used_blocks && g->used_blocks < vol->segment_blocks && cheap(vol, g, flags) &&
+		    !bit_is(vol->compact.stuck, s) && !busy(vol, s))
+			best_add(b, (struct candidate){score_of(vol, g), s});
+	}
+	best_sort(b);
+}
+
+/* Marks as many of them as the free space elsewhere takes, with the checkpoint's part of the reserve left. */
+static void victims_mark(struct tfs_vol *vol, const struct best *b, const struct holes *h)
+{
+	u64 free = h->whole * vol->segment_blocks + h->blocks, left = vol->reserve_blocks / 4;
+	u32 i;
+
+	for (i = 0; i < b->n && free >= left + vol->segment_blocks; i++) {
+		bit_set(vol->compact.victim, b->c[i].segment);
+		vol->compact.victims++;
+		free -= vol->segment_blocks;
+	}
+}
+
+static u8 *bits_new(const struct tfs_vol *vol)
+{
+	size_t bytes = (size_t)(vol->segments / 8 + 1);
+	u8 *p = tfs_port_alloc(bytes);
+
+	return p ? memset(p, 0, bytes) : NULL;
+}
+
+/* 1: a sweep begins; 0: nothing to do. */
+static int sweep_start(struct tfs_vol *vol, u32 flags)
+{
+	struct tfs_compact *c = &vol->compact;
+	struct holes h = holes_of(vol);
+	struct best *b;
+
+	if (!worth_it(vol, &h, flags))
+		return 0;
+	if (!c->stuck)
+		c->stuck = bits_new(vol);
+	b = tfs_port_alloc(sizeof(*b));
+	c->victim = bits_new(vol);
+	if (!c->stuck || !b || !c->victim) {
+		tfs_port_free(b);
+		tfs_compact_forget(vol);
+		return -ENOMEM;
+	}
+	candidates(vol, flags, b);
+	c->victims = 0;
+	victims_mark(vol, b, &h);
+	tfs_port_free(b);
+	if (!c->victims) { /* another time all may be tried again */
+		tfs_compact_destroy(vol);
+		return 0;
+	}
+	c->whole = h.whole;
+	c->tree = TFS_TREE_FS;
+	c->next = c->leaf_end = (struct tfs_key){0, 0};
+	c->misses = 0;
+	c->moved = vol->moved_blocks;
+	return 1;
+}
+
+void tfs_compact_forget(struct tfs_vol *vol)
+{
+	tfs_port_free(vol->compact.victim);
+	vol->compact.victim = NULL;
+}
+
+void tfs_compact_destroy(struct tfs_vol *vol)
+{
+	tfs_compact_forget(vol);
+	tfs_port_free(vol->compact.stuck);
+	vol->compact.stuck = NULL;
+}
+
+/* ---- what lies in them ---- */
+
+static int run_victim(void *arg, u64 addr, u32 units)
+{
+	struct tfs_vol *vol = arg;
+
+	return tfs_space_valid(vol, addr, units) &&
+	       tfs_compact_victim(vol, tfs_block_segment(vol, addr / TFS_UNITS_PER_BLOCK));
+}
+
+int tfs_ptr_victim(struct tfs_vol *vol, const struct tfs_ptr *ptr)
+{
+	if (!ptr->addr || ptr->birth <= vol->held_birth)
+		return 0;
+	return tfs_ptr_runs(vol, ptr, run_victim, vol);
+}
+
+/* ---- moving the pieces of a window ---- */
+
+struct mover {
+	struct tfs_vol *vol;
+	u64 ino;
+	struct tfs_window *w;
+	u8 *data;                   /* a window's bytes */
+	u8 *at;                     /* where the record goes on */
+	u32 count, blocks;          /* items, and blocks of 4 KiB written for them */
+	u32 lost;                   /* pieces that found no place */
+	bool go[TFS_WINDOW_BLOCKS]; /* pieces that are to move */
+};
+
+/* Is piece i the first of the window that uses its extent? A raw one always is. */
+static bool first_use(const struct tfs_window *w, u32 i)
+{
+	u32 j;
+
+	for (j = 0; j < i; j++)
+		if (w->piece[i].e.codec && w->piece[j].e.codec && w->piece[j].e.ptr.addr == w->piece[i].e.ptr.addr)
+			return false;
+	return true;
+}
+
+static int pieces_choose(struct mover *m, u32 *n)
+{
+	u32 i;
+
+	*n = 0;
+	for (i = 0; i < m->w->news; i++) {
+		struct tfs_ptr ptr = tfs_ptr_cpu(&m->w->piece[i].e.ptr);
+		bool shared = false;
+		int in = first_use(m->w, i) ? tfs_ptr_victim(m->vol, &ptr) : 0;
+
+		int err = in > 0 ? tfs_ref_prepare_drop(m->vol, &ptr, &shared) : in;
+
+		if (err)
+			return err;
+		m->go[i] = in && !shared;
+		*n += m->go[i];
+	}
+	tfs_need_reset(m->vol);
+	return 0;
+}
+
+static void item_begin(struct mover *m, u64 block, u32 len, const struct tfs_extent *head)
+{
+	le64 b = tfs_cpu64(block);
+	le32 l[2] = {tfs_cpu32(len), 0};
+
+	memcpy(m->at, &b, 8);
+	memcpy(m->at + 8, l, 8);
+	memset(m->at + 16, 0, (len + 7) & ~7u);
+	memcpy(m->at + 16, head, TFS_EXTENT_HEAD);
+}
+
+static void item_end(struct mover *m, u32 len)
+{
+	m->at += 16 + ((len + 7) & ~7u);
+	m->count++;
+}
+
+/* Pieces [i, i + n), which follow each other in the file, become one. */
+static int raw_move(struct mover *m, u32 i, u32 n)
+{
+	struct tfs_extent *e = (struct tfs_extent *)(m->at + 16), head = {0};
+	u32 done = 0, len, j, k;
+	struct tfs_ptr ptr;
+	int got;
+
+	for (j = i; j < i + n; j++) {
+		const struct tfs_piece *p = &m->w->piece[j];
+		int err = tfs_read_raw(m->vol, m->ino, p, m->data + done * TFS_BLOCK);
+
+		if (err)
+			return err;
+		done += tfs_piece_blocks(p);
+	}
+	got = tfs_place_raw(m->vol, m->data, done, false, &ptr);
+	if (got < 0)
+		return got;
+	len = TFS_EXTENT_HEAD + 4 * done;
+	head.ptr = tfs_ptr_disk(&ptr);
+	head.blocks = head.total = tfs_cpu16((u16)done);
+	item_begin(m, m->w->piece[i].block, len, &head);
+	for (j = i, done = 0; j < i + n; j++)
+		for (k = 0; k < tfs_piece_blocks(&m->w->piece[j]); k++)
+			e->crc[done++] = m->w->piece[j].e.crc[k];
+	item_end(m, len);
+	m->blocks += done;
+	return 0;
+}
+
+static int packed_move(struct mover *m, const struct tfs_piece *p)
+{
+	struct tfs_ptr old = tfs_ptr_cpu(&p->e.ptr), ptr;
+	struct tfs_extent e = p->e;
+	int err;
+
+	if (old.len > TFS_WINDOW_BLOCKS * TFS_UNITS_PER_BLOCK)
+		return -ENOSPC; /* of another version: it stays */
+	err = tfs_read_ptr(m->vol, &old, m->data, true);
+	if (!err)
+		err = tfs_place_packed(m->vol, m->data, old.len * TFS_UNIT, false, &ptr);
+	if (err)
+		return err;
+	e.ptr = tfs_ptr_disk(&ptr);
+	item_begin(m, p->block, TFS_EXTENT_HEAD, &e);
+	item_end(m, TFS_EXTENT_HEAD);
+	m->blocks += (old.len + TFS_UNITS_PER_BLOCK - 1u) / TFS_UNITS_PER_BLOCK;
+	return 0;
+}
+
+/* How many pieces from i on can become one: raw, chosen, and without a hole between them. */
+static u32 row_of(const struct mover *m, u32 i)
+{
+	u32 n = 1;
+
+	while (i + n < m->w->news && m->go[i + n] && !m->w->piece[i + n].e.codec &&
+	       m->w->piece[i + n].block == m->w->piece[i + n - 1].block + tfs_piece_blocks(&m->w->piece[i + n - 1]))
+		n++;
+	return n;
+}
+
+/* What finds no place, or does not match its CRC (which was said), stays where it is. */
+static int stays(struct mover *m, int err, u32 n)
+{
+	if ((err != -ENOSPC && err != -EIO) || m->vol->stopped)
+		return err;
+	m->lost += n;
+	return 0;
+}
+
+/* As one, or each by itself where there is no room for that. */
+static int row_move(struct mover *m, u32 i, u32 n)
+{
+	int err = raw_move(m, i, n);
+	u32 j;
+
+	if (n == 1 || err != -ENOSPC)
+		return stays(m, err, n);
+	for (err = 0, j = i; !err && j < i + n; j++)
+		err = stays(m, raw_move(m, j, 1), 1);
+	return err;
+}
+
+static int pieces_move(struct mover *m)
+{
+	u32 i, n;
+	int err = 0;
+
+	for (i = 0; !err && i < m->w->news; i += n) {
+		const struct tfs_piece *p = &m->w->piece[i];
+
+		n = m->go[i] && !p->e.codec ? row_of(m, i) : 1;
+		if (m->go[i])
+			err = p->e.codec ? stays(m, packed_move(m, p), 1) : row_move(m, i, n);
+	}
+	return err;
+}
+
+static int window_record(struct mover *m)
+{
+	struct tfs_rec_write *r = tfs_rec_start(m->vol, TFS_REC_MOVE, m->ino, sizeof(*r));
+	int err;
+
+	m->at = (u8 *)(r + 1);
+	m->vol->compact.moving = true;
+	err = pieces_move(m);
+	m->vol->compact.moving = false;
+	m->vol->compact.misses += m->lost;
+	if (err || !m->count)
+		return err;
+	r->block = tfs_cpu64(m->w->first);
+	r->blocks = tfs_cpu32(TFS_WINDOW_BLOCKS);
+	r->count = tfs_cpu32(m->count);
+	err = tfs_commit(m->vol, (u32)(m->at - (u8 *)r));
+	if (!err)
+		m->vol->moved_blocks += m->blocks;
+	return err;
+}
+
+/* What was moved left places that only a checkpoint gives back. *again: it did, and the window may find one. */
+static int places_come_free(struct tfs_vol *vol, bool *again)
+{
+	struct tfs_compact *c = &vol->compact;
+
+	if (vol->moved_blocks - c->moved < vol->segment_blocks)
+		return 0;
+	c->moved = vol->moved_blocks;
+	c->misses = 0;
+	*again = true;
+	return tfs_checkpoint_run(vol, false);
+}
+
+/* Blocks moved, or a negative errno. *again: the window is to be looked at once more. */
+static int window_move(struct tfs_vol *vol, u64 ino, u64 block, bool *again)
+{
+	struct mover m = {.vol = vol, .ino = ino, .w = &tfs_change_of(vol)->right};
+	u32 n;
+	int err = tfs_op_begin(vol, TFS_TIER_COMPACT, TFS_WINDOW_BLOCKS + 2);
+
+	if (!err)
+		err = tfs_pending_step(vol, ino);
+	*again = err > 0;
+	if (err)
+		return err < 0 ? err : 0;
+	m.data = (u8 *)tfs_scratch(vol) + TFS_SCRATCH - TFS_WINDOW_BLOCKS * TFS_BLOCK;
+	err = tfs_window_load(vol, ino, block, m.w);
+	if (!err)
+		err = pieces_choose(&m, &n);
+	if (!err && n)
+		err = window_record(&m);
+	if (!err && m.lost)
+		err = places_come_free(vol, again);
+	return err ? err : (int)m.blocks;
+}
+
+/* ---- the sweep ---- */
+
+static bool tree_end(struct tfs_key k)
+{
+	return k.a == ~0ull && k.b == ~0ull;
+}
+
+/* Nodes on the way to the leaf, moved by dirtying all of it. */
+static int leaf_enter(struct tfs_vol *vol, u32 *work)
+{
+	struct tfs_compact *c = &vol->compact;
+	struct tfs_node *leaf;
+	int err = tfs_op_begin(vol, TFS_TIER_COMPACT, 0), n = 0;
+
+	if (!err)
+		err = n = tfs_tree_victims(vol, c->tree, c->next, &c->leaf_end);
+	if (err == -ENOENT) {
+		c->leaf_end = (struct tfs_key){~0ull, ~0ull};
+		return 0;
+	}
+	if (n > 0) {
+		err = tfs_tree_dirty(vol, c->tree, c->next, &leaf);
+		*work += (u32)n * TFS_NODE_BLOCKS;
+	}
+	++*work;
+	return err < 0 ? err : 0;
+}
+
+/* On to the next item of the leaf that is to be moved. 1: it is; 0: the leaf ends. */
+static int leaf_next(struct tfs_vol *vol, u64 *ino, u64 *block)
+{
+	struct tfs_compact *c = &vol->compact;
+
+	for (;;) {
+		struct tfs_key k = c->next;
+		struct tfs_ptr ptr;
+		const void *v;
+		u32 len;
+		int err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);
+
+		if (err == -ENOENT || (!err && tfs_key_cmp(k, c->leaf_end) >= 0))
+			return 0;
+		if (err)
+			return err;
+		c->next = (struct tfs_key){k.a, k.b + 1};
+		if (tfs_key_type(k) != TFS_IT_EXTENT)
+			continue;
+		ptr = tfs_ptr_cpu(&((const struct tfs_extent *)v)->ptr);
+		err = tfs_ptr_victim(vol, &ptr);
+		if (err < 0)
+			return err;
+		if (err) {
+			*ino = k.a;
+			*block = tfs_key_pos(k);
+			return 1;
+		}
+	}
+}
+
+static int leaf_sweep(struct tfs_vol *vol, u32 *work, u32 most)
+{
+	struct tfs_compact *c = &vol->compact;
+	u64 ino = 0, block = 0;
+	int err = 1;
+
+	while (err > 0 && *work < most) {
+		bool again = false;
+
+		err = leaf_next(vol, &ino, &block);
+		if (err <= 0)
+			return err;
+		err = window_move(vol, ino, block, &again);
+		if (err < 0)
+			return err;
+		*work += (u32)err + 1;
+		c->next = tfs_extent_key(ino, again ? block : tfs_window_first(block) + TFS_WINDOW_BLOCKS);
+		err = 1;
+	}
+	return err;
+}
+
+/* 1: there is more. The trees that moving itself changes come last. */
+static int sweep(struct tfs_vol *vol, u32 most)
+{
+	static const int next_tree[TFS_TREES] = {[TFS_TREE_FS] = TFS_TREE_SNAP,
+	                                         [TFS_TREE_SNAP] = TFS_TREE_REFS,
+	                                         [TFS_TREE_REFS] = TFS_TREE_SPACE,
+	                                         [TFS_TREE_SPACE] = -1};
+	struct tfs_compact *c = &vol->compact;
+	u32 work = 0;
+	int err;
+
+	while (work < most) {
+		if (tfs_key_cmp(c->next, c->leaf_end) >= 0) {
+			if (tree_end(c->leaf_end)) {
+				c->tree = next_tree[c->tree];
+				c->next = c->leaf_end = (struct tfs_key){0, 0};
+			}
+			if (c->tree < 0 || c->misses > MISSES_MAX)
+				return 0;
+			err = leaf_enter(vol, &work);
+			if (err)
+				return err;
+		}
+		err = c->tree == TFS_TREE_FS ? leaf_sweep(vol, &work, most) : 0;
+		if (err < 0)
+			return err;
+		if (!err)
+			c->next = c->leaf_end;
+	}
+	return 1;
+}
+
+/* 1: it was worth it, go on. */
+static int sweep_end(struct tfs_vol *vol, u32 flags)
+{
+	struct tfs_compact *c = &vol->compact;
+	struct holes h;
+	u64 s;
+	int err = tfs_settle_drops(vol);
+
+	for (s = 0; s < vol->segments; s++)
+		if (!tfs_compact_victim(vol, s))
+			continue;
+		else if (vol->segment[s].used_blocks)
+			bit_set(c->stuck, s);
+		else
+			c->emptied++;
+	h = holes_of(vol);
+	c->sweeps++;
+	tfs_compact_forget(vol);
+	return err ? err : h.whole > c->whole && !(flags & TFS_COMPACT_FORCE);
+}
+
+int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags)
+{
+	int err = tfs_op_begin(vol, TFS_TIER_COMPACT, 0);
+
+	if (!err && !vol->compact.victim) {
+		err = sweep_start(vol, flags);
+		if (err <= 0)
+			return err;
+		err = 0;
+	}
+	if (!err)
+		err = sweep(vol, blocks);
+	if (!err || err == -ENOSPC)
+		return sweep_end(vol, flags);
+	if (err == -EIO || err == -EUCLEAN)
+		tfs_compact_forget(vol); /* fsck's work; said already */
+	return err;
+}
