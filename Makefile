@@ -50,9 +50,10 @@ test: deps kernel-deps ## every test that takes minutes, the module's in QEMU am
 demo: deps kernel-deps ## build a volume from a directory, look into it, mount it by FUSE and in a kernel, take it out, compare
 	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
 
-soak: all ## triples of operations and then crash histories, each for T seconds (600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, a million names, 16 PiB
+soak: all ## triples of operations then crash histories, then filling and emptying, each for T seconds (600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, a million names, 16 PiB
 	$(BIN)/tfs-power --triples=$(or $(FROM),0) --seconds $(or $(T),600)
 	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
+	$(BIN)/tfs-power --torture=100000000:$$$$ --seconds $(or $(T),600)
 	$(BIN)/tfs-power --flip=all
 	tests/fsck/random.sh 1000 4000
 	tests/cli/test_large.sh 1000000 1P 16P

@@ -6,7 +6,7 @@
  * (workload.c): every one of one and of two operations of the table, random histories, and a log that runs in circles;
  * --seconds N: histories alone, others each time; --triples[=FROM[:COUNT]]: every one of three, for --seconds N or to
  * the end, and where to go on. --exhaust N: all subsets of up to N writes in flight. A failure prints an id that
- * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c).
+ * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c), --torture (torture.c).
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
@@ -24,7 +24,8 @@
 static bool replay(const char *id)
 {
 	power_verbose = 1;
-	return power_faults_replay(id) || power_flip_replay(id) || power_workload_replay(id);
+	return power_torture_replay(id) || power_faults_replay(id) || power_flip_replay(id) ||
+	       power_workload_replay(id);
 }
 
 static void quiet(int level, const char *line)
@@ -64,6 +65,17 @@ static void crashes(int part, int parts)
 	}
 	for (i = part; seconds ? time_left() : i < histories; i += parts)
 		power_history((u64)i + 1 + (seconds ? (u64)time(NULL) * 1000 : 0), length);
+}
+
+/* Volumes of 64 rounds each: what fails is found again in a moment. */
+static u64 torture_rounds = 512, torture_seed = 1;
+
+static void torture(int part, int parts)
+{
+	u64 i;
+
+	for (i = (u64)part; i * 64 < torture_rounds && (!seconds || time_left()); i += (u64)parts)
+		power_torture(torture_seed + i, 64);
 }
 
 /* Shared by the processes of a run over workloads of three: the next one to run. All below it were begun, and are done
@@ -180,10 +192,19 @@ static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"replay", 1, 0, 'r'},  {"histories", 1, 0, 'h'}, {"length", 1, 0, 'l'},   {"jobs", 1, 0, 'j'},
-	    {"seconds", 1, 0, 's'}, {"costs", 0, 0, 'c'},     {"faults", 0, 0, 'f'},   {"flip", 2, 0, 'x'},
-	    {"triples", 2, 0, 't'}, {"exhaust", 1, 0, 'e'},   {"failures", 1, 0, 'm'}, {0, 0, 0, 0}};
+	static const struct option options[] = {{"replay", 1, 0, 'r'},
+	                                        {"histories", 1, 0, 'h'},
+	                                        {"length", 1, 0, 'l'},
+	                                        {"jobs", 1, 0, 'j'},
+	                                        {"seconds", 1, 0, 's'},
+	                                        {"costs", 0, 0, 'c'},
+	                                        {"faults", 0, 0, 'f'},
+	                                        {"flip", 2, 0, 'x'},
+	                                        {"triples", 2, 0, 't'},
+	                                        {"exhaust", 1, 0, 'e'},
+	                                        {"failures", 1, 0, 'm'},
+	                                        {"torture", 2, 0, 'T'},
+	                                        {0, 0, 0, 0}};
 	void (*mode)(int part, int parts) = crashes;
 	const char *what = "crash simulator";
 	int c, bad, jobs = 2;
@@ -210,6 +231,13 @@ int main(int argc, char **argv)
 			mode = triples;
 			what = "triples";
 			triples_set(optarg);
+			break;
+		case 'T':
+			mode = torture;
+			what = "torture, states are rounds";
+			if (optarg)
+				sscanf(optarg, "%llu:%llu", (unsigned long long *)&torture_rounds,
+				       (unsigned long long *)&torture_seed);
 			break;
 		case 'e':
 			power_exhaust = (u32)atoi(optarg);

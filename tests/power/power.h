@@ -131,6 +131,10 @@ void power_history(u64 seed, int length);
 void power_churn(u64 seed, int rounds);
 bool power_workload_replay(const char *id);
 
+/* ---- torture.c ---- */
+void power_torture(u64 seed, u64 rounds);
+bool power_torture_replay(const char *id);
+
 /* ---- the other modes ---- */
 int power_costs(void); /* 0 when all is well */
 void power_faults(int part, int parts);
