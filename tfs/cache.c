@@ -285,7 +285,7 @@ int tfs_cache_dirty(struct tfs_vol *vol, struct tfs_node **node)
 	if (n->epoch == vol->epoch)
 		return 0;
 	if (!n->epoch) { /* the buffer changes hands, no copy */
-		err = tfs_push_drop(vol, &n->ptr);
+		err = tfs_push_node_drop(vol, n->tree, &n->ptr);
 		if (err)
 			return err;
 		hash_remove(vol, n);

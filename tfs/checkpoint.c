@@ -13,7 +13,7 @@
 int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 {
 	struct tfs_ck *ck = &vol->ck;
-	int err = tfs_settle_drops(vol);
+	int err = vol->viewing ? -EBUSY : tfs_settle_drops(vol);
 
 	if (!err)
 		err = tfs_data_close(vol);
@@ -31,7 +31,8 @@ int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 	ck->sequence = vol->log.next;
 	ck->log = vol->log.pos;
 	vol->log.blocks_used = 0;
-	ck->level = 0;
+	ck->level = ck->pass = 0;
+	ck->snapshot = 0;
 	ck->cursor = ck->frozen.first;
 	ck->metas = 0;
 	ck->state = TFS_CK_NODES;
@@ -82,8 +83,16 @@ static int node_write(struct tfs_vol *vol, struct tfs_node *n)
 	return err;
 }
 
+/* A snapshot's item names roots: it is written when they have their places. */
+static bool in_pass(const struct tfs_ck *ck, const struct tfs_node *n)
+{
+	bool own = n->tree == TFS_TREE_SPACE || n->tree == TFS_TREE_SNAP;
+
+	return !ck->snapshot || own == (ck->pass == 1);
+}
+
 /* 1: the budget is used up */
-static int nodes_step(struct tfs_vol *vol, u32 *budget)
+static int pass_step(struct tfs_vol *vol, u32 *budget)
 {
 	struct tfs_ck *ck = &vol->ck;
 
@@ -91,7 +100,7 @@ static int nodes_step(struct tfs_vol *vol, u32 *budget)
 		for (; ck->cursor; ck->cursor = ck->cursor->next) {
 			int err;
 
-			if (ck->cursor->level != ck->level)
+			if (ck->cursor->level != ck->level || !in_pass(ck, ck->cursor))
 				continue;
 			if (!*budget)
 				return 1;
@@ -101,6 +110,31 @@ static int nodes_step(struct tfs_vol *vol, u32 *budget)
 				return err;
 		}
 	return 0;
+}
+
+static struct tfs_disk_ptr root_ptr(struct tfs_vol *vol, const struct tfs_ptr *root)
+{
+	struct tfs_node *n = root->addr & TFS_MEM_ADDR ? tfs_cache_find(vol, root->addr) : NULL;
+
+	return tfs_ptr_disk(n ? &n->ptr : root);
+}
+
+static int nodes_step(struct tfs_vol *vol, u32 *budget)
+{
+	struct tfs_ck *ck = &vol->ck;
+	int err = pass_step(vol, budget);
+
+	if (!err && ck->snapshot && !ck->pass) {
+		struct tfs_disk_ptr fs = root_ptr(vol, &ck->root[TFS_TREE_FS]);
+		struct tfs_disk_ptr refs = root_ptr(vol, &ck->root[TFS_TREE_REFS]);
+
+		tfs_snapshot_fill(vol, &fs, &refs);
+		ck->pass = 1;
+		ck->level = 0;
+		ck->cursor = ck->frozen.first;
+		err = pass_step(vol, budget);
+	}
+	return err;
 }
 
 /* ---- list blocks, checkpoint block, anchors ---- */
@@ -184,13 +218,6 @@ static int list_node(struct list_builder *b, const struct tfs_ptr *ptr)
 	for (i = 0; !err && i < tfs_le32(g->gang.count); i++)
 		err = list_add(b, tfs_le64(g->gang.run[i].addr), tfs_le32(g->gang.run[i].len));
 	return err;
-}
-
-static struct tfs_disk_ptr root_ptr(struct tfs_vol *vol, const struct tfs_ptr *root)
-{
-	struct tfs_node *n = root->addr & TFS_MEM_ADDR ? tfs_cache_find(vol, root->addr) : NULL;
-
-	return tfs_ptr_disk(n ? &n->ptr : root);
 }
 
 /* Blocks of an attempt that failed half-way are given back. */
@@ -314,7 +341,7 @@ static int finish(struct tfs_vol *vol)
 
 	for (n = ck->frozen.first; !err && n; n = n->next)
 		if (n->superseded && n->ptr.addr) {
-			err = tfs_push_drop(vol, &n->ptr);
+			err = tfs_push_node_drop(vol, n->tree, &n->ptr);
 			if (!err)
 				n->ptr.addr = 0;
 		}
@@ -399,6 +426,20 @@ int tfs_checkpoint_run(struct tfs_vol *vol, bool clean)
 	if (!err)
 		err = tfs_checkpoint_begin(vol, clean);
 	return err ? err : step_or_stop(vol, STEP_ALL);
+}
+
+int tfs_checkpoint_snapshot(struct tfs_vol *vol, u64 first_list, bool *gone)
+{
+	int err;
+
+	TFS_BUG_ON(vol->ck.state != TFS_CK_IDLE);
+	err = tfs_checkpoint_begin(vol, false);
+	*gone = !err;
+	if (err)
+		return err;
+	vol->ck.snapshot = vol->ck.epoch;
+	tfs_snap_add(vol, vol->ck.epoch, first_list); /* from here on what is dropped is held */
+	return step_or_stop(vol, STEP_ALL);
 }
 
 int tfs_checkpoint(struct tfs_vol *vol)

@@ -238,7 +238,7 @@ static int run_victim(void *arg, u64 addr, u32 units)
 
 int tfs_ptr_victim(struct tfs_vol *vol, const struct tfs_ptr *ptr)
 {
-	if (!ptr->addr || ptr->birth <= vol->held_birth)
+	if (!ptr->addr || tfs_held(vol, ptr->birth))
 		return 0;
 	return tfs_ptr_runs(vol, ptr, run_victim, vol);
 }

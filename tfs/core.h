@@ -87,7 +87,8 @@ static inline int tfs_key_cmp(struct tfs_key x, struct tfs_key y)
 }
 
 /* ---- operations (op.c) ---- */
-enum tfs_tier { TFS_TIER_NORMAL, TFS_TIER_FREEING, TFS_TIER_COMPACT };
+/* SNAPSHOT dirties SNAP and SPACE alone. */
+enum tfs_tier { TFS_TIER_NORMAL, TFS_TIER_FREEING, TFS_TIER_COMPACT, TFS_TIER_SNAPSHOT };
 /* -EROFS, -EIO (stopped), -ENOSPC (blocks is the net growth in blocks; a few items count as 1), -ENOMEM. */
 int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks);
 /* bytes: value bytes the apply phase will put under the key (0 for edit or delete). A key may be named twice. */
@@ -137,7 +138,7 @@ bool tfs_replaying(const struct tfs_vol *vol);
 
 /* Counters that records change (name.c and data.c keep them exact in the apply phase). */
 struct tfs_counters {
-	u64 next_ino, inodes, prealloc_blocks, delayed_blocks;
+	u64 next_ino, inodes, prealloc_blocks, delayed_blocks, delayed_windows;
 };
 struct tfs_counters *tfs_counters_of(struct tfs_vol *vol);
 struct tfs_time tfs_now(struct tfs_vol *vol);

@@ -489,15 +489,18 @@ int tfs_reserve(struct tfs_vol *vol, u64 blocks)
 	u64 with = blocks + blocks / 16 + 1;
 	int err = tfs_op_begin(vol, TFS_TIER_NORMAL, with);
 
-	if (!err)
-		tfs_counters_of(vol)->delayed_blocks += with;
-	return err;
+	if (err)
+		return err;
+	tfs_counters_of(vol)->delayed_blocks += with;
+	tfs_counters_of(vol)->delayed_windows += blocks / TFS_WINDOW_BLOCKS + 1;
+	return 0;
 }
 
 void tfs_unreserve(struct tfs_vol *vol, u64 blocks)
 {
 	struct tfs_counters *c = tfs_counters_of(vol);
-	u64 with = blocks + blocks / 16 + 1;
+	u64 with = blocks + blocks / 16 + 1, windows = blocks / TFS_WINDOW_BLOCKS + 1;
 
 	c->delayed_blocks -= with < c->delayed_blocks ? with : c->delayed_blocks;
+	c->delayed_windows -= windows < c->delayed_windows ? windows : c->delayed_windows;
 }

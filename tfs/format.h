@@ -333,18 +333,40 @@ struct tfs_ref {
 	le32 len;   /* units */
 	le32 count; /* references, 2 or more */
 };
-/* ---- SNAP tree (layout reserved): a = 1<<56 | snapshot number: struct tfs_snapshot; a = 2<<56 | list id, b = n:
- * struct tfs_run ---- */
+/*
+ * ---- SNAP tree: snapshots, and what they alone hold ----
+ * A snapshot's number is the epoch whose checkpoint it is: it holds all that was born at or before it and lives there.
+ * A deadlist names what lost its last live reference: live in SPACE, held by the snapshots from `oldest` to `newest` as
+ * they stand. Those in between that are gone or dying do not count: a list that no other lies in is to be freed.
+ */
+#define TFS_RO_COMPAT_SNAPSHOTS 1ull /* set before the first snapshot: who does not know them must not write */
+#define TFS_SNAP_ITEM (1ull << 56)   /* a = this, b = epoch: struct tfs_snapshot */
+#define TFS_SNAP_LIST (2ull << 56)   /* a = this, b = list id: struct tfs_deadlist */
+#define TFS_SNAP_RUNS (3ull << 56)   /* a = this | list id, b = n: runs n * 64.. of it, TFS_DEAD_RUNS x struct tfs_run \
+	                              */
+#define TFS_LIST_ID_MAX ((1ull << 56) - 1)
+#define TFS_DEAD_RUNS 64u
+#define TFS_SNAPSHOT_DYING 1u /* deleted: no longer shown, what it alone held is being freed */
 struct tfs_snapshot {
-	u8 id[16];
+	u8 id[16]; /* random */
 	struct tfs_disk_ptr fs, refs;
-	le64 epoch;
+	le64 inodes;     /* inode items in it */
+	le64 units;      /* live in the whole volume when it was made */
+	le64 first_list; /* ids of lists made since are at or above it */
 	struct tfs_time created;
-	le32 holds;
-	le16 flags;
+	le32 holds; /* deleted only when 0 */
+	le16 flags; /* TFS_SNAPSHOT_* */
 	u8 name_len;
-	u8 name[];
+	u8 reserved;
+	u8 name[]; /* as of a directory entry */
 };
+struct tfs_deadlist {
+	le64 oldest, newest; /* epochs of the snapshots that held it when it was made */
+	le64 units;          /* sum of its runs */
+	le64 runs;           /* used ones; what follows in their last items is zero */
+};
+TFS_ASSERT_SIZE(struct tfs_deadlist, 32);
+TFS_ASSERT_SIZE(struct tfs_snapshot, 112);
 
 /* ---- log ---- */
 /*

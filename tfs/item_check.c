@@ -156,6 +156,53 @@ static const char *space_check(struct tfs_key key, u32 len)
 	return "unknown item type";
 }
 
+static const char *root_check(const struct tfs_disk_ptr *d, u64 epoch)
+{
+	struct tfs_ptr p = tfs_ptr_cpu(d);
+
+	return ptr_check(&p) || p.len > TFS_NODE_SIZE / TFS_UNIT + 1 || p.birth > epoch ? "snapshot root out of range"
+	                                                                                : NULL;
+}
+
+static const char *snapshot_check(struct tfs_key key, const struct tfs_snapshot *s, u32 len)
+{
+	if (len < sizeof(*s) || len != sizeof(*s) + s->name_len || !key.b || key.b > TFS_EPOCH_MAX)
+		return "snapshot item malformed";
+	if (tfs_le16(s->flags) & ~TFS_SNAPSHOT_DYING || tfs_le64(s->first_list) > TFS_LIST_ID_MAX)
+		return "snapshot flags or lists out of range";
+	if (root_check(&s->fs, key.b) || (s->refs.addr && root_check(&s->refs, key.b)))
+		return "snapshot root out of range";
+	return time_check(&s->created) ? time_check(&s->created) : name_check(s->name, s->name_len);
+}
+
+static const char *runs_check(const struct tfs_run *r, u32 len)
+{
+	u32 i;
+
+	if (len != TFS_DEAD_RUNS * sizeof(*r))
+		return "deadlist runs malformed";
+	for (i = 0; i < TFS_DEAD_RUNS; i++)
+		if (tfs_le64(r[i].addr) >> 45 || !r[i].addr != !r[i].len)
+			return "deadlist run out of range";
+	return NULL;
+}
+
+static const char *snap_check(struct tfs_key key, const void *value, u32 len)
+{
+	const struct tfs_deadlist *l = value;
+
+	if (key.a == TFS_SNAP_ITEM)
+		return snapshot_check(key, value, len);
+	if (key.a == TFS_SNAP_LIST)
+		return len == sizeof(*l) && key.b && key.b <= TFS_LIST_ID_MAX &&
+		               tfs_le64(l->oldest) <= tfs_le64(l->newest) && tfs_le64(l->runs) <= tfs_le64(l->units)
+		           ? NULL
+		           : "deadlist malformed";
+	if (key.a >> 56 == TFS_SNAP_RUNS >> 56)
+		return runs_check(value, len);
+	return "unknown item type";
+}
+
 const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 len)
 {
 	switch (tree) {
@@ -163,11 +210,13 @@ const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 
 		return fs_check(key, value, len);
 	case TFS_TREE_SPACE:
 		return space_check(key, len);
+	case TFS_TREE_SNAP:
+		return snap_check(key, value, len);
 	case TFS_TREE_REFS:
 		return len == sizeof(struct tfs_ref) && !key.b && key.a && !(key.a >> 45) ? NULL
 		                                                                          : "reference item malformed";
 	}
-	return "unknown item type"; /* snapshots are reserved: nothing writes them yet */
+	return "unknown item type";
 }
 
 bool tfs_item_ptr(int tree, struct tfs_key key, const void *value, struct tfs_ptr *out)

@@ -74,6 +74,7 @@ void tfs_vol_free(struct tfs_vol *vol)
 	tfs_compact_destroy(vol);
 	for (h = 0; h < TFS_HEAD_LOG; h++)
 		tfs_port_free(vol->head[h].buf);
+	tfs_port_free(vol->snap);
 	tfs_port_free(vol->segment);
 	tfs_port_free(vol->log.write);
 	tfs_port_free(vol->log.pending);
@@ -93,9 +94,9 @@ static int features_check(struct tfs_vol *vol)
 		tfs_err(vol, "volume uses features %llx that this version does not know", (unsigned long long)unknown);
 		return -EOPNOTSUPP;
 	}
-	if (vol->super.ro_compat && !vol->read_only) {
+	if (tfs_le64(vol->super.ro_compat) & ~TFS_RO_COMPAT_SNAPSHOTS && !vol->read_only) {
 		tfs_err(vol, "volume can only be mounted read-only: unknown features %llx",
-		        (unsigned long long)tfs_le64(vol->super.ro_compat));
+		        (unsigned long long)(tfs_le64(vol->super.ro_compat) & ~TFS_RO_COMPAT_SNAPSHOTS));
 		return -EROFS;
 	}
 	return 0;
@@ -186,6 +187,8 @@ static int checkpoint_apply(struct tfs_vol *vol, const struct tfs_checkpoint *cp
 	vol->counters.inodes = tfs_le64(cp->inodes);
 	vol->counters.prealloc_blocks = tfs_le64(cp->prealloc_blocks);
 	if (!err)
+		err = forgive(vol, tfs_snap_load(vol));
+	if (!err)
 		err = forgive(vol, tfs_space_load(vol));
 	if (!err)
 		err = lists_apply(vol, cp, block);
@@ -233,8 +236,10 @@ static int session_start(struct tfs_vol *vol)
 	if (!err)
 		err = tfs_checkpoint_run(vol, false);
 	if (!err)
+		err = tfs_snapshots_finish(vol);
+	if (!err)
 		err = orphans_evict(vol);
-	return err;
+	return err == -ENOSPC && vol->snaps ? 0 : err; /* orphans that snapshots hold wait for one to be deleted */
 }
 
 static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
@@ -294,6 +299,7 @@ int tfs_unmount(struct tfs_vol *vol)
 {
 	int err = vol->stopped;
 
+	tfs_view_close(vol);
 	if (!err && !vol->read_only && !vol->bulk)
 		err = tfs_checkpoint_run(vol, true);
 	tfs_vol_free(vol);

@@ -92,11 +92,14 @@ static u64 minus(u64 a, u64 b)
 	return a > b ? a - b : 0;
 }
 
-/* Blocks that nothing live or promised needs; pins come free by themselves. */
+/* Blocks that nothing live or promised needs; pins come free by themselves. A delayed window will dirty a leaf and, at
+ * times, more: that is growth while snapshots hold the old one. */
 static u64 free_blocks(const struct tfs_vol *vol)
 {
+	u64 leaves = vol->snaps ? 2 * NODE_COST * vol->counters.delayed_windows : 0;
+
 	return minus(vol->total_blocks,
-	             vol->used_blocks + vol->counters.prealloc_blocks + vol->counters.delayed_blocks);
+	             vol->used_blocks + vol->counters.prealloc_blocks + vol->counters.delayed_blocks + leaves);
 }
 
 static u64 tier_floor(const struct tfs_vol *vol, enum tfs_tier tier)
@@ -104,6 +107,24 @@ static u64 tier_floor(const struct tfs_vol *vol, enum tfs_tier tier)
 	static const u8 part[] = {[TFS_TIER_NORMAL] = 1, [TFS_TIER_FREEING] = 2, [TFS_TIER_COMPACT] = 4};
 
 	return vol->reserve_blocks / part[tier];
+}
+
+/*
+ * While snapshots hold the old ones, each node that an operation dirties is growth, for which also what frees space
+ * needs room: OP_NODES for this one, and those that are dirty already, whose new places are not counted as used yet.
+ */
+#define OP_NODES 8u
+
+static u64 growth(const struct tfs_vol *vol, u64 blocks)
+{
+	return vol->snaps ? blocks + (u64)NODE_COST * (OP_NODES + tfs_dirty_nodes(vol)) : blocks;
+}
+
+static bool short_of(const struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
+{
+	u64 want = growth(vol, blocks);
+
+	return tier != TFS_TIER_SNAPSHOT && want && free_blocks(vol) < want + tier_floor(vol, tier);
 }
 
 /* Blocks that could be written this moment, less what the next checkpoint needs for its nodes. */
@@ -139,6 +160,7 @@ static int housekeeping(struct tfs_vol *vol, u64 blocks)
 	int err = 0;
 
 	tfs_placed_forget(vol);
+	tfs_dead_reset(vol);
 	if (vol->ck.state == TFS_CK_IDLE) /* a checkpoint still needs those of its nodes */
 		tfs_gangs_forget(vol);
 	tfs_cache_trim(vol);
@@ -157,10 +179,15 @@ int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 
 	if (vol->stopped)
 		return vol->stopped;
-	if (vol->read_only)
+	if (vol->read_only || vol->viewing)
 		return -EROFS;
-	if (blocks && free_blocks(vol) < blocks + tier_floor(vol, tier))
-		return -ENOSPC;
+	if (short_of(vol, tier, blocks)) {
+		if (!vol->snaps || tfs_dirty_nodes(vol) <= OP_NODES)
+			return -ENOSPC;
+		err = tfs_checkpoint(vol); /* then it is known what they took */
+		if (err || short_of(vol, tier, blocks))
+			return err ? err : -ENOSPC;
+	}
 	err = housekeeping(vol, blocks);
 	if (err == -EIO || err == -EUCLEAN)
 		tfs_stop(vol, err);
@@ -199,6 +226,8 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->read_only = vol->read_only;
 	out->damaged = vol->damaged;
 	out->was_clean = vol->was_clean;
+	out->snapshots = vol->snaps;
+	out->dying = vol->dying;
 }
 
 /* ---- prepare ---- */

@@ -439,7 +439,8 @@ static int ptr_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool live
 	int err = ptr->flags & TFS_PTR_GANG ? gang_get(vol, ptr, &gang) : 0;
 
 	for (i = 0; !err && ptr_run(ptr, gang, i, &addr, &units); i++) {
-		err = tfs_space_prepare(vol, addr, units);
+		err = live && tfs_held(vol, ptr->birth) ? tfs_dead_prepare(vol, ptr->birth, addr, units)
+		                                        : tfs_space_prepare(vol, addr, units);
 		if (!err)
 			err = tfs_space_live(vol, addr, units, live);
 	}
@@ -467,7 +468,10 @@ static void ptr_mark(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool live)
 
 	TFS_BUG_ON(ptr->flags & TFS_PTR_GANG && gang_get(vol, ptr, &gang)); /* prepared: in memory */
 	for (i = 0; ptr_run(ptr, gang, i, &addr, &units); i++)
-		tfs_space_mark(vol, addr, units, live);
+		if (!live && tfs_held(vol, ptr->birth))
+			tfs_dead_add(vol, ptr->birth, addr, units);
+		else
+			tfs_space_mark(vol, addr, units, live);
 }
 
 void tfs_ptr_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr)

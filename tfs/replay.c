@@ -279,6 +279,7 @@ static int record_apply(struct feed *f, const struct tfs_rec_head *rec)
 		return 0;
 	}
 	tfs_placed_forget(vol);
+	tfs_dead_reset(vol);
 	tfs_gangs_forget(vol);
 	if (!err)
 		err = tfs_apply(vol, rec);

@@ -260,6 +260,7 @@ struct tfs_stat {
 	u64 user_blocks, data_blocks, node_blocks, moved_blocks;
 	u64 compact_sweeps, compact_emptied; /* done since the mount; segments that they left empty */
 	u32 cache_nodes, dirty_nodes;
+	u32 snapshots, dying; /* dying: deleted ones of which not all is freed yet */
 	bool read_only, damaged, was_clean;
 };
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);
@@ -321,6 +322,43 @@ static inline struct tfs_log_position tfs_log_position_cpu(const struct tfs_log_
 	    .sequence = tfs_le64(p->sequence),
 	};
 }
+
+/*
+ * ---- snapshots: read-only images of the whole volume, named by the epoch they end with ----
+ * What changes them is durable when it returns 0. -EIO and the like end writing as anywhere; after -ENOMEM it may have
+ * been done, and the next checkpoint makes it durable: tfs_snapshot_find tells.
+ */
+struct tfs_snapshot_info {
+	u64 epoch;
+	u8 id[16]; /* random, for ever its own */
+	struct tfs_time created;
+	u64 inodes, units;       /* inodes in it; units of 512 bytes live in the whole volume when it was made */
+	struct tfs_ptr fs, refs; /* its roots */
+	u32 holds;
+	bool dying; /* deleted, not all freed yet: only tfs_snapshot_next shows it */
+	u8 name_len;
+	char name[TFS_NAME_MAX]; /* no NUL behind it */
+};
+/* The first at or after *epoch (updated). -ENOENT when there is none. */
+int tfs_snapshot_next(struct tfs_vol *vol, u64 *epoch, struct tfs_snapshot_info *out);
+int tfs_snapshot_find(struct tfs_vol *vol, const char *name, u32 len, u64 *epoch); /* -ENOENT */
+/* What the volume holds now, all records so far. A host writes back what it holds dirty before. *epoch may be NULL.
+ * -EEXIST, -EINVAL (no name), -ENAMETOOLONG, -ENOSPC. */
+int tfs_snapshot_create(struct tfs_vol *vol, const char *name, u32 len, u64 *epoch);
+int tfs_snapshot_rename(struct tfs_vol *vol, u64 epoch, const char *name, u32 len); /* -ENOENT, -EEXIST */
+/* A snapshot that is held cannot be deleted; each hold takes a release. -EINVAL: released too often. */
+int tfs_snapshot_hold(struct tfs_vol *vol, u64 epoch, bool hold);
+/* Out of sight at once; then tfs_snapshot_step frees what it alone held. Both work on a full volume. -EBUSY: held. */
+int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch);
+/* Bounded: 1 while there is more, 0 when nothing of a deleted snapshot is left. A read-write mount does all of it. */
+int tfs_snapshot_step(struct tfs_vol *vol);
+/* Bytes that deleting it would free. Its size is not bounded: it looks at each of its deadlists. */
+int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive);
+/* Until it is closed all that reads (names, attributes, data, items, walks) reads the snapshot; what writes fails with
+ * -EROFS, a checkpoint with -EBUSY. -ENOENT; -EBUSY: one is open, or it is not durable yet. */
+int tfs_view_open(struct tfs_vol *vol, u64 epoch);
+void tfs_view_close(struct tfs_vol *vol); /* none open: nothing */
+
 /* First item at or after *key; value points into the cache until the next call on vol. -ENOENT at the end. */
 int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);
 /* Every node of a tree, parents first. ptr.addr 0: changed in memory only. A damaged node is reported with err < 0

@@ -480,7 +480,17 @@ int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr)
 	return 0;
 }
 
-/* Ends because every round dirties nodes that were not: at most the SPACE tree's own path each time. */
+/* SPACE and SNAP are no part of a snapshot: born after any, their old nodes are free at once. */
+int tfs_push_node_drop(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr)
+{
+	struct tfs_ptr p = *ptr;
+
+	if (tree == TFS_TREE_SPACE || tree == TFS_TREE_SNAP)
+		p.birth = ~0ull;
+	return tfs_push_drop(vol, &p);
+}
+
+/* Ends because every round dirties nodes that were not: at most a path of SPACE and one of SNAP each time. */
 int tfs_settle_drops(struct tfs_vol *vol)
 {
 	struct tfs_drop *d;
@@ -530,7 +540,7 @@ int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
 	int err = root_get(vol, tree, &n);
 
 	if (err == -EIO) { /* the root itself: an empty tree */
-		err = tfs_push_drop(vol, &vol->root[tree]);
+		err = tfs_push_node_drop(vol, tree, &vol->root[tree]);
 		if (!err)
 			vol->root[tree].addr = 0;
 		return err;
@@ -558,7 +568,7 @@ int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
 	if (!blank)
 		return -ENOMEM;
 	branch_point(n, slot, blank);
-	return tfs_push_drop(vol, &old);
+	return tfs_push_node_drop(vol, tree, &old);
 }
 
 /* ---- merging ---- */

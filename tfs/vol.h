@@ -77,13 +77,20 @@ struct tfs_gang_ref { /* gangs read by tfs_ptr_prepare, until the next operation
 	struct tfs_gang gang;
 };
 
+struct tfs_snap { /* a snapshot that is not dying */
+	u64 epoch, first_list;
+	u64 list, runs; /* where goes what it is the oldest to hold, 0: nowhere yet; runs used of it */
+	u64 reserved;   /* runs that prepared drops may still add */
+};
+
 #define TFS_META_BLOCKS (TFS_LIST_PTRS + 1)
 enum tfs_ck_state { TFS_CK_IDLE, TFS_CK_NODES, TFS_CK_ANCHOR, TFS_CK_CLAIM };
 struct tfs_ck {
 	enum tfs_ck_state state;
 	u64 epoch;
+	u64 snapshot; /* the epoch, when the checkpoint is to be one; 0: not */
 	bool clean;
-	u8 level;
+	u8 level, pass;
 	struct tfs_node *cursor;
 	struct tfs_list_head frozen;
 	struct tfs_ptr root[TFS_TREES];
@@ -143,7 +150,6 @@ struct tfs_vol {
 	u32 placeds;
 
 	struct tfs_compact compact;
-	u64 held_birth; /* what was born up to this epoch a snapshot may hold: it is never moved */
 
 	struct tfs_counters counters;
 	struct tfs_log log;
@@ -155,6 +161,15 @@ struct tfs_vol {
 	u8 node_codec; /* of nodes written: LZ4 on a mounted volume, which is quick; zlib when a zlib volume is made */
 	u64 meta[TFS_META_BLOCKS]; /* of the durable anchor */
 	u32 metas;
+
+	struct tfs_snap *snap; /* ascending */
+	u32 snaps, snaps_max, dying;
+	u64 snap_newest; /* epoch of the last, 0: none. What was born by then is held */
+	u64 next_list;
+	u64 dying_epoch, dying_list; /* the one being freed, 0: to be looked for; the next list to look at */
+	bool snap_reserved;          /* some .reserved is not 0 */
+	bool viewing;                /* root[] of FS and REFS are a snapshot's, view_root the live ones */
+	struct tfs_ptr view_root[TFS_TREES];
 
 	struct tfs_need need[TFS_NEEDS_MAX];
 	struct tfs_node *need_leaf[TFS_NEEDS_MAX];
@@ -212,6 +227,7 @@ int tfs_tree_ensure(struct tfs_vol *vol, int tree, struct tfs_key key, const voi
 int tfs_tree_victims(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_key *end);
 int tfs_settle_drops(struct tfs_vol *vol);
 int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+int tfs_push_node_drop(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr);
 /* The node of this level that covers lo becomes an empty one, if it cannot be read. */
 int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level);
 
@@ -272,6 +288,26 @@ static inline bool tfs_compact_victim(const struct tfs_vol *vol, u64 segment)
 void tfs_compact_forget(struct tfs_vol *vol); /* ends a sweep where it is */
 void tfs_compact_destroy(struct tfs_vol *vol);
 
+/* dead.c: what snapshots alone hold */
+int tfs_snap_load(struct tfs_vol *vol); /* the table, from the SNAP tree */
+int tfs_snap_room(struct tfs_vol *vol); /* for one more in the table */
+void tfs_snap_add(struct tfs_vol *vol, u64 epoch, u64 first_list);
+void tfs_snap_remove(struct tfs_vol *vol, u64 epoch);
+u32 tfs_snap_from(const struct tfs_vol *vol, u64 epoch); /* index of the first at or after it */
+bool tfs_dead_span(const struct tfs_vol *vol, const struct tfs_deadlist *l, u32 *oldest,
+                   u32 *newest); /* indices; false: none holds it */
+int tfs_dead_prepare(struct tfs_vol *vol, u64 birth, u64 addr, u32 units);
+void tfs_dead_add(struct tfs_vol *vol, u64 birth, u64 addr, u32 units);
+void tfs_dead_reset(struct tfs_vol *vol);                         /* what was prepared is not going to be added */
+static inline bool tfs_held(const struct tfs_vol *vol, u64 birth) /* by a snapshot, if it is live now */
+{
+	return birth <= vol->snap_newest;
+}
+
+/* snapshot.c */
+int tfs_snapshots_finish(struct tfs_vol *vol); /* what a crash left of a delete */
+void tfs_snapshot_fill(struct tfs_vol *vol, const struct tfs_disk_ptr *fs, const struct tfs_disk_ptr *refs);
+
 /* log.c */
 int tfs_log_start(struct tfs_vol *vol); /* a new generation in fresh runs */
 u64 tfs_log_append(struct tfs_vol *vol, const struct tfs_rec_head *rec, u32 len);
@@ -291,6 +327,8 @@ int tfs_replay(struct tfs_vol *vol, const struct tfs_anchor *anchor);
 /* checkpoint.c */
 int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean);
 int tfs_checkpoint_run(struct tfs_vol *vol, bool clean); /* finishes a running one first */
+/* The open epoch becomes snapshot; none must be running. *gone: it is past the gate, whatever failed then. */
+int tfs_checkpoint_snapshot(struct tfs_vol *vol, u64 first_list, bool *gone);
 u32 tfs_dirty_nodes(const struct tfs_vol *vol);
 
 /* super.c */

@@ -141,6 +141,18 @@ power 7 second-flush tfs/log.c 's/^\treturn todo > 0 \? tfs_flush\(vol\) : todo;
 power 7 another-log-block tfs/log.c 's/^\tblocks = \(\(u32\)sizeof\(\*h\) \+ bytes \+ TFS_BLOCK - 1\) \/ TFS_BLOCK;/\tblocks = ((u32)sizeof(*h) + bytes + TFS_BLOCK - 1) \/ TFS_BLOCK;\n\tif (blocks < log->pos.run_blocks - log->pos.offset)\n\t\tblocks++;/' "$costs"
 power 7 checkpoint-at-each-sync tfs/log.c 's/^\treturn todo > 0 \? tfs_flush\(vol\) : todo;/\ttodo = todo > 0 ? tfs_flush(vol) : todo;\n\treturn todo ? todo : tfs_checkpoint(vol);/' "$costs"
 
+# 8. Snapshots
+power 8 held-blocks-freed tfs/vol.h 's/return birth <= vol->snap_newest;/return birth > TFS_EPOCH_MAX \&\& vol;/' "$crash"
+power 8 border-an-epoch-late tfs/vol.h 's/return birth <= vol->snap_newest;/return birth < vol->snap_newest;/' "$crash"
+power 8 create-not-durable tfs/checkpoint.c '/^int tfs_checkpoint_snapshot/,/^}/s/return step_or_stop\(vol, STEP_ALL\);/return 0 * step_or_stop(vol, 0);/' "$crash"
+power 8 freed-though-another-holds tfs/dead.c 's/return first < end;/return first + 1 < end;/' "$crash"
+power 8 own-nodes-on-deadlists tfs/tree.c 's/p.birth = ~0ull;/p.birth = ptr->birth;/' "$crash"
+power 8 crash-ends-a-delete tfs/mount.c 's/err = tfs_snapshots_finish\(vol\);/err = 0;/' "$crash"
+power 8 delete-forgets-lists tfs/snapshot.c 's/if \(!tfs_dead_span\(vol, &l, &oldest, &newest\)\)/if (0)/' "$crash"
+power 8 gang-held-in-part tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !i \&\& tfs_held(vol, ptr->birth))/' "$crash"
+power 8 replay-books-otherwise tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !vol->replaying \&\& tfs_held(vol, ptr->birth))/' "$crash"
+power 6 snapshot-delete-waits-for-space tfs/op.c 's/return tier != TFS_TIER_SNAPSHOT && want/return want/' "$crash"
+
 # 9. The same inputs give the same image
 mk="build/bin/mkfs.tfs build/bin/dump.tfs build/bin/fsck.tfs"
 try 9 names-not-sorted mkfs/walk.c 's/^\tif \(n->count\)$/\tif (0)/' "tests/cli/test_mkfs.sh same_image" $mk

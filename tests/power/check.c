@@ -85,7 +85,7 @@ static void filler_check(struct walk *w, u64 ino)
 {
 	static u8 buf[TFS_BLOCK];
 
-	if (w->live || (ino + power_state) % 16)
+	if (w->live || power_viewing || (ino + power_state) % 16) /* a snapshot may hold what was punched since */
 		return;
 	if (tfs_read(w->vol, ino, 0, buf, TFS_BLOCK) != TFS_BLOCK || memcmp(buf, power_file(ino), TFS_BLOCK))
 		w->err = -EIO;
@@ -197,12 +197,46 @@ u64 power_walk(struct tfs_vol *vol, bool live, int *err)
 static u8 want[POWER_PAGES];
 static bool twice;
 
+/* Of units that only snapshots hold: the oldest and the newest that do, + 1; bit 7 of the first: on a list. */
+static struct held {
+	u8 oldest, newest;
+} held[POWER_PAGES * 8];
+static u8 viewing;   /* the snapshot that is walked, + 1; 0: the live trees */
+static u8 oldest_of; /* of the pointer at hand */
+
+static void held_add(u64 addr, u32 units)
+{
+	for (; units; units--, addr++) {
+		if (want[addr / 8] >> addr % 8 & 1)
+			continue;
+		want[addr / 8] |= (u8)(1 << addr % 8);
+		held[addr] = (struct held){oldest_of, viewing};
+	}
+}
+
 static void live_add(u64 addr, u32 units)
 {
+	if (viewing) {
+		held_add(addr, units);
+		return;
+	}
 	for (; units; units--, addr++) {
 		twice |= want[addr / 8] >> addr % 8 & 1;
 		want[addr / 8] |= (u8)(1 << addr % 8);
 	}
+}
+
+static u64 snap_epoch[128];
+static u32 snaps;
+
+/* The first snapshot since, + 1. */
+static u8 oldest_born(u64 birth)
+{
+	u32 i = 0;
+
+	while (i < snaps && snap_epoch[i] < birth)
+		i++;
+	return (u8)(i + 1);
 }
 
 /* A gang's block is read raw: it is the only structure that a pointer does not describe by itself. */
@@ -213,6 +247,8 @@ static void ptr_add(const struct tfs_ptr *p)
 	static struct tfs_gang g;
 	u32 i;
 
+	if (viewing)
+		oldest_of = oldest_born(p->birth);
 	if (!(p->flags & TFS_PTR_GANG)) {
 		live_add(p->addr, p->len);
 		return;
@@ -324,9 +360,104 @@ static int items_add(struct tfs_vol *vol)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* ---- snapshots ---- */
+
+static int snaps_load(struct tfs_vol *vol)
+{
+	struct tfs_snapshot_info info;
+	u64 epoch = 0;
+	int err;
+
+	for (snaps = 0; !(err = tfs_snapshot_next(vol, &epoch, &info)); epoch++)
+		if (!info.dying && snaps < 100)
+			snap_epoch[snaps++] = epoch;
+	return err == -ENOENT ? 0 : err;
+}
+
+/* From the newest on: what is met first is held up to there. */
+static int snaps_add(struct tfs_vol *vol)
+{
+	u32 i;
+	int err = 0;
+
+	for (i = snaps; i-- && !err;) {
+		err = tfs_view_open(vol, snap_epoch[i]);
+		if (err)
+			return err;
+		viewing = (u8)(i + 1);
+		tfs_tree_walk(vol, TFS_TREE_FS, node_add, &err);
+		if (!err)
+			tfs_tree_walk(vol, TFS_TREE_REFS, node_add, &err);
+		if (!err)
+			err = refs_load(vol);
+		if (!err)
+			err = items_add(vol);
+		if (!err && !refs_exact())
+			err = -EUCLEAN;
+		viewing = 0;
+		tfs_view_close(vol);
+	}
+	return err;
+}
+
+/* The runs of one deadlist: held by exactly those it says, or by none. */
+static const char *list_check(struct tfs_vol *vol, u64 id, const struct tfs_deadlist *l)
+{
+	u64 n, i, u, units = 0;
+	u8 oldest = oldest_born(tfs_le64(l->oldest)), newest = 0;
+	const void *v;
+	u32 len;
+
+	while (newest < snaps && snap_epoch[newest] <= tfs_le64(l->newest))
+		newest++;
+	for (n = 0; n < tfs_le64(l->runs); n += TFS_DEAD_RUNS) {
+		struct tfs_key k = {TFS_SNAP_RUNS | id, n / TFS_DEAD_RUNS}, at = k;
+		const struct tfs_run *r;
+
+		if (tfs_item_next(vol, TFS_TREE_SNAP, &at, &v, &len) || at.a != k.a || at.b != k.b)
+			return "runs of a deadlist are missing";
+		r = v;
+		for (i = 0; i < TFS_DEAD_RUNS && n + i < tfs_le64(l->runs); i++)
+			for (u = tfs_le64(r[i].addr); u < tfs_le64(r[i].addr) + tfs_le32(r[i].len); u++, units++) {
+				if (oldest > newest) {
+					if (want[u / 8] >> u % 8 & 1)
+						return "a unit that is to be freed is held";
+					want[u / 8] |= (u8)(1 << u % 8);
+				} else if (held[u].oldest != oldest || held[u].newest != newest) {
+					return "a unit on a deadlist is held by others than it says";
+				} else {
+					held[u].oldest |= 128;
+				}
+			}
+	}
+	return units == tfs_le64(l->units) ? NULL : "a deadlist's size differs";
+}
+
+static const char *lists_check(struct tfs_vol *vol)
+{
+	struct tfs_key k = {TFS_SNAP_LIST, 0};
+	const char *why = NULL;
+	const void *v;
+	u32 len, i;
+
+	for (; !why && !tfs_item_next(vol, TFS_TREE_SNAP, &k, &v, &len) && k.a == TFS_SNAP_LIST; k.b++) {
+		struct tfs_deadlist l;
+
+		memcpy(&l, v, sizeof(l));
+		why = list_check(vol, k.b, &l);
+	}
+	for (i = 0; snaps && !why && i < POWER_PAGES * 8; i++)
+		if (held[i].oldest && held[i].oldest < 128)
+			why = "a unit that only snapshots hold is on no deadlist";
+	return why;
+}
+
 static int maps_take(struct tfs_vol *vol, struct tfs_dev *dev, bool space)
 {
-	int t, err = 0;
+	int t, err = snaps_load(vol);
+
+	if (snaps)
+		memset(held, 0, sizeof(held));
 
 	gang_dev = dev;
 	memset(want, 0, sizeof(want));
@@ -358,6 +489,7 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 	struct tfs_stat st;
 	u8 map[65536 / 8];
 	u64 s, live = 0;
+	const char *why;
 	int err;
 
 	err = maps_take(vol, dev, true);
@@ -365,6 +497,12 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 		return err ? "tree cannot be read" : "a unit is used twice";
 	if (!refs_exact())
 		return "a shared extent's count differs";
+	err = snaps_add(vol);
+	if (err)
+		return err == -EUCLEAN ? "a shared extent's count differs in a snapshot" : "a snapshot cannot be read";
+	why = lists_check(vol);
+	if (why)
+		return why;
 	tfs_statfs(vol, &st);
 	for (s = 0; s < st.segments; s++) {
 		u32 blocks = 1u << (st.segment_bits - 12), b, used = 0, units = 0;

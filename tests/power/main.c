@@ -61,6 +61,7 @@ static void crashes(int part, int parts)
 
 	if (!seconds) {
 		power_churn((u64)part + 1, 1200);
+		power_wedge((u64)part + 1, 8);
 		power_pairs(part, parts);
 	}
 	for (i = part; seconds ? time_left() : i < histories; i += parts)

@@ -140,7 +140,7 @@ static int evict(struct tfs_vol *vol, u64 ino)
 	do
 		err = called(vol, tfs_evict(vol, ino));
 	while (err > 0);
-	if (err == -ENOSPC)
+	if (err == -ENOSPC && !power_snapshots())
 		power_fail("evict", "what frees space finds none");
 	return err;
 }
@@ -381,6 +381,20 @@ int power_fill(struct tfs_vol *vol)
 	return err;
 }
 
+int power_large(struct tfs_vol *vol, u32 n, int what)
+{
+	char name[8];
+	int err;
+
+	snprintf(name, sizeof(name), "g%u", n);
+	if (!what)
+		return drop(vol, name, false, false);
+	err = make(vol, name, 0100644, NULL);
+	if (!err || what == 1)
+		return err && err != -EEXIST ? err : put(vol, name, 0, POWER_FILL_SIZE, 1);
+	return err == -EEXIST ? put(vol, name, n * 4096, 20480, (int)n & 1) : err;
+}
+
 /* ---- attributes ---- */
 
 static int attr(struct tfs_vol *vol, const char *path, u32 mask, u8 codec, u8 window_bits)
@@ -561,7 +575,13 @@ static int compact(struct tfs_vol *vol)
 	OP("checkpoint", called(vol, tfs_checkpoint(vol)))                                                             \
 	OP("checkpoint step", called(vol, tfs_checkpoint_step(vol, 2)))                                                \
 	OP("compact", compact(vol))                                                                                    \
-	OP("compact step", called(vol, tfs_compact_step(vol, 4, TFS_COMPACT_FORCE)))
+	OP("compact step", called(vol, tfs_compact_step(vol, 4, TFS_COMPACT_FORCE))) \
+	OP("snapshot p", called(vol, power_snapshot_make(vol, "p")))                                                   \
+	OP("snapshot q", called(vol, power_snapshot_make(vol, "q")))                                                   \
+	OP("delete p", called(vol, power_snapshot_drop(vol, "p", -1)))                                                 \
+	OP("delete q in part", called(vol, power_snapshot_drop(vol, "q", 1)))                                          \
+	OP("rename p r", called(vol, power_snapshot_name(vol, "p", "r")))                                              \
+	OP("hold q", called(vol, power_snapshot_hold(vol, "q")))
 
 const char *power_op_name(int op)
 {

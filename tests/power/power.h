@@ -55,6 +55,7 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 /* Large files g0... until ENOSPC; of those only the first block is compared, and in a few states, for speed. */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
+int power_large(struct tfs_vol *vol, u32 n, int what); /* g<n> goes (0), or comes, or is written over in parts */
 void power_shred(struct tfs_vol *vol); /* then free space is single blocks: nodes become gangs */
 #define POWER_NAME_MAX 200u
 void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there);
@@ -109,6 +110,19 @@ void model_preallocate(u64 ino, u64 size, int got);
 void model_setattr(u64 ino, u32 mask, const struct tfs_attr *a, int got);
 void model_xattr(u64 ino, const char *name, const void *value, u32 len, int got);
 
+/* ---- snaps.c: snapshots, and what each must hold ---- */
+extern bool power_viewing; /* what is walked is a snapshot */
+void power_snaps_reset(void);
+const char *power_snaps_judge(struct tfs_vol *vol, bool all); /* NULL, or what is wrong */
+void power_snaps_settle(struct tfs_vol *vol);                 /* after a mount */
+u32 power_snapshots(void); /* how many there are */
+int power_snapshot_make(struct tfs_vol *vol, const char *name);
+int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps); /* steps of freeing; -1: all */
+int power_snapshot_name(struct tfs_vol *vol, const char *name, const char *to);
+int power_snapshot_hold(struct tfs_vol *vol, const char *name); /* or release it, if it is held */
+void power_snapshots_drop(struct tfs_vol *vol, u32 left);
+void power_snapshot_any(struct tfs_vol *vol, u64 r);
+
 /* ---- crash.c: states of a crash ---- */
 extern u64 power_rng;
 extern u32 power_exhaust;
@@ -129,6 +143,7 @@ u64 power_triples(void); /* how many there are */
 void power_triple(u64 index);
 void power_history(u64 seed, int length);
 void power_churn(u64 seed, int rounds);
+void power_wedge(u64 seed, int rounds);
 bool power_workload_replay(const char *id);
 
 /* ---- torture.c ---- */

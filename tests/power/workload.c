@@ -43,6 +43,7 @@ static struct tfs_vol *workload_start(void)
 	struct tfs_vol *vol;
 
 	power_model_reset();
+	power_snaps_reset();
 	power_dev_reset(&power_run);
 	power_clock = 1000;
 	power_state = 0;
@@ -180,13 +181,17 @@ static struct tfs_vol *remount(struct tfs_vol *vol, bool crash)
 		power_fail("mount", "what was unmounted does not mount");
 		return NULL;
 	}
+	power_snaps_settle(vol);
 	power_step(vol);
 	return vol;
 }
 
-static void history_step(struct tfs_vol *vol, u64 r, bool wide)
+/* snaps: one call in four is about a snapshot */
+static void history_step(struct tfs_vol *vol, u64 r, bool wide, bool snaps)
 {
-	if (wide && r % 4 == 0)
+	if (snaps && r % 4 == 1)
+		power_snapshot_any(vol, r >> 8);
+	else if (wide && r % 4 == 0)
 		power_names(vol, (u32)(r >> 8) % 64, 1 + (u32)(r >> 16) % 8, r >> 24 & 1);
 	else if (r % 16 == 5)
 		power_promise(vol);
@@ -215,7 +220,7 @@ void power_history(u64 seed, int length)
 	for (i = 0; vol && i < length; i++) {
 		u64 r = power_random();
 
-		history_step(vol, r, seed % 7 == 2);
+		history_step(vol, r, seed % 7 == 2, seed % 5 == 1);
 		if (r % 7 == 0)
 			sync_now(vol);
 		if (r % 64 < 2)
@@ -282,6 +287,67 @@ void power_churn(u64 seed, int rounds)
 		power_fail("churn", "no log run was used again: the workload proves nothing");
 }
 
+/* ---- full, with and without snapshots ---- */
+
+static void few_flush(struct power_dev *d, void *arg)
+{
+	power_crash_few(d);
+	power_solidify(d, arg);
+}
+
+/* One of the large files goes, is written over or comes back. */
+static int wedge_call(struct tfs_vol *vol, u64 r)
+{
+	return power_large(vol, (u32)(r >> 8) % 60, (int)(r % 3));
+}
+
+/*
+ * Fill to ENOSPC, delete at random, refill, while snapshots come and go: whatever they hold, deleting them works, and
+ * with the last of them everything that frees space does, and no block is lost.
+ */
+void power_wedge(u64 seed, int rounds)
+{
+	void (*plain)(struct tfs_vol * vol, int err) = power_called;
+	struct tfs_stat empty, st;
+	struct tfs_vol *vol;
+	int i, j;
+
+	snprintf(power_workload, sizeof(power_workload), "w%llu,%d", (unsigned long long)seed, rounds);
+	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	vol = workload_start();
+	power_called = no_step; /* too many calls for a step after each */
+	tfs_statfs(vol, &empty);
+	for (i = 0; vol && i < rounds; i++) {
+		power_run.before_flush = power_solidify;
+		for (j = 0; j < 150; j++) {
+			u64 r = power_random();
+
+			if (r % 16 == 0 && i % 4)
+				power_step(vol), power_snapshot_any(vol, r >> 8 | 1);
+			else
+				wedge_call(vol, r >> 8);
+		}
+		power_step(vol);
+		sync_now(vol);
+		power_run.before_flush = few_flush;
+		vol = remount(vol, i & 1);
+		power_snapshots_drop(vol, i % 4 == 3 ? 0 : 2);
+		if (i % 4 != 3)
+			continue;
+		for (j = 0; j < 60; j++)
+			power_large(vol, (u32)j, 0);
+		power_step(vol);
+		if (tfs_checkpoint(vol) || tfs_checkpoint(vol))
+			power_fail("wedge", "no checkpoint on an empty volume");
+		tfs_statfs(vol, &st);
+		if (st.free + 64 < empty.free)
+			power_fail("wedge", "space is lost");
+	}
+	power_called = plain;
+	if (vol && tfs_unmount(vol))
+		power_fail("unmount", "failed");
+}
+
 /* False: the id is none of a workload. ID@N: the Nth state alone. */
 bool power_workload_replay(const char *id)
 {
@@ -292,6 +358,10 @@ bool power_workload_replay(const char *id)
 	power_only = p ? strtoul(p + 1, NULL, 10) : 0;
 	if (sscanf(id, "r%llu,%d", &seed, &length) == 2) {
 		power_history(seed, length);
+		return true;
+	}
+	if (sscanf(id, "w%llu,%d", &seed, &length) == 2) {
+		power_wedge(seed, length);
 		return true;
 	}
 	if (sscanf(id, "l%llu,%d", &seed, &length) == 2) {
