@@ -67,6 +67,11 @@ struct fsck_fix {
 	u8 *value; /* owned */
 };
 
+struct fsck_seen { /* a node that was walked, with all below it */
+	u64 addr;  /* 0: free place */
+	u32 crc, tree;
+};
+
 /* A leaf that no readable index node leads to. */
 struct fsck_leaf {
 	struct tfs_ptr ptr;
@@ -100,6 +105,12 @@ struct fsck {
 	struct fsck_fix *lifted; /* items taken out, to be put back at a new place: key, value, len */
 	size_t objects, names, refs, runs, fixes, spans, lifts;
 	size_t objects_max, names_max, refs_max, runs_max, fixes_max, spans_max, lifts_max;
+	struct tfs_snapshot_info *snap; /* ascending, fsck_snaps.c */
+	struct fsck_seen *seen;         /* a hash of nodes, on volumes with snapshots */
+	size_t seens, seen_max;
+	u64 *condemned; /* epochs of those that are to go */
+	size_t snaps, snaps_max, condemneds, condemned_max;
+	bool dying, snaps_fix, snap_kept; /* deadlists to be built anew; a damaged snapshot is to stay */
 	u64 prealloc, max_ino;
 	struct fsck_leaf *leaf; /* by tree and first key, not overlapping */
 	size_t leaves, leaves_max;
@@ -157,6 +168,14 @@ int fsck_space(struct fsck *f); /* fsck_space.c */
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr);
 /* The same for a window's reference to a compressed extent, which others may share. */
 int fsck_use_shared(struct fsck *f, const struct tfs_ptr *ptr);
+bool fsck_used(const struct fsck *f, u64 addr);
+/* Counts what of the place is not in use yet, and tells fn of it. */
+int fsck_use_new(struct fsck *f, const struct tfs_ptr *ptr, int (*fn)(void *arg, u64 addr, u32 units), void *arg);
+int fsck_use_run_new(struct fsck *f, u64 addr, u32 units);              /* -EUCLEAN: some of it is */
+int fsck_seen_add(struct fsck *f, int tree, const struct tfs_ptr *ptr); /* what older snapshots need not walk again */
+int fsck_snaps(struct fsck *f);                                         /* fsck_snaps.c: snapshots and deadlists */
+int fsck_snaps_try(struct fsck *f);   /* in a repair, after damaged nodes; f->live is of no use afterwards */
+int fsck_snaps_again(struct fsck *f); /* in a repair, when the live trees are counted: deadlists built anew */
 struct fsck_ref *fsck_ref_of(const struct fsck *f, const struct tfs_ptr *ptr); /* NULL: not shared */
 struct fsck_ref *fsck_ref_at(const struct fsck *f, u64 addr);                  /* the first at or behind addr */
 int fsck_refs_again(struct fsck *f); /* in a repair, f->ref counted again: what other fixes changed is put right */

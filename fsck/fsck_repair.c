@@ -353,6 +353,8 @@ static int recount_node(void *arg, const struct tfs_node_info *info)
 
 	if (!err && info->ptr.addr)
 		err = fsck_use(r->f, &info->ptr);
+	if (!err)
+		err = fsck_seen_add(r->f, info->tree, &info->ptr);
 	return err || info->level || info->tree != TFS_TREE_FS ? err : fsck_leaf_items(info->node, recount_item, r);
 }
 
@@ -369,17 +371,29 @@ static int finish(struct fsck *f)
 	                    .c.next_ino = f->st.next_ino <= TFS_INO_MAX + 1 ? f->st.next_ino : TFS_INO_ROOT + 1};
 	int err;
 
-	fsck_use_free(f);
 	f->recount = true;
+	if (f->incomplete) {
+		err = fsck_snaps_try(f);
+		if (err)
+			return err;
+	}
+	fsck_use_free(f);
+	if (f->seens)
+		memset(f->seen, 0, f->seen_max * sizeof(*f->seen));
+	f->seens = 0;
 	err = fsck_use_start(f);
 	for (size_t i = 0; i < f->refs; i++)
 		f->ref[i].found = 0;
-	for (int tree = 0; !err && tree < TFS_TREES; tree++)
-		if (tree != TFS_TREE_SPACE) {
-			err = tfs_tree_walk(f->vol, tree, recount_node, &r);
-			if (!err && tree == TFS_TREE_FS) /* before the REFS tree is counted */
-				err = fsck_refs_again(f);
-		}
+	if (!err)
+		err = tfs_tree_walk(f->vol, TFS_TREE_FS, recount_node, &r);
+	if (!err) /* before the REFS tree is counted */
+		err = fsck_refs_again(f);
+	if (!err)
+		err = tfs_tree_walk(f->vol, TFS_TREE_REFS, recount_node, &r);
+	if (!err) /* what snapshots hold besides, and before the SNAP tree is counted */
+		err = fsck_snaps_again(f);
+	if (!err)
+		err = tfs_tree_walk(f->vol, TFS_TREE_SNAP, recount_node, &r);
 	if (!err)
 		err = tfs_repair_space(f->vol, segment_live, f);
 	if (!err)

@@ -152,6 +152,21 @@ static int claim_item(void *arg, struct tfs_key key, const void *value, u32 len)
 	return err == -ENOMEM ? err : 0;
 }
 
+/* What only snapshots hold is live too, and no newest form of anything. */
+static int claim_runs(void *arg, struct tfs_key key, const void *value, u32 len)
+{
+	const struct tfs_run *run = value;
+	struct rescue *r = arg;
+	int err = 0;
+
+	if (key.a >> 56 != TFS_SNAP_RUNS >> 56)
+		return 0;
+	for (u32 i = 0; err != -ENOMEM && i < len / sizeof(*run); i++)
+		if (run[i].len)
+			err = fsck_use_run_new(r->f, tfs_le64(run[i].addr), tfs_le32(run[i].len));
+	return err == -ENOMEM ? err : 0;
+}
+
 static int claim_node(void *arg, const struct tfs_node_info *info)
 {
 	struct rescue *r = arg;
@@ -166,6 +181,8 @@ static int claim_node(void *arg, const struct tfs_node_info *info)
 	err = info->ptr.addr ? fsck_use(r->f, &info->ptr) : 0;
 	if (err)
 		return err == -ENOMEM ? err : 0;
+	if (info->tree == TFS_TREE_SNAP && !info->level)
+		return fsck_leaf_items(info->node, claim_runs, r);
 	return info->tree == TFS_TREE_FS && !info->level ? fsck_leaf_items(info->node, claim_item, r) : 0;
 }
 

@@ -49,13 +49,15 @@ static int passes(struct fsck *f)
 	if (!err)
 		err = fsck_names(f);
 	if (!err)
+		err = fsck_snaps(f);
+	if (!err)
 		err = fsck_space(f);
 	return err;
 }
 
 static bool must_write(const struct fsck *f)
 {
-	return f->fixes || f->counters_bad || f->log_bad || (f->space_bad && f->fixed);
+	return f->fixes || f->snaps_fix || f->counters_bad || f->log_bad || (f->space_bad && f->fixed);
 }
 
 /* Recovery alone: what mounting would do. */
@@ -84,7 +86,7 @@ static int close_volume(struct fsck *f, int err)
 
 static int repair_or_recover(struct fsck *f)
 {
-	if (f->mode == MODE_CHECK || f->stop_preen || f->log_kept)
+	if (f->mode == MODE_CHECK || f->stop_preen || f->log_kept || f->snap_kept)
 		return 0;
 	if (must_write(f))
 		return fsck_repair(f);
@@ -119,6 +121,9 @@ void fsck_free(struct fsck *f)
 	for (size_t i = 0; i < f->lifts; i++)
 		free(f->lifted[i].value);
 	free(f->lifted);
+	free(f->snap);
+	free(f->seen);
+	free(f->condemned);
 	free(f->leaf);
 	free(f->span);
 	free(f->fix);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Pass 4: what is in use, recomputed from nothing, against SPACE: a byte a block, a bit a 512-byte unit, in one map for
+ * Pass 5: what is in use, recomputed from nothing, against SPACE: a byte a block, a bit a 512-byte unit, in one map for
  * each segment that holds anything (1 KiB for 4 MiB). Filled by the other passes through fsck_use; compared here,
  * together with the counters of the checkpoint and the reference counts.
  */
@@ -86,6 +86,53 @@ static int use_run(void *arg, u64 addr, u32 units)
 		map[in >> 3] |= bit;
 	}
 	return !err && units ? -ERANGE : err;
+}
+
+bool fsck_used(const struct fsck *f, u64 addr)
+{
+	u64 in = addr - TFS_SEGMENTS_OFFSET / TFS_UNIT, segment = in >> (f->st.segment_bits - TFS_UNIT_BITS);
+
+	if (addr < TFS_SEGMENTS_OFFSET / TFS_UNIT || segment >= f->st.segments || !f->live[segment])
+		return false;
+	in &= ((u64)segment_blocks(f) << 3) - 1;
+	return f->live[segment][in >> 3] >> (in & 7) & 1;
+}
+
+struct use_new {
+	struct fsck *f;
+	int (*fn)(void *arg, u64 addr, u32 units);
+	void *arg;
+};
+
+static int run_new(void *arg, u64 addr, u32 units)
+{
+	struct use_new *n = arg;
+	int err = 0;
+
+	for (; !err && units; units--, addr++) {
+		if (fsck_used(n->f, addr))
+			continue;
+		err = use_run(n->f, addr, 1);
+		if (!err)
+			err = n->fn(n->arg, addr, 1);
+	}
+	return err;
+}
+
+int fsck_use_new(struct fsck *f, const struct tfs_ptr *ptr, int (*fn)(void *arg, u64 addr, u32 units), void *arg)
+{
+	struct use_new n = {f, fn, arg};
+
+	return tfs_ptr_runs(f->vol, ptr, run_new, &n);
+}
+
+int fsck_use_run_new(struct fsck *f, u64 addr, u32 units)
+{
+	int err = 0;
+
+	for (; !err && units; units--, addr++)
+		err = fsck_used(f, addr) ? -EUCLEAN : use_run(f, addr, 1);
+	return err;
 }
 
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr)

@@ -114,6 +114,8 @@ static int node(void *arg, const struct tfs_node_info *info)
 		return damaged(w, info);
 	if (info->ptr.addr)
 		err = fsck_use(w->f, &info->ptr);
+	if (!err)
+		err = fsck_seen_add(w->f, info->tree, &info->ptr);
 	return err || info->level ? err : fsck_leaf_items(info->node, item, w);
 }
 

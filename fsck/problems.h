@@ -44,6 +44,9 @@
 	P(53, GANG_BAD, "gang-bad", LOSS, "the list of places of an extent is damaged", "the extent is removed")       \
 	P(54, UNIT_TAKEN, "unit-taken", LOSS, "a place is used twice and holds another's content", "removed")          \
 	P(60, REF_COUNT, "ref-count", SAFE, "a shared extent's reference count differs", "set to what was found")      \
+	P(65, SNAPSHOT_BAD, "snapshot-bad", LOSS, "a snapshot cannot be read whole", "it is deleted")                  \
+	P(66, DEADLIST_WRONG, "deadlist-wrong", SAFE, "the deadlists differ from what snapshots alone hold",           \
+	  "built anew")                                                                                                \
 	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")                \
 	P(71, DATA_CODE, "data-code", NONE, "data matches its checksum and does not decode", "none: restore the file")
 

@@ -158,6 +158,11 @@ int tfs_repair_lists(struct tfs_vol *vol, int (*fn)(void *arg, u64 addr, u32 uni
 	return err;
 }
 
+int tfs_repair_snapshots(struct tfs_vol *vol)
+{
+	return vol->repairing ? tfs_snap_load(vol) : -EINVAL;
+}
+
 int tfs_repair_pin(struct tfs_vol *vol, const struct tfs_ptr *ptr)
 {
 	return vol->repairing ? tfs_push_drop(vol, ptr) : -EINVAL;

@@ -372,6 +372,9 @@ struct tfs_node_info {
 };
 typedef int (*tfs_node_fn)(void *arg, const struct tfs_node_info *info);
 int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
+/* The same, but a node that skip says true of is not read, and nothing below it: as a part that was seen before. */
+typedef bool (*tfs_skip_fn)(void *arg, const struct tfs_ptr *ptr);
+int tfs_tree_walk_new(struct tfs_vol *vol, int tree, tfs_skip_fn skip, tfs_node_fn fn, void *arg);
 /* The same, but leaves are neither read nor reported; a damaged root is, as level 0. */
 int tfs_index_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
 /* Live bitmap of a segment as the volume believes it: segment size / 4096 bytes into map (NULL: only its counts). */
@@ -392,6 +395,8 @@ int tfs_repair_del(struct tfs_vol *vol, int tree, struct tfs_key key);
 /* Places of nodes that the mounted checkpoint lists, which the SPACE tree of a volume mounted with TFS_MOUNT_REPAIR
  * does not call live. */
 int tfs_repair_lists(struct tfs_vol *vol, int (*fn)(void *arg, u64 addr, u32 units), void *arg);
+/* Snapshots and deadlists were put or deleted as items: the table in memory is made anew. */
+int tfs_repair_snapshots(struct tfs_vol *vol);
 /* The place is not written before the repair is durable. */
 int tfs_repair_pin(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* The node that covers key at any level, and those above it, get new places. */

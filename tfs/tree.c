@@ -676,8 +676,15 @@ static int walk_report(struct walk *w, int tree, int level, struct tfs_node *n, 
 	return w->fn(w->arg, &info);
 }
 
+static bool never(void *arg, const struct tfs_ptr *ptr)
+{
+	(void)arg;
+	(void)ptr;
+	return false;
+}
+
 /* Nodes below level `low` are not read. */
-static int walk(struct tfs_vol *vol, int tree, int low, tfs_node_fn fn, void *arg)
+static int walk(struct tfs_vol *vol, int tree, int low, tfs_skip_fn skip, tfs_node_fn fn, void *arg)
 {
 	struct walk w = {.fn = fn, .arg = arg};
 	struct tfs_node *node[TFS_HEIGHT_MAX];
@@ -686,7 +693,7 @@ static int walk(struct tfs_vol *vol, int tree, int low, tfs_node_fn fn, void *ar
 	int level, top, l, err = tfs_settle_drops(vol);
 
 	ptr = vol->root[tree];
-	if (err || !ptr.addr)
+	if (err || !ptr.addr || skip(arg, &ptr))
 		return err;
 	tfs_cache_trim(vol);
 	w.lo[0] = KEY_MIN;
@@ -715,6 +722,8 @@ static int walk(struct tfs_vol *vol, int tree, int low, tfs_node_fn fn, void *ar
 		w.lo[level - 1] = tfs_node_key(n->buf, next[level]);
 		w.hi[level - 1] = branch_hi(n, next[level], w.hi[level]);
 		next[level]++;
+		if (skip(arg, &ptr))
+			continue;
 		err = tfs_cache_get(vol, tree, &ptr, level - 1, w.lo[level - 1], w.hi[level - 1], &node[level - 1]);
 		if (!err) {
 			level--;
@@ -727,10 +736,15 @@ static int walk(struct tfs_vol *vol, int tree, int low, tfs_node_fn fn, void *ar
 
 int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
 {
-	return walk(vol, tree, 0, fn, arg);
+	return walk(vol, tree, 0, never, fn, arg);
+}
+
+int tfs_tree_walk_new(struct tfs_vol *vol, int tree, tfs_skip_fn skip, tfs_node_fn fn, void *arg)
+{
+	return walk(vol, tree, 0, skip, fn, arg);
 }
 
 int tfs_index_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg)
 {
-	return walk(vol, tree, 1, fn, arg);
+	return walk(vol, tree, 1, never, fn, arg);
 }

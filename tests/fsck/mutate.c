@@ -7,7 +7,8 @@
  */
 #include "tests/fsck/mutate.h"
 
-static const struct mutation *const tables[] = {mutations_names, mutations_inodes, mutations_extents, mutations_space};
+static const struct mutation *const tables[] = {mutations_names, mutations_inodes, mutations_extents, mutations_space,
+                                                mutations_snaps};
 
 /* With name NULL all are printed. */
 static const struct mutation *mutation_find(const char *name)
@@ -36,6 +37,8 @@ static void random_damage(u64 seed)
 		const void *v;
 		u8 *value;
 
+		if (vol->snaps && (x >> 44) % 4 == 0)
+			tree = TFS_TREE_SNAP;
 		for (; !tfs_item_next(vol, tree, &k, &v, &len); k.b++)
 			n++;
 		x = x * 6364136223846793005ull + 1442695040888963407ull;
@@ -97,6 +100,9 @@ static void command(const char *name)
 		tfs_abandon(vol);
 	} else if (!strncmp(name, "many:", 5)) {
 		many_make((u32)strtoul(name + 5, NULL, 10));
+		must(tfs_unmount(vol), "unmount");
+	} else if (!strcmp(name, "snapshots")) {
+		snaps_make();
 		must(tfs_unmount(vol), "unmount");
 	} else if (!strcmp(name, "copies")) {
 		copies_make();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * mutate: what its rooms share. mutate_edit.c has the edits, mutate_volume.c the volumes they are made in, and the
- * tables of mutations stand by what they damage: mutate_names.c, mutate_inodes.c, mutate_extents.c, mutate_space.c.
+ * tables of mutations stand by what they damage: mutate_names.c, mutate_inodes.c, mutate_extents.c, mutate_space.c,
+ * mutate_snaps.c.
  * mutate.c finds the one asked for and runs it on the mounted volume, after tfs_op_begin. One thread, one volume; what
  * fails ends the program with a message.
  */
@@ -23,7 +24,8 @@ struct mutation {
 	int left;    /* 1: a repair cannot mend it */
 	int data;    /* 1: only --data finds it */
 };
-extern const struct mutation mutations_names[], mutations_inodes[], mutations_extents[], mutations_space[];
+extern const struct mutation mutations_names[], mutations_inodes[], mutations_extents[], mutations_space[],
+    mutations_snaps[];
 
 /* ---- mutate_edit.c ---- */
 extern struct tfs_vol *vol;
@@ -52,5 +54,8 @@ void log_make(void);
 void many_make(u32 files);
 void copies_make(void);
 u64 index_place(int level); /* bytes: the last node of that level in the FS tree; 0: none */
+
+/* ---- mutate_snaps.c ---- */
+void snaps_make(void); /* four snapshots of changes below dir, the second deleted again */
 
 #endif

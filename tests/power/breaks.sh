@@ -142,7 +142,7 @@ power 7 another-log-block tfs/log.c 's/^\tblocks = \(\(u32\)sizeof\(\*h\) \+ byt
 power 7 checkpoint-at-each-sync tfs/log.c 's/^\treturn todo > 0 \? tfs_flush\(vol\) : todo;/\ttodo = todo > 0 ? tfs_flush(vol) : todo;\n\treturn todo ? todo : tfs_checkpoint(vol);/' "$costs"
 
 # 8. Snapshots
-power 8 held-blocks-freed tfs/vol.h 's/return birth <= vol->snap_newest;/return birth > TFS_EPOCH_MAX \&\& vol;/' "$crash"
+power 8 held-blocks-freed tfs/vol.h 's/return birth <= vol->snap_newest;/return birth <= vol->snap_newest \&\& !vol;/' "$crash"
 power 8 border-an-epoch-late tfs/vol.h 's/return birth <= vol->snap_newest;/return birth < vol->snap_newest;/' "$crash"
 power 8 create-not-durable tfs/checkpoint.c '/^int tfs_checkpoint_snapshot/,/^}/s/return step_or_stop\(vol, STEP_ALL\);/return 0 * step_or_stop(vol, 0);/' "$crash"
 power 8 freed-though-another-holds tfs/dead.c 's/return first < end;/return first + 1 < end;/' "$crash"

@@ -381,6 +381,18 @@ int power_fill(struct tfs_vol *vol)
 	return err;
 }
 
+/* Some single blocks are free again. */
+void power_unshred(struct tfs_vol *vol)
+{
+	char name[8];
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		drop(vol, name, false, false);
+	}
+}
+
 int power_large(struct tfs_vol *vol, u32 n, int what)
 {
 	char name[8];

@@ -56,6 +56,7 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 #define POWER_FILL_SIZE 200704u
 int power_fill(struct tfs_vol *vol);
 int power_large(struct tfs_vol *vol, u32 n, int what); /* g<n> goes (0), or comes, or is written over in parts */
+void power_unshred(struct tfs_vol *vol);
 void power_shred(struct tfs_vol *vol); /* then free space is single blocks: nodes become gangs */
 #define POWER_NAME_MAX 200u
 void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there);

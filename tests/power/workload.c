@@ -144,17 +144,20 @@ static void no_step(struct tfs_vol *vol, int err)
 }
 
 /*
- * shred: and in single blocks, so that nodes become gangs. One step for all of it: no crash state is made before its
+ * shred: and in single blocks, so that nodes become gangs; room: some of them are free. One step for all of it: no crash state is made before its
  * checkpoint, and none may go back behind that.
  */
-static void history_fill(struct tfs_vol *vol, bool shred)
+static void history_fill(struct tfs_vol *vol, bool shred, bool room)
 {
 	void (*plain)(struct tfs_vol * vol, int err) = power_called;
 
 	power_run.before_flush = power_solidify;
 	power_called = no_step;
-	if (shred)
+	if (shred) {
 		power_shred(vol);
+		if (room)
+			power_unshred(vol);
+	}
 	else if (power_fill(vol) || tfs_checkpoint(vol))
 		power_fail("fill", "a full volume is stuck");
 	power_called = plain;
@@ -216,7 +219,7 @@ void power_history(u64 seed, int length)
 	history_base(seed);
 	vol = workload_start();
 	if (seed % 3 == 0 || seed % 11 == 4)
-		history_fill(vol, seed % 11 == 4);
+		history_fill(vol, seed % 11 == 4, seed % 5 == 1);
 	for (i = 0; vol && i < length; i++) {
 		u64 r = power_random();
 
@@ -270,7 +273,7 @@ void power_churn(u64 seed, int rounds)
 	memset(run_seen, 0, sizeof(run_seen));
 	run_last = run_reuses = 0;
 	vol = workload_start();
-	history_fill(vol, false);
+	history_fill(vol, false, false);
 	power_run.before_flush = churn_flush;
 	for (i = 0; i < rounds; i++) {
 		const char *name = small[power_random() % (sizeof(small) / sizeof(small[0]))];
