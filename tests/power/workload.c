@@ -157,6 +157,7 @@ static void history_fill(struct tfs_vol *vol, bool shred, bool room)
 		power_shred(vol);
 		if (room)
 			power_unshred(vol);
+		power_must(tfs_checkpoint(vol), "checkpoint");
 	}
 	else if (power_fill(vol) || tfs_checkpoint(vol))
 		power_fail("fill", "a full volume is stuck");
