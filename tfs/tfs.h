@@ -358,6 +358,13 @@ int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive);
  * -EROFS, a checkpoint with -EBUSY. -ENOENT; -EBUSY: one is open, or it is not durable yet. */
 int tfs_view_open(struct tfs_vol *vol, u64 epoch);
 void tfs_view_close(struct tfs_vol *vol); /* none open: nothing */
+/*
+ * Items of the FS tree that differ between a snapshot and a later one (0: what is now), in key order: a NULL: only the
+ * later has it, b NULL: only the older. Values are good until fn returns, and fn must not call the core. Costs what
+ * changed. -EINVAL: the later is older. fn's nonzero ends it and is returned.
+ */
+typedef int (*tfs_diff_fn)(void *arg, struct tfs_key key, const void *a, u32 a_len, const void *b, u32 b_len);
+int tfs_snapshot_diff(struct tfs_vol *vol, u64 older, u64 newer, tfs_diff_fn fn, void *arg);
 
 /* First item at or after *key; value points into the cache until the next call on vol. -ENOENT at the end. */
 int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);

@@ -151,6 +151,7 @@ power 8 crash-ends-a-delete tfs/mount.c 's/err = tfs_snapshots_finish\(vol\);/er
 power 8 delete-forgets-lists tfs/snapshot.c 's/if \(!tfs_dead_span\(vol, &l, &oldest, &newest\)\)/if (0)/' "$crash"
 power 8 gang-held-in-part tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !i \&\& tfs_held(vol, ptr->birth))/' "$crash"
 power 8 replay-books-otherwise tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !vol->replaying \&\& tfs_held(vol, ptr->birth))/' "$crash"
+power 8 diff-skips-what-is-new tfs/diff.c 's/ptr->birth > d->since;/ptr->birth > d->since + 1;/' "$crash"
 power 6 snapshot-delete-waits-for-space tfs/op.c 's/return tier != TFS_TIER_SNAPSHOT && want/return want/' "$crash"
 
 # 9. The same inputs give the same image

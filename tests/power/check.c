@@ -452,6 +452,56 @@ static const char *lists_check(struct tfs_vol *vol)
 	return why;
 }
 
+/* What a diff says must turn the sum over one tree's items into that over the other's. */
+static u64 item_mix(struct tfs_key key, const void *value, u32 len)
+{
+	return power_mix(power_mix(3, &key, sizeof(key)), value, len);
+}
+
+static int tree_sum(struct tfs_vol *vol, u64 epoch, u64 *sum)
+{
+	struct tfs_key k = {0, 0};
+	const void *v;
+	u32 len;
+	int err = epoch ? tfs_view_open(vol, epoch) : 0;
+
+	for (*sum = 0; !err && !(err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len)); k.b++)
+		*sum += item_mix(k, v, len);
+	tfs_view_close(vol);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int diff_item(void *arg, struct tfs_key key, const void *a, u32 a_len, const void *b, u32 b_len)
+{
+	u64 *sum = arg;
+
+	if (a)
+		*sum -= item_mix(key, a, a_len);
+	if (b)
+		*sum += item_mix(key, b, b_len);
+	return 0;
+}
+
+/* Each snapshot against the next, the first against the last, and the last against what is now. */
+static const char *diffs_check(struct tfs_vol *vol)
+{
+	u32 i;
+
+	for (i = 0; i <= snaps && snaps; i++) {
+		u64 older = snap_epoch[i < snaps ? i : 0], newer = i + 1 < snaps ? snap_epoch[i + 1] : 0, sum, want_sum;
+		int err;
+
+		err = tree_sum(vol, older, &sum);
+		if (!err)
+			err = tree_sum(vol, newer, &want_sum);
+		if (!err)
+			err = tfs_snapshot_diff(vol, older, newer, diff_item, &sum);
+		if (err || sum != want_sum)
+			return "a diff is not the difference";
+	}
+	return NULL;
+}
+
 static int maps_take(struct tfs_vol *vol, struct tfs_dev *dev, bool space)
 {
 	int t, err = snaps_load(vol);
@@ -501,6 +551,8 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 	if (err)
 		return err == -EUCLEAN ? "a shared extent's count differs in a snapshot" : "a snapshot cannot be read";
 	why = lists_check(vol);
+	if (!why)
+		why = diffs_check(vol);
 	if (why)
 		return why;
 	tfs_statfs(vol, &st);

@@ -116,7 +116,7 @@ extern bool power_viewing; /* what is walked is a snapshot */
 void power_snaps_reset(void);
 const char *power_snaps_judge(struct tfs_vol *vol, bool all); /* NULL, or what is wrong */
 void power_snaps_settle(struct tfs_vol *vol);                 /* after a mount */
-u32 power_snapshots(void); /* how many there are */
+u32 power_snapshots(void);                                    /* how many there are */
 int power_snapshot_make(struct tfs_vol *vol, const char *name);
 int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps); /* steps of freeing; -1: all */
 int power_snapshot_name(struct tfs_vol *vol, const char *name, const char *to);

@@ -157,7 +157,8 @@ void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bo
 		snprintf(text, sizeof(text), "state differs from that of record %llu", (unsigned long long)seq);
 		power_fail(state, text);
 	}
-	why = st.dying && !st.read_only ? "a deleted snapshot is not freed by a mount" : power_snaps_judge(vol, account);
+	why =
+	    st.dying && !st.read_only ? "a deleted snapshot is not freed by a mount" : power_snaps_judge(vol, account);
 	if (why)
 		power_fail(state, why);
 	why = account || power_failures ? power_account_dev(vol, dev) : NULL;

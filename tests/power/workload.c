@@ -144,8 +144,8 @@ static void no_step(struct tfs_vol *vol, int err)
 }
 
 /*
- * shred: and in single blocks, so that nodes become gangs; room: some of them are free. One step for all of it: no crash state is made before its
- * checkpoint, and none may go back behind that.
+ * shred: and in single blocks, so that nodes become gangs; room: some of them are free. One step for all of it: no
+ * crash state is made before its checkpoint, and none may go back behind that.
  */
 static void history_fill(struct tfs_vol *vol, bool shred, bool room)
 {
@@ -158,8 +158,7 @@ static void history_fill(struct tfs_vol *vol, bool shred, bool room)
 		if (room)
 			power_unshred(vol);
 		power_must(tfs_checkpoint(vol), "checkpoint");
-	}
-	else if (power_fill(vol) || tfs_checkpoint(vol))
+	} else if (power_fill(vol) || tfs_checkpoint(vol))
 		power_fail("fill", "a full volume is stuck");
 	power_called = plain;
 	power_run.before_flush = power_crash_flush;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What changed between two snapshots, or a snapshot and now, item by item in key order. Only nodes of the newer tree
+ * that were born after the older snapshot are read, and of the older one what lies in their key ranges: a node that is
+ * as old as that is in both trees, and a node's range never changes without the node (splits and merges dirty both
+ * sides). So the cost is that of what changed. Nothing of files' content is read. Called by hosts, between operations.
+ */
+#include "tfs/vol.h"
+
+static const struct tfs_key KEY_MIN = {0, 0};
+static const struct tfs_key KEY_MAX = {~0ull, ~0ull};
+
+struct diff {
+	struct tfs_vol *vol;
+	struct tfs_ptr older, newer; /* roots of FS */
+	u64 since;
+	u8 *leaf; /* a copy: reading the older tree may trim the cache */
+	struct tfs_key lo, hi;
+	tfs_diff_fn fn;
+	void *arg;
+};
+
+static bool is_new(const struct diff *d, const struct tfs_ptr *ptr)
+{
+	return ptr->addr & TFS_MEM_ADDR || ptr->birth > d->since;
+}
+
+/* In an index node: the first new child that reaches past *from. False: none. */
+static bool child_new(const struct diff *d, struct tfs_node *n, struct tfs_key *from, struct tfs_ptr *ptr,
+                      struct tfs_key *lo, struct tfs_key *hi)
+{
+	u32 slot = tfs_branch_find(n->buf, *from), count = tfs_node_count(n->buf);
+
+	for (; slot < count; slot++) {
+		*ptr = tfs_ptr_cpu(&tfs_branch_at(n->buf, slot)->ptr);
+		if (!is_new(d, ptr))
+			continue;
+		*lo = tfs_node_key(n->buf, slot);
+		if (slot + 1 < count)
+			*hi = tfs_node_key(n->buf, slot + 1);
+		if (tfs_key_cmp(*lo, *from) > 0)
+			*from = *lo;
+		return true;
+	}
+	return false;
+}
+
+/* The first new leaf that reaches past from, copied to d->leaf. -ENOENT: no more. */
+static int leaf_next(struct diff *d, struct tfs_key from)
+{
+	for (;;) {
+		struct tfs_ptr ptr = d->newer;
+		struct tfs_node *n;
+		int err;
+
+		if (!ptr.addr || !is_new(d, &ptr))
+			return -ENOENT;
+		d->lo = KEY_MIN;
+		d->hi = KEY_MAX;
+		err = tfs_cache_get(d->vol, TFS_TREE_FS, &ptr, -1, d->lo, d->hi, &n);
+		while (!err && n->level && child_new(d, n, &from, &ptr, &d->lo, &d->hi))
+			err = tfs_cache_get(d->vol, TFS_TREE_FS, &ptr, n->level - 1, d->lo, d->hi, &n);
+		if (err)
+			return err;
+		if (!n->level) {
+			memcpy(d->leaf, n->buf, TFS_NODE_SIZE);
+			return 0;
+		}
+		if (!tfs_key_cmp(d->hi, KEY_MAX)) /* all of that index node is old */
+			return -ENOENT;
+		from = d->hi;
+	}
+}
+
+/* An item of the older tree below hi. */
+static int older_next(struct diff *d, struct tfs_key *key, const void **value, u32 *len)
+{
+	struct tfs_ptr root = d->vol->root[TFS_TREE_FS];
+	int err;
+
+	d->vol->root[TFS_TREE_FS] = d->older;
+	err = tfs_item_next(d->vol, TFS_TREE_FS, key, value, len);
+	d->vol->root[TFS_TREE_FS] = root;
+	return err ? err : tfs_key_cmp(*key, d->hi) < 0 ? 0 : -ENOENT;
+}
+
+static bool key_next(struct tfs_key *k)
+{
+	if (!++k->b)
+		return ++k->a != 0;
+	return true;
+}
+
+static int leaf_compare(struct diff *d)
+{
+	struct tfs_key at = d->lo, key;
+	u32 n = tfs_node_count(d->leaf), slot = 0, a_len = 0, b_len = 0;
+	int err = 0, older = 0;
+
+	while (!err) {
+		const void *a = NULL, *b = NULL;
+		int order;
+
+		if (!older)
+			older = older_next(d, &at, &a, &a_len);
+		if (older && older != -ENOENT)
+			return older;
+		if (slot < n) {
+			key = tfs_node_key(d->leaf, slot);
+			b = tfs_leaf_value(d->leaf, slot, &b_len);
+		}
+		if (older && slot == n)
+			break;
+		order = older ? 1 : slot == n ? -1 : tfs_key_cmp(at, key);
+		if (order < 0)
+			err = d->fn(d->arg, at, a, a_len, NULL, 0);
+		else if (order > 0)
+			err = d->fn(d->arg, key, NULL, 0, b, b_len);
+		else if (a_len != b_len || memcmp(a, b, a_len))
+			err = d->fn(d->arg, key, a, a_len, b, b_len);
+		slot += order >= 0;
+		if (order <= 0 && !key_next(&at))
+			older = -ENOENT;
+	}
+	return err;
+}
+
+static int root_of(struct tfs_vol *vol, u64 epoch, struct tfs_ptr *out)
+{
+	struct tfs_snapshot_info *info = (struct tfs_snapshot_info *)vol->scratch;
+	u64 at = epoch;
+	int err = tfs_snapshot_next(vol, &at, info);
+
+	if (err)
+		return err;
+	*out = info->fs;
+	return at != epoch || info->dying || !info->fs.addr ? -ENOENT : 0;
+}
+
+int tfs_snapshot_diff(struct tfs_vol *vol, u64 older, u64 newer, tfs_diff_fn fn, void *arg)
+{
+	struct diff d = {.vol = vol, .since = older, .hi = KEY_MIN, .fn = fn, .arg = arg};
+	int err = vol->viewing ? -EBUSY : newer && newer < older ? -EINVAL : root_of(vol, older, &d.older);
+
+	d.newer = vol->root[TFS_TREE_FS];
+	if (!err && newer)
+		err = root_of(vol, newer, &d.newer);
+	if (err)
+		return err;
+	d.leaf = tfs_port_alloc(TFS_NODE_SIZE);
+	if (!d.leaf)
+		return -ENOMEM;
+	do {
+		tfs_cache_trim(vol);
+		err = leaf_next(&d, d.hi);
+		if (!err)
+			err = leaf_compare(&d);
+	} while (!err && tfs_key_cmp(d.hi, KEY_MAX));
+	tfs_port_free(d.leaf);
+	return err == -ENOENT ? 0 : err;
+}
