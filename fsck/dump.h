@@ -24,7 +24,7 @@ struct dump {
 	bool full_lines, recursive, unsorted, self, inodes, null; /* -l -R -U -d -i -0 */
 	bool by_ino, by_addr;
 	u64 ino, addr;
-	const char *glob, *types, *output;
+	const char *glob, *types, *output, *snapshot;
 };
 
 /* Damage goes before what the host refused. Returns code. */
@@ -126,7 +126,12 @@ int dump_attrs_fd(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a
 int dump_attrs_at(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a, int dirfd, const char *name,
                   const char **what);
 
+/* ---- dump_snaps.c ---- */
+int dump_view(struct dump *d); /* what --snapshot names is what other commands see; an exit code */
+
 /* ---- commands ---- */
+int dump_cmd_snapshots(struct dump *d);
+int dump_cmd_diff(struct dump *d);
 int dump_cmd_super(struct dump *d);
 int dump_cmd_anchors(struct dump *d);
 int dump_cmd_log(struct dump *d);

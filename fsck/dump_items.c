@@ -211,6 +211,65 @@ static void other_item(struct dump *d, int indent, int tree, struct tfs_key key,
 	dump_end(&l);
 }
 
+static void snapshot_fields(struct dump_line *l, struct tfs_key key, const struct tfs_snapshot *s)
+{
+	dump_bytes(l, "name", s->name, s->name_len);
+	dump_num(l, "epoch", key.b);
+	dump_time(l, "created", &s->created);
+	dump_num(l, "inodes", tfs_le64(s->inodes));
+	dump_num(l, "units", tfs_le64(s->units));
+	dump_num(l, "first_list", tfs_le64(s->first_list));
+	dump_num(l, "holds", tfs_le32(s->holds));
+	dump_bool(l, "dying", tfs_le16(s->flags) & TFS_SNAPSHOT_DYING);
+	dump_ptr(l, &s->fs);
+	dump_num(l, "refs_addr", tfs_le64(s->refs.addr));
+}
+
+static void list_fields(struct dump_line *l, struct tfs_key key, const struct tfs_deadlist *list)
+{
+	dump_num(l, "list", key.b);
+	dump_num(l, "oldest", tfs_le64(list->oldest));
+	dump_num(l, "newest", tfs_le64(list->newest));
+	dump_num(l, "units", tfs_le64(list->units));
+	dump_num(l, "runs", tfs_le64(list->runs));
+}
+
+/* The runs of a list, some of them, one a line as they are many. */
+static void runs_item(struct dump *d, int indent, struct tfs_key key, const struct tfs_run *r)
+{
+	for (u32 i = 0; i < TFS_DEAD_RUNS && r[i].len; i++) {
+		struct dump_line l;
+
+		dump_begin(d, &l, indent, "run");
+		dump_num(&l, "list", key.a & TFS_POS_MASK);
+		dump_num(&l, "number", key.b * TFS_DEAD_RUNS + i);
+		dump_num(&l, "addr", tfs_le64(r[i].addr));
+		dump_num(&l, "len", tfs_le32(r[i].len));
+		dump_end(&l);
+	}
+}
+
+static void snap_item(struct dump *d, int indent, struct tfs_key key, const void *v, u32 len, const char *why)
+{
+	bool list = key.a == TFS_SNAP_LIST;
+	struct dump_line l;
+
+	if (!why && !list && key.a != TFS_SNAP_ITEM) {
+		runs_item(d, indent, key, v);
+		return;
+	}
+	if (why) {
+		other_item(d, indent, TFS_TREE_SNAP, key, v, len, why);
+		return;
+	}
+	dump_begin(d, &l, indent, list ? "deadlist" : "snapshot");
+	if (list)
+		list_fields(&l, key, v);
+	else
+		snapshot_fields(&l, key, v);
+	dump_end(&l);
+}
+
 void dump_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *value, u32 len)
 {
 	const char *why = tfs_item_check(tree, key, value, len);
@@ -219,6 +278,8 @@ void dump_item(struct dump *d, int indent, int tree, struct tfs_key key, const v
 		fs_item(d, indent, key, value, len, why);
 	else if (tree == TFS_TREE_SPACE)
 		space_item(d, indent, key, value, len, why);
+	else if (tree == TFS_TREE_SNAP)
+		snap_item(d, indent, key, value, len, why);
 	else
 		other_item(d, indent, tree, key, value, len, why);
 }

@@ -26,7 +26,10 @@ static const char usage[] =
     "  find IMAGE [PATH]                --name GLOB  --type fdlbcps  --ino N  --addr UNIT  -0\n"
     "  extract IMAGE DIR [PATH]         all files, as they were\n"
     "  tar IMAGE [PATH]                 a pax archive, to standard output or -o FILE\n"
-    "options: --json, --offset N[KMGT], --no-replay (last checkpoint only), -q (no progress)\n"
+    "  snapshots IMAGE                  and what deleting each would free\n"
+    "  diff IMAGE OLDER [NEWER]         what changed between snapshots, or until now; -i numbers, no paths\n"
+    "options: --snapshot NAME (look into it), --json, --offset N[KMGT], --no-replay (last checkpoint only),\n"
+    "         -q (no progress)\n"
     "exit: 0 done, 1 usage or no such path, 2 damage, 3 cannot write or the host refuses\n";
 
 enum need { NEED_DEVICE, NEED_SUPER, NEED_MOUNT };
@@ -38,12 +41,20 @@ struct command {
 	const char *letters; /* options beyond those of all commands */
 };
 static const struct command commands[] = {
-    {"super", dump_cmd_super, NEED_DEVICE, 0, 0, ""},      {"anchors", dump_cmd_anchors, NEED_SUPER, 0, 0, ""},
-    {"log", dump_cmd_log, NEED_SUPER, 0, 0, ""},           {"tree", dump_cmd_tree, NEED_MOUNT, 0, 1, "I"},
-    {"segments", dump_cmd_segments, NEED_MOUNT, 0, 0, ""}, {"object", dump_cmd_object, NEED_MOUNT, 1, 1, ""},
-    {"ls", dump_cmd_ls, NEED_MOUNT, 0, 1, "lRUdi01"},      {"stat", dump_cmd_stat, NEED_MOUNT, 1, 4096, ""},
-    {"cat", dump_cmd_cat, NEED_MOUNT, 1, 4096, ""},        {"find", dump_cmd_find, NEED_MOUNT, 0, 1, "0NTMA"},
-    {"extract", dump_cmd_extract, NEED_MOUNT, 1, 2, ""},   {"tar", dump_cmd_tar, NEED_MOUNT, 0, 1, "o"},
+    {"super", dump_cmd_super, NEED_DEVICE, 0, 0, ""},
+    {"anchors", dump_cmd_anchors, NEED_SUPER, 0, 0, ""},
+    {"log", dump_cmd_log, NEED_SUPER, 0, 0, ""},
+    {"tree", dump_cmd_tree, NEED_MOUNT, 0, 1, "I"},
+    {"segments", dump_cmd_segments, NEED_MOUNT, 0, 0, ""},
+    {"object", dump_cmd_object, NEED_MOUNT, 1, 1, ""},
+    {"ls", dump_cmd_ls, NEED_MOUNT, 0, 1, "lRUdi01"},
+    {"stat", dump_cmd_stat, NEED_MOUNT, 1, 4096, ""},
+    {"cat", dump_cmd_cat, NEED_MOUNT, 1, 4096, ""},
+    {"find", dump_cmd_find, NEED_MOUNT, 0, 1, "0NTMA"},
+    {"extract", dump_cmd_extract, NEED_MOUNT, 1, 2, ""},
+    {"tar", dump_cmd_tar, NEED_MOUNT, 0, 1, "o"},
+    {"snapshots", dump_cmd_snapshots, NEED_MOUNT, 0, 0, ""},
+    {"diff", dump_cmd_diff, NEED_MOUNT, 1, 2, "i"},
 };
 
 int dump_note(struct dump *d, int code)
@@ -155,6 +166,9 @@ static int option_value(struct dump *d, int c, const char *value)
 	case 'o':
 		d->output = value;
 		return 0;
+	case 'S':
+		d->snapshot = value;
+		return 0;
 	}
 	return DUMP_USAGE;
 }
@@ -192,11 +206,11 @@ static const struct command *command_find(const char *name)
 /* Fills d and *cmd. -1: help was printed. */
 static int options_parse(struct dump *d, int argc, char **argv, const struct command **cmd)
 {
-	static const struct option list[] = {{"offset", 1, 0, 'O'}, {"json", 0, 0, 'J'}, {"no-replay", 0, 0, 'P'},
-	                                     {"items", 0, 0, 'I'},  {"name", 1, 0, 'N'}, {"type", 1, 0, 'T'},
-	                                     {"ino", 1, 0, 'M'},    {"addr", 1, 0, 'A'}, {"output", 1, 0, 'o'},
-	                                     {"quiet", 0, 0, 'q'},  {"null", 0, 0, '0'}, {"help", 0, 0, 'h'},
-	                                     {0, 0, 0, 0}};
+	static const struct option list[] = {{"offset", 1, 0, 'O'},   {"json", 0, 0, 'J'}, {"no-replay", 0, 0, 'P'},
+	                                     {"items", 0, 0, 'I'},    {"name", 1, 0, 'N'}, {"type", 1, 0, 'T'},
+	                                     {"ino", 1, 0, 'M'},      {"addr", 1, 0, 'A'}, {"output", 1, 0, 'o'},
+	                                     {"quiet", 0, 0, 'q'},    {"null", 0, 0, '0'}, {"help", 0, 0, 'h'},
+	                                     {"snapshot", 1, 0, 'S'}, {0, 0, 0, 0}};
 	char used[64];
 	int c, n = 0, err = 0;
 
@@ -205,7 +219,7 @@ static int options_parse(struct dump *d, int argc, char **argv, const struct com
 			return fputs(usage, stdout), -1;
 		if (c == '?')
 			return tfs_cli_fail(DUMP_USAGE, NULL, "see dump.tfs --help");
-		if (!strchr("OJPq", c) && n < (int)sizeof(used))
+		if (!strchr("OJPqS", c) && n < (int)sizeof(used))
 			used[n++] = (char)c;
 		err = option_take(d, c, optarg);
 	}
@@ -216,6 +230,9 @@ static int options_parse(struct dump *d, int argc, char **argv, const struct com
 	*cmd = command_find(argv[optind]);
 	if (!*cmd)
 		return tfs_cli_fail(DUMP_USAGE, argv[optind], "expected a command; see dump.tfs --help");
+	if (d->snapshot &&
+	    ((*cmd)->need != NEED_MOUNT || (*cmd)->run == dump_cmd_snapshots || (*cmd)->run == dump_cmd_diff))
+		return tfs_cli_fail(DUMP_USAGE, (*cmd)->name, "looks at the whole volume: takes no --snapshot");
 	while (n--)
 		if (!strchr((*cmd)->letters, used[n]))
 			return tfs_cli_fail(DUMP_USAGE, (*cmd)->name, "takes no such option; see dump.tfs --help");
@@ -253,8 +270,11 @@ static int run(struct dump *d, const struct command *cmd)
 		err = tfs_mount(&d->dev.dev, &d->env, &opt, &d->vol);
 	if (err)
 		return mount_failed(d, err);
-	code = cmd->run(d);
+	code = d->vol ? dump_view(d) : 0;
+	if (!code)
+		code = cmd->run(d);
 	if (d->vol) {
+		tfs_view_close(d->vol);
 		tfs_statfs(d->vol, &st);
 		if (st.damaged)
 			dump_note(d, DUMP_DAMAGE); /* the mount has said what and where */

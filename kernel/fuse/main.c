@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 static const char usage[] = "usage: tfs-fuse [options] IMAGE DIR\n"
-                            "  -o OPTION[,...]   ro, noatime, nodiratime, allow_other, and others of mount.fuse3(8)\n"
+                            "  -o OPTION[,...]   ro, noatime, nodiratime, allow_other, and others of mount.fuse3(8);\n"
+                            "                    snapshot=NAME: that one, read-only\n"
                             "  -f                stay in the foreground\n"
                             "  --offset N        the volume begins at byte N of IMAGE\n"
                             "  --cache SIZE      unwritten data kept at most (64M)\n"
@@ -34,7 +35,8 @@ enum { EXIT_USED_WRONG = 1, EXIT_IMAGE = 2, EXIT_MOUNT = 3, EXIT_LOST = 4 };
 
 struct options {
 	const char *image, *dir;
-	char fuse[16384]; /* for libfuse */
+	const char *snapshot; /* NULL: the volume itself */
+	char fuse[16384];     /* for libfuse */
 	u64 offset, cache;
 	bool foreground, read_only, noatime, nodiratime;
 };
@@ -76,6 +78,10 @@ static int mount_option(struct options *o, const char *name)
 	}
 	if (option_of_others(name))
 		return 0;
+	if (!strncmp(name, "snapshot=", 9)) {
+		o->snapshot = name + 9;
+		name = "ro";
+	}
 	if (!strcmp(name, "ro"))
 		o->read_only = true;
 	if (used + strlen(name) + 2 > sizeof(o->fuse)) {
@@ -279,6 +285,20 @@ static int session_run(struct options *o, struct host *h)
 	return code;
 }
 
+static int snapshot_open(const struct options *o, struct host *h)
+{
+	u64 epoch;
+	int err = tfs_snapshot_find(h->vol, o->snapshot, (u32)strlen(o->snapshot), &epoch);
+
+	if (!err)
+		err = tfs_view_open(h->vol, epoch);
+	if (!err)
+		return 0;
+	tfs_abandon(h->vol);
+	return tfs_cli_fail(EXIT_IMAGE, o->snapshot, "%s",
+	                    err == -ENOENT ? "no such snapshot; see dump.tfs snapshots" : "is damaged; run fsck.tfs");
+}
+
 static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *dev)
 {
 	struct tfs_mount_options opt = {.flags = o->read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096};
@@ -295,6 +315,11 @@ static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *d
 	if (st.damaged && !o->read_only) {
 		tfs_abandon(h->vol);
 		return tfs_cli_fail(EXIT_IMAGE, o->image, "its log is damaged; run fsck.tfs, or mount with -o ro");
+	}
+	if (o->snapshot) {
+		err = snapshot_open(o, h);
+		if (err)
+			return err;
 	}
 	h->read_only = o->read_only;
 	h->noatime = o->noatime;

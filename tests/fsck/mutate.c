@@ -101,8 +101,8 @@ static void command(const char *name)
 	} else if (!strncmp(name, "many:", 5)) {
 		many_make((u32)strtoul(name + 5, NULL, 10));
 		must(tfs_unmount(vol), "unmount");
-	} else if (!strcmp(name, "snapshots")) {
-		snaps_make();
+	} else if (!strncmp(name, "snapshots:", 10)) {
+		snaps_make_some((u32)atoi(name + 10));
 		must(tfs_unmount(vol), "unmount");
 	} else if (!strcmp(name, "copies")) {
 		copies_make();

@@ -56,6 +56,6 @@ void copies_make(void);
 u64 index_place(int level); /* bytes: the last node of that level in the FS tree; 0: none */
 
 /* ---- mutate_snaps.c ---- */
-void snaps_make(void); /* four snapshots of changes below dir, the second deleted again */
+void snaps_make_some(u32 rounds); /* snapshots of changes below dir; of four the second is deleted again */
 
 #endif

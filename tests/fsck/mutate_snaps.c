@@ -13,13 +13,13 @@ static u64 snap(const char *name)
 	return epoch;
 }
 
-void snaps_make(void)
+void snaps_make_some(u32 rounds)
 {
 	static const char *const names[] = {"one", "two", "three", "four"};
 	static u8 big[9000];
 	u64 epoch[4], ino;
 
-	for (u32 i = 0; i < 4; i++) {
+	for (u32 i = 0; i < rounds; i++) {
 		write_blocks(6, 16 * (i + 1), (int)(i & 1));
 		memset(big, (int)i, sizeof(big));
 		must(tfs_setxattr(vol, 6, "user.snap", 9, big, sizeof(big), 0), "xattr");
@@ -28,6 +28,8 @@ void snaps_make(void)
 			must(tfs_unlink(vol, 2, "one", 3, false, &ino), "unlink");
 		epoch[i] = snap(names[i]);
 	}
+	if (rounds < 4)
+		return;
 	write_blocks(6, 16, 0);
 	must(tfs_truncate(vol, 6, 65536), "truncate");
 	must(tfs_snapshot_delete(vol, epoch[1]), "delete");
@@ -35,6 +37,11 @@ void snaps_make(void)
 		;
 	must(tfs_checkpoint(vol), "checkpoint");
 	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+}
+
+static void snaps_make(void)
+{
+	snaps_make_some(4);
 }
 
 /* The first list with runs; a key of it, into buf. */
