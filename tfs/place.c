@@ -164,6 +164,8 @@ int tfs_head_close(struct tfs_vol *vol, int head)
 	u64 at = h->from;
 	int err = 0;
 
+	if (!h->end) /* closed: it goes on from where it was */
+		return 0;
 	h->pos = at + blocks;
 	h->from = h->end = 0;
 	if (blocks) {

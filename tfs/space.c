@@ -203,11 +203,11 @@ static int map_of(struct tfs_vol *vol, u64 segment, u64 chunk, const u8 **map)
 
 u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max, u64 *start)
 {
-	u64 first = tfs_segment_block(vol, segment), b = from, run = 0;
+	u64 first = tfs_segment_block(vol, segment), end = first + vol->segment_blocks, b = from, run = 0;
 	const u8 *map = NULL;
 	u64 have = ~0ull;
 
-	for (; b < first + vol->segment_blocks && run < max; b++) {
+	for (; b < end && run < max && run + (end - b) >= min; b++) {
 		u64 in = b - first, chunk = in / vol->map_bytes;
 
 		if (chunk != have) {
