@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Many small files. usage: files create|stat|list|unlink FOLDER N
- * create: N files of 1 KiB in folders of 1000; stat: each by its name; list: every folder read; unlink: all, and the folders.
+ * create: N files of 1 KiB in folders of 1000; stat: each by its name; list: every folder read; unlink: all, and the
+ * folders.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

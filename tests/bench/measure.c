@@ -2,11 +2,11 @@
 /*
  * Runs a command and prints what it cost as one line of the benchmark's results:
  *   FS|ROW|VALUE|UNIT|SECONDS|KERNEL|USER|REQUESTS|READ|WRITTEN|FLUSHES|BUSY
- * VALUE is AMOUNT / SECONDS, or SECONDS for the unit s; KERNEL and USER are the seconds of CPU time of the whole machine
- * (interrupts and kernel threads included: nothing else runs in it); READ and WRITTEN are KB at the disk, BUSY the share
- * of the time, in percent, in which it had a request. What the command leaves dirty is part of it: with -s the folder's
- * filesystem is synced before the clock stops.
- * usage: measure [-s FOLDER] DISK FS ROW UNIT AMOUNT COMMAND...   Exit code: the command's.
+ * VALUE is AMOUNT / SECONDS, or SECONDS for the unit s; KERNEL and USER are the seconds of CPU time of the whole
+ * machine (interrupts and kernel threads included: nothing else runs in it); READ and WRITTEN are KB at the disk, BUSY
+ * the share of the time, in percent, in which it had a request. What the command leaves dirty is part of it: with -s
+ * the folder's filesystem is synced before the clock stops. usage: measure [-s FOLDER] DISK FS ROW UNIT AMOUNT
+ * COMMAND...   Exit code: the command's.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
