@@ -30,14 +30,15 @@ groups=("$@"); set --
 . "$(dirname "$0")/../kernel/lib.sh"
 k=${kernel:-${KERNELS[-1]}}
 flock build kernel/linux/build.sh "$k" >"$tmp/build" 2>&1 || { cat "$tmp/build"; exit 1; }
-[ ${#groups[@]} -gt 0 ] || groups=(fio sync files)
-for g in "${groups[@]}"; do [ -e "tests/bench/guest/$g.sh" ] || { echo "no group $g: $(ls tests/bench/guest | tr '\n' ' ')" >&2; exit 2; }; done
-for p in mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools mkfs.nilfs2:nilfs-tools fio:fio; do
+[ ${#groups[@]} -gt 0 ] || groups=(rows sync sqlite pgbench fio files tree mount latency aged)
+for g in "${groups[@]}"; do case $g in prelude | crash) false ;; *) [ -e "tests/bench/guest/$g.sh" ] ;; esac || { echo "no group $g; there are: rows sync sqlite pgbench fio files tree mount latency aged" >&2; exit 2; }; done
+for p in mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools mkfs.nilfs2:nilfs-tools fio:fio sqlite3:sqlite3 tcc:tcc; do
 	command -v ${p%:*} >/dev/null || skip "${p%:*} is missing: as root, apt-get install ${p#*:}"
 done
 disks=$(mktemp -d "$images/tfs-bench.XXXXXX"); trap 'rm -rf "$tmp" "$disks"' EXIT
-out=build/bench/$k$suffix; mkdir -p "$out"
-for p in measure rows syncs files; do compiled $p tests/bench/$p.c; done
+out=build/bench/$k$suffix; mkdir -p "$out"; echo "$throttle" >"$out/limit"
+programs="measure rows syncs files latency"
+for p in $programs; do compiled $p tests/bench/$p.c; done
 
 image() { # FS SIZE: a fresh volume, as its mkfs makes it without options
 	local at=$disks/$1; rm -f "$at"; truncate -s "$2" "$at"
@@ -49,25 +50,55 @@ image() { # FS SIZE: a fresh volume, as its mkfs makes it without options
 	*) mkfs.$1 -q "$at" ;;
 	esac >"$tmp/mkfs" 2>&1 || { cat "$tmp/mkfs"; exit 1; }
 }
-size=256 random=64 syncs=4000 files=100000 volume=2G memory=1024
-[ -z "$quick" ] || { size=64 random=8 syncs=400 files=5000; }
+
+size=256 random=64 syncs=4000 files=100000 ops=300 aged=100000 lat=20000 transactions=2000
+[ -z "$quick" ] || { size=64 random=8 syncs=400 files=5000 ops=30 aged=2000 lat=2000 transactions=160; }
+
+tools() { # a read-only disk with the compiler and the tree that is unpacked
+	local at=$tmp/tools
+	rm -rf "$at"; mkdir -p "$at/usr" "$at/tree/own"
+	cp -a /usr/include "$at/usr/include"; rm -rf "$at"/usr/include/c++ "$at"/usr/include/llvm*; cp -a /usr/lib/x86_64-linux-gnu/tcc "$at/tcc"
+	cp -a "/usr/src/linux-headers-${k%-amd64}-common/include/${quick:+uapi}" "$at/tree/include"
+	cp -a tfs "$at/tree/own/"; rm -f "$at/tree/own/tfs/write_apply.c" # tcc does not take it
+	tar -C "$at" -cf "$at/tree.tar" tree; rm -rf "$at/tree"
+	truncate -s 1G "$disks/tools"; mke2fs -q -F -t ext4 -d "$at" "$disks/tools" || exit 1
+	rm -rf "$at"
+}
+letter() { printf "vd\\x$(printf %x $((97 + $1)))"; } # the disk with this number
 run_group() { # NAME
-	local images=() f options=($count)
+	local images=() f options=($count) volume=2G memory=1024
+	case $1 in
+	aged) volume=512M ;;
+	tree) tools; options+=(-r "$disks/tools" -p tcc) ;;
+	sqlite) options+=(-p sqlite3) ;;
+	pgbench)
+		pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1); memory=2500
+		[ -n "$pg" ] || { echo "without pgbench: postgresql is missing"; return; }
+		options+=(-f "$pg" -f "${pg%/bin}/lib" -f "/usr/share/postgresql/$(basename "${pg%/bin}")" -f /usr/share/zoneinfo) ;;
+	esac
 	for f in $fss; do image "$f" $volume; images+=("$disks/$f"); done
-	{
-		echo "fss='$fss' round=$round size=$size random=$random syncs=$syncs files=$files"
-		cat tests/bench/guest/prelude.sh "tests/bench/guest/$1.sh"
-	} >"$tmp/$1.sh"
-	for f in measure rows syncs files; do options+=(-p "$tmp/$f"); done
+	for f in $programs; do options+=(-p "$tmp/$f"); done
 	[ -z "$throttle" ] || options+=(-T "$throttle")
-	tests/kernel/guest.sh -t "${LIMIT:-3600}" -m $memory -o xfs -o btrfs -o f2fs -o nilfs2 -p fio -p nilfs_cleanerd -f /etc/nilfs_cleanerd.conf \
-		"${options[@]}" "$k" "$tmp/$1.sh" "${images[@]}" | tee "$tmp/$1.out"
+	options+=(-m $memory -o xfs -o btrfs -o f2fs -o nilfs2 -p fio -p nilfs_cleanerd -f /etc/nilfs_cleanerd.conf)
+	if [ "$1" = mount ]; then
+		in_guest crash -a "$tmp/ack" -k 5 "${options[@]}" >"$tmp/crash.out" 2>&1 || { cat "$tmp/crash.out"; bad "group mount: before the crash"; }
+	fi
+	in_guest "$1" "${options[@]}" | tee "$tmp/$1.out"
 	local code=${PIPESTATUS[0]}
 	grep -E '^[a-z0-9-]+\|' "$tmp/$1.out" >"$tmp/$1.rows"
 	# what was measured before stays, but for the filesystems measured now
 	[ ! -e "$out/$1.$round" ] || grep -vE "^($(echo $fss | tr ' ' '|'))\|" "$out/$1.$round" >>"$tmp/$1.rows"
 	mv "$tmp/$1.rows" "$out/$1.$round"; rm -f "$disks"/*
 	[ "$code" = 0 ] || bad "group $1: the guest ended with $code"
+}
+in_guest() { # JOB OPTION...
+	local j=$1; shift
+	{
+		echo "fss='$fss' round=$round size=$size random=$random syncs=$syncs files=$files ops=$ops aged=$aged lat=$lat transactions=$transactions pg=${pg-}"
+		echo "tools=$(letter ${#images[@]})"
+		cat tests/bench/guest/prelude.sh "tests/bench/guest/$j.sh"
+	} >"$tmp/$j.sh"
+	tests/kernel/guest.sh -t "${LIMIT:-3600}" "$@" "$k" "$tmp/$j.sh" "${images[@]}"
 }
 for g in "${groups[@]}"; do echo "== $g, kernel $k, $(date +%H:%M)"; run_group "$g"; done
 finish

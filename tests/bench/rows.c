@@ -2,7 +2,8 @@
 /*
  * What durable operations cost at the block device: each row of the cost table is done N times in a folder, and the
  * kernel's counters of the disk (/sys/block/DISK/stat) say how many KB were written and how often it was flushed for
- * each. usage: rows FOLDER DISK NAME N     prints lines "NAME|row|KB|flushes"
+ * each. usage: rows FOLDER DISK NAME N prepare|0..6     prints a line "NAME|row|KB|flushes" without its end: the caller
+ * adds what the disk has taken when the filesystem is unmounted. Row 6 removes what row 3 made.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -125,35 +126,39 @@ static const struct row {
     {"unlink + fsync(dir)", row_unlink},
 };
 
+static void prepare(void)
+{
+	for (int i = 0; i < 1024; i++) {
+		fill(i);
+		must(write(file, block, sizeof(block)) == sizeof(block), "write");
+	}
+	must(!fsync(file), "fsync");
+}
+
 int main(int argc, char **argv)
 {
-	int n = argc == 5 ? atoi(argv[4]) : 0;
+	int n = argc == 6 ? atoi(argv[4]) : 0;
+	unsigned int r = argc == 6 ? (unsigned int)atoi(argv[5]) : 0;
+	unsigned long long before[2], after[2];
 
-	if (n < 1)
-		return fprintf(stderr, "usage: rows FOLDER DISK NAME N\n"), 2;
+	if (n < 1 || r >= sizeof(rows) / sizeof(*rows))
+		return fprintf(stderr, "usage: rows FOLDER DISK NAME N prepare|0..6\n"), 2;
 	disk = argv[2];
 	dir = open(argv[1], O_RDONLY | O_DIRECTORY);
 	must(dir >= 0, argv[1]);
 	file = openat(dir, "file", O_RDWR | O_CREAT, 0644);
 	must(file >= 0, "file");
-	for (int i = 0; i < 1024; i++) {
+	if (!strcmp(argv[5], "prepare"))
+		return prepare(), 0;
+	if (rows[r].run != row_unlink)
+		rows[r].run(n); /* the first is not like the others */
+	counters(before);
+	for (int i = 0; i < n; i++) {
 		fill(i);
-		must(write(file, block, sizeof(block)) == sizeof(block), "write");
+		rows[r].run(i);
 	}
-	for (size_t r = 0; r < sizeof(rows) / sizeof(*rows); r++) {
-		unsigned long long before[2], after[2];
-
-		sync();
-		if (rows[r].run != row_unlink)
-			rows[r].run(n); /* the first is not like the others */
-		counters(before);
-		for (int i = 0; i < n; i++) {
-			fill(i);
-			rows[r].run(i);
-		}
-		counters(after);
-		printf("%s|%s|%.1f|%.2f\n", argv[3], rows[r].what, (double)(after[0] - before[0]) / 2 / n,
-		       (double)(after[1] - before[1]) / n);
-	}
+	counters(after);
+	printf("%s|%s|%.1f|%.2f", argv[3], rows[r].what, (double)(after[0] - before[0]) / 2 / n,
+	       (double)(after[1] - before[1]) / n);
 	return 0;
 }

@@ -162,7 +162,7 @@ boot() {
 	[ "$killed" = late ] || grep -q GUEST-START "$tmp/log" || [ ! -s "$tmp/log" ]
 }
 end=$((SECONDS + limit)) booting=60
-[ "${k%-debug}" = "$k" ] || booting=300
+[ "${k%-debug}" = "$k" ] && [ -z "${count[*]-}" ] || booting=300
 boot || { echo "guest.sh: the kernel did not get as far as its init; booting it again" >&2; boot || boot; }
 
 # ---- the verdict ----

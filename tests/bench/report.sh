@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# The results in FOLDER (build/bench/KERNEL... of tests/bench/guest.sh) as a table and a plot. usage: report.sh FOLDER [OUT]
+# OUT (default docs/bench): OUT/NAME.md and OUT/NAME.svg, NAME the folder's with characters of file names only.
+set -eu
+cd "$(dirname "$0")/../.."
+from=${1:?usage: report.sh FOLDER [OUT]} out=${2:-docs/bench}
+name=$(basename "$from" | tr -c 'a-zA-Z0-9.\n' -); limit=$(cat "$from/limit" 2>/dev/null || true)
+mkdir -p "$out"; shopt -s nullglob
+files=(); for g in rows aged sync sqlite pgbench fio files tree mount latency; do files+=("$from/$g".[0-9]*); done
+[ ${#files[@]} -gt 0 ] || { echo "nothing in $from: run tests/bench/guest.sh" >&2; exit 2; }
+{
+	echo "# TFS beside ext4, XFS, btrfs, F2FS and NILFS2: kernel ${name%%-amd64*}"
+	echo; echo "Made by \`make bench\`; how each row is measured is in tests/bench/guest/. All filesystems as their mkfs and mount make them, but for"
+	echo "noatime, in one guest of QEMU (TCG), two CPUs, raw images in the host's memory. Disks: $([ -z "$limit" ] && echo unthrottled || echo "at most ${limit%,*} requests and ${limit#*,} bytes a second each, flushes not counted")."
+	echo "tfs has codec none; tfs-lz4 is beside, without being compared. ![ratios]($name.svg)"
+	awk -v limit="$limit" -v svg="$out/$name.svg" -f tests/bench/report.awk "${files[@]}"
+} >"$out/$name.md"
+echo "$out/$name.md"
