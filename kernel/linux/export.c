@@ -69,9 +69,16 @@ static struct dentry *get_parent(struct dentry *child)
 	return dentry_of(child->d_sb, tfs_info(d_inode(child))->parent, NULL);
 }
 
+/* What an NFS client is told has happened outlives a crash of its server: names, too, which nobody else syncs. */
+static int commit_metadata(struct inode *inode)
+{
+	return tfs_sync_wait(inode->i_sb);
+}
+
 const struct export_operations tfs_export_ops = {
     .encode_fh = encode_fh,
     .fh_to_dentry = fh_to_dentry,
     .fh_to_parent = fh_to_parent,
     .get_parent = get_parent,
+    .commit_metadata = commit_metadata,
 };
