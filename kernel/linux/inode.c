@@ -107,8 +107,11 @@ int tfs_getattr_op(tfs_idmap *idmap, const struct path *path, struct kstat *st, 
 	st->btime = tfs_info(inode)->btime;
 	st->result_mask |= STATX_BTIME;
 	st->blksize = TFS_WINDOW_BYTES;
-	if (S_ISREG(inode->i_mode) && st->size && !st->blocks)
-		st->blocks = 1; /* inline or not written yet: no hole, as tar and cp would think */
+	/* inline or not written yet: no hole, as tar and cp would think */
+	if (S_ISREG(inode->i_mode) && st->size && !st->blocks &&
+	    (st->size <= TFS_INLINE_MAX || mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) ||
+	     mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK)))
+		st->blocks = 1;
 	return 0;
 }
 
