@@ -22,7 +22,7 @@ PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-d
 	libarchive-dev liblzma-dev libblkid-dev attr python3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
-HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql
+HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql dmsetup nfs-kernel-server
 DEBUG_PACKAGES := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 

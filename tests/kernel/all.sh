@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 passed=0 failed=0 skipped=0
-for t in verdict install quick features fio sqlite memory enospc freeze sparse names stress pgbench hostile power kill; do
+for t in verdict install quick features module devices streams flaky nfs compile fio sqlite memory enospc freeze sparse names stress pgbench hostile power kill; do
 	[ -x tests/kernel/$t.sh ] || continue
 	echo "== tests/kernel/$t.sh $*"
 	code=0; tests/kernel/$t.sh "$@" || code=$?
