@@ -134,7 +134,10 @@ static bool worth_it(const struct tfs_vol *vol, const struct holes *h, u32 flags
 		return true;
 	if (h->blocks < 2ull * vol->segment_blocks)
 		return false;
-	return flags & TFS_COMPACT_NOW || h->whole * vol->segment_blocks < h->blocks;
+	if (flags & TFS_COMPACT_NOW)
+		return true;
+	return h->whole * vol->segment_blocks < h->blocks &&
+	       vol->moved_blocks <= vol->user_blocks / 2 + vol->total_blocks / 16;
 }
 
 /* Unless it is told to, it does not write more than seven blocks for one that it gains. */

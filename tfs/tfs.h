@@ -284,8 +284,9 @@ int tfs_spread_add(struct tfs_vol *vol, u64 segment, u64 count, struct tfs_sprea
  * One bounded step of the compactor, which empties segments by moving what is live in them into the holes of others:
  * at most about `blocks` of 4 KiB are moved. 1: there is more to do; 0: nothing worth it, now. Content and attributes
  * stay as they are; what was moved is durable as any record is, and its old place stays untouched until a checkpoint. A
- * host calls it when it has nothing else to do; with no flags only as long as less than half of the free space is in
- * whole segments, and where it is cheap. -EROFS, -EIO (stopped), -ENOMEM.
+ * host calls it when it has nothing else to do; with no flags it moves only as long as less than half of the free space
+ * is in whole segments, where it is cheap, and at most half of what users wrote since the mount and a sixteenth of the
+ * volume. -EROFS, -EIO (stopped), -ENOMEM.
  */
 #define TFS_COMPACT_NOW 1u   /* as long as anything is gained, at any cost */
 #define TFS_COMPACT_FORCE 2u /* one sweep, even where nothing is gained: for tests */
