@@ -424,6 +424,32 @@ static int segment_one(struct dump *d, u64 n, u8 *map, bool log)
 	return 0;
 }
 
+/* How free space is spread: a line for each class of runs, and one for the whole. */
+static void spread_show(struct dump *d, u64 segments)
+{
+	struct tfs_spread s = {0};
+	struct dump_line l;
+
+	if (tfs_spread_add(d->vol, 0, segments, &s))
+		return; /* said already, for the segment */
+	for (u32 i = 0; i < TFS_RUN_CLASSES; i++) {
+		if (!s.runs[i])
+			continue;
+		dump_begin(d, &l, 0, "free_runs");
+		dump_num(&l, "at_least", 1u << i);
+		dump_num(&l, "runs", s.runs[i]);
+		dump_num(&l, "blocks", s.blocks[i]);
+		dump_end(&l);
+	}
+	dump_begin(d, &l, 0, "space");
+	dump_num(&l, "segments", segments);
+	dump_num(&l, "whole_free_segments", s.whole_segments);
+	dump_num(&l, "used_blocks", s.used_blocks);
+	dump_num(&l, "free_blocks", s.free_blocks);
+	dump_num(&l, "live_units", s.live_units);
+	dump_end(&l);
+}
+
 int dump_cmd_segments(struct dump *d)
 {
 	u64 n, count = tfs_le64(d->super.segments);
@@ -440,6 +466,8 @@ int dump_cmd_segments(struct dump *d)
 		err = dump_log_scan(d, &a, &ops, &s, &end);
 	for (n = 0; !err && n < count && !ferror(stdout); n++)
 		segment_one(d, n, map, s.bit[n / 8] >> n % 8 & 1);
+	if (!err && !ferror(stdout))
+		spread_show(d, count);
 	free(s.bit);
 	free(map);
 	return err;

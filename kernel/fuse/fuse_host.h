@@ -25,7 +25,8 @@ struct host {
 	struct tfs_vol *vol;
 	struct tfs_cache *cache;
 	struct host_inode *bucket[HOST_BUCKETS];
-	bool read_only, noatime, nodiratime;
+	bool read_only, noatime, nodiratime, compact;
+	u64 compact_seen; /* the compactor found nothing to do at this sequence */
 	bool acls;      /* the kernel asks for POSIX ACLs, and leaves the umask to us */
 	u64 acl_told;   /* the last inode whose malformed list was reported */
 	double timeout; /* seconds that the kernel may keep names and attributes */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * tfs-fuse: mounts a volume read-write without root. Options, the mount, the loop (requests, and once a second what is
- * due: write back after 5 s, a checkpoint after 30 s), and an end that leaves a clean volume. Exit codes: usage text.
+ * due: write back after 5 s, a checkpoint after 30 s; when idle, steps of the compactor), and an end that leaves a
+ * clean volume. Exit codes: usage text.
  */
 #include "kernel/fuse/fuse_host.h"
 #include "tfs/user/file_dev.h"
@@ -17,7 +18,8 @@
 #include <unistd.h>
 
 static const char usage[] = "usage: tfs-fuse [options] IMAGE DIR\n"
-                            "  -o OPTION[,...]   ro, noatime, nodiratime, allow_other, and others of mount.fuse3(8);\n"
+                            "  -o OPTION[,...]   ro, noatime, nodiratime, compact=off|auto, allow_other, and others of\n"
+                            "                    mount.fuse3(8);\n"
                             "                    snapshot=NAME: that one, read-only\n"
                             "  -f                stay in the foreground\n"
                             "  --offset N        the volume begins at byte N of IMAGE\n"
@@ -38,7 +40,7 @@ struct options {
 	const char *snapshot; /* NULL: the volume itself */
 	char fuse[16384];     /* for libfuse */
 	u64 offset, cache;
-	bool foreground, read_only, noatime, nodiratime;
+	bool foreground, read_only, noatime, nodiratime, compact_off;
 };
 
 static volatile sig_atomic_t stop;
@@ -75,6 +77,13 @@ static int mount_option(struct options *o, const char *name)
 	if (!strcmp(name, "noatime") || !strcmp(name, "nodiratime")) {
 		*(name[2] == 'a' ? &o->noatime : &o->nodiratime) = true;
 		return 0;
+	}
+	if (!strncmp(name, "compact=", 8)) {
+		o->compact_off = !strcmp(name + 8, "off");
+		if (o->compact_off || !strcmp(name + 8, "auto"))
+			return 0;
+		tfs_cli_fail(0, name, "expected compact=off or compact=auto");
+		return -1;
 	}
 	if (option_of_others(name))
 		return 0;
@@ -157,16 +166,38 @@ static void due_work(struct host *h, u64 *checkpoint_ms)
 	tfs_checkpoint(h->vol);
 }
 
+/*
+ * Nobody has asked for anything for a while: a step of the compactor. How long to wait for the next request before
+ * another, in ms. Once it found nothing worth it, it is not asked again before something was written.
+ */
+#define IDLE_MS 1000
+#define COMPACT_BLOCKS 64u
+
+static int idle_work(struct host *h)
+{
+	int more;
+
+	if (h->read_only || !h->compact || h->compact_seen == tfs_sequence(h->vol))
+		return IDLE_MS;
+	more = tfs_compact_step(h->vol, COMPACT_BLOCKS, 0);
+	if (more <= 0)
+		h->compact_seen = tfs_sequence(h->vol);
+	return more > 0 ? 0 : IDLE_MS;
+}
+
 static int serve(struct fuse_session *se, struct host *h)
 {
 	struct fuse_buf buf = {0};
 	struct pollfd p = {.fd = fuse_session_fd(se), .events = POLLIN};
 	u64 checkpoint_ms = tfs_cache_now(), work_ms = checkpoint_ms, sequence = 0;
-	int n = 0;
+	int n = 0, wait = IDLE_MS;
 
 	while (!stop && !fuse_session_exited(se)) {
-		n = poll(&p, 1, 1000);
+		n = poll(&p, 1, wait);
+		if (!n)
+			wait = idle_work(h);
 		if (n > 0) {
+			wait = IDLE_MS;
 			n = fuse_session_receive_buf(se, &buf);
 			if (n == -EINTR || n == -EAGAIN)
 				continue;
@@ -324,6 +355,7 @@ static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *d
 	h->read_only = o->read_only;
 	h->noatime = o->noatime;
 	h->nodiratime = o->nodiratime;
+	h->compact = !o->compact_off;
 	h->timeout = 1.0;
 	h->buf = malloc(HOST_READ_MAX);
 	if (!h->buf || tfs_cache_create(h->vol, o->cache, &h->cache))

@@ -46,6 +46,7 @@ part_show() {
 	expect 0 $dump tree "$tmp/a.img" fs; has '^node tree=fs level=0 .*count='
 	expect 0 $dump tree "$tmp/a.img" --items; has "dirent .*name='sparse'"; has "map segment=0"
 	expect 0 $dump segments "$tmp/a.img"; has '^segment number=0 unit=128 state=(part|full)'
+	has '^free_runs at_least=64 runs='; has '^space segments=[0-9]* whole_free_segments=[0-9]* used_blocks='
 	expect 0 $dump ls "$tmp/a.img"
 	[ "$(head -3 "$tmp/o" | tr '\n' ' ')" = 'b\xff dir empty ' ] || fail "ls is not sorted and escaped: $(head -3 "$tmp/o")"
 	expect 0 $dump ls -0 "$tmp/a.img"; cmp <(head -c 3 "$tmp/o") <(printf 'b\377\0')

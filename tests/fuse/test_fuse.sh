@@ -51,7 +51,20 @@ for seed in 1 2 3; do
 	sound "exercise"
 done
 
-# 1c. several processes at once: in one tree, whose blocks name their inodes, and beside it on files of their own
+# 1c. free space in small holes becomes whole segments when nobody asks for anything, and not with compact=off
+whole() { "$bin/dump.tfs" segments "$i" | sed -n 's/^space .*whole_free_segments=\([0-9]*\) .*/\1/p'; }
+fresh 48M; up; for k in $(seq 900); do head -c 40000 /dev/urandom >"$m/f$k"; done
+sync -f "$m/f1"; for k in $(seq 1 3 900); do rm "$m/f$k"; done
+(cd "$m" && sha1sum f*) >"$tmp/sums"; down; before=$(whole)
+up -o compact=off; touch "$m/f2"; sleep 2.5; down; [ "$(whole)" -le "$before" ] || bad "compact=off compacts"
+for _ in $(seq 20); do
+	up; head -c 400000 /dev/zero >"$m/new"; sync "$m/new"; rm "$m/new"; sleep 2; down
+	[ "$(whole)" -gt $((before + 5)) ] && break
+done
+[ "$(whole)" -gt $((before + 5)) ] || bad "idle: expected more than $((before + 5)) whole segments, found $(whole)"
+up; (cd "$m" && sha1sum -c --quiet "$tmp/sums") || bad "compaction changed content"; down; sound "compaction"
+
+# 1d. several processes at once: in one tree, whose blocks name their inodes, and beside it on files of their own
 fresh 256M; up; mkdir "$m/tree" "$m/e1" "$m/e2"
 "$bin/exercise" - - "$m/e1" 4 4000 & e1=$!
 "$bin/exercise" - - "$m/e2" 5 4000 & e2=$!
