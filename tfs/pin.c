@@ -72,17 +72,23 @@ int tfs_pin(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks)
 	return err;
 }
 
+void tfs_unpin_claimed(struct tfs_vol *vol, u64 block)
+{
+	struct tfs_pin_chunk *c = chunk_find(vol, block);
+	u64 bit = 1ull << (block & 63);
+	u64 *word = c ? &c->bits[TFS_PIN_META][block >> 6 & 15] : NULL;
+
+	if (!c || !(*word & bit))
+		return;
+	*word &= ~bit;
+	vol->pinned_blocks--;
+}
+
 void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks)
 {
 	for (; blocks; block++, blocks--) {
-		struct tfs_pin_chunk *c = chunk_find(vol, block);
-		u64 bit = 1ull << (block & 63);
-		u64 *word = c ? &c->bits[TFS_PIN_META][block >> 6 & 15] : NULL;
-
-		if (!c || !(*word & bit))
-			continue;
-		*word &= ~bit;
-		vol->pinned_blocks--;
+		tfs_unpin_claimed(vol, block);
+		tfs_space_freed(vol, block);
 	}
 }
 
@@ -100,11 +106,15 @@ void tfs_pin_turn(struct tfs_vol *vol, enum tfs_pin from, enum tfs_pin to, u64 b
 	}
 }
 
-static u32 chunk_clear(struct tfs_pin_chunk *c, enum tfs_pin pin)
+static u32 chunk_clear(struct tfs_vol *vol, struct tfs_pin_chunk *c, enum tfs_pin pin)
 {
 	u32 n = 0, w;
 
 	for (w = 0; w < 16; w++) {
+		if (c->bits[pin][w]) { /* 64 blocks never span more than two segments: they have 64 at least */
+			tfs_space_freed(vol, (c->index << 10) + w * 64);
+			tfs_space_freed(vol, (c->index << 10) + w * 64 + 63);
+		}
 		n += (u32)__builtin_popcountll(c->bits[pin][w]);
 		c->bits[pin][w] = 0;
 	}
@@ -130,7 +140,7 @@ void tfs_unpin_all(struct tfs_vol *vol, enum tfs_pin pin)
 		struct tfs_pin_chunk **p = &vol->pins[i], *c;
 
 		while ((c = *p)) {
-			vol->pinned_blocks -= chunk_clear(c, pin);
+			vol->pinned_blocks -= chunk_clear(vol, c, pin);
 			if (!chunk_empty(c)) {
 				p = &c->next;
 				continue;

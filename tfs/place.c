@@ -167,6 +167,8 @@ int tfs_head_close(struct tfs_vol *vol, int head)
 	if (!h->end) /* closed: it goes on from where it was */
 		return 0;
 	h->pos = at + blocks;
+	if (h->pos < h->end) /* others may have what is left */
+		tfs_space_freed(vol, h->pos);
 	h->from = h->end = 0;
 	if (blocks) {
 		memset(h->buf + h->fill, 0, blocks * TFS_BLOCK - h->fill);

@@ -81,7 +81,7 @@ static void block_changed(struct tfs_vol *vol, u64 segment, u64 block, bool live
 	if (live) {
 		vol->used_blocks++;
 		vol->segment[segment].used_blocks++;
-		tfs_unpin(vol, block, 1);
+		tfs_unpin_claimed(vol, block);
 	} else {
 		vol->used_blocks--;
 		vol->segment[segment].used_blocks--;
@@ -179,6 +179,8 @@ int tfs_space_live(struct tfs_vol *vol, u64 addr, u32 units, bool want)
 
 /* ---- looking for free blocks ---- */
 
+#define LONGEST_ANY 0xffffu
+
 static bool in_other_run(const struct tfs_vol *vol, u64 block)
 {
 	u32 h;
@@ -201,12 +203,22 @@ static int map_of(struct tfs_vol *vol, u64 segment, u64 chunk, const u8 **map)
 	return err == -ENOENT ? 0 : err;
 }
 
+void tfs_space_freed(struct tfs_vol *vol, u64 block)
+{
+	u64 first = TFS_SEGMENTS_OFFSET >> TFS_BLOCK_BITS;
+
+	if (block >= first && tfs_block_segment(vol, block) < vol->segments)
+		vol->longest[tfs_block_segment(vol, block)] = LONGEST_ANY;
+}
+
 u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max, u64 *start)
 {
-	u64 first = tfs_segment_block(vol, segment), end = first + vol->segment_blocks, b = from, run = 0;
+	u64 first = tfs_segment_block(vol, segment), end = first + vol->segment_blocks, b = from, run = 0, longest = 0;
 	const u8 *map = NULL;
 	u64 have = ~0ull;
 
+	if (vol->longest[segment] < min)
+		return 0;
 	for (; b < end && run < max && run + (end - b) >= min; b++) {
 		u64 in = b - first, chunk = in / vol->map_bytes;
 
@@ -221,10 +233,16 @@ u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max,
 		} else if (run >= min) {
 			break;
 		} else {
+			longest = run > longest ? run : longest;
 			run = 0;
 		}
 	}
-	return run >= min ? run : 0;
+	if (run >= min)
+		return run;
+	run += end - b; /* what was not looked at is too short in any case */
+	if (from <= first) /* not again before something comes free */
+		vol->longest[segment] = (u16)(run > longest ? run : longest);
+	return 0;
 }
 
 /* ---- the segment table ---- */
@@ -248,12 +266,18 @@ int tfs_space_resize(struct tfs_vol *vol, u64 segments)
 {
 	size_t bytes = (segments + TFS_SEGS_PER_ITEM) * sizeof(*vol->segment);
 	struct tfs_segment *table;
+	u16 *longest;
 
 	if (bytes / sizeof(*table) != segments + TFS_SEGS_PER_ITEM) /* a host of 32 bits */
 		return -ENOMEM;
 	table = tfs_port_alloc(bytes);
-	if (!table)
+	longest = tfs_port_alloc(segments * sizeof(*longest));
+	if (!table || !longest) {
+		tfs_port_free(table);
+		tfs_port_free(longest);
 		return -ENOMEM;
+	}
+	memset(longest, 0xff, segments * sizeof(*longest));
 	memset(table, 0, bytes);
 	if (vol->segment)
 		memcpy(table, vol->segment,
@@ -261,6 +285,8 @@ int tfs_space_resize(struct tfs_vol *vol, u64 segments)
 	tfs_compact_destroy(vol);
 	tfs_port_free(vol->segment);
 	vol->segment = table;
+	tfs_port_free(vol->longest);
+	vol->longest = longest;
 	sizes_set(vol, segments);
 	return 0;
 }

@@ -141,6 +141,7 @@ struct tfs_vol {
 	u32 segment_blocks, map_bytes; /* map_bytes: of one SPACE map item */
 	u64 segments, total_blocks;
 	struct tfs_segment *segment; /* CPU order */
+	u16 *longest; /* of each segment: no free run is longer than so many blocks, as far as is known */
 	u64 used_blocks, live_units, pinned_blocks, reserve_blocks;
 	u64 stated_units, loaded_units; /* live, by the checkpoint block that was mounted and by its SPACE tree */
 	struct tfs_pin_chunk *pins[TFS_PIN_BUCKETS];
@@ -244,6 +245,8 @@ void tfs_space_mark(struct tfs_vol *vol, u64 addr, u32 units, bool live);
 int tfs_space_live(struct tfs_vol *vol, u64 addr, u32 units, bool want); /* -EUCLEAN unless all are so */
 /* First run of min..max free blocks at or after block `from` of the segment. Returns its length, 0: none. */
 u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max, u64 *start);
+/* The block may be used again: what was known of its segment's runs no longer holds. */
+void tfs_space_freed(struct tfs_vol *vol, u64 block);
 static inline u64 tfs_segment_block(const struct tfs_vol *vol, u64 segment)
 {
 	return (TFS_SEGMENTS_OFFSET >> TFS_BLOCK_BITS) + (segment << (vol->segment_bits - TFS_BLOCK_BITS));
@@ -261,6 +264,7 @@ int tfs_pin(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks);
 void tfs_pin_turn(struct tfs_vol *vol, enum tfs_pin from, enum tfs_pin to, u64 block, u64 blocks);
 /* Lifts META pins alone: data beside the log may have died before its run is released, and waits for its epoch. */
 void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks);
+void tfs_unpin_claimed(struct tfs_vol *vol, u64 block); /* it is live now */
 void tfs_unpin_all(struct tfs_vol *vol, enum tfs_pin pin);
 void tfs_pin_discard(struct tfs_vol *vol, enum tfs_pin pin); /* its blocks, best effort */
 bool tfs_pinned(const struct tfs_vol *vol, u64 block);

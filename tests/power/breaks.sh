@@ -17,6 +17,7 @@ costs="build/bin/tfs-power --costs"
 faults="build/bin/tfs-power --faults --failures 1"
 beside="build/bin/test_beside"
 flips="build/bin/tfs-power --flip --failures 1"
+torture="build/bin/tfs-power --torture=64 --failures 1"
 fuzz() { echo "env SAN=address,undefined tests/fuzz/replay.sh $1"; }
 
 run() { (cd "$t" && ulimit -c 0 && timeout 280 $1) >"$tmp/out" 2>&1; }
@@ -78,6 +79,7 @@ power 1 torn-record-applied tfs/replay.c 's/^\t\tif \(len > f->bytes - at\)$/\t\
 power 1 log-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LOG || tfs_head_crc(h, length) == /' "$crash"
 # A log that runs in circles within a generation: places, numbers and epochs of its heads overlap as checks, so all go.
 power 1 stale-log-writes-taken tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/; s/return tfs_le64\(h->sequence\) == p->sequence && tfs_le64\(h->epoch\) >= s->epoch &&/return /' "$crash"
+power 1 move-as-a-write tfs/data_apply.c 's/return tfs_apply_move\(vol, rec\);/return tfs_apply_write(vol, rec);/' "$crash"
 # The same live and replayed: only the independent model tells.
 power 1 link-leaves-ctime tfs/name_apply.c '/^static int link_apply/,/^}/s/inode.ctime = rec->time;//' "$crash"
 power 1 exchange-miscounts-subdirectories tfs/name_apply.c 's/add32\(&to->nlink, \(dir \? 1 : 0\) - \(other \? 1 : 0\)\);//' "$crash"
@@ -92,6 +94,8 @@ power 2 data-not-written-at-sync tfs/log.c 's/int err = vol->log.bytes \? tfs_da
 power 2 size-before-data tfs/data.c 's/^static int window_write/static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 blocks, u64 size);\n&/; s/^\treturn err \? err : window_write\(vol, ino, block, e, size, mtime\);/\tif (!err \&\& size > tfs_le64(inode.size)) err = range_commit(vol, TFS_REC_TRUNCATE, ino, 0, 0, size);\n&/' "$crash"
 power 2 tail-not-rewritten tfs/data.c 's/if \(!\(tfs_le32\(inode->flags\) \& TFS_INODE_TAIL\) \|\| size % TFS_BLOCK == 0\)/if (1)/' "$crash"
 try 2 replaced-without-its-writeback kernel/fuse/op_names.c 's/^\treturn tfs_cache_flush\(h->cache, ino\);/\treturn 0;/' tests/fuse/test_replace.sh build/bin/tfs-fuse build/bin/mkfs.tfs build/bin/fsck.tfs
+
+power 2 moved-data-not-verified-in-replay tfs/replay.c 's/ \|\| tfs_le16\(rec->type\) == TFS_REC_MOVE//' "$crash"
 
 # 3. Nothing live is overwritten
 power 3 dropped-blocks-reused-at-once tfs/space.c 's/tfs_pin_set\(vol, tfs_epoch_pin\(vol->epoch\), block, 1\);//' "$crash"
@@ -111,6 +115,8 @@ power 3 shared-extent-freed-with-its-first-owner tfs/refs.c 's/\*shared = count 
 power 3 shared-extent-counted-twice tfs/refs.c 's/: 1\) \+ 1\)/: 1) + 2)/' "$crash"
 power 3 window-counted-for-each-piece tfs/write_apply.c 's/if \(!tfs_window_uses\(w, e.ptr.addr\)\)/if (1)/' "$crash"
 power 3 range-drops-a-shared-extent-once tfs/range_apply.c 's/for \(i = g->count; i-- && .*;\)$/for (i = g->count; i--;)/' "$crash"
+power 3 move-keeps-its-old-place tfs/move_apply.c 's/^\tw->die\[w->dead\+\+\] = .*$//' "$crash"
+power 3 move-forgets-other-pieces tfs/move_apply.c 's/^\t\tif \(w->piece\[i\].e.codec && w->piece\[i\].e.ptr.addr == old.ptr.addr\)/\t\tif (w->piece[i].block == it->block)/' "$crash"
 power 2 dirty-tail-shared tfs/write_apply.c '/^static bool clone_ends_fit/,/^}/s/return false;/;/' "$crash"
 
 # 4. Everything read is verified; damage is not taken for a torn tail
@@ -135,6 +141,10 @@ try 5 xattr-length tfs/item_check.c 's/return len == 6 \+ x->name_len \+ value \
 power 6 no-reserve tfs/op.c 's/return vol->reserve_blocks \/ part\[tier\];/return 0 * part[tier];/' "$crash"
 power 6 unlink-waits-for-space tfs/op.c 's/if \(blocks && free_blocks\(vol\) < blocks \+ tier_floor\(vol, tier\)\)/if (free_blocks(vol) < blocks + vol->reserve_blocks)/' "$crash"
 power 6 promise-not-counted tfs/data.c 's/tfs_counters_of\(vol\)->delayed_blocks \+= with;/;/' "$crash"
+
+power 6 victims-are-nobodys tfs/place.c 's/if \(err != -ENOSPC \|\| !vol->compact.victim \|\| vol->compact.moving\)/if (1)/' "$torture"
+try 6 statfs-forgets-the-reserve tfs/op.c 's/out->available = minus\(out->free, vol->reserve_blocks\);/out->available = out->free;/' build/bin/test_full build/bin/test_full
+try 6 statfs-holds-back tfs/op.c 's/out->available = minus\(out->free, vol->reserve_blocks\);/out->available = minus(out->free, vol->reserve_blocks * 2);/' build/bin/test_full build/bin/test_full
 
 # 7. What a durable operation costs
 power 7 second-flush tfs/log.c 's/^\treturn todo > 0 \? tfs_flush\(vol\) : todo;/\tif (todo > 0)\n\t\ttfs_flush(vol);\n&/' "$costs"
