@@ -123,7 +123,7 @@ static void decode(struct op *op, const u8 *b)
 	    OP_CREATE, OP_CREATE, OP_CREATE,     OP_CREATE,   OP_LINK,     OP_UNLINK,      OP_UNLINK, OP_RENAME,
 	    OP_RENAME, OP_RENAME, OP_SETATTR,    OP_SETXATTR, OP_SETXATTR, OP_REMOVEXATTR, OP_WRITE,  OP_WRITE,
 	    OP_WRITE,  OP_WRITE,  OP_WRITE,      OP_TRUNCATE, OP_TRUNCATE, OP_PUNCH,       OP_CLONE,  OP_PREALLOC,
-	    OP_EVICT,  OP_SYNC,   OP_CHECKPOINT, OP_STEP,     OP_STEP,     OP_REMOUNT,     OP_CRASH,  OP_LOOK};
+	    OP_EVICT,  OP_SYNC,   OP_CHECKPOINT, OP_STEP,     OP_COMPACT,  OP_REMOUNT,     OP_CRASH,  OP_LOOK};
 
 	memset(op, 0, sizeof(*op));
 	op->kind = kind[b[0] % 32];
@@ -348,6 +348,10 @@ static void other(const struct op *op, const u8 *b)
 		break;
 	case OP_STEP:
 		err = tfs_checkpoint_step(vol, 1 + b[1] % 8);
+		err = err > 0 ? 0 : err;
+		break;
+	case OP_COMPACT:
+		err = tfs_compact_step(vol, 1 + b[2] % 64, b[1] % 3);
 		err = err > 0 ? 0 : err;
 		break;
 	case OP_REMOUNT:

@@ -222,8 +222,12 @@ static int data(struct tfs_vol *vol, u64 d, u32 n)
 		return tfs_punch(vol, twin, 1, 41);
 	case 14:
 		return tfs_truncate(vol, packed, 0);
+	case 15:
+		return tfs_removexattr(vol, at(vol, 1, "hard"), "user.big", 8);
 	}
-	return tfs_removexattr(vol, at(vol, 1, "hard"), "user.big", 8);
+	while ((n = (u32)tfs_compact_step(vol, 64, TFS_COMPACT_FORCE)) == 1)
+		;
+	return (int)n;
 }
 
 /* Operations first..last of both lists, their records as one write, or as writes of `cut` bytes. */
@@ -259,9 +263,9 @@ static void replay_seeds(void)
 	u32 i;
 
 	fuzz_base_filled();
-	for (i = 0; i < 26; i++)
+	for (i = 0; i < 27; i++)
 		replay_seed(i, i, 8192);
-	for (i = 0; i < 24; i++)
+	for (i = 0; i < 25; i++)
 		replay_seed(i, i + 2, 8192);
 	for (i = 0; i < 24; i += 4)
 		replay_seed(i, i + 2, 100);

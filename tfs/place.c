@@ -389,7 +389,9 @@ static int gang_get(struct tfs_vol *vol, const struct tfs_ptr *ptr, const struct
 	g = tfs_port_alloc(sizeof(*g));
 	if (!g)
 		return -ENOMEM;
-	err = tfs_dev_io(vol, TFS_IO_READ, ptr->addr * TFS_UNIT, &g->gang, TFS_BLOCK, 0);
+	err = tfs_heads_close_over(vol, ptr->addr, TFS_UNITS_PER_BLOCK); /* it may have been placed just before */
+	if (!err)
+		err = tfs_dev_io(vol, TFS_IO_READ, ptr->addr * TFS_UNIT, &g->gang, TFS_BLOCK, 0);
 	if (!err)
 		err = gang_check(vol, &g->gang, ptr);
 	if (err) {
