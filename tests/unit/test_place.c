@@ -7,7 +7,7 @@
 static void test_synced_blocks_lie_together(void **state)
 {
 	static u8 block[TFS_BLOCK];
-	struct tfs_encoded e = {TFS_CODEC_NONE, 1, TFS_BLOCK, block};
+	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = block};
 	struct tfs_create c = {.mode = 0100644};
 	u64 ino, used = 0;
 
