@@ -87,8 +87,8 @@ static inline int tfs_key_cmp(struct tfs_key x, struct tfs_key y)
 }
 
 /* ---- operations (op.c) ---- */
-/* SNAPSHOT dirties SNAP and SPACE alone. */
-enum tfs_tier { TFS_TIER_NORMAL, TFS_TIER_FREEING, TFS_TIER_COMPACT, TFS_TIER_SNAPSHOT };
+/* EVICT: an orphan's end frees more than it takes. SNAPSHOT dirties SNAP and SPACE alone. */
+enum tfs_tier { TFS_TIER_NORMAL, TFS_TIER_FREEING, TFS_TIER_EVICT, TFS_TIER_COMPACT, TFS_TIER_SNAPSHOT };
 /* -EROFS, -EIO (stopped), -ENOSPC (blocks is the net growth in blocks; a few items count as 1), -ENOMEM. */
 int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks);
 /* bytes: value bytes the apply phase will put under the key (0 for edit or delete). A key may be named twice. */

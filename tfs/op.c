@@ -104,7 +104,8 @@ static u64 free_blocks(const struct tfs_vol *vol)
 
 static u64 tier_floor(const struct tfs_vol *vol, enum tfs_tier tier)
 {
-	static const u8 part[] = {[TFS_TIER_NORMAL] = 1, [TFS_TIER_FREEING] = 2, [TFS_TIER_COMPACT] = 4};
+	static const u8 part[] = {
+	    [TFS_TIER_NORMAL] = 1, [TFS_TIER_FREEING] = 2, [TFS_TIER_EVICT] = 4, [TFS_TIER_COMPACT] = 4};
 
 	return vol->reserve_blocks / part[tier];
 }

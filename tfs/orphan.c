@@ -69,7 +69,7 @@ static int inode_free(struct tfs_vol *vol, u64 ino)
 int tfs_evict(struct tfs_vol *vol, u64 ino)
 {
 	struct tfs_inode inode;
-	int err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
+	int err = tfs_op_begin(vol, TFS_TIER_EVICT, 0);
 
 	if (err)
 		return err;

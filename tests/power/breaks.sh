@@ -139,7 +139,7 @@ try 5 xattr-length tfs/item_check.c 's/return len == 6 \+ x->name_len \+ value \
 
 # 6. Full is not stuck
 power 6 no-reserve tfs/op.c 's/return vol->reserve_blocks \/ part\[tier\];/return 0 * part[tier];/' "$crash"
-power 6 unlink-waits-for-space tfs/op.c 's/if \(blocks && free_blocks\(vol\) < blocks \+ tier_floor\(vol, tier\)\)/if (free_blocks(vol) < blocks + vol->reserve_blocks)/' "$crash"
+power 6 unlink-waits-for-space tfs/op.c 's/return tier != TFS_TIER_SNAPSHOT && want && .*$/return free_blocks(vol) < want + vol->reserve_blocks;/' "$crash"
 power 6 promise-not-counted tfs/data.c 's/tfs_counters_of\(vol\)->delayed_blocks \+= with;/;/' "$crash"
 
 power 6 victims-are-nobodys tfs/place.c 's/if \(err != -ENOSPC \|\| !vol->compact.victim \|\| vol->compact.moving\)/if (1)/' "$torture"
@@ -162,7 +162,7 @@ power 8 delete-forgets-lists tfs/snapshot.c 's/if \(!tfs_dead_span\(vol, &l, &ol
 power 8 gang-held-in-part tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !i \&\& tfs_held(vol, ptr->birth))/' "$crash"
 power 8 replay-books-otherwise tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !vol->replaying \&\& tfs_held(vol, ptr->birth))/' "$crash"
 power 8 diff-skips-what-is-new tfs/diff.c 's/ptr->birth > d->since;/ptr->birth > d->since + 1;/' "$crash"
-power 6 snapshot-delete-waits-for-space tfs/op.c 's/return tier != TFS_TIER_SNAPSHOT && want/return want/' "$crash"
+power 6 snapshot-delete-waits-for-space tfs/op.c 's/return tier != TFS_TIER_SNAPSHOT && want && .*$/return want \&\& free_blocks(vol) < want + (tier == TFS_TIER_SNAPSHOT ? vol->reserve_blocks : tier_floor(vol, tier));/' "$crash"
 
 # 9. The same inputs give the same image
 mk="build/bin/mkfs.tfs build/bin/dump.tfs build/bin/fsck.tfs"

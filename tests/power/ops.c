@@ -41,6 +41,7 @@ void power_model_save(void)
 {
 	u32 i;
 
+	power_snaps_save(false);
 	while (saveds)
 		free(saved[--saveds].data);
 	for (i = 0; i < POWER_FILES; i++) {
@@ -61,6 +62,7 @@ void power_model_reset(void)
 	u32 i;
 
 	fill_state = 88172645463325252ull;
+	power_snaps_reset();
 	for (i = 0; i < POWER_FILES; i++)
 		power_content[i].ino = 0;
 	for (i = 0; i < saveds; i++)
@@ -381,32 +383,6 @@ int power_fill(struct tfs_vol *vol)
 	return err;
 }
 
-/* Some single blocks are free again. */
-void power_unshred(struct tfs_vol *vol)
-{
-	char name[8];
-	int i;
-
-	for (i = 0; i < 10; i++) {
-		snprintf(name, sizeof(name), "h%d", i);
-		drop(vol, name, false, false);
-	}
-}
-
-int power_large(struct tfs_vol *vol, u32 n, int what)
-{
-	char name[8];
-	int err;
-
-	snprintf(name, sizeof(name), "g%u", n);
-	if (!what)
-		return drop(vol, name, false, false);
-	err = make(vol, name, 0100644, NULL);
-	if (!err || what == 1)
-		return err && err != -EEXIST ? err : put(vol, name, 0, POWER_FILL_SIZE, 1);
-	return err == -EEXIST ? put(vol, name, n * 4096, 20480, (int)n & 1) : err;
-}
-
 /* ---- attributes ---- */
 
 static int attr(struct tfs_vol *vol, const char *path, u32 mask, u8 codec, u8 window_bits)
@@ -426,6 +402,44 @@ static int attr(struct tfs_vol *vol, const char *path, u32 mask, u8 codec, u8 wi
 
 	model_setattr(ino, mask, &a, err);
 	return called(vol, err);
+}
+
+/* A leaf of a shredded volume, which is a gang, gets a new form. */
+void power_shred_touch(struct tfs_vol *vol, u32 n)
+{
+	char name[8];
+
+	snprintf(name, sizeof(name), "i%u", n % 100);
+	attr(vol, name, TFS_SET_MODE, 0, 16);
+}
+
+/* Some single blocks are free again. */
+void power_unshred(struct tfs_vol *vol)
+{
+	char name[8];
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "h%d", i);
+		drop(vol, name, false, false);
+	}
+}
+
+int power_large(struct tfs_vol *vol, u32 n, int what)
+{
+	const char *last;
+	char name[8];
+	u64 parent;
+	int err;
+
+	snprintf(name, sizeof(name), "g%u", n);
+	if (!what)
+		return drop(vol, name, false, false);
+	if (!find(vol, name, &parent, &last)) {
+		err = make(vol, name, 0100644, NULL);
+		return err ? err : put(vol, name, 0, POWER_FILL_SIZE, 1);
+	}
+	return what == 1 ? put(vol, name, 0, POWER_FILL_SIZE, 1) : put(vol, name, n * 4096, 20480, (int)n & 1);
 }
 
 /*

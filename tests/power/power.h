@@ -57,6 +57,7 @@ int power_op_run(struct tfs_vol *vol, int op); /* its errno */
 int power_fill(struct tfs_vol *vol);
 int power_large(struct tfs_vol *vol, u32 n, int what); /* g<n> goes (0), or comes, or is written over in parts */
 void power_unshred(struct tfs_vol *vol);
+void power_shred_touch(struct tfs_vol *vol, u32 n);
 void power_shred(struct tfs_vol *vol); /* then free space is single blocks: nodes become gangs */
 #define POWER_NAME_MAX 200u
 void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there);
@@ -112,7 +113,8 @@ void model_setattr(u64 ino, u32 mask, const struct tfs_attr *a, int got);
 void model_xattr(u64 ino, const char *name, const void *value, u32 len, int got);
 
 /* ---- snaps.c: snapshots, and what each must hold ---- */
-extern bool power_viewing; /* what is walked is a snapshot */
+extern bool power_viewing;        /* what is walked is a snapshot */
+void power_snaps_save(bool none); /* what reset goes back to; none: a new base */
 void power_snaps_reset(void);
 const char *power_snaps_judge(struct tfs_vol *vol, bool all); /* NULL, or what is wrong */
 void power_snaps_settle(struct tfs_vol *vol);                 /* after a mount */

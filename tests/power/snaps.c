@@ -20,13 +20,20 @@ struct table {
 	u32 n;
 	struct snap s[SNAPS_MAX];
 };
-static struct table durable, coming;
+static struct table durable, coming, saved;
 static bool under_way;
 bool power_viewing;
 
+void power_snaps_save(bool none)
+{
+	if (none)
+		memset(&durable, 0, sizeof(durable));
+	saved = durable;
+}
+
 void power_snaps_reset(void)
 {
-	memset(&durable, 0, sizeof(durable));
+	durable = saved;
 	under_way = false;
 }
 
@@ -123,7 +130,7 @@ static int table_begin(void)
 static int table_end(struct tfs_vol *vol, const char *call, int expected, int err)
 {
 	char text[80];
-	bool host = err == -ENOSPC || err == -ENOMEM || err == -EIO || err == -EROFS;
+	bool host = tfs_stopped(vol) || err == -ENOSPC || err == -ENOMEM || err == -EIO || err == -EROFS;
 
 	if (err != expected && !host) {
 		snprintf(text, sizeof(text), "expected %d, found %d", expected, err);

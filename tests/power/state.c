@@ -224,6 +224,7 @@ void power_base_make(u64 size, u8 codec)
 	u32 i;
 
 	base_drop();
+	power_snaps_save(true);
 	for (i = 0; i < POWER_FILES; i++)
 		power_content[i].ino = 0;
 	for (i = 0; i < POWER_PAGES; i++)

@@ -43,7 +43,6 @@ static struct tfs_vol *workload_start(void)
 	struct tfs_vol *vol;
 
 	power_model_reset();
-	power_snaps_reset();
 	power_dev_reset(&power_run);
 	power_clock = 1000;
 	power_state = 0;
@@ -189,9 +188,11 @@ static struct tfs_vol *remount(struct tfs_vol *vol, bool crash)
 	return vol;
 }
 
-/* snaps: one call in four is about a snapshot */
-static void history_step(struct tfs_vol *vol, u64 r, bool wide, bool snaps)
+/* snaps: one call in four is about a snapshot; shred: one in eight about a gang */
+static void history_step(struct tfs_vol *vol, u64 r, bool wide, bool snaps, bool shred)
 {
+	if (shred && r % 8 == 2)
+		power_shred_touch(vol, (u32)(r >> 8));
 	if (snaps && r % 4 == 1)
 		power_snapshot_any(vol, r >> 8);
 	else if (wide && r % 4 == 0)
@@ -223,7 +224,7 @@ void power_history(u64 seed, int length)
 	for (i = 0; vol && i < length; i++) {
 		u64 r = power_random();
 
-		history_step(vol, r, seed % 7 == 2, seed % 5 == 1);
+		history_step(vol, r, seed % 7 == 2, seed % 5 == 1, seed % 11 == 4 && seed % 5 == 1);
 		if (r % 7 == 0)
 			sync_now(vol);
 		if (r % 64 < 2)
@@ -301,7 +302,9 @@ static void few_flush(struct power_dev *d, void *arg)
 /* One of the large files goes, is written over or comes back. */
 static int wedge_call(struct tfs_vol *vol, u64 r)
 {
-	return power_large(vol, (u32)(r >> 8) % 60, (int)(r % 3));
+	static const int what[] = {0, 1, 1, 2};
+
+	return power_large(vol, (u32)(r >> 8) % 100, what[r % 4]);
 }
 
 /*
@@ -322,6 +325,7 @@ void power_wedge(u64 seed, int rounds)
 	tfs_statfs(vol, &empty);
 	for (i = 0; vol && i < rounds; i++) {
 		power_run.before_flush = power_solidify;
+		power_promise(vol); /* while data is delayed, writes go to the floor of what frees space */
 		for (j = 0; j < 150; j++) {
 			u64 r = power_random();
 
@@ -331,16 +335,22 @@ void power_wedge(u64 seed, int rounds)
 				wedge_call(vol, r >> 8);
 		}
 		power_step(vol);
+		if (power_verbose) {
+			tfs_statfs(vol, &st);
+			printf("round %d: %llu free, %u snapshots\n", i, (unsigned long long)st.free, st.snapshots);
+		}
 		sync_now(vol);
 		power_run.before_flush = few_flush;
 		vol = remount(vol, i & 1);
 		power_snapshots_drop(vol, i % 4 == 3 ? 0 : 2);
 		if (i % 4 != 3)
 			continue;
-		for (j = 0; j < 60; j++)
+		for (j = 0; j < 100; j++)
 			power_large(vol, (u32)j, 0);
 		power_step(vol);
-		if (tfs_checkpoint(vol) || tfs_checkpoint(vol))
+		power_run.before_flush = power_solidify;
+		vol = remount(vol, true); /* orphans that there was no room to free */
+		if (!vol || tfs_checkpoint(vol) || tfs_checkpoint(vol))
 			power_fail("wedge", "no checkpoint on an empty volume");
 		tfs_statfs(vol, &st);
 		if (st.free + 64 < empty.free)
