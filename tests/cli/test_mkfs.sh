@@ -374,23 +374,25 @@ t_full() {
 t_interrupted() {
 	mkdir src; for i in 1 2 3; do seq $i 3000000 >src/$i; done
 	expect 0 $mk -q --from src a.img 256M; expect 0 $dump ls a.img
-	local n=0
-	for s in 0.02 0.1 0.3 0.6; do
-		cp a.img b.img; $mk -q -f --compress zlib:9 -j 1 --from src b.img & local pid=$!
-		sleep $s; kill -9 $pid 2>/dev/null || true
-		if wait $pid 2>/dev/null; then continue; fi
-		n=$((n + 1)); [ $s = 0.02 ] || unmountable b.img
+	local bytes pid
+	for bytes in 300000 1000000 3000000; do # what it wiped first is less
+		cp a.img b.img; $mk -q -f --compress zlib:9 -j 1 --from src b.img & pid=$!
+		written $pid $bytes; kill -9 $pid
+		! wait $pid 2>/dev/null || fail "the run was over before it could be interrupted"
+		unmountable b.img
 	done
-	[ $n -gt 1 ] || fail "the run was over before it could be interrupted"
+}
+written() { # PID BYTES: waits until the process has written so much
+	until grep -q . "/proc/$1/io" && [ "$(awk '/^wchar/ {print $2}' "/proc/$1/io")" -gt "$2" ]; do
+		kill -0 "$1" 2>/dev/null || fail "over before it could be interrupted"
+		sleep 0.01
+	done
 }
 big() { [ -e "$1" ] || { mkdir "$1"; for i in 1 2 3; do seq $i 3000000 >"$1/$i"; done; }; }
 cut_off() { # SIGNAL IMAGE: mkfs of a new image, interrupted while it writes
 	local pid got=0
 	env --default-signal=INT $mk -q --compress zlib:9 -j 1 --from big "$2" 64M 2>err & pid=$! # a background job ignores it
-	until grep -q . "/proc/$pid/io" && [ "$(awk '/^wchar/ {print $2}' "/proc/$pid/io")" -gt 300000 ]; do
-		kill -0 $pid 2>/dev/null || fail "over before it could be interrupted"
-		sleep 0.01
-	done
+	written $pid 300000
 	kill "-$1" $pid; wait $pid 2>/dev/null || got=$?
 	equal $got $((128 + $1)) "exit code after signal $1"
 }
