@@ -6,7 +6,8 @@
  * (workload.c): every one of one and of two operations of the table, random histories, and a log that runs in circles;
  * --seconds N: histories alone, others each time; --triples[=FROM[:COUNT]]: every one of three, for --seconds N or to
  * the end, and where to go on. --exhaust N: all subsets of up to N writes in flight. A failure prints an id that
- * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c), --torture (torture.c).
+ * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c), --torture (torture.c);
+ * --image (image.c).
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
@@ -193,19 +194,13 @@ static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"replay", 1, 0, 'r'},
-	                                        {"histories", 1, 0, 'h'},
-	                                        {"length", 1, 0, 'l'},
-	                                        {"jobs", 1, 0, 'j'},
-	                                        {"seconds", 1, 0, 's'},
-	                                        {"costs", 0, 0, 'c'},
-	                                        {"faults", 0, 0, 'f'},
-	                                        {"flip", 2, 0, 'x'},
-	                                        {"triples", 2, 0, 't'},
-	                                        {"exhaust", 1, 0, 'e'},
-	                                        {"failures", 1, 0, 'm'},
-	                                        {"torture", 2, 0, 'T'},
-	                                        {0, 0, 0, 0}};
+	static const struct option options[] = {{"replay", 1, 0, 'r'},   {"histories", 1, 0, 'h'},
+	                                        {"length", 1, 0, 'l'},   {"jobs", 1, 0, 'j'},
+	                                        {"seconds", 1, 0, 's'},  {"costs", 0, 0, 'c'},
+	                                        {"faults", 0, 0, 'f'},   {"flip", 2, 0, 'x'},
+	                                        {"triples", 2, 0, 't'},  {"exhaust", 1, 0, 'e'},
+	                                        {"failures", 1, 0, 'm'}, {"torture", 2, 0, 'T'},
+	                                        {"image", 1, 0, 'i'},    {0, 0, 0, 0}};
 	void (*mode)(int part, int parts) = crashes;
 	const char *what = "crash simulator";
 	int c, bad, jobs = 2;
@@ -243,6 +238,9 @@ int main(int argc, char **argv)
 		case 'e':
 			power_exhaust = (u32)atoi(optarg);
 			break;
+		case 'i':
+			power_image(optarg);
+			return 0;
 		case 'r':
 			if (!replay(optarg)) {
 				fprintf(stderr, "power: '%s': expected an id as a failure prints it\n", optarg);

@@ -601,7 +601,7 @@ static int compact(struct tfs_vol *vol)
 	OP("checkpoint", called(vol, tfs_checkpoint(vol)))                                                             \
 	OP("checkpoint step", called(vol, tfs_checkpoint_step(vol, 2)))                                                \
 	OP("compact", compact(vol))                                                                                    \
-	OP("compact step", called(vol, tfs_compact_step(vol, 4, TFS_COMPACT_FORCE))) \
+	OP("compact step", called(vol, tfs_compact_step(vol, 4, TFS_COMPACT_FORCE)))                                   \
 	OP("snapshot p", called(vol, power_snapshot_make(vol, "p")))                                                   \
 	OP("snapshot q", called(vol, power_snapshot_make(vol, "q")))                                                   \
 	OP("delete p", called(vol, power_snapshot_drop(vol, "p", -1)))                                                 \

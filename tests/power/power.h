@@ -145,6 +145,7 @@ void power_pairs(int part, int parts);
 u64 power_triples(void); /* how many there are */
 void power_triple(u64 index);
 void power_history(u64 seed, int length);
+struct tfs_vol *power_history_volume(u64 seed, int length); /* mounted, after a history without crash states */
 void power_churn(u64 seed, int rounds);
 void power_wedge(u64 seed, int rounds);
 bool power_workload_replay(const char *id);
@@ -160,6 +161,8 @@ extern bool power_flip_all;
 void power_flip(int part, int parts);
 bool power_flip_replay(const char *id);
 bool power_faults_replay(const char *id); /* false: not one of its ids */
+
+void power_image(const char *what); /* image.c; SEED:FILE */
 
 /* ---- check.c ---- */
 u64 power_mix(u64 h, const void *data, size_t n);       /* a hash that goes on */

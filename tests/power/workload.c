@@ -207,6 +207,29 @@ static void history_step(struct tfs_vol *vol, u64 r, bool wide, bool snaps, bool
 }
 
 /* A random history: its id is the seed. Fewer subsets at each flush, many operations. */
+static struct tfs_vol *history_start(u64 seed)
+{
+	struct tfs_vol *vol;
+
+	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	history_base(seed);
+	vol = workload_start();
+	if (seed % 3 == 0 || seed % 11 == 4)
+		history_fill(vol, seed % 11 == 4, seed % 5 == 1);
+	return vol;
+}
+
+struct tfs_vol *power_history_volume(u64 seed, int length)
+{
+	struct tfs_vol *vol = history_start(seed);
+	int i;
+
+	power_run.before_flush = NULL;
+	for (i = 0; i < length; i++)
+		history_step(vol, power_random(), seed % 7 == 2, false, false);
+	return vol;
+}
+
 void power_history(u64 seed, int length)
 {
 	u32 exhaust = power_exhaust;
@@ -214,13 +237,9 @@ void power_history(u64 seed, int length)
 	int i;
 
 	snprintf(power_workload, sizeof(power_workload), "r%llu,%d", (unsigned long long)seed, length);
-	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
 	if (power_exhaust > 3)
 		power_exhaust = 3;
-	history_base(seed);
-	vol = workload_start();
-	if (seed % 3 == 0 || seed % 11 == 4)
-		history_fill(vol, seed % 11 == 4, seed % 5 == 1);
+	vol = history_start(seed);
 	for (i = 0; vol && i < length; i++) {
 		u64 r = power_random();
 
