@@ -63,9 +63,11 @@ void log_make(void)
 	u64 ino = make(TFS_INO_ROOT, "logged", 0100644), holes = make(TFS_INO_ROOT, "holes", 0100644);
 	static u8 data[TFS_BLOCK];
 	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data};
+	struct tfs_time now = {.sec = tfs_cpu64(1700000000)};
 
 	for (u64 i = 0; i < 100; i++)
 		must(tfs_write(vol, holes, 2 * i, &e, (2 * i + 1) * TFS_BLOCK, NULL), "write");
+	must(tfs_write(vol, make(TFS_INO_ROOT, "short", 0100644), 0, &e, 100, &now), "write");
 	must(tfs_truncate(vol, holes, 5000), "truncate");
 	must(tfs_sync(vol), "sync");
 	for (u32 i = 0; i < 3; i++)
