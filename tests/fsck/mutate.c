@@ -104,6 +104,9 @@ static void command(const char *name)
 	} else if (!strncmp(name, "snapshots:", 10)) {
 		snaps_make_some((u32)atoi(name + 10));
 		must(tfs_unmount(vol), "unmount");
+	} else if (!strncmp(name, "fill:", 5)) {
+		fill_make((u32)strtoul(name + 5, NULL, 10));
+		must(tfs_unmount(vol), "unmount");
 	} else if (!strcmp(name, "copies")) {
 		copies_make();
 		must(tfs_unmount(vol), "unmount");

@@ -53,6 +53,9 @@ void volume_make(const char *path); /* the volume that all mutations work on */
 void log_make(void);
 void many_make(u32 files);
 void copies_make(void);
+/* A raw file takes all space there is but the reserve, then single blocks of it, that many, are free again. Its number.
+ */
+u64 fill_make(u32 free);
 u64 index_place(int level); /* bytes: the last node of that level in the FS tree; 0: none */
 
 /* ---- mutate_snaps.c ---- */

@@ -80,14 +80,15 @@ static void m_claim_xattr(void)
 	k.a = 6;
 	item_put(k, buf, len);
 }
-/* The largest: two owners in each window, of which one is to be copied. */
-static void m_claim_all(void)
+/* Inode 6 claims all that another does: two owners in each window, of which one is to be copied. */
+static void claim_all(u64 ino)
 {
-	struct tfs_key k = item_first(7, TFS_IT_EXTENT);
+	struct tfs_key k = item_first(ino, TFS_IT_EXTENT);
 	const void *v;
 	u32 len, n = 0;
 
-	for (; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len) && k.a == 7; k.b++, n++) {
+	for (; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len) && k.a == ino && k.b >> TFS_POS_BITS == TFS_IT_EXTENT;
+	     k.b++, n++) {
 		struct tfs_key to = {6, k.b};
 
 		memcpy(buf, v, len);
@@ -97,6 +98,17 @@ static void m_claim_all(void)
 	inode.size = tfs_cpu64(n * 65536ull);
 	inode.blocks = tfs_cpu64(n * 16);
 	inode_store(6);
+}
+static void m_claim_all(void)
+{
+	claim_all(7);
+}
+static void m_claim_full(void) /* no room for the copies */
+{
+	u64 ino = fill_make(0);
+
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+	claim_all(ino);
 }
 static int leaf_last(void *arg, const struct tfs_node_info *info)
 {
@@ -239,6 +251,7 @@ const struct mutation mutations_extents[] = {
     {"claim-raw", m_claim_raw, 50, 0, 0},
     {"claim-taken", m_claim_raw, 54, 0, 0},
     {"claim-all", m_claim_all, 50, 0, 0},
+    {"claim-full", m_claim_full, 50, 0, 0},
     {"claim-xattr", m_claim_xattr, 50, 0, 0},
     {"claim-node", m_claim_node, 54, 0, 0},
     {"claim-node-moves", m_claim_node, 50, 0, 0},

@@ -157,3 +157,23 @@ void copies_make(void)
 	must(tfs_checkpoint(vol), "checkpoint");
 	must(tfs_tree_walk(vol, TFS_TREE_FS, leaf_copy, &c), "walk");
 }
+
+/* ---- full volumes ---- */
+
+u64 fill_make(u32 free)
+{
+	static u8 data[16 * TFS_BLOCK];
+	struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(data), .buf = data};
+	u64 ino = make(TFS_INO_ROOT, "fill", 0100644), block = 0;
+	int err;
+
+	for (; !(err = tfs_write(vol, ino, block, &e, (block + 16) * TFS_BLOCK, NULL)); block += 16)
+		memset(data, (int)(block / 16 % 251), sizeof(data));
+	if (err != -ENOSPC)
+		must(err, "fill");
+	for (; free; free--, block -= 2) /* every other block, from the end */
+		must(tfs_punch(vol, ino, block - 1, 1), "punch");
+	must(tfs_checkpoint(vol), "checkpoint");
+	must(tfs_checkpoint(vol), "checkpoint");
+	return ino;
+}

@@ -36,6 +36,11 @@ while read -r name problem left data; do
 	case $name in # who shared a place still has its content, at its own
 	claim) [ "$($dump cat "$i" packed | head -c 65536 | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "the copy differs" ;;
 	claim-all) [ "$($dump cat "$i" big | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "the copy differs" ;;
+	claim-full) # the first owner keeps the places, the other gets copies while there is room for any
+		grep -q '(54): expected room for a copy, found the volume full' "$tmp/out.y" || bad "expected copies without room"
+		[ "$($dump cat "$tmp/before.img" fill | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "content of the owner changed"
+		cp "$tmp/before.img" "$tmp/p.img"; run 8 $fsck -fp "$tmp/p.img"; grep -q "nothing was changed" "$tmp/out" || bad "-p: no message"
+		cmp -s "$tmp/p.img" "$tmp/before.img" || bad "-p gave something up" ;;
 	claim-raw) [ "$($dump cat "$i" big | tail -c +20481 | head -c 45056 | md5sum)" = "$($dump cat "$i" dir/sub/deep | tail -c +20481 | md5sum)" ] || bad "the copy differs" ;;
 	empty-leaf) [ "$($dump ls "$i" many | wc -l)" = 333 ] || bad "names were lost with the index node" ;;
 	acl-version | acl-order) $dump stat "$i" dir/b | grep -q '0604' || bad "the mask of a removed list stays as the group's rights: $($dump stat "$i" dir/b)" ;;
@@ -96,6 +101,16 @@ for n in 5 10 15 20 25 30 35 40; do # cut off: the leaves are still there for th
 	timeout 60 $fsck -fy "$i" >"$tmp/out" 2>&1; run 0 $fsck -fn "$i"
 	$dump tar "$i" 2>&1 | cmp -s - "$tmp/tar.before" || bad "cut off at write $n: content differs"
 done
+# the same where nearly nothing is free: the places of the leaves found are not written over before the repair is durable
+name=index-full; $mutate make "$i" && $mutate "$i" many:8000 && $mutate "$i" fill:1200 || bad "mutation"
+$dump tar "$i" >"$tmp/tar.before"; poke $(($($mutate "$i" where:1) + 70)); cp "$i" "$tmp/index.img"
+for ((n = 1; n < 400; n += 9)); do
+	cp "$tmp/index.img" "$i"; code=0; STOP_AT=$n LD_PRELOAD=build/bin/stop.so $fsck -fy "$i" >"$tmp/out" 2>&1 || code=$?
+	[ $code = 99 ] || break
+	timeout 60 $fsck -fy "$i" >"$tmp/out" 2>&1
+	$dump tar "$i" 2>&1 | cmp -s - "$tmp/tar.before" || bad "cut off at write $n: content differs"
+done
+[ "$n" -gt 40 ] || bad "expected a repair of more than 40 writes, found $n"
 name=index-log; $mutate make "$i"; $mutate "$i" many:3000; $dump ls -R "$i" | sort >"$tmp/ls"; $mutate "$i" log
 poke $(($($mutate "$i" where:1) + 70)); run 1 $fsck -fy "$i"; run 0 $fsck -fn --data "$i"
 $dump ls -R "$i" | sort | comm -23 "$tmp/ls" - | grep -q . && bad "names that the checkpoint held are gone"
