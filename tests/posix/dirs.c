@@ -74,15 +74,20 @@ static void entries(void)
 	closedir(d);
 }
 
-static void many(void)
+static DIR *many_made(void)
 {
-	DIR *d;
-
 	OK(mkdir("d", 0755));
 	for (int i = 0; i < MANY; i++)
 		if (create(many_name(i), 0644))
 			break;
-	d = opendir("d");
+	return opendir("d");
+}
+
+static void many(void)
+{
+	DIR *d;
+
+	d = many_made();
 	memset(seen, 0, sizeof(seen));
 	IS(!list(d) && seen_all(0, MANY, 1));
 	rewinddir(d);
@@ -108,11 +113,7 @@ static void removed_while_read(void)
 	DIR *d;
 	int n = 0;
 
-	OK(mkdir("d", 0755));
-	for (int i = 0; i < MANY; i++)
-		if (create(many_name(i), 0644))
-			break;
-	d = opendir("d");
+	d = many_made();
 	while ((e = readdir(d)))
 		if (*e->d_name != '.')
 			n += !unlinkat(dirfd(d), e->d_name, 0);
@@ -131,11 +132,7 @@ static void positions(void)
 	int n = 0;
 	DIR *d;
 
-	OK(mkdir("d", 0755));
-	for (int i = 0; i < MANY; i++)
-		if (create(many_name(i), 0644))
-			break;
-	d = opendir("d");
+	d = many_made();
 	for (;;) {
 		at[n] = telldir(d);
 		e = readdir(d);

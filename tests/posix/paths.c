@@ -284,7 +284,8 @@ static void loops(void)
 	ERR(ELOOP, do_stat("s40"));
 }
 
-static void not_searchable(void)
+/* Alice's file in a directory of root's, and another beside it to link and rename. */
+static void file_of_alice(void)
 {
 	OK(create("source", 0666));
 	OK(chown("source", ALICE, ALICE));
@@ -292,6 +293,11 @@ static void not_searchable(void)
 	OK(chmod(".", 0777));
 	OK(create("d/x", 0666));
 	OK(chown("d/x", ALICE, ALICE));
+}
+
+static void not_searchable(void)
+{
+	file_of_alice();
 	OK(chown("d", ALICE, ALICE));
 	OK(chmod("d", 0677));
 	become(ALICE, ALICE, NOBODY_ELSE);
@@ -305,12 +311,7 @@ static void not_searchable(void)
 
 static void not_writable(void)
 {
-	OK(create("source", 0666));
-	OK(chown("source", ALICE, ALICE));
-	OK(mkdir("d", 0755));
-	OK(chmod(".", 0777));
-	OK(create("d/x", 0666));
-	OK(chown("d/x", ALICE, ALICE));
+	file_of_alice();
 	OK(mkdir("d/dir", 0755));
 	OK(chown("d/dir", ALICE, ALICE));
 	become(ALICE, ALICE, NOBODY_ELSE);
