@@ -272,6 +272,19 @@ static bool dead_mount(const char *dir)
 	return false;
 }
 
+static int place_check(const char *dir)
+{
+	struct stat st;
+
+	if (dead_mount(dir))
+		return tfs_cli_fail(EXIT_MOUNT, dir, "holds a mount whose program has died; first: fusermount3 -u %s",
+		                    dir);
+	if (stat(dir, &st))
+		return tfs_cli_fail(EXIT_MOUNT, dir, "%s", strerror(errno));
+	/* libfuse would mount over a file, and nothing could be done with that but unmounting it */
+	return S_ISDIR(st.st_mode) ? 0 : tfs_cli_fail(EXIT_MOUNT, dir, "expected a directory to mount on");
+}
+
 /* What mount(8) shows as the source. Comma and backslash have a meaning in options. */
 static void source_add(struct options *o)
 {
@@ -297,9 +310,6 @@ static int session_run(struct options *o, struct host *h)
 	struct fuse_session *se;
 	int code;
 
-	if (dead_mount(o->dir))
-		return tfs_cli_fail(EXIT_MOUNT, o->dir,
-		                    "holds a mount whose program has died; first: fusermount3 -u %s", o->dir);
 	source_add(o);
 	se = fuse_session_new(&args, &host_ops, sizeof(host_ops), h);
 	if (!se)
@@ -394,18 +404,15 @@ int main(int argc, char **argv)
 	static struct options o;
 	static struct host h;
 	struct tfs_file_dev dev;
-	struct stat st = {0};
 	int err, code;
 
 	tfs_cli_start("tfs-fuse");
 	code = options_parse(&o, argc, argv);
 	if (code)
 		return code;
-	/* libfuse would mount over a file, and nothing could be done with that but unmounting it */
-	if (stat(o.dir, &st))
-		return tfs_cli_fail(EXIT_MOUNT, o.dir, "%s", strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return tfs_cli_fail(EXIT_MOUNT, o.dir, "expected a directory to mount on");
+	code = place_check(o.dir);
+	if (code)
+		return code;
 	err = device_open(&dev, &o);
 	if (err)
 		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s", tfs_file_dev_error(err));

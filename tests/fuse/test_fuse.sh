@@ -189,6 +189,7 @@ kill $held; wait $held 2>/dev/null; kill $pid; wait $pid; [ $? = 0 ] || { bad "S
 mountpoint -q "$m" && bad "SIGTERM leaves the mount"
 sound "SIGTERM"
 up; kill -9 $pid; wait $pid 2>/dev/null
+sleep 1.1 # the kernel remembers the directory's attributes for a second; then stat(2) fails too
 "$bin/tfs-fuse" -f "$i" "$m" 2>"$tmp/log2"; [ $? = 3 ] && grep -q 'fusermount3 -u' "$tmp/log2" || bad "over a dead mount: expected exit 3 and what to do"
 fusermount3 -u "$m"; up; [ -e "$m/still" ] || bad "what a clean end wrote is gone"
 (sleep 0.5; fusermount3 -u "$m") & "$bin/tfs-fuse" "$i" "$tmp/n" || bad "mounting while the mount before it ends"; wait
