@@ -16,6 +16,7 @@
 
 #define BIO_PAGES 64u             /* of one write: what the page pool guarantees */
 #define IN_FLIGHT_MAX (16u << 20) /* bytes */
+#define SPARE_PAGES 512u          /* kept for the next writes: new ones would be zeroed first, for nothing */
 
 struct write_io {
 	struct list_head list;
@@ -24,6 +25,50 @@ struct write_io {
 	u32 bytes;
 	struct bio bio; /* last: its vectors may follow */
 };
+
+/* ---- pages, below the pool ---- */
+
+static void *page_take(gfp_t gfp, void *data)
+{
+	struct tfs_bdev *d = data;
+	struct page *page;
+	unsigned long flags;
+
+	spin_lock_irqsave(&d->spare_lock, flags);
+	page = list_first_entry_or_null(&d->spare, struct page, lru);
+	if (page) {
+		list_del(&page->lru);
+		d->spares--;
+	}
+	spin_unlock_irqrestore(&d->spare_lock, flags);
+	return page ? page : alloc_page(gfp);
+}
+
+static void page_give(void *element, void *data)
+{
+	struct tfs_bdev *d = data;
+	struct page *page = element;
+	unsigned long flags;
+
+	spin_lock_irqsave(&d->spare_lock, flags);
+	if (d->spares < SPARE_PAGES) {
+		list_add(&page->lru, &d->spare);
+		d->spares++;
+		page = NULL;
+	}
+	spin_unlock_irqrestore(&d->spare_lock, flags);
+	if (page)
+		__free_page(page);
+}
+
+static void spares_free(struct tfs_bdev *d)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &d->spare, lru) __free_page(page);
+	INIT_LIST_HEAD(&d->spare);
+	d->spares = 0;
+}
 
 /* ---- waiting ---- */
 
@@ -236,8 +281,11 @@ int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev)
 
 	if (err)
 		return err;
-	d->pages = mempool_create_page_pool(BIO_PAGES, 0);
+	INIT_LIST_HEAD(&d->spare);
+	spin_lock_init(&d->spare_lock);
+	d->pages = mempool_create(BIO_PAGES, page_take, page_give, d);
 	if (!d->pages) {
+		spares_free(d);
 		bioset_exit(&d->bios);
 		return -ENOMEM;
 	}
@@ -261,6 +309,7 @@ void tfs_bdev_close(struct tfs_bdev *d)
 	spin_lock_irqsave(&d->lock, flags); /* the last completion has left it */
 	spin_unlock_irqrestore(&d->lock, flags);
 	mempool_destroy(d->pages);
+	spares_free(d);
 	bioset_exit(&d->bios);
 	d->pages = NULL;
 }

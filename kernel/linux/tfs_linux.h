@@ -39,6 +39,9 @@ struct tfs_bdev {
 	struct block_device *bdev;
 	struct bio_set bios;
 	mempool_t *pages;
+	spinlock_t spare_lock;
+	struct list_head spare; /* pages that were written */
+	unsigned int spares;
 	spinlock_t lock;
 	struct list_head writes; /* in flight, oldest first */
 	u64 sequence;            /* of the next write */
