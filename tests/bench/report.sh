@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# The results in FOLDER (build/bench/KERNEL... of tests/bench/guest.sh) as a table and a plot. usage: report.sh FOLDER [OUT]
+# The results in FOLDER (build/bench/KERNEL... of tests/bench/guest.sh) as a table and a plot. usage: report.sh [FOLDER [OUT]]
+# Without FOLDER: all that is in build/bench.
 # OUT (default docs/bench): OUT/NAME.md and OUT/NAME.svg, NAME the folder's with characters of file names only.
 set -eu
 cd "$(dirname "$0")/../.."
-from=${1:?usage: report.sh FOLDER [OUT]} out=${2:-docs/bench}
+[ $# -gt 0 ] || { for f in build/bench/*/; do tests/bench/report.sh "$f" || exit; done; exit 0; }
+from=${1%/} out=${2:-docs/bench}
 name=$(basename "$from" | tr -c 'a-zA-Z0-9.\n' -); limit=$(cat "$from/limit" 2>/dev/null || true)
 mkdir -p "$out"; shopt -s nullglob
 files=(); for g in rows aged sync sqlite pgbench fio files tree mount latency; do files+=("$from/$g".[0-9]*); done
