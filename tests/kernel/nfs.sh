@@ -31,9 +31,9 @@ for v in 3 4.2; do
 	mount.nfs 127.0.0.1:/mnt /n -o $o,actimeo=1 || fail "mount as version $v"; grep ' /n nfs' /proc/mounts | grep -q "vers=$v" || fail "another version"
 	mkdir /n/r; right make /n/r 0 30 && right check /n/r 0 30 all && right check /mnt/r 0 30 all || fail "files"
 	cp -a /lib /n/lib && diff -r /lib /n/lib >/dev/null && diff -r /lib /mnt/lib || fail "a tree"
-	i=0; mkdir /n/many; while [ $i -lt 700 ]; do : >/n/many/a-name-of-many-$i; i=$((i + 1)); done
-	[ "$(ls /n/many | grep -c many-)" = 700 ] || fail "a listing"
-	find /n/many -name '*[13579]' | xargs -n 50 rm || fail "removing while listing"; [ "$(ls /n/many | wc -l)" = 350 ] || fail "half of many names"
+	i=0; mkdir /n/many; while [ $i -lt 300 ]; do : >/n/many/a-name-of-many-$i; i=$((i + 1)); done
+	[ "$(ls /n/many | grep -c many-)" = 300 ] || fail "a listing"
+	find /n/many -name '*[13579]' | xargs -n 50 rm || fail "removing while listing"; [ "$(ls /n/many | wc -l)" = 150 ] || fail "half of many names"
 	echo one >/n/a; mv /n/a /n/b; ln /n/b /n/c; ln -s b /n/s; mkdir /n/d; mv /n/d /n/d2; mv /n/c /n/d2/c; rm /n/b
 	[ "$(cat /mnt/d2/c)" = one ] && [ "$(stat -c %h /n/d2/c)" = 1 ] && [ "$(readlink /n/s)" = b ] && [ ! -e /mnt/d ] || fail "names"
 	truncate -s 5000000000 /n/large && echo end >>/n/large && [ "$(tail -c 4 /mnt/large)" = end ] && rm /n/large || fail "a large file"
@@ -70,6 +70,6 @@ J
 	programs=(-p "$tmp/right" -p "$tmp/kfeat" -p "$bin/mkfs.tfs" -p "$bin/fsck.tfs")
 	for p in rpcbind rpc.nfsd rpc.mountd exportfs mount.nfs; do programs+=(-p $p); done
 	for f in /etc/netconfig /etc/services /etc/protocols /etc/rpc; do [ ! -e $f ] || programs+=(-f $f); done
-	LIMIT=${LIMIT:-500} guest "${programs[@]}" -o nfsd -o nfs -o nfsv3 -o nfsv4 "$tmp/t" || bad "in the guest"
+	LIMIT=${LIMIT:-1200} guest "${programs[@]}" -o nfsd -o nfs -o nfsv3 -o nfsv4 "$tmp/t" || bad "in the guest"
 done
 finish
