@@ -6,6 +6,8 @@
  */
 #include "fuzz/items.h"
 
+bool fuzz_snapshots;
+
 int fuzz_mount(u32 flags, struct tfs_vol **vol)
 {
 	struct tfs_mount_options opt = {.flags = flags};
@@ -148,6 +150,22 @@ static void fill_shared(struct tfs_vol *vol)
 	FUZZ_CHECK(!err, "base: cloning failed");
 }
 
+/* Two snapshots, a deadlist of each and one of both. */
+static void fill_snapshots(struct tfs_vol *vol)
+{
+	u64 dir, raw;
+	u8 type;
+	int err = tfs_lookup(vol, 1, "dir", 3, &dir, &type) | tfs_lookup(vol, dir, "raw", 3, &raw, &type);
+	u32 n;
+
+	for (n = 0; n < 3; n++) {
+		err |= fuzz_write(vol, raw, n * 4, 6, 76000, TFS_CODEC_NONE, n) | tfs_punch(vol, raw, 16 + n, 1);
+		if (n < 2)
+			err |= tfs_snapshot_create(vol, n ? "two" : "one", 3, NULL);
+	}
+	FUZZ_CHECK(!err, "base: snapshots failed");
+}
+
 void fuzz_base_filled(void)
 {
 	struct tfs_vol *vol;
@@ -158,6 +176,8 @@ void fuzz_base_filled(void)
 	fill_names(vol);
 	fill_orphan(vol);
 	fill_shared(vol);
+	if (fuzz_snapshots)
+		fill_snapshots(vol);
 	FUZZ_CHECK(!tfs_unmount(vol), "base: unmount failed");
 	fuzz_end();
 	fuzz_ram_keep();

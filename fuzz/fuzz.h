@@ -56,6 +56,7 @@ void fuzz_base_full(void);   /* a file that leaves no two free blocks together *
 #define FUZZ_WIDE 1210u
 void fuzz_base_wide(void); /* a directory of so many links, an FS root that is almost full */
 /* The same as filled, mounted read-write and abandoned: an anchor with a log position and nothing in the log. */
+extern bool fuzz_snapshots; /* the filled base gets some */
 void fuzz_base_logging(void);
 const u32 *fuzz_base_used(u32 *count); /* pages that are not all zero, ascending */
 int fuzz_mount(u32 flags, struct tfs_vol **vol);

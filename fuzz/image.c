@@ -48,6 +48,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	u32 seed = fuzz_u8(&in);
 
 	if (!uses) {
+		fuzz_snapshots = true;
 		fuzz_base_logging();
 		used = fuzz_base_used(&uses);
 	}

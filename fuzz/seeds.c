@@ -117,6 +117,7 @@ static void image_seeds(const char *target)
 	const u32 *used;
 	u32 uses, i, off, k;
 
+	fuzz_snapshots = !strcmp(target, "image");
 	fuzz_base_logging();
 	used = fuzz_base_used(&uses);
 	for (i = 0; i < uses; i++) {

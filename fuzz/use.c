@@ -130,6 +130,38 @@ static void look_space(struct tfs_vol *vol)
 	}
 }
 
+static int differs(void *arg, struct tfs_key key, const void *a, u32 a_len, const void *b, u32 b_len)
+{
+	u32 *left = arg;
+
+	FUZZ_CHECK(a || b, "diff: key %llx of neither side", (unsigned long long)key.b);
+	FUZZ_CHECK(a_len <= TFS_ITEM_MAX && b_len <= TFS_ITEM_MAX, "diff: an item is too long");
+	return !--*left;
+}
+
+static void look_snapshots(struct tfs_vol *vol)
+{
+	struct tfs_snapshot_info info;
+	u64 epoch = 0, before = 0, held;
+	u32 n, left;
+
+	for (n = 0; n < 8 && !tfs_snapshot_next(vol, &epoch, &info); n++, epoch++) {
+		tfs_snapshot_usage(vol, epoch, &held);
+		if (!tfs_view_open(vol, epoch)) {
+			look_inode(vol, TFS_INO_ROOT);
+			look_inode(vol, 2);
+			left = 256;
+			tfs_tree_walk(vol, TFS_TREE_FS, node, &left);
+			left = 256;
+			tfs_tree_walk(vol, TFS_TREE_REFS, node, &left);
+			tfs_view_close(vol);
+		}
+		left = 4096;
+		tfs_snapshot_diff(vol, before ? before : epoch, before ? epoch : 0, differs, &left);
+		before = epoch;
+	}
+}
+
 void fuzz_look(struct tfs_vol *vol)
 {
 	u64 ino;
@@ -144,6 +176,7 @@ void fuzz_look(struct tfs_vol *vol)
 			tfs_lookup(vol, seen.dir[i], seen.name[i], seen.name_len[i], &ino, &type);
 	}
 	look_space(vol);
+	look_snapshots(vol);
 }
 
 /* ---- changes ---- */
