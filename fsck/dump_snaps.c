@@ -421,7 +421,7 @@ static void changed_print(struct diff *f, const struct change *c)
 		dump_num(&l, "size", c->size);
 	dump_end(&l);
 	for (size_t i = c->range; i < c->range + c->ranges; i++) {
-		begin(f, &l, "  range" + (f->d->json ? 2 : 0), c->ino);
+		begin(f, &l, f->d->json ? "range" : "  range", c->ino);
 		dump_num(&l, "from", f->range[i].block * TFS_BLOCK);
 		dump_num(&l, "to", f->range[i].end * TFS_BLOCK);
 		dump_end(&l);

@@ -342,8 +342,7 @@ struct tfs_ref {
 #define TFS_RO_COMPAT_SNAPSHOTS 1ull /* set before the first snapshot: who does not know them must not write */
 #define TFS_SNAP_ITEM (1ull << 56)   /* a = this, b = epoch: struct tfs_snapshot */
 #define TFS_SNAP_LIST (2ull << 56)   /* a = this, b = list id: struct tfs_deadlist */
-#define TFS_SNAP_RUNS (3ull << 56)   /* a = this | list id, b = n: runs n * 64.. of it, TFS_DEAD_RUNS x struct tfs_run \
-	                              */
+#define TFS_SNAP_RUNS (3ull << 56)   /* a = this | list id, b = n: its runs from n * 64 on, struct tfs_run */
 #define TFS_LIST_ID_MAX ((1ull << 56) - 1)
 #define TFS_DEAD_RUNS 64u
 #define TFS_SNAPSHOT_DYING 1u /* deleted: no longer shown, what it alone held is being freed */

@@ -156,8 +156,8 @@ int tfs_readlink(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* bytes co
 typedef int (*tfs_emit_fn)(void *arg, const char *name, u32 name_len, u64 ino, u8 type, u64 next);
 int tfs_readdir(struct tfs_vol *vol, u64 dir, u64 *pos, tfs_emit_fn emit, void *arg);
 /* Frees an orphan's content and then itself, in bounded steps: 1 while there is more, 0 done (also if not an orphan).
- * A read-write mount does so for all orphans that a crash left. -ENOSPC: only while snapshots hold old nodes; call again
- * when one was deleted. */
+ * A read-write mount does so for all orphans that a crash left. -ENOSPC: only while snapshots hold old nodes; call
+ * again when one was deleted. */
 int tfs_evict(struct tfs_vol *vol, u64 ino);
 int tfs_next_orphan(struct tfs_vol *vol, u64 after, u64 *ino_out); /* -ENOENT when none */
 
