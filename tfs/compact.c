@@ -492,8 +492,26 @@ static int leaf_enter(struct tfs_vol *vol, u32 *work)
 	return err < 0 ? err : 0;
 }
 
-/* On to the next item of the leaf that is to be moved. 1: it is; 0: the leaf ends. */
-static int leaf_next(struct tfs_vol *vol, u64 *ino, u64 *block)
+/* A large value of an attribute. Blocks moved, or a negative errno. */
+static int value_move(struct tfs_vol *vol, struct tfs_key key)
+{
+	int n = tfs_op_begin(vol, TFS_TIER_COMPACT, TFS_XATTR_MAX / TFS_BLOCK + 2);
+
+	if (n)
+		return n;
+	vol->compact.moving = true;
+	n = tfs_xattr_move(vol, key);
+	vol->compact.moving = false;
+	if (n > 0)
+		vol->moved_blocks += (u64)n;
+	if ((n != -ENOSPC && n != -EIO) || vol->stopped)
+		return n;
+	vol->compact.misses++;
+	return 0;
+}
+
+/* On to the next item of the leaf that is to be moved. 1: it is *key; 0: the leaf ends. */
+static int leaf_next(struct tfs_vol *vol, struct tfs_key *key)
 {
 	struct tfs_compact *c = &vol->compact;
 
@@ -509,15 +527,13 @@ static int leaf_next(struct tfs_vol *vol, u64 *ino, u64 *block)
 		if (err)
 			return err;
 		c->next = (struct tfs_key){k.a, k.b + 1};
-		if (tfs_key_type(k) != TFS_IT_EXTENT)
+		if (!tfs_item_ptr(TFS_TREE_FS, k, v, &ptr))
 			continue;
-		ptr = tfs_ptr_cpu(&((const struct tfs_extent *)v)->ptr);
 		err = tfs_ptr_victim(vol, &ptr);
 		if (err < 0)
 			return err;
 		if (err) {
-			*ino = k.a;
-			*block = tfs_key_pos(k);
+			*key = k;
 			return 1;
 		}
 	}
@@ -526,23 +542,26 @@ static int leaf_next(struct tfs_vol *vol, u64 *ino, u64 *block)
 static int leaf_sweep(struct tfs_vol *vol, u32 *work, u32 most)
 {
 	struct tfs_compact *c = &vol->compact;
-	u64 ino = 0, block = 0;
-	int err = 1;
-
-	while (err > 0 && *work < most) {
+	while (*work < most) {
+		struct tfs_key k = {0, 0};
 		bool again = false;
+		int err = leaf_next(vol, &k);
 
-		err = leaf_next(vol, &ino, &block);
 		if (err <= 0)
 			return err;
-		err = window_move(vol, ino, block, &again);
+		if (tfs_key_type(k) == TFS_IT_EXTENT) {
+			u64 block = tfs_key_pos(k), behind = tfs_window_first(block) + TFS_WINDOW_BLOCKS;
+
+			err = window_move(vol, k.a, block, &again);
+			c->next = tfs_extent_key(k.a, again ? block : behind);
+		} else {
+			err = value_move(vol, k);
+		}
 		if (err < 0)
 			return err;
 		*work += (u32)err + 1;
-		c->next = tfs_extent_key(ino, again ? block : tfs_window_first(block) + TFS_WINDOW_BLOCKS);
-		err = 1;
 	}
-	return err;
+	return 1;
 }
 
 /* 1: there is more. The trees that moving itself changes come last. */

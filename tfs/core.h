@@ -148,6 +148,8 @@ void *tfs_scratch(struct tfs_vol *vol); /* 256 KiB for data.c and evict: never h
 int tfs_corrupt(struct tfs_vol *vol, u64 ino, const char *what);
 
 /* ---- name.c offers data.c, and back ---- */
+/* xattr.c, compact.c: the large value of the item at key gets a new place; blocks written. -ENOSPC, -EIO: it stays. */
+int tfs_xattr_move(struct tfs_vol *vol, struct tfs_key key);
 int tfs_inode_find(struct tfs_vol *vol, u64 ino, struct tfs_inode *out); /* copy, disk order; -ENOENT */
 /* data.c: drops content in bounded steps, for evict: 1 more, 0 done */
 int tfs_data_free_step(struct tfs_vol *vol, u64 ino);

@@ -469,7 +469,8 @@ struct tfs_rec_setattr {
 };
 TFS_ASSERT_SIZE(struct tfs_rec_setattr, 120);
 
-struct tfs_rec_xattr { /* the new state of one attribute */
+#define TFS_XATTR_MOVED 1u /* head.flags: where 1, and the same value at another place; no time changes */
+struct tfs_rec_xattr {     /* the new state of one attribute */
 	struct tfs_rec_head head;
 	le32 value_len;
 	u8 name_len;

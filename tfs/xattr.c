@@ -203,6 +203,41 @@ int tfs_removexattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len
 	return err;
 }
 
+int tfs_xattr_move(struct tfs_vol *vol, struct tfs_key key)
+{
+	const struct tfs_xattr *x;
+	struct tfs_rec_xattr *r;
+	struct tfs_disk_ptr disk;
+	struct tfs_ptr ptr;
+	const void *v;
+	u32 len, blocks;
+	int err = tfs_item_find(vol, TFS_TREE_FS, key, &v, &len);
+
+	if (err)
+		return err;
+	x = v;
+	r = tfs_rec_start(vol, TFS_REC_XATTR, key.a, sizeof(*r));
+	r->head.flags = tfs_cpu16(TFS_XATTR_MOVED);
+	r->value_len = x->value_len;
+	r->name_len = x->name_len;
+	r->where = 1;
+	memcpy(r + 1, x->name, x->name_len);
+	ptr = xattr_ptr(x);
+	len = ptr.len * TFS_UNIT;
+	if (len > TFS_XATTR_MAX)
+		return -ENOSPC; /* of another version */
+	err = tfs_read_ptr(vol, &ptr, tfs_scratch(vol), true);
+	if (!err)
+		err = tfs_place_packed(vol, tfs_scratch(vol), len, false, &ptr);
+	if (err)
+		return err;
+	blocks = (len + TFS_BLOCK - 1) / TFS_BLOCK;
+	disk = tfs_ptr_disk(&ptr);
+	memcpy((u8 *)(r + 1) + r->name_len, &disk, sizeof(disk));
+	err = tfs_commit(vol, (u32)(sizeof(*r) + r->name_len + sizeof(disk)));
+	return err ? err : (int)blocks;
+}
+
 /* ---- the record ---- */
 
 /* Turns the record's payload into the item; length, or a negative errno. */
@@ -227,6 +262,18 @@ static int item_build(struct tfs_vol *vol, const struct tfs_rec_xattr *r, struct
 	return (int)(XATTR_HEAD + r->name_len + payload);
 }
 
+/* Does the record that only moves a value name the value that is there? */
+static bool moved_sound(const struct tfs_xattr *old, const struct tfs_xattr *item)
+{
+	struct tfs_ptr a, b;
+
+	if (!old || old->where != 1 || item->where != 1 || old->value_len != item->value_len)
+		return false;
+	a = xattr_ptr(old);
+	b = xattr_ptr(item);
+	return a.crc == b.crc && a.len == b.len;
+}
+
 int tfs_xattr_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
 	const struct tfs_rec_xattr *r = (const struct tfs_rec_xattr *)rec;
@@ -236,7 +283,7 @@ int tfs_xattr_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	struct tfs_ptr old_ptr = {0}, new_ptr = {0};
 	struct tfs_inode inode;
 	struct tfs_key key;
-	bool found, gone;
+	bool found, gone, moved;
 	int len, err;
 
 	if (tfs_le32(rec->len) < sizeof(*r) + 8)
@@ -258,6 +305,9 @@ int tfs_xattr_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		old_ptr = xattr_ptr(old);
 	if (!gone && r->where)
 		new_ptr = xattr_ptr(item);
+	moved = tfs_le16(rec->flags) & TFS_XATTR_MOVED;
+	if (moved && !moved_sound(found ? old : NULL, item))
+		return tfs_corrupt(vol, ino, "xattr record moves a value that is not there");
 	tfs_need(vol, TFS_TREE_FS, key, gone ? 0 : (u32)len);
 	tfs_need_inode(vol, ino);
 	err = old_ptr.addr ? tfs_ptr_prepare(vol, &old_ptr) : 0;
@@ -275,7 +325,8 @@ int tfs_xattr_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		tfs_item_put(vol, TFS_TREE_FS, key, item, (u32)len);
 	if (old_ptr.addr)
 		tfs_ptr_drop(vol, &old_ptr);
-	inode.ctime = rec->time;
+	if (!moved)
+		inode.ctime = rec->time;
 	tfs_inode_put(vol, ino, &inode);
 	return 0;
 }

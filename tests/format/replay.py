@@ -207,7 +207,8 @@ class Record:
             del self.items[at]
         else:
             self.items[at or free] = struct.pack('<IBB', value_len, n, where) + b[40:40 + n + payload]
-        i.ctime = self.time
+        if not self.flags & 1:
+            i.ctime = self.time
         self.put(self.ino, i)
 
     # ---- content ----

@@ -18,7 +18,7 @@
 static struct file {
 	u64 ino;
 	struct tfs_attr attr;
-	u32 crc;
+	u32 crc, value_crc;
 } files[FILES];
 static u64 seed;
 
@@ -54,6 +54,30 @@ static u32 content_crc(u64 ino)
 	return tfs_port_crc32c(0, data, (size_t)n);
 }
 
+static u32 value_crc(u64 ino)
+{
+	static u8 value[TFS_XATTR_MAX];
+	int n = tfs_getxattr(vol, ino, "user.big", 8, value, sizeof(value));
+
+	assert_int_equal(n, 20000);
+	return tfs_port_crc32c(0, value, (size_t)n);
+}
+
+/* Where the large values lie: their places summed. */
+static u64 value_places(void)
+{
+	struct tfs_key k = {0, 0};
+	struct tfs_ptr ptr;
+	const void *v;
+	u64 sum = 0;
+	u32 len;
+
+	for (; !tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len); k.b++)
+		if (k.b >> TFS_POS_BITS == TFS_IT_XATTR && tfs_item_ptr(TFS_TREE_FS, k, v, &ptr))
+			sum = sum * 31 + ptr.addr;
+	return sum;
+}
+
 static struct tfs_spread spread(void)
 {
 	struct tfs_spread s = {0};
@@ -74,9 +98,17 @@ static void volume_age(void)
 
 		assert_int_equal(tfs_create(vol, TFS_INO_ROOT, name, (u32)n, &c, &files[i].ino), 0);
 	}
-	for (u64 w = 0; w < WINDOWS; w++)
+	for (u64 w = 0; w < WINDOWS; w++) {
+		if (w < FILES) {
+			static u8 value[20000];
+
+			for (u32 i = 0; i < sizeof(value); i += 8)
+				memcpy(value + i, (u64[]){next()}, 8);
+			assert_int_equal(tfs_setxattr(vol, files[w].ino, "user.big", 8, value, sizeof(value), 0), 0);
+		}
 		for (u32 i = 0; i < FILES; i++)
 			put(files[i].ino, w * WINDOW, WINDOW, i % 2);
+	}
 	for (u32 i = 0; i < FILES; i += 6)
 		assert_int_equal(tfs_clone(vol, files[i + 2].ino, WINDOW, files[i].ino, WINDOW, WINDOW, 0, NULL), 0);
 	for (u32 i = 0; i < FILES * WINDOWS * 4; i++)
@@ -95,6 +127,7 @@ static void files_note(void)
 	for (u32 i = 0; i < FILES; i++) {
 		assert_int_equal(tfs_getattr(vol, files[i].ino, &files[i].attr), 0);
 		files[i].crc = content_crc(files[i].ino);
+		files[i].value_crc = value_crc(files[i].ino);
 	}
 }
 
@@ -106,6 +139,7 @@ static void files_same(void)
 		assert_int_equal(tfs_getattr(vol, files[i].ino, &a), 0);
 		assert_memory_equal(&a, &files[i].attr, sizeof(a));
 		assert_int_equal(content_crc(files[i].ino), files[i].crc);
+		assert_int_equal(value_crc(files[i].ino), files[i].value_crc);
 	}
 }
 
@@ -163,11 +197,13 @@ static int teardown(void **state)
 static void whole_segments_again(void **state)
 {
 	struct tfs_spread before, after;
+	u64 places;
 
 	(void)state;
 	volume_age();
 	files_note();
 	before = spread();
+	places = value_places();
 	while (step(TFS_COMPACT_NOW))
 		;
 	files_same();
@@ -177,6 +213,7 @@ static void whole_segments_again(void **state)
 	assert_true(before.whole_segments * 64 < before.free_blocks / 2);
 	assert_true(after.whole_segments * 64 > after.free_blocks / 10 * 8);
 	assert_true(stat_now().compact_emptied > 20);
+	assert_int_not_equal(value_places(), places);
 	files_same();
 	assert_int_equal(tfs_unmount(vol), 0);
 	fsck();
