@@ -27,10 +27,10 @@ struct host {
 	struct host_inode *bucket[HOST_BUCKETS];
 	bool read_only, noatime, nodiratime, compact;
 	u64 compact_seen; /* the compactor found nothing to do at this sequence */
-	bool acls;      /* the kernel asks for POSIX ACLs, and leaves the umask to us */
-	u64 acl_told;   /* the last inode whose malformed list was reported */
-	double timeout; /* seconds that the kernel may keep names and attributes */
-	u8 *buf;        /* HOST_READ_MAX */
+	bool acls;        /* the kernel asks for POSIX ACLs, and leaves the umask to us */
+	u64 acl_told;     /* the last inode whose malformed list was reported */
+	double timeout;   /* seconds that the kernel may keep names and attributes */
+	u8 *buf;          /* HOST_READ_MAX */
 };
 #define HOST_READ_MAX (1u << 20)
 

@@ -601,6 +601,7 @@ static int compact(struct tfs_vol *vol)
 	OP("checkpoint", called(vol, tfs_checkpoint(vol)))                                                             \
 	OP("checkpoint step", called(vol, tfs_checkpoint_step(vol, 2)))                                                \
 	OP("compact", compact(vol))                                                                                    \
+	OP("overwrite a and compact", (put(vol, "a", 0, 65536, 0), put(vol, "a", 20480, 4096, 1), compact(vol)))       \
 	OP("compact step", called(vol, tfs_compact_step(vol, 4, TFS_COMPACT_FORCE)))                                   \
 	OP("snapshot p", called(vol, power_snapshot_make(vol, "p")))                                                   \
 	OP("snapshot q", called(vol, power_snapshot_make(vol, "q")))                                                   \
