@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds the module for one kernel: links to the sources under build/VERSION, kbuild runs there, so the source folders stay
-# clean. usage: build.sh VERSION [crc] (VERSION: a folder of /usr/src/linux-headers-* without the prefix, or `debug`: what make
-# debug-kernel built, with UBSan; crc: into build/VERSION-crc a module that takes a constant for every checksum, to mount fuzzers'
+# clean. usage: build.sh VERSION [crc] (VERSION: a folder of /usr/src/linux-headers-* without the prefix, or `debug` or `uml`:
+# what make debug-kernel built, with UBSan; crc: into build/VERSION-crc a module that takes a constant for every checksum, to mount fuzzers'
 # images: for tests/kernel/hostile.sh alone)
 set -eu
 k=$1 headers=/usr/src/linux-headers-$1 top=$PWD options=()
-[ "$k" != debug ] || { headers=$top/build/debug-kernel/source; k=$(cat build/debug-kernel/version); options+=(UBSAN_SANITIZE=y); }
+case $k in debug | uml) headers=$top/build/$k-kernel/source options+=(UBSAN_SANITIZE=y) ;; esac
+[ "$k" != uml ] || options+=(ARCH=um)
+case $k in debug | uml) k=$(cat "build/$k-kernel/version") ;; esac
 out=build/$k
 [ "${2:-}" != crc ] || { out+=-crc; options+=(KCFLAGS=-DTFS_CONSTANT_CRC=0x5a5a5a5au); }
 [ -e "$headers/Makefile" ] || { echo "headers of $k are missing: as root, apt-get install linux-headers-$k" >&2; exit 1; }

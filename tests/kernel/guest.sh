@@ -6,8 +6,8 @@ set -u
 usage() {
 	cat >&2 <<'U'
 usage: tests/kernel/guest.sh [OPTION]... KERNEL SCRIPT [DISK]...
-KERNEL is a version: /boot/vmlinuz-KERNEL, its modules and build/KERNEL/tfs.ko (make module K=KERNEL); or `debug`, what
-make debug-kernel built. SCRIPT runs in busybox's sh; the disks (raw images) are /dev/vda, /dev/vdb, ... in their order.
+KERNEL is a version: /boot/vmlinuz-KERNEL, its modules and build/KERNEL/tfs.ko (make module K=KERNEL); or `debug` or `uml`, what
+make debug-kernel built: the second is user-mode Linux, without QEMU, and knows of the options -p -f -m -t -l -w -V only. SCRIPT runs in busybox's sh; the disks (raw images) are /dev/vda, /dev/vdb, ... in their order.
   -p PROGRAM  put this program with its libraries into the guest's /bin (again for more)
   -f PATH     put this file or folder, with the libraries of what it holds, into the guest at the same path (again for more)
   -M MACHINE  q35 (default) or microvm
@@ -46,6 +46,9 @@ top=$(realpath "$(dirname "$0")/../..")
 if [ "$k" = debug ]; then
 	[ -e "$top/build/debug-kernel/version" ] || die "no debugging kernel: run make debug-kernel"
 	image=$top/build/debug-kernel/source/arch/x86/boot/bzImage k=$(cat "$top/build/debug-kernel/version")
+elif [ "$k" = uml ]; then
+	[ -e "$top/build/uml-kernel/version" ] || die "no user-mode kernel: run make debug-kernel"
+	image=$top/build/uml-kernel/source/linux k=$(cat "$top/build/uml-kernel/version") machine=uml
 else
 	image=/boot/vmlinuz-$k
 fi
@@ -57,10 +60,10 @@ for d in "$@" ${tools:+"$tools"}; do [ -e "$d" ] || die "no disk image $d"; done
 for p in qemu-system-x86_64 busybox cpio modprobe; do
 	command -v $p >/dev/null || die "$p is missing: as root, apt-get install qemu-system-x86 busybox-static cpio kmod"
 done
-case $machine in q35 | microvm) ;; *) die "machine $machine: q35 or microvm" ;; esac
+case $machine in q35 | microvm | uml) ;; *) die "machine $machine: q35 or microvm" ;; esac
 
 tmp=$(mktemp -d) qemu=
-trap '[ -z "$qemu" ] || kill -9 "$qemu" 2>/dev/null; rm -rf "$tmp"' EXIT
+trap '[ -z "$qemu" ] || end_now; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 
 # ---- the guest's root ----
@@ -99,7 +102,8 @@ mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev; mount -t
 echo GUEST-START >/dev/kmsg; mkdir -p /dev/shm /dev/pts; mount -t tmpfs t /dev/shm; mount -t devpts d /dev/pts 2>/dev/null; mount -t debugfs d /sys/kernel/debug 2>/dev/null
 for m in \$(cat /lib/tfs/order); do insmod /lib/tfs/\$m 2>/dev/null; done
 for s in /proc/sys/kernel/hung_task_timeout_secs; do [ ! -e \$s ] || echo 100 >\$s; done
-for p in /sys/class/virtio-ports/*; do ln -s \$(basename \$p) /dev/\$(cat \$p/name); done
+for p in /sys/class/virtio-ports/*; do [ ! -e \$p ] || ln -s \$(basename \$p) /dev/\$(cat \$p/name); done
+[ $machine != uml ] || { ln -s ttyS0 /dev/out; ln -s ttyS1 /dev/code; for d in /dev/ubd?; do ln -s \$d /dev/vd\${d#/dev/ubd}; done; }
 ip link set lo up 2>/dev/null
 i=0; while [ $# -gt 0 ] && [ ! -b /dev/vda ] && [ \$i -lt 100 ]; do sleep 0.1; i=\$((i+1)); done
 ( sleep $((limit > 60 ? limit - 30 : limit / 2)); echo GUEST-LATE >/dev/kmsg; echo 8 >/proc/sysrq-trigger; echo w >/proc/sysrq-trigger; echo l >/proc/sysrq-trigger; echo m >/proc/sysrq-trigger ) >/dev/null 2>&1 &
@@ -110,7 +114,7 @@ fi
 cd /; grep ' tfs ' /proc/mounts | cut -d' ' -f2 | tac | while read -r m; do umount \$m || umount -l \$m; done
 [ ! -e /sys/kernel/debug/kmemleak ] || echo "tfs.ko was at \$(cat /sys/module/tfs/sections/.text 2>/dev/null)" >/dev/kmsg # its names go with it
 [ ! -e /lib/tfs.ko ] || rmmod tfs 2>/dev/null || [ \$code != 0 ] || { echo "tfs.ko is still in use at the end" >/dev/out; code=98; }
-[ ! -e /sys/kernel/debug/kmemleak ] || { echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; head -c 6000 /sys/kernel/debug/kmemleak >/dev/kmsg; }
+[ ! -e /sys/kernel/debug/kmemleak ] || { echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; head -100 /sys/kernel/debug/kmemleak | while read -r l; do echo "\$l" >/dev/kmsg; done; }
 echo \$code >/dev/code; sync; poweroff -f
 I
 chmod +x "$root/init"; (cd "$root" && find . | cpio -o -H newc --quiet) >"$tmp/initrd"; rm -rf "$root"
@@ -123,7 +127,7 @@ extra=
 # without what TCG emulates a bit or a byte at a time: `rep stosb`, by which pages are cleared, and crc32q (32 us a block; tables: 4 us)
 args=(-machine "$options" -accel $tcg ${count[@]+"${count[@]}"} -cpu max,-erms,-sse4.2 -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot -nic none -nodefaults
 	-serial "file:$tmp/log" -kernel "$image" -initrd "$tmp/initrd" -device "virtio-serial-$bus"
-	-append "console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check nosoftlockup rcupdate.rcu_cpu_stall_timeout=120 $extra")
+	-append "console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check nosoftlockup rcupdate.rcu_cpu_stall_timeout=120 printk.devkmsg=on $extra")
 port() { args+=(-chardev "$2" -device "virtserialport,chardev=$1,name=$1"); }
 : >"$tmp/code"; mkfifo "$tmp/out"; port out "file,id=out,path=$tmp/out"; port code "file,id=code,path=$tmp/code"
 [ -z "$ack" ] || { : >"$ack"; port ack "file,id=ack,path=$ack"; }
@@ -143,11 +147,23 @@ for d in "$@"; do
 	args+=(-device "virtio-blk-$bus,drive=$top_node$disk"); n=$((n + 1))
 done
 [ -z "$tools" ] || args+=(-blockdev "driver=raw,node-name=tools,read-only=on,file.driver=file,file.filename=$tools,file.locking=off" -device "virtio-blk-$bus,drive=tools")
+if [ $machine = uml ]; then # the console is its stderr, its serial lines are descriptors of ours
+	: >"$tmp/said"; args=("$image" "mem=${mem}M" "initrd=$tmp/initrd" stderr=1 ssl=null ssl0=null,fd:3 ssl1=null,fd:4
+		loglevel=6 panic=-1 oops=panic printk.devkmsg=on
+		GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-AVX_Fast_Unaligned_Load); n=0 # see build_debug.sh
+	for d in "$@"; do args+=("ubd$n=$d"); n=$((n + 1)); done
+fi
+# kills the machine, a user-mode one with the processes that are its tasks
+end_now() { if [ $machine = uml ]; then kill -9 -- "-$qemu"; else kill -9 "$qemu"; fi 2>/dev/null; }
 # Where many guests share few processors a kernel may find no timer that works while it boots: nothing has been done then, and it
 # boots again.
 boot() {
-	cat "$tmp/out" & cat=$!
-	qemu-system-x86_64 "${args[@]}" </dev/null >"$tmp/qemu" 2>&1 & qemu=$!
+	if [ $machine = uml ]; then
+		setsid setarch -R "${args[@]}" </dev/null >"$tmp/log" 2>&1 3>"$tmp/said" 4>"$tmp/code" & qemu=$! cat=
+	else
+		cat "$tmp/out" & cat=$!
+		qemu-system-x86_64 "${args[@]}" </dev/null >"$tmp/qemu" 2>&1 & qemu=$!
+	fi
 	killed= since=
 	local started=$((SECONDS + booting))
 	while kill -0 $qemu 2>/dev/null; do
@@ -156,10 +172,10 @@ boot() {
 		if [ -n "$kill" ] && [ -z "$since" ] && [ -s "$ack" ]; then since=1; sleep "$kill"; killed=asked; break; fi
 		sleep 0.1
 	done
-	[ -z "$killed" ] || kill -9 $qemu 2>/dev/null
+	[ -z "$killed" ] || end_now
 	wait $qemu 2>/dev/null; qemu=
 	[ -s "$tmp/log" ] || { cat "$tmp/qemu" >&2; : >"$tmp/out"; }
-	wait $cat
+	if [ -n "$cat" ]; then wait $cat; else tr -d '\r' <"$tmp/said"; fi
 	[ "$killed" = late ] || grep -q GUEST-START "$tmp/log" || [ ! -s "$tmp/log" ]
 }
 end=$((SECONDS + limit)) booting=60
@@ -181,4 +197,4 @@ grep -vE "$allowed" "$tmp/dmesg" | grep -qE "$bad" && fail 125 "the guest's kern
 [ "$killed" = late ] && fail 124 "no end within $limit s"
 [ "$killed" = asked ] && exit 0
 [ -s "$tmp/code" ] || fail 125 "the guest ended without an exit code"
-code=$(cat "$tmp/code"); [ "$code" = 0 ] || fail "$code" "the script ended with $code"
+code=$(tr -d '\r' <"$tmp/code"); [ "$code" = 0 ] || fail "$code" "the script ended with $code"

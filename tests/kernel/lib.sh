@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Sourced by the kernel tests. Each is run as tests/kernel/X.sh [KERNEL]...: without a kernel, in every one that is installed with
-# its headers; `debug` is what make debug-kernel built. A test writes its job (what runs in the guest) with `job`, makes volumes with
+# its headers; `debug` and `uml` are what make debug-kernel built. A test writes its job (what runs in the guest) with `job`, makes volumes with
 # `volume`, runs with `guest`, has the host check with `sound`, and ends with `finish`.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -14,7 +14,7 @@ for p in qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio mod
 done
 mkdir -p build # the lock of the module's build: tests may run beside each other
 KERNELS=()
-for k in "$@"; do case $k in debug | [0-9].*) KERNELS+=("$k") ;; esac; done
+for k in "$@"; do case $k in debug | uml | [0-9].*) KERNELS+=("$k") ;; esac; done
 if [ ${#KERNELS[@]} = 0 ]; then
 	for k in $(ls /lib/modules 2>/dev/null | sort -V); do
 		if [ -e "/boot/vmlinuz-$k" ] && [ -e "/usr/src/linux-headers-$k" ]; then KERNELS+=("$k"); fi
