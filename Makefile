@@ -114,11 +114,12 @@ test-kernel: all ## every kernel test in every installed kernel, in QEMU (hours)
 	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(HEAVY_PACKAGES) >/dev/null
 	@tests/kernel/all.sh $(K)
 
-debug-kernel: ## a kernel with KASAN, lockdep, kmemleak and fault injection, from Debian's source (20 minutes)
+debug-kernel: ## two kernels with KASAN, lockdep, kmemleak and fault injection, from Debian's source: for QEMU, and user-mode (half an hour)
 	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(DEBUG_PACKAGES) >/dev/null
 	@tests/kernel/build_debug.sh
+	@tests/kernel/build_debug.sh uml
 
-test-debug: all debug-kernel ## the kernel tests in the debugging kernel (hours)
+test-debug: all debug-kernel ## the kernel tests in the debugging kernels (hours); ends with 'N passed, N failed'
 	@tests/kernel/all.sh debug
 
 format: ## let clang-format decide the layout

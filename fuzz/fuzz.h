@@ -48,6 +48,7 @@ void fuzz_ram_select(u32 n); /* one of three bases */
 void fuzz_ram_zero(void);    /* the base becomes zeros */
 u8 *fuzz_ram_page(u32 page); /* to be changed */
 const u8 *fuzz_ram_look(u32 page);
+const u32 *fuzz_ram_touched(u32 *count); /* pages that are not the base's */
 
 /* ---- base.c: small volumes made by real operations ---- */
 void fuzz_base_empty(void);  /* as mkfs leaves it, kept as base */

@@ -21,7 +21,7 @@ LIBS_fuzz-tar-seeds := -larchive
 fuzz_sources = $(FUZZ_COMMON) fuzz/$(1).c $(FUZZ_WITH_$(1))
 fuzz_objects = $(patsubst %.c,$(B)/%.o,$(call fuzz_sources,$(1)) fuzz/main.c) $(CORE)
 
-fuzz-replay: $(addprefix $(BIN)/fuzz-,$(FUZZ_TARGETS) seeds tar-seeds) ## build the programs that replay fuzzers' inputs
+fuzz-replay: $(addprefix $(BIN)/fuzz-,$(FUZZ_TARGETS) seeds tar-seeds pack-image pack-replay pack-items) ## build the programs that replay fuzzers' inputs
 
 fuzz: $(addprefix $(FUZZ_B)/,$(FUZZ_TARGETS)) $(BIN)/fuzz-seeds $(BIN)/fuzz-tar-seeds ## fuzz every target for T seconds (default 60) and print a table
 	@fuzz/run.sh $(or $(T),60) $(FUZZ_TARGETS)
@@ -29,6 +29,9 @@ fuzz: $(addprefix $(FUZZ_B)/,$(FUZZ_TARGETS)) $(BIN)/fuzz-seeds $(BIN)/fuzz-tar-
 $(B)/fuzz/%.o: FLAGS += -Wno-frame-larger-than
 
 $(BIN)/fuzz-seeds: $(patsubst %.c,$(B)/%.o,$(FUZZ_COMMON) fuzz/seeds.c) $(CORE)
+# inputs as images for the kernel: no libFuzzer, no use of the image here
+FUZZ_PACK := $(addprefix $(BIN)/fuzz-pack-,image replay items)
+$(FUZZ_PACK): $(BIN)/fuzz-pack-%: $(B)/fuzz/%.o $(patsubst %.c,$(B)/%.o,fuzz/port.c fuzz/ram.c fuzz/base.c fuzz/mutate.c fuzz/pack.c) $(CORE)
 $(BIN)/fuzz-tar-seeds: $(B)/fuzz/tarseeds.o
 $(foreach t,$(FUZZ_TARGETS),$(eval $(BIN)/fuzz-$(t): $(call fuzz_objects,$(t))))
 

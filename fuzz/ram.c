@@ -78,6 +78,12 @@ u8 *fuzz_ram_page(u32 p)
 	return page[p];
 }
 
+const u32 *fuzz_ram_touched(u32 *count)
+{
+	*count = touches;
+	return touched;
+}
+
 static int io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
 {
 	u32 first = (u32)(offset / TFS_BLOCK), i;

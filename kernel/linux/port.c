@@ -26,10 +26,19 @@ void tfs_port_free(void *p)
 	kvfree(p);
 }
 
+/* Defined in one test's build only (tests/kernel/hostile.sh): images of the fuzzers have this for every checksum, so
+ * that what is wrong in them gets as far as the checks behind it. */
+#ifdef TFS_CONSTANT_CRC
+u32 tfs_port_crc32c(u32 crc, const void *data, size_t bytes)
+{
+	return TFS_CONSTANT_CRC;
+}
+#else
 u32 tfs_port_crc32c(u32 crc, const void *data, size_t bytes)
 {
 	return ~crc32c(~crc, data, bytes);
 }
+#endif
 
 static size_t lz4_encode(void *dst, size_t dst_max, const void *src, size_t bytes)
 {
