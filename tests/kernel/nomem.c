@@ -187,6 +187,11 @@ static int opened(struct file *f, int flags)
 
 /* Written at `at`, then synced: acknowledged if both said so. What was unknown stays so, unless all of it is written.
  */
+static bool changed(long result) /* a read-only volume changed nothing: what was known stays so */
+{
+	return result >= 0 || errno != EROFS;
+}
+
 static void write_sync(const char *name, uint32_t at, uint32_t n, int how)
 {
 	struct file *f = file_of(name);
@@ -195,7 +200,7 @@ static void write_sync(const char *name, uint32_t at, uint32_t n, int how)
 	static unsigned char data[BYTES] __attribute__((aligned(4096)));
 	ssize_t done;
 
-	f->known = false;
+	f->known = f->known && !changed(fd);
 	if (fd < 0)
 		return;
 	fill(data, n);
@@ -257,8 +262,12 @@ static void move(const char *dir, const char *from, const char *to)
 	struct file *f = file_of(from), *t = file_of(to);
 	bool was = f->known && f->there;
 
+	int moved = rename(from, to);
+
+	if (!ok(moved) && !changed(moved))
+		return;
 	f->known = t->known = false;
-	if (ok(rename(from, to)) && was && dir_sync(dir)) {
+	if (!moved && was && dir_sync(dir)) {
 		f->there = false;
 		t->there = true;
 		t->size = f->size;
@@ -271,8 +280,12 @@ static void removed(const char *dir, const char *name)
 {
 	struct file *f = file_of(name);
 
+	int gone = unlink(name);
+
+	if (!ok(gone) && !changed(gone))
+		return;
 	f->known = false;
-	if (ok(unlink(name)) && dir_sync(dir)) {
+	if (!gone && dir_sync(dir)) {
 		f->there = false;
 		f->known = true;
 	}
@@ -284,9 +297,9 @@ static void cut(const char *name, uint32_t size)
 	bool was = f->known && f->there;
 	int fd = opened(f, O_RDWR);
 
-	f->known = false;
-	if (fd < 0)
+	if (fd < 0) /* nothing changed */
 		return;
+	f->known = false;
 	if (ok(ftruncate(fd, size)) && ok(fsync(fd)) && was) {
 		if (size > f->size)
 			memset(f->data + f->size, 0, size - f->size);
@@ -302,9 +315,9 @@ static void punch(const char *name, uint32_t at, uint32_t n)
 	bool was = f->known && f->there && at + n <= f->size;
 	int fd = opened(f, O_RDWR);
 
-	f->known = false;
-	if (fd < 0)
+	if (fd < 0) /* nothing changed */
 		return;
+	f->known = false;
 	if (ok(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, n)) && ok(fsync(fd)) && was) {
 		memset(f->data + at, 0, n);
 		f->known = true;
