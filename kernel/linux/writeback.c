@@ -8,6 +8,7 @@
 #include "tfs_linux.h"
 #include "trace.h"
 
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 /* ---- staging buffers ---- */
@@ -86,6 +87,8 @@ struct batch {
 };
 
 #define BESIDE_BLOCKS 4u
+#define NOMEM_TRIES 100
+#define NOMEM_MS 20
 
 /* What an fsync waits for goes in one device write with its record, if it is little: a few blocks, or all there is. */
 static bool goes_beside(const struct batch *b, bool last)
@@ -120,6 +123,16 @@ static int batch_write(struct batch *b, bool last)
 	return err;
 }
 
+/* Want of memory passes; the pages are clean already, and what is not written now is lost. */
+static int batch_insist(struct batch *b, bool last)
+{
+	int err, tries;
+
+	for (tries = 0; (err = batch_write(b, last)) == -ENOMEM && tries < NOMEM_TRIES; tries++)
+		msleep(NOMEM_MS);
+	return err;
+}
+
 /* A file that was removed may have lost its inode item while pages were on their way. */
 static int batch_flush(struct batch *b, bool last)
 {
@@ -128,7 +141,7 @@ static int batch_flush(struct batch *b, bool last)
 
 	if (!b->count)
 		return 0;
-	err = tfs_user_err(batch_write(b, last));
+	err = tfs_user_err(batch_insist(b, last));
 	if (err == -ENOENT && !b->inode->i_nlink)
 		err = 0;
 	if (err)
