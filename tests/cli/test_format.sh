@@ -24,7 +24,7 @@ for c in none lz4 zlib; do "$BIN/mkfs.tfs" -q --compress $c --from "$src" --mani
 
 # crashes: one record of each kind; random histories by seed, among them zlib and one whose free space is single blocks
 "$BIN/mkfs.tfs" -q "$tmp/records.img" 32M; "$BIN/tfs-craft" log "$tmp/records.img"
-for s in 2 6 7 11 13 16 19 37; do "$BIN/tfs-power" --image=$s:"$tmp/history-$s.img"; done
+for s in 4 9 11 19 21 37 43 51; do "$BIN/tfs-power" --image=$s:"$tmp/history-$s.img"; done
 "$BIN/mutate" make "$tmp/shared.img"; cp "$tmp/shared.img" "$tmp/unsynced.img"; "$BIN/mutate" "$tmp/unsynced.img" log
 
 # data that a crash tore; a log write that is gone although a later one says that it was durable
@@ -34,6 +34,6 @@ for line in sys.stdin:
     d = json.loads(line)
     if d["what"] in ("write", "extent"): print(d.get("unit", d.get("addr"))); break'; }
 cp "$tmp/records.img" "$tmp/torn.img"; poke "$tmp/torn.img" $(($(unit object "$tmp/torn.img" 3 --json) * 512))
-cp "$tmp/history-13.img" "$tmp/lost.img"; poke "$tmp/lost.img" $(($(unit log "$tmp/lost.img" --json) * 512 + 140))
+cp "$tmp/history-43.img" "$tmp/lost.img"; poke "$tmp/lost.img" $(($(unit log "$tmp/lost.img" --json) * 512 + 140))
 COMPLETE=1 tests/format/test_format.py "$tmp"/*.img
 echo "format: as expected"

@@ -407,7 +407,9 @@ t_new_file() {
 	ln -s new.img k.img; expect 0 $mk -q -f k.img; [ -L k.img ] || fail "a symbolic link to an image was replaced"
 	# the name is taken meanwhile: what took it stays
 	mkfifo pipe; $mk -q --tar pipe late.img 64M 2>err & local pid=$! got=0
-	exec 8>pipe; echo mine >late.img; tar -c big/1 >&8; exec 8>&-
+	exec 8>pipe
+	for _ in $(seq 300); do ls -l /proc/$pid/fd | grep -q '(deleted)' && break; sleep 0.1; done # it has looked, and writes
+	echo mine >late.img; tar -c big/1 >&8; exec 8>&-
 	wait $pid || got=$?
 	equal $got 3 "exit code when the name is taken meanwhile"; says "appeared"; equal "$(cat late.img)" mine "what took the name"
 	mkdir in; expect 1 $mk -q --from . in/a.img 64M; says "source itself"; absent in/a.img

@@ -8,7 +8,7 @@ tmp=$(mktemp -d) failed=0
 trap 'rm -rf "$tmp"' EXIT
 page=docs/man/tfs.5
 section() { sed -n "/^\.SH \"\?$1/,/^\.SH/p" "$page" | sed 's/\\-/-/g'; } # NAME
-entries() { section "$1" | sed -n '/^\.TP/{n;p}' | sed -E 's/^\.[A-Z]+ //; s/"//g' | tr -c 'a-zA-Z0-9_.=-' '\n' | sed '/^$/d' | sort; }
+entries() { section "$1" | sed -n '/^\.TP/{n;p}' | sed -E 's/^\.[A-Z]+ //; s/"//g' | tr -c 'a-zA-Z0-9_.=-' '\n' | sed -E '/^(NAME)?$/d' | sort -u; }
 same() { # WHAT: code's list in $tmp/code, page's on standard input
 	sort -o "$tmp/code" "$tmp/code"
 	[ -s "$tmp/code" ] || { echo "FAILED: $1: nothing was found in the code; this test looks in the wrong place"; failed=1; }
@@ -22,7 +22,7 @@ super=kernel/linux/super.c
 } >"$tmp/code"
 entries 'MOUNT OPTIONS OF THE KERNEL' | same "mount options of the module"
 {
-	sed -n '/^static bool option_of_others/,/^}/p; /^static int mount_option(/,/^}/p' kernel/fuse/main.c | grep -o '"[a-z_]*[a-z]"' | tr -d '"'
+	sed -n '/^static bool option_of_others/,/^}/p; /^static int mount_option(/,/^}/p' kernel/fuse/main.c | grep -oE '"[a-z_]*[a-z]=?"' | tr -d '"' | grep -v '^comment=' | sort -u
 } >"$tmp/code"
 entries 'MOUNT OPTIONS OF TFS-FUSE' | same "mount options of tfs-fuse"
 sed -n 's/^COUNTER(\([a-z_]*\),.*/\1/p' kernel/linux/sysfs.c >"$tmp/code"

@@ -39,8 +39,8 @@ while read -r name problem left data; do
 	claim-full) # the first owner keeps the places, the other gets copies while there is room for any
 		grep -q '(54): expected room for a copy, found the volume full' "$tmp/out.y" || bad "expected copies without room"
 		[ "$($dump cat "$tmp/before.img" fill | md5sum)" = "$($dump cat "$i" dir/sub/deep | md5sum)" ] || bad "content of the owner changed"
-		cp "$tmp/before.img" "$tmp/p.img"; run 8 $fsck -fp "$tmp/p.img"; grep -q "nothing was changed" "$tmp/out" || bad "-p: no message"
-		cmp -s "$tmp/p.img" "$tmp/before.img" || bad "-p gave something up" ;;
+		cp "$tmp/before.img" "$tmp/p.img"; run 4 $fsck -fn --data "$tmp/p.img"; cp "$tmp/out" "$tmp/out.n"; run 8 $fsck -fp "$tmp/p.img"; grep -q "nothing was changed" "$tmp/out" || bad "-p: no message"
+		run 4 $fsck -fn --data "$tmp/p.img"; cmp -s "$tmp/out" "$tmp/out.n" || bad "-p gave something up" ;; # copies stand in free places
 	claim-raw) [ "$($dump cat "$i" big | tail -c +20481 | head -c 45056 | md5sum)" = "$($dump cat "$i" dir/sub/deep | tail -c +20481 | md5sum)" ] || bad "the copy differs" ;;
 	empty-leaf) [ "$($dump ls "$i" many | wc -l)" = 333 ] || bad "names were lost with the index node" ;;
 	acl-version | acl-order) $dump stat "$i" dir/b | grep -q '0604' || bad "the mask of a removed list stays as the group's rights: $($dump stat "$i" dir/b)" ;;

@@ -53,8 +53,8 @@ done
 
 # 1c. free space in small holes becomes whole segments when nobody asks for anything, and not with compact=off
 whole() { "$bin/dump.tfs" segments "$i" | sed -n 's/^space .*whole_free_segments=\([0-9]*\) .*/\1/p'; }
-fresh 48M; up; for k in $(seq 900); do head -c 40000 /dev/urandom >"$m/f$k"; done
-sync -f "$m/f1"; for k in $(seq 1 3 900); do rm "$m/f$k"; done
+fresh 48M; up; for k in $(seq 1000); do head -c 40000 /dev/urandom >"$m/f$k"; done
+sync -f "$m/f1"; for k in $(seq 1 3 1000); do rm "$m/f$k"; done
 (cd "$m" && sha1sum f*) >"$tmp/sums"; down; before=$(whole)
 up -o compact=off; touch "$m/f2"; sleep 2.5; down; [ "$(whole)" -le "$before" ] || bad "compact=off compacts"
 for _ in $(seq 20); do

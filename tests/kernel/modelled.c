@@ -74,6 +74,51 @@ static void nothing(struct tfs_vol *vol, int err)
 }
 void (*power_called)(struct tfs_vol *vol, int err) = nothing;
 
+/* What only the core itself can do: here it does nothing. */
+void power_snaps_save(bool none)
+{
+	(void)none;
+}
+
+void power_snaps_reset(void)
+{
+}
+
+u32 power_snapshots(void)
+{
+	return 0;
+}
+
+int power_snapshot_make(struct tfs_vol *vol, const char *name)
+{
+	(void)vol, (void)name;
+	return 0;
+}
+
+int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps)
+{
+	(void)vol, (void)name, (void)steps;
+	return 0;
+}
+
+int power_snapshot_name(struct tfs_vol *vol, const char *name, const char *to)
+{
+	(void)vol, (void)name, (void)to;
+	return 0;
+}
+
+int power_snapshot_hold(struct tfs_vol *vol, const char *name)
+{
+	(void)vol, (void)name;
+	return 0;
+}
+
+int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags)
+{
+	(void)vol, (void)blocks, (void)flags;
+	return 0;
+}
+
 /* ---- inodes held ---- */
 
 static struct known *by_id(u64 id)
