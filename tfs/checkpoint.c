@@ -401,6 +401,8 @@ static int step_or_stop(struct tfs_vol *vol, u32 budget)
 
 	if (vol->stopped)
 		return vol->stopped;
+	if (vol->viewing)
+		return -EBUSY;
 	if (vol->ck.state == TFS_CK_IDLE) {
 		err = tfs_checkpoint_begin(vol, false);
 		if (err)

@@ -2,8 +2,8 @@
 /*
  * The compactor: makes whole free segments out of holes. It picks victims by (1 - u) * age / (1 + u), as many as the
  * free space elsewhere can take, and then one sweep over the leaves of all trees moves what is live in them: extents by
- * a MOVE record a window, stored bytes verified and as they are; nodes by dirtying them. What a snapshot may hold, what
- * REFS counts and large xattr values stay: such a segment is stuck, and is not tried again before the others were.
+ * a MOVE record a window, stored bytes verified and as they are; nodes by dirtying them. What a snapshot holds and what
+ * REFS counts stay: such a segment is stuck, and is not tried again before the others were.
  * Always: a step changes nothing that can be read; what it placed is placed as any other content, so a crash, an error
  * or an end of the sweep at any point leaves a sound volume. Called by hosts through tfs_compact_step, under the same
  * lock as any operation; the sweep's state is in vol->compact and goes with the mount.
@@ -621,6 +621,8 @@ int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags)
 {
 	int err = tfs_op_begin(vol, TFS_TIER_COMPACT, 0);
 
+	if (err && !vol->compact.victim)
+		return err == -ENOSPC ? 0 : err; /* no room to begin with: nothing to do */
 	if (!err && !vol->compact.victim) {
 		err = sweep_start(vol, flags);
 		if (err <= 0)

@@ -236,8 +236,9 @@ static int session_start(struct tfs_vol *vol)
 
 	if (!err)
 		err = tfs_checkpoint_run(vol, false);
-	if (!err)
-		err = tfs_snapshots_finish(vol);
+	if (err)
+		return err;
+	err = tfs_snapshots_finish(vol);
 	if (!err)
 		err = orphans_evict(vol);
 	return err == -ENOSPC && vol->snaps ? 0 : err; /* orphans that snapshots hold wait for one to be deleted */

@@ -72,22 +72,28 @@ int tfs_pin(struct tfs_vol *vol, enum tfs_pin pin, u64 block, u64 blocks)
 	return err;
 }
 
-void tfs_unpin_claimed(struct tfs_vol *vol, u64 block)
+static void bits_clear(struct tfs_vol *vol, u64 block, u32 first, u32 end)
 {
 	struct tfs_pin_chunk *c = chunk_find(vol, block);
 	u64 bit = 1ull << (block & 63);
-	u64 *word = c ? &c->bits[TFS_PIN_META][block >> 6 & 15] : NULL;
+	u32 w = block >> 6 & 15, i;
 
-	if (!c || !(*word & bit))
-		return;
-	*word &= ~bit;
-	vol->pinned_blocks--;
+	for (i = first; c && i < end; i++)
+		if (c->bits[i][w] & bit) {
+			c->bits[i][w] &= ~bit;
+			vol->pinned_blocks--;
+		}
+}
+
+void tfs_unpin_claimed(struct tfs_vol *vol, u64 block)
+{
+	bits_clear(vol, block, 0, TFS_PINS);
 }
 
 void tfs_unpin(struct tfs_vol *vol, u64 block, u64 blocks)
 {
 	for (; blocks; block++, blocks--) {
-		tfs_unpin_claimed(vol, block);
+		bits_clear(vol, block, TFS_PIN_META, TFS_PIN_META + 1);
 		tfs_space_freed(vol, block);
 	}
 }

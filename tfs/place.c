@@ -200,14 +200,26 @@ static int head_reopen(struct tfs_vol *vol, int head, u32 min)
 
 /* ---- pins of what is placed ---- */
 
+/* A block that is forgotten is not packed into any further: it goes with what the head closes over. */
+static void head_round(struct tfs_head *h)
+{
+	memset(h->buf + h->fill, 0, blocks_of(h->fill) * TFS_BLOCK - h->fill);
+	h->fill = blocks_of(h->fill) * TFS_BLOCK;
+}
+
 /* What was claimed is not pinned any more: nothing happens to it. */
 void tfs_placed_forget(struct tfs_vol *vol)
 {
+	u64 before = vol->pinned_blocks;
 	u32 i;
 
 	for (i = 0; i < vol->placeds; i++)
 		tfs_unpin(vol, vol->placed[i].block, vol->placed[i].blocks);
 	vol->placeds = 0;
+	if (vol->pinned_blocks != before) {
+		head_round(&vol->head[TFS_HEAD_DATA]);
+		head_round(&vol->head[TFS_HEAD_COLD]);
+	}
 }
 
 static void placed_note(struct tfs_vol *vol, u64 block, u32 blocks)
@@ -249,8 +261,7 @@ int tfs_head_blocks(struct tfs_vol *vol, int head, const void *buf, u32 blocks, 
 	u32 n;
 	int err = 0;
 
-	memset(h->buf + h->fill, 0, blocks_of(h->fill) * TFS_BLOCK - h->fill);
-	h->fill = blocks_of(h->fill) * TFS_BLOCK;
+	head_round(h);
 	if (head_room(h) < blocks * TFS_BLOCK) {
 		err = head_reopen(vol, head, blocks);
 		if (err == -ENOSPC && !vol->compact.moving)
@@ -299,7 +310,7 @@ static int gang_place(struct tfs_vol *vol, int head, const u8 *buf, u32 bytes, s
 		got = tfs_head_blocks(vol, head, &ref->gang, 1, out);
 	}
 	if (got < 0) {
-		while (n--)
+		while (n-- && head == TFS_HEAD_NODE) /* others are noted, and forgotten with the operation */
 			tfs_unpin(vol, tfs_le64(ref->gang.run[n].addr) / TFS_UNITS_PER_BLOCK,
 			          tfs_le32(ref->gang.run[n].len) / TFS_UNITS_PER_BLOCK);
 		tfs_port_free(ref);

@@ -477,7 +477,8 @@ int tfs_snapshots_finish(struct tfs_vol *vol)
 int tfs_view_open(struct tfs_vol *vol, u64 epoch)
 {
 	union item it;
-	int err = vol->viewing ? -EBUSY : tfs_settle_drops(vol);
+	/* the roots set aside must not change: no checkpoint is under way */
+	int err = vol->viewing || vol->ck.state != TFS_CK_IDLE ? -EBUSY : tfs_settle_drops(vol);
 
 	if (!err)
 		err = item_get(vol, epoch, &it);

@@ -239,7 +239,7 @@ u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max,
 	}
 	if (run >= min)
 		return run;
-	run += end - b; /* what was not looked at is too short in any case */
+	run += end - b;    /* what was not looked at is too short in any case */
 	if (from <= first) /* not again before something comes free */
 		vol->longest[segment] = (u16)(run > longest ? run : longest);
 	return 0;

@@ -145,7 +145,11 @@ int tfs_tree_victims(struct tfs_vol *vol, int tree, struct tfs_key key, struct t
 
 	for (level = 0; !err && level < p.height; level++)
 		if (!p.node[level]->epoch) {
-			err = tfs_ptr_victim(vol, &p.node[level]->ptr);
+			struct tfs_ptr ptr = p.node[level]->ptr;
+
+			if (tree == TFS_TREE_SPACE || tree == TFS_TREE_SNAP)
+				ptr.birth = ~0ull; /* no snapshot holds them */
+			err = tfs_ptr_victim(vol, &ptr);
 			n += err > 0;
 			err = err < 0 ? err : 0;
 		}

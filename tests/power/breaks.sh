@@ -104,7 +104,8 @@ power 3 allocator-ignores-live-map tfs/space.c 's/if \(!\(map && map\[in % vol->
 power 3 allocator-ignores-open-runs tfs/space.c 's/ && !in_other_run\(vol, b\)\)/)/' "$crash"
 power 3 log-runs-released-early tfs/log.c 's/^\twhile \(\*p && \(\*p\)->addr != keep->run\)$/\twhile (0)/' "$crash"
 try 3 data-beside-the-log-freed-within-its-run tfs/checkpoint.c 's/^\ttfs_log_keep_dead\(vol, ck->epoch\);//' "$beside" build/bin/test_beside
-try 3 data-beside-the-log-freed-with-its-run tfs/pin.c '/^void tfs_unpin\(/,/^}/s/tfs_unpin_claimed\(vol, block\);/&\n\t\tif (chunk_find(vol, block)) chunk_find(vol, block)->bits[0][block >> 6 \& 15] \&= ~(1ull << (block \& 63)), chunk_find(vol, block)->bits[1][block >> 6 \& 15] \&= ~(1ull << (block \& 63));/' "$beside" build/bin/test_beside
+try 3 data-beside-the-log-freed-with-its-run tfs/pin.c '/^void tfs_unpin\(/,/^}/s/bits_clear\(vol, block, TFS_PIN_META, TFS_PIN_META \+ 1\);/bits_clear(vol, block, 0, TFS_PINS);/' "$beside" build/bin/test_beside
+try 3 live-block-stays-pinned-as-dead tfs/pin.c '/^void tfs_unpin_claimed\(/,/^}/s/bits_clear\(vol, block, 0, TFS_PINS\);/bits_clear(vol, block, TFS_PIN_META, TFS_PIN_META + 1);/' build/bin/test_pins build/bin/test_pins
 try 7 data-away-from-its-record tfs/place.c 's/return beside && tfs_log_beside/return 0 \&\& tfs_log_beside/' "$costs" build/bin/tfs-power
 power 3 checkpoint-blocks-not-pinned tfs/checkpoint.c 's/^\tmetas_drop\(vol, vol->meta, vol->metas\);/\tmetas_drop(vol, ck->meta, ck->metas);\n&/' "$crash"
 power 3 node-places-not-listed tfs/checkpoint.c 's/err = list_node\(&b, &n->ptr\);/err = 0;/' "$crash"
