@@ -15,6 +15,13 @@ struct scan {
 	u64 anchor;                  /* newest named */
 	u32 carried;                 /* writes in a row in which no record begins */
 	u8 *buf;                     /* one write */
+	u8 *ahead;                   /* AHEAD_BLOCKS blocks of a run, read last */
+	u64 ahead_addr;
+	u32 ahead_blocks; /* in it */
+	struct {
+		u64 durable, anchor; /* the highest that a write past the end of the chain states, */
+		u64 addr;            /* and one that does */
+	} late;
 };
 
 #define SCAN_BUFFER (TFS_LOG_BUFFER + 2 * TFS_BLOCK)
@@ -22,12 +29,41 @@ struct scan {
  * keep out, cannot advance the sequence, so this bounds them. */
 #define CARRIED_MAX (TFS_REC_MAX / (TFS_BLOCK - (u32)sizeof(struct tfs_log_head)) + 1)
 
+#define AHEAD_BLOCKS (TFS_LOG_BUFFER / TFS_BLOCK)
+
+/* Blocks of a run, of which `left` blocks follow from addr on: read in large pieces, since a mount reads whole runs. */
+static int blocks_read(struct scan *s, u64 addr, u32 blocks, u32 left, u8 *to)
+{
+	int err = 0;
+
+	while (!err && blocks) {
+		u64 in = (addr - s->ahead_addr) / TFS_UNITS_PER_BLOCK;
+
+		if (addr < s->ahead_addr || in >= s->ahead_blocks) {
+			s->ahead_addr = addr;
+			s->ahead_blocks = left < AHEAD_BLOCKS ? left : AHEAD_BLOCKS;
+			in = 0;
+			err =
+			    tfs_dev_io(s->vol, TFS_IO_READ, addr * TFS_UNIT, s->ahead, s->ahead_blocks * TFS_BLOCK, 0);
+			if (err)
+				s->ahead_blocks = 0;
+		}
+		if (!err)
+			memcpy(to, s->ahead + in * TFS_BLOCK, TFS_BLOCK);
+		addr += TFS_UNITS_PER_BLOCK;
+		to += TFS_BLOCK;
+		left--;
+		blocks--;
+	}
+	return err;
+}
+
 /* The write at a place, if it is one of ours. 0, or -ENOENT for anything else; -EIO when the device fails. */
 static int write_read(struct scan *s, u64 addr, u32 blocks_left)
 {
 	struct tfs_log_head *h = (struct tfs_log_head *)s->buf;
 	u32 length;
-	int err = tfs_dev_io(s->vol, TFS_IO_READ, addr * TFS_UNIT, s->buf, TFS_BLOCK, 0);
+	int err = blocks_read(s, addr, 1, blocks_left, s->buf);
 
 	if (err)
 		return err;
@@ -36,8 +72,8 @@ static int write_read(struct scan *s, u64 addr, u32 blocks_left)
 	    length > SCAN_BUFFER || (length + TFS_BLOCK - 1) / TFS_BLOCK > blocks_left)
 		return -ENOENT;
 	if (length > TFS_BLOCK)
-		err = tfs_dev_io(s->vol, TFS_IO_READ, addr * TFS_UNIT + TFS_BLOCK, s->buf + TFS_BLOCK,
-		                 (length - 1) / TFS_BLOCK * TFS_BLOCK, 0);
+		err = blocks_read(s, addr + TFS_UNITS_PER_BLOCK, (length - 1) / TFS_BLOCK, blocks_left - 1,
+		                  s->buf + TFS_BLOCK);
 	if (err)
 		return err;
 	if (tfs_log_head_check(h, s->vol->volume) || tfs_le64(h->generation) != s->pos.generation ||
@@ -141,40 +177,56 @@ static int scan_next(struct scan *s)
 
 /* ---- evidence past the break ---- */
 
-static int run_evidence(struct scan *s, u64 run, u32 from, u32 blocks, u64 lost)
+/* A whole write of the generation at addr, if there is one, is noted. */
+static int evidence_at(struct scan *s, u64 addr, u32 blocks_left)
 {
-	struct tfs_log_head *h = (struct tfs_log_head *)s->buf;
+	const struct tfs_log_head *h = (const struct tfs_log_head *)s->buf;
+	int err = write_read(s, addr, blocks_left);
 
-	for (; from < blocks; from++) {
-		int err = write_read(s, run + (u64)from * TFS_UNITS_PER_BLOCK, blocks - from);
-
-		if (err == -ENOENT)
-			continue;
-		if (err)
-			return err;
-		if (tfs_le64(h->durable) > lost || tfs_le64(h->anchor) > s->vol->anchor) {
-			tfs_err(
-			    s->vol,
-			    "log breaks at record %llu, but the write at unit %llu shows records below %llu durable: "
-			    "damage; read-only; run fsck.tfs",
-			    (unsigned long long)lost, (unsigned long long)tfs_le64(h->addr),
-			    (unsigned long long)tfs_le64(h->durable));
-			s->vol->damaged = true;
-		}
-		if (tfs_le64(h->epoch) > s->epoch)
-			s->epoch = tfs_le64(h->epoch);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (tfs_le64(h->durable) > s->late.durable) {
+		s->late.durable = tfs_le64(h->durable);
+		s->late.addr = addr;
 	}
+	if (tfs_le64(h->anchor) > s->late.anchor) {
+		s->late.anchor = tfs_le64(h->anchor);
+		s->late.addr = addr;
+	}
+	if (tfs_le64(h->epoch) > s->epoch)
+		s->epoch = tfs_le64(h->epoch);
 	return 0;
 }
 
-static int evidence(struct scan *s, u64 lost)
+static int run_evidence(struct scan *s, u64 run, u32 from, u32 blocks)
+{
+	int err = 0;
+
+	for (; !err && from < blocks; from++)
+		err = evidence_at(s, run + (u64)from * TFS_UNITS_PER_BLOCK, blocks - from);
+	return err;
+}
+
+/* What the rest of the run and the whole next one hold. No epoch that any head names may be used again. */
+static int evidence(struct scan *s)
 {
 	struct tfs_log_position p = s->pos;
-	int err = run_evidence(s, p.run, p.offset, p.run_blocks, lost);
+	int err = run_evidence(s, p.run, p.offset, p.run_blocks);
 
 	if (!err && p.next)
-		err = run_evidence(s, p.next, 0, p.next_blocks, lost);
+		err = run_evidence(s, p.next, 0, p.next_blocks);
 	return err;
+}
+
+static void evidence_judge(const struct scan *s, u64 lost)
+{
+	if (s->late.durable <= lost && s->late.anchor <= s->vol->anchor)
+		return;
+	tfs_err(s->vol,
+	        "log breaks at record %llu, but the write at unit %llu shows records below %llu durable: "
+	        "damage; read-only; run fsck.tfs",
+	        (unsigned long long)lost, (unsigned long long)s->late.addr, (unsigned long long)s->late.durable);
+	s->vol->damaged = true;
 }
 
 /* ---- records ---- */
@@ -392,7 +444,7 @@ static int replay(struct tfs_vol *vol, const struct tfs_anchor *a, struct scan *
 
 	if (err)
 		return err;
-	err = evidence(s, ~0ull); /* no epoch that any head names may be used again */
+	err = evidence(s);
 	if (err)
 		return err;
 	end = *s;
@@ -401,8 +453,7 @@ static int replay(struct tfs_vol *vol, const struct tfs_anchor *a, struct scan *
 	scan_start(s, a);
 	err = apply_all(s, f, end.pos.sequence);
 	vol->log.next = vol->log.pos.sequence = f->next;
-	if (!err)
-		err = evidence(&end, f->next);
+	evidence_judge(&end, f->next);
 	if (f->durable > f->next || end.anchor > vol->anchor) {
 		tfs_err(vol,
 		        "log: records below %llu were durable, found whole up to %llu: damage; read-only; run fsck.tfs",
@@ -426,11 +477,13 @@ int tfs_replay(struct tfs_vol *vol, const struct tfs_anchor *anchor)
 		return tfs_corrupt(vol, 0, "log position out of range");
 	s.buf = tfs_port_alloc(SCAN_BUFFER + TFS_BLOCK);
 	f.stash = tfs_port_alloc(TFS_LOG_BUFFER + TFS_REC_MAX);
-	if (s.buf && f.stash) {
+	s.ahead = tfs_port_alloc(AHEAD_BLOCKS * TFS_BLOCK);
+	if (s.buf && s.ahead && f.stash) {
 		vol->replaying = true;
 		err = replay(vol, anchor, &s, &f);
 		vol->replaying = false;
 	}
+	tfs_port_free(s.ahead);
 	tfs_port_free(s.buf);
 	tfs_port_free(f.stash);
 	return err;
