@@ -37,6 +37,7 @@ for p in mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools mkfs.nilf
 done
 disks=$(mktemp -d "$images/tfs-bench.XXXXXX"); trap 'rm -rf "$tmp" "$disks"' EXIT
 out=build/bench/$k$suffix; mkdir -p "$out"; echo "$throttle" >"$out/limit"
+[ -z "$quick" ] || : >"$out/quick"
 programs="measure rows syncs files latency"
 for p in $programs; do compiled $p tests/bench/$p.c; done
 
