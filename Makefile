@@ -10,6 +10,7 @@ LIBS := -llz4 -lz -ljson-c
 LIBS_mkfs.tfs := -ldeflate -larchive -llzma -lblkid -pthread
 LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
+LIBS_store_test := -lcmocka
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
@@ -17,7 +18,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev attr python3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
@@ -130,9 +131,12 @@ clean: ## remove build/
 
 $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% mkfs/% fsck/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
+# the stores of tfs-backup (backup/store.h)
+STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c))
+$(BIN)/store_test: $(B)/tests/backup/store_test.o $(STORE) $(CORE) $(USER)
 $(BIN)/tfs-age: $(B)/tests/bench/age.o $(CORE) $(USER)
 $(BIN)/tfs-craft: $(B)/tests/cli/craft.o $(CORE) $(USER)
 $(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)

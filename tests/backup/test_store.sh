@@ -1,0 +1,19 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# The conformance suite on the stores that need nothing installed: a directory, by path and by URL.
+set -u
+cd "$(dirname "$0")/../.."
+# in memory where that is possible: thousands of syncs cost half a minute on a disk
+T=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d); trap 'rm -rf "$T"' EXIT
+fail() { echo "test_store: $*"; exit 1; }
+build/bin/store_test "$T/dir" "file://$T/dir2" >"$T/log" 2>&1 || { grep -v '^\[ *\(RUN\|OK\)' "$T/log"; fail "a directory"; }
+find "$T/dir" -type f | grep . && fail "the suite left files"
+
+# What an interrupted put leaves: gone when its writer is dead and it is old, and never listed.
+mkdir -p "$T/dir/data"; : >"$T/dir/data/.tmp-1-0000000000000001"; mkdir "$T/dir/lost+found"; chmod 0 "$T/dir/lost+found"
+build/bin/store_test -t clean_leaves_objects "$T/dir" >"$T/log" 2>&1 || { cat "$T/log"; fail "a leftover"; }
+[ ! -e "$T/dir/data/.tmp-1-0000000000000001" ] || fail "an old temporary file was not removed"
+( exec 9>"$T/dir/data/.tmp-1-0000000000000002"; flock 9; exec build/bin/store_test -t clean_leaves_objects "$T/dir" ) >"$T/log" 2>&1 ||
+	{ cat "$T/log"; fail "a living temporary"; }
+[ -e "$T/dir/data/.tmp-1-0000000000000002" ] || fail "the temporary file of a living writer was removed"
+echo "ok"
