@@ -378,7 +378,7 @@ static int read_folder(int root, const char *path, bool hidden, struct names *n)
 	if (!err && errno)
 		err = -errno;
 	closedir(dir);
-	if (!err)
+	if (!err && n->count)
 		qsort(n->name, n->count, sizeof(*n->name), by_name);
 	return err;
 }
