@@ -14,6 +14,7 @@ LIBS_store_test := -lcmocka
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
+SHIP := $(patsubst %.c,$(B)/%.o,$(wildcard logship/ship/*.c))
 USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
@@ -154,6 +155,7 @@ $(BIN)/mutate: $(patsubst %.c,$(B)/%.o,$(wildcard tests/fsck/mutate*.c)) $(CORE)
 $(BIN)/stop.so: tests/fsck/stop.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<
+$(BIN)/test_ship: $(SHIP)
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) -lcmocka

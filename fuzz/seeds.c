@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops. Made by real
- * operations on the targets' own bases, so that they follow the format when it changes and nothing binary is kept in
- * the repository. An image seed repeats a block of the base or spoils a field of one; a replay seed holds the records
- * that operations logged; an items seed the base's items.
+ * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops, DIR/frames.
+ * Made by real operations on the targets' own bases, so that they follow the format when it changes and nothing binary
+ * is kept in the repository. An image seed repeats a block of the base or spoils a field of one; a replay seed holds
+ * the records that operations logged; an items seed the base's items.
  */
 #include "fuzz/items.h"
 
@@ -430,6 +430,32 @@ static void ops_seeds(void)
 	}
 }
 
+/* ---- frames: the first byte chooses what it is for ---- */
+
+static void frame_seeds(void)
+{
+	static const char *const seeds[] = {
+	    "01 rsp 6 200 OK\n3 rsp 6 200 OK\n2 rsp 6 200 OK\n",
+	    "01 rsp 56 200 OK\nrelp_version=0\nrelp_software=librelp,1\ncommands=syslog\n3 rsp 3 200\n5 rsp 6 500 no\n",
+	    "01 rsp 6 200 OK\n0 serverclose 0\n",
+	    "01 rsp 6 500 no\n",
+	    "017 <13>1 - - - - - -<1>line\r\n3 abc",
+	    "2\x10\x41####-##-2026-11-28 a\n b\n2026-11-29 \xc3\xa4 and more of it\n",
+	    "2\x10\x02--------one\n\ttwo\r\n\n three",
+	    "3{\"a\":[1,{\"level\":1}],\"level\":\"error\"}",
+	    "3<165>2026-11-28 10:00:00 [7] LOG:  x",
+	    "3E0102 15:04:05 x\x01\\",
+	    "4<1>1 - h a p m [x@1 a=\"]\\\"\"][tfs@32473 v=\"00000000000000ff\" i=\"1\" g=\"2\" o=\"3\" "
+	    "c=\"0000000a\"] x",
+	};
+	u32 i;
+
+	for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		put(seeds[i], (u32)strlen(seeds[i]));
+		save("frames", "text", i);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -444,5 +470,6 @@ int main(int argc, char **argv)
 	replay_seeds();
 	items_seeds();
 	ops_seeds();
+	frame_seeds();
 	return 0;
 }
