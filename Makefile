@@ -132,7 +132,7 @@ clean: ## remove build/
 
 $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 # the stores of tfs-backup (backup/store.h)

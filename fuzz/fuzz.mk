@@ -39,7 +39,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(BIN)/fuzz-$(t): $(call fuzz_objects,$(t))))
 # libFuzzer's build: instrumented, in a folder of its own, always by clang.
 $(FUZZ_O)/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)clang -std=gnu11 -Wall -Wextra -Werror -I. -Itfs/user -O1 -g $(subst fuzzer,fuzzer-no-link,$(FUZZ_ENGINE)) $(FUZZ_FAST) -MMD -c $< -o $@
+	$(Q)clang -std=gnu11 -Wall -Wextra -Werror -I. -Itfs/user -O1 -g $(subst fuzzer,fuzzer-no-link,$(FUZZ_ENGINE)) $(FUZZ_FAST) -MMD -MP -c $< -o $@
 $(foreach t,$(FUZZ_TARGETS),$(eval $(FUZZ_B)/$(t): $(patsubst %.c,$(FUZZ_O)/%.o,$(call fuzz_sources,$(t)) $(FUZZ_CORE))))
 $(addprefix $(FUZZ_B)/,$(FUZZ_TARGETS)):
 	$(Q)clang $(FUZZ_ENGINE) $^ -o $@ -llz4 -lz $(FUZZ_LIBS_$(@F))
