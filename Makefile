@@ -18,7 +18,7 @@ SHIP := $(patsubst %.c,$(B)/%.o,$(wildcard logship/ship/*.c))
 USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse)
+TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse tfs-logship)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev attr python3
@@ -86,7 +86,7 @@ INSTALLED := mkfs.tfs fsck.tfs dump.tfs
 install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/local)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin share/man/man1 share/man/man5 share/man/man8)
 	install -m 755 $(addprefix $(BIN)/,$(INSTALLED)) $(DESTDIR)$(PREFIX)/sbin
-	install -m 755 $(BIN)/tfs-fuse $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BIN)/tfs-fuse $(BIN)/tfs-logship $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -140,6 +140,7 @@ STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c))
 $(BIN)/store_test: $(B)/tests/backup/store_test.o $(STORE) $(CORE) $(USER)
 $(BIN)/tfs-age: $(B)/tests/bench/age.o $(CORE) $(USER)
 $(BIN)/tfs-craft: $(B)/tests/cli/craft.o $(CORE) $(USER)
+$(BIN)/tfs-logship: $(patsubst %.c,$(B)/%.o,$(wildcard logship/*.c)) $(SHIP) $(USER) $(CORE)
 $(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)
 $(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USER)
 $(BIN)/fsck.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/fsck*.c)) $(CORE) $(USER)

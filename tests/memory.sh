@@ -18,6 +18,7 @@ for t in "$BIN"/test_*; do run "$t"; done
 for t in mkfs dump tools hostile_log input; do run "tests/cli/test_$t.sh"; done
 run tests/cli/test_large.sh 10000 64T
 run tests/fsck/test_fsck.sh
+run tests/logship/test_receive.sh
 
 vg() { # CODE TOOL ARGUMENTS...
 	local want=$1 tool=$2 code=0; shift 2

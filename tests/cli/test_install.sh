@@ -17,10 +17,12 @@ expect() { # CODE COMMAND...
 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory install "DESTDIR=$tmp/root" PREFIX=/usr >"$tmp/o" 2>&1 || { cat "$tmp/o"; fail "make install"; }
 cat >"$tmp/want" <<'L'
 755 ./usr/bin/tfs-fuse
+755 ./usr/bin/tfs-logship
 755 ./usr/sbin/dump.tfs
 755 ./usr/sbin/fsck.tfs
 755 ./usr/sbin/mkfs.tfs
 644 ./usr/share/man/man1/tfs-fuse.1
+644 ./usr/share/man/man1/tfs-logship.1
 644 ./usr/share/man/man5/tfs.5
 644 ./usr/share/man/man8/dump.tfs.8
 644 ./usr/share/man/man8/fsck.tfs.8
