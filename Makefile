@@ -10,7 +10,9 @@ LIBS := -llz4 -lz -ljson-c
 LIBS_mkfs.tfs := -ldeflate -larchive -llzma -lblkid -pthread
 LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
-LIBS_store_test := -lcmocka
+LIBS_STORE := -lsodium -lcurl -lexpat
+LIBS_store_test := $(LIBS_STORE) -lcmocka
+LIBS_test_sign := $(LIBS_STORE)
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
@@ -21,7 +23,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse tfs-logship)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev liblzma-dev libblkid-dev attr python3
+	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
 HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql dmsetup nfs-kernel-server
@@ -136,7 +138,7 @@ $(B)/%.o: %.c
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 # the stores of tfs-backup (backup/store.h)
-STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c))
+STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c backup/s3*.c))
 $(BIN)/store_test: $(B)/tests/backup/store_test.o $(STORE) $(CORE) $(USER)
 $(BIN)/tfs-age: $(B)/tests/bench/age.o $(CORE) $(USER)
 $(BIN)/tfs-craft: $(B)/tests/cli/craft.o $(CORE) $(USER)
@@ -157,9 +159,10 @@ $(BIN)/stop.so: tests/fsck/stop.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<
 $(BIN)/test_ship: $(SHIP)
+$(BIN)/test_sign: $(STORE)
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) -lcmocka
+	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F)) -lcmocka
 $(BIN)/%:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
