@@ -78,6 +78,8 @@ int tfs_store_open(struct tfs_store **out, const char *url, const struct tfs_sto
 		return tfs_store_dir_open(out, url, options, flags, error);
 	if (!strncmp(url, "file:///", 8))
 		return tfs_store_dir_open(out, url + 7, options, flags, error);
+	if (!strncmp(url, "s3://", 5))
+		return tfs_store_s3_open(out, url, options, error);
 	return tfs_store_say(error, -EINVAL, "%s: expected /PATH, file:///PATH or s3://BUCKET/PREFIX", url);
 }
 
@@ -169,8 +171,7 @@ unsigned tfs_store_step(struct tfs_store *s, int timeout_ms)
 
 	while (s->queue && s->active < s->parallel)
 		start_next(s);
-	if (s->active)
-		s->ops->step(s, s->outstanding < before ? 0 : timeout_ms);
+	s->ops->step(s, s->outstanding < before ? 0 : timeout_ms);
 	while (s->queue && s->active < s->parallel)
 		start_next(s);
 	return s->outstanding;

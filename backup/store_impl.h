@@ -12,7 +12,8 @@
 struct tfs_store_ops {
 	/* r has a good name. It is completed by tfs_store_complete, at once or from step. */
 	void (*start)(struct tfs_store *s, struct tfs_store_request *r);
-	/* Work on what was started; wait up to timeout_ms for something to happen. */
+	/* Work on what was started; wait up to timeout_ms for something to happen, not at all when there is nothing to
+	 * do. */
 	void (*step)(struct tfs_store *s, int timeout_ms);
 	int (*list)(struct tfs_store *s, const char *prefix, const char *after,
 	            int (*entry)(void *arg, const struct tfs_store_entry *e), void *arg);
@@ -46,7 +47,6 @@ void tfs_store_note(struct tfs_store *s, const char *fmt, ...) __attribute__((fo
 
 int tfs_store_dir_open(struct tfs_store **out, const char *path, const struct tfs_store_options *o, unsigned flags,
                        char *error);
-int tfs_store_s3_open(struct tfs_store **out, const char *bucket_and_prefix, const struct tfs_store_options *o,
-                      char *error);
+int tfs_store_s3_open(struct tfs_store **out, const char *url, const struct tfs_store_options *o, char *error);
 
 #endif
