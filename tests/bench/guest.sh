@@ -30,8 +30,8 @@ groups=("$@"); set --
 . "$(dirname "$0")/../kernel/lib.sh"
 k=${kernel:-${KERNELS[-1]}}
 flock build kernel/linux/build.sh "$k" >"$tmp/build" 2>&1 || { cat "$tmp/build"; exit 1; }
-[ ${#groups[@]} -gt 0 ] || groups=(rows sync sqlite pgbench fio files tree mount latency aged)
-for g in "${groups[@]}"; do case $g in prelude | crash) false ;; *) [ -e "tests/bench/guest/$g.sh" ] ;; esac || { echo "no group $g; there are: rows sync sqlite pgbench fio files tree mount latency aged" >&2; exit 2; }; done
+[ ${#groups[@]} -gt 0 ] || groups=(rows sync sqlite pgbench fio files tree mount latency aged full)
+for g in "${groups[@]}"; do case $g in prelude | crash) false ;; *) [ -e "tests/bench/guest/$g.sh" ] ;; esac || { echo "no group $g; there are: rows sync sqlite pgbench fio files tree mount latency aged full" >&2; exit 2; }; done
 for p in mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools mkfs.nilfs2:nilfs-tools fio:fio sqlite3:sqlite3 tcc:tcc; do
 	command -v ${p%:*} >/dev/null || skip "${p%:*} is missing: as root, apt-get install ${p#*:}"
 done
@@ -52,8 +52,8 @@ image() { # FS SIZE: a fresh volume, as its mkfs makes it without options
 	esac >"$tmp/mkfs" 2>&1 || { cat "$tmp/mkfs"; exit 1; }
 }
 
-size=256 random=64 syncs=4000 files=100000 ops=300 aged=100000 lat=20000 transactions=2000
-[ -z "$quick" ] || { size=64 random=8 syncs=400 files=5000 ops=30 aged=2000 lat=2000 transactions=160; }
+size=256 random=64 syncs=4000 files=100000 ops=300 aged=100000 lat=20000 transactions=2000 full=100
+[ -z "$quick" ] || { size=64 random=8 syncs=400 files=5000 ops=30 aged=2000 lat=2000 transactions=160 full=6; }
 
 tools() { # a read-only disk with the compiler and the tree that is unpacked
 	local at=$tmp/tools
@@ -69,7 +69,7 @@ letter() { printf "vd\\x$(printf %x $((97 + $1)))"; } # the disk with this numbe
 run_group() { # NAME
 	local images=() f options=($count) volume=2G memory=1024
 	case $1 in
-	aged) volume=512M ;;
+	aged | full) volume=512M ;;
 	tree) tools; options+=(-r "$disks/tools" -p tcc) ;;
 	sqlite) options+=(-p sqlite3) ;;
 	pgbench)
@@ -95,7 +95,7 @@ run_group() { # NAME
 in_guest() { # JOB OPTION...
 	local j=$1; shift
 	{
-		echo "fss='$fss' round=$round size=$size random=$random syncs=$syncs files=$files ops=$ops aged=$aged lat=$lat transactions=$transactions pg=${pg-}"
+		echo "fss='$fss' round=$round size=$size random=$random syncs=$syncs files=$files ops=$ops aged=$aged lat=$lat transactions=$transactions full=$full pg=${pg-}"
 		echo "tools=$(letter ${#images[@]})"
 		cat tests/bench/guest/prelude.sh "tests/bench/guest/$j.sh"
 	} >"$tmp/$j.sh"
