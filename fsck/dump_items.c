@@ -249,24 +249,50 @@ static void runs_item(struct dump *d, int indent, struct tfs_key key, const stru
 	}
 }
 
+static void old_fields(struct dump_line *l, struct tfs_key key, const struct tfs_old_state *o)
+{
+	static const char *const stages[] = {"lists", "fs", "shared", "refs"};
+
+	dump_num(l, "epoch", key.b);
+	dump_num(l, "since", tfs_le64(o->since));
+	dump_text(l, "stage", stages[tfs_le32(o->stage)]);
+	dump_num(l, "lists_from", tfs_le64(o->lists_from));
+	dump_num(l, "lists_end", tfs_le64(o->lists_end));
+	dump_num(l, "next_a", tfs_le64(o->next.a));
+	dump_num(l, "next_b", tfs_le64(o->next.b));
+	dump_ptr(l, &o->fs);
+	dump_num(l, "refs_addr", tfs_le64(o->refs.addr));
+}
+
+static void shared_fields(struct dump_line *l, struct tfs_key key, const struct tfs_old_shared *s)
+{
+	dump_num(l, "addr", key.b);
+	dump_num(l, "len", tfs_le32(s->len));
+	dump_bool(l, "gang", tfs_le16(s->flags) & TFS_PTR_GANG);
+}
+
 static void snap_item(struct dump *d, int indent, struct tfs_key key, const void *v, u32 len, const char *why)
 {
-	bool list = key.a == TFS_SNAP_LIST;
+	static const char *const kinds[] = {NULL, "snapshot", "deadlist", NULL, "old-state", "old-shared"};
 	struct dump_line l;
 
-	if (!why && !list && key.a != TFS_SNAP_ITEM) {
-		runs_item(d, indent, key, v);
-		return;
-	}
 	if (why) {
 		other_item(d, indent, TFS_TREE_SNAP, key, v, len, why);
 		return;
 	}
-	dump_begin(d, &l, indent, list ? "deadlist" : "snapshot");
-	if (list)
+	if (key.a >> 56 == TFS_SNAP_RUNS >> 56) {
+		runs_item(d, indent, key, v);
+		return;
+	}
+	dump_begin(d, &l, indent, kinds[key.a >> 56]);
+	if (key.a == TFS_SNAP_LIST)
 		list_fields(&l, key, v);
-	else
+	else if (key.a == TFS_SNAP_ITEM)
 		snapshot_fields(&l, key, v);
+	else if (key.a == TFS_SNAP_OLD)
+		old_fields(&l, key, v);
+	else
+		shared_fields(&l, key, v);
 	dump_end(&l);
 }
 

@@ -108,7 +108,8 @@ struct fsck {
 	struct tfs_snapshot_info *snap; /* ascending, fsck_snaps.c */
 	struct fsck_seen *seen;         /* a hash of nodes, on volumes with snapshots */
 	size_t seens, seen_max;
-	u64 *condemned; /* epochs of those that are to go */
+	struct tfs_old_info old; /* what a rollback left; epoch 0: nothing */
+	u64 *condemned;          /* epochs of those that are to go */
 	size_t snaps, snaps_max, condemneds, condemned_max;
 	bool dying, snaps_fix, snap_kept; /* deadlists to be built anew; a damaged snapshot is to stay */
 	u64 prealloc, max_ino;
@@ -176,6 +177,10 @@ int fsck_seen_add(struct fsck *f, int tree, const struct tfs_ptr *ptr); /* what 
 int fsck_snaps(struct fsck *f);                                         /* fsck_snaps.c: snapshots and deadlists */
 int fsck_snaps_try(struct fsck *f);   /* in a repair, after damaged nodes; f->live is of no use afterwards */
 int fsck_snaps_again(struct fsck *f); /* in a repair, when the live trees are counted: deadlists built anew */
+int fsck_old(struct fsck *f);         /* fsck_old.c: what a rollback left */
+int fsck_old_pin(struct fsck *f);     /* in a repair, before it is given up */
+/* A list that the rollback is about to empty: it says nothing. */
+bool fsck_list_void(const struct fsck *f, u64 id, const struct tfs_deadlist *l);
 struct fsck_ref *fsck_ref_of(const struct fsck *f, const struct tfs_ptr *ptr); /* NULL: not shared */
 struct fsck_ref *fsck_ref_at(const struct fsck *f, u64 addr);                  /* the first at or behind addr */
 int fsck_refs_again(struct fsck *f); /* in a repair, f->ref counted again: what other fixes changed is put right */

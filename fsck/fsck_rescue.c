@@ -26,6 +26,7 @@ struct rescue {
 	struct lost *lost; /* ascending by tree and key */
 	size_t losts, losts_max;
 	u8 **free;      /* by segment: live units that nothing readable claims, a byte a block */
+	bool blind;     /* no leaf is to be taken */
 	u8 **content;   /* units that items of the leaves found claim */
 	u64 at;         /* unit that buf begins with */
 	u32 have;       /* bytes in buf */
@@ -156,9 +157,16 @@ static int claim_item(void *arg, struct tfs_key key, const void *value, u32 len)
 static int claim_runs(void *arg, struct tfs_key key, const void *value, u32 len)
 {
 	const struct tfs_run *run = value;
+	const struct tfs_old_shared *s = value;
 	struct rescue *r = arg;
 	int err = 0;
 
+	if (key.a == TFS_SNAP_SHARED) {
+		struct tfs_ptr ptr = {.addr = key.b, .len = (u16)tfs_le32(s->len), .flags = tfs_le16(s->flags)};
+
+		err = fsck_use(r->f, &ptr);
+		return err == -ENOMEM ? err : 0;
+	}
 	if (key.a >> 56 != TFS_SNAP_RUNS >> 56)
 		return 0;
 	for (u32 i = 0; err != -ENOMEM && i < len / sizeof(*run); i++)
@@ -186,6 +194,17 @@ static int claim_node(void *arg, const struct tfs_node_info *info)
 	return info->tree == TFS_TREE_FS && !info->level ? fsck_leaf_items(info->node, claim_item, r) : 0;
 }
 
+/* Nor is what a rollback left. Where it cannot be read, its leaves cannot be told from lost ones. */
+static int claim_old(struct rescue *r)
+{
+	int err = tfs_old_walk(r->f->vol, TFS_TREE_FS, claim_node, r);
+
+	if (!err)
+		err = tfs_old_walk(r->f->vol, TFS_TREE_REFS, claim_node, r);
+	r->blind = err == -EIO || err == -EUCLEAN;
+	return err == -ENOENT || r->blind ? 0 : err;
+}
+
 /* Into f->live, which pass 2 fills again from nothing. */
 static int claims(struct rescue *r)
 {
@@ -194,6 +213,8 @@ static int claims(struct rescue *r)
 	r->f->recount = true;
 	for (int tree = 0; !err && tree < TFS_TREES; tree++)
 		err = tfs_tree_walk(r->f->vol, tree, claim_node, r);
+	if (!err)
+		err = claim_old(r);
 	r->f->recount = false;
 	if (!err)
 		err = free_build(r);
@@ -408,9 +429,9 @@ static int find(struct rescue *r)
 	r->node = malloc(TFS_NODE_SIZE);
 	if (r->free && r->content && r->buf && r->node)
 		err = claims(r);
-	if (!err)
+	if (!err && !r->blind)
 		err = scan(r);
-	if (!err)
+	if (!err && !r->blind)
 		err = contents(r);
 	if (!err && r->f->leaves)
 		doubts(r);

@@ -309,6 +309,8 @@ static int lists_read(struct snaps *s, u64 *wrong)
 		u64 units = 0;
 
 		memcpy(&l, v, sizeof(l));
+		if (fsck_list_void(s->f, k.b, &l))
+			continue;
 		err = runs_of(s, k.b, &l, &units);
 		if (err < 0)
 			return err;
@@ -389,6 +391,8 @@ int fsck_snaps(struct fsck *f)
 		tfs_progress_pass(&f->progress, "snapshots", 0);
 	if (!err)
 		err = snapshots_walk(&s, true);
+	if (!err)
+		err = fsck_old(f);
 	if (!err)
 		err = lists_read(&s, &wrong);
 	/* of a damaged live node all is held, it seems; and a snapshot that goes takes its lists along */
@@ -559,10 +563,12 @@ int fsck_snaps_try(struct fsck *f)
 int fsck_snaps_again(struct fsck *f)
 {
 	struct snaps s = {.f = f};
-	int err = snapshots_remove(f);
+	int err = fsck_old_pin(f);
 
 	if (!err)
-		err = items_remove(f, TFS_SNAP_LIST, TFS_SNAP_RUNS + TFS_SNAP_ITEM);
+		err = snapshots_remove(f);
+	if (!err) /* lists, and what a rollback left */
+		err = items_remove(f, TFS_SNAP_LIST, TFS_SNAP_SHARED + TFS_SNAP_ITEM);
 	if (!err)
 		err = table_load(f);
 	if (!err)

@@ -47,6 +47,8 @@
 	P(65, SNAPSHOT_BAD, "snapshot-bad", LOSS, "a snapshot cannot be read whole", "it is deleted")                  \
 	P(66, DEADLIST_WRONG, "deadlist-wrong", SAFE, "the deadlists differ from what snapshots alone hold",           \
 	  "built anew")                                                                                                \
+	P(67, OLD_STATE_BAD, "old-state-bad", SAFE, "what a rollback gave up cannot be read, or is in use",            \
+	  "its space is free again at once")                                                                           \
 	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")                \
 	P(71, DATA_CODE, "data-code", NONE, "data matches its checksum and does not decode", "none: restore the file")
 

@@ -264,7 +264,20 @@ static void change_attr(struct tfs_vol *vol, u64 ino, u32 *r)
 
 static void change_volume(struct tfs_vol *vol, u32 *r)
 {
-	switch (rng(r) % 4) {
+	u64 epoch = 0, held;
+	struct tfs_snapshot_info info;
+
+	switch (rng(r) % 7) {
+	case 4:
+		tfs_snapshot_create(vol, "made", 4, &epoch);
+		break;
+	case 5: /* numbers and names that the caller knows are of before */
+		if (!tfs_snapshot_next(vol, &epoch, &info))
+			tfs_rollback(vol, epoch, &held);
+		break;
+	case 6:
+		tfs_snapshot_step(vol);
+		break;
 	case 0:
 		tfs_sync(vol);
 		break;

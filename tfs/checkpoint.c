@@ -30,6 +30,7 @@ int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 	ck->live_units = vol->live_units;
 	ck->sequence = vol->log.next;
 	ck->log = vol->log.pos;
+	ck->log.sequence += vol->rolling;
 	vol->log.blocks_used = 0;
 	ck->level = ck->pass = 0;
 	ck->snapshot = 0;
@@ -269,6 +270,14 @@ static struct tfs_log_position position_disk(const struct tfs_log_position *p)
 	};
 }
 
+/* No record came since the gate (tfs_op_begin): the next one goes on from the number of the rollback. */
+static void rolled(struct tfs_vol *vol)
+{
+	if (vol->rolling)
+		vol->log.pos.sequence = vol->log.durable = vol->log.next;
+	vol->rolling = false;
+}
+
 static int anchor_step(struct tfs_vol *vol)
 {
 	struct tfs_ck *ck = &vol->ck;
@@ -293,6 +302,7 @@ static int anchor_step(struct tfs_vol *vol)
 	if (err)
 		return err;
 	vol->anchor = ck->epoch;
+	rolled(vol);
 	tfs_log_release(vol, &ck->log);
 	metas_drop(vol, vol->meta, vol->metas);
 	memcpy(vol->meta, ck->meta, sizeof(ck->meta));

@@ -118,6 +118,19 @@ void tfs_snap_remove(struct tfs_vol *vol, u64 epoch)
 	lists_open(vol);
 }
 
+void tfs_snap_cut(struct tfs_vol *vol, u64 epoch, u64 first_list)
+{
+	u32 i = tfs_snap_from(vol, epoch);
+
+	TFS_BUG_ON(i == vol->snaps || vol->snap[i].epoch != epoch);
+	vol->snaps = i + 1;
+	vol->snap[i].first_list = first_list;
+	newest_set(vol);
+	for (i = 0; i < vol->snaps; i++) /* none is behind first_list yet */
+		vol->snap[i].list = vol->snap[i].runs = vol->snap[i].reserved = 0;
+	vol->snap_reserved = false;
+}
+
 /* The next id is above all lists there are, and at or above what the newest snapshot says. */
 static int next_list_load(struct tfs_vol *vol)
 {
@@ -141,7 +154,7 @@ int tfs_snap_load(struct tfs_vol *vol)
 	int err;
 
 	vol->snaps = vol->dying = 0;
-	vol->snap_newest = vol->dying_epoch = 0;
+	vol->snap_newest = vol->dying_epoch = vol->old = 0;
 	vol->next_list = 1;
 	if (!vol->root[TFS_TREE_SNAP].addr)
 		return 0;
@@ -165,6 +178,8 @@ int tfs_snap_load(struct tfs_vol *vol)
 	if (err && err != -ENOENT)
 		return err;
 	err = next_list_load(vol);
+	if (!err)
+		err = tfs_old_load(vol);
 	return err ? err : lists_open(vol);
 }
 

@@ -20,50 +20,19 @@ struct diff {
 	void *arg;
 };
 
-static bool is_new(const struct diff *d, const struct tfs_ptr *ptr)
-{
-	return ptr->addr & TFS_MEM_ADDR || ptr->birth > d->since;
-}
-
-/* In an index node: the first new child that reaches past *from. False: none. */
-static bool child_new(const struct diff *d, struct tfs_node *n, struct tfs_key *from, struct tfs_ptr *ptr,
-                      struct tfs_key *lo, struct tfs_key *hi)
-{
-	u32 slot = tfs_branch_find(n->buf, *from), count = tfs_node_count(n->buf);
-
-	for (; slot < count; slot++) {
-		*ptr = tfs_ptr_cpu(&tfs_branch_at(n->buf, slot)->ptr);
-		if (!is_new(d, ptr))
-			continue;
-		*lo = tfs_node_key(n->buf, slot);
-		if (slot + 1 < count)
-			*hi = tfs_node_key(n->buf, slot + 1);
-		if (tfs_key_cmp(*lo, *from) > 0)
-			*from = *lo;
-		return true;
-	}
-	return false;
-}
-
 /* The first new leaf that reaches past from, copied to d->leaf. -ENOENT: no more. */
 static int leaf_next(struct diff *d, struct tfs_key from)
 {
 	for (;;) {
-		struct tfs_ptr ptr = d->newer;
-		struct tfs_node *n;
-		int err;
+		struct tfs_born p;
+		int err = tfs_born_find(d->vol, TFS_TREE_FS, &d->newer, d->since, &from, &p);
 
-		if (!ptr.addr || !is_new(d, &ptr))
-			return -ENOENT;
-		d->lo = KEY_MIN;
-		d->hi = KEY_MAX;
-		err = tfs_cache_get(d->vol, TFS_TREE_FS, &ptr, -1, d->lo, d->hi, &n);
-		while (!err && n->level && child_new(d, n, &from, &ptr, &d->lo, &d->hi))
-			err = tfs_cache_get(d->vol, TFS_TREE_FS, &ptr, n->level - 1, d->lo, d->hi, &n);
 		if (err)
 			return err;
-		if (!n->level) {
-			memcpy(d->leaf, n->buf, TFS_NODE_SIZE);
+		d->lo = p.lo[p.level];
+		d->hi = p.hi[p.level];
+		if (!p.level) {
+			memcpy(d->leaf, p.node[0]->buf, TFS_NODE_SIZE);
 			return 0;
 		}
 		if (!tfs_key_cmp(d->hi, KEY_MAX)) /* all of that index node is old */

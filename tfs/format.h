@@ -343,6 +343,8 @@ struct tfs_ref {
 #define TFS_SNAP_ITEM (1ull << 56)   /* a = this, b = epoch: struct tfs_snapshot */
 #define TFS_SNAP_LIST (2ull << 56)   /* a = this, b = list id: struct tfs_deadlist */
 #define TFS_SNAP_RUNS (3ull << 56)   /* a = this | list id, b = n: its runs from n * 64 on, struct tfs_run */
+#define TFS_SNAP_OLD (4ull << 56)    /* a = this, b = epoch: struct tfs_old_state, one at most */
+#define TFS_SNAP_SHARED (5ull << 56) /* a = this, b = address: struct tfs_old_shared */
 #define TFS_LIST_ID_MAX ((1ull << 56) - 1)
 #define TFS_DEAD_RUNS 64u
 #define TFS_SNAPSHOT_DYING 1u /* deleted: no longer shown, what it alone held is being freed */
@@ -364,6 +366,30 @@ struct tfs_deadlist {
 	le64 units;          /* sum of its runs */
 	le64 runs;           /* used ones; what follows in their last items is zero */
 };
+/*
+ * What a rollback left: the trees of the state that was given up, of which everything born after `since` is to be
+ * freed, each place once; what is older the snapshot holds that is the live state now. Stages, in this order: LISTS of
+ * the deadlists with ids in [lists_from, lists_end), those whose `oldest` is at or before `since` name what is live
+ * again: they say nothing, and go without anything being freed FS      in key order: below `next` everything is freed,
+ * or named by a SHARED item: what may be met again SHARED  what these items name is freed, and they go REFS    the
+ * nodes of its REFS tree, as in FS
+ */
+enum tfs_old_stage { TFS_OLD_LISTS, TFS_OLD_FS, TFS_OLD_SHARED, TFS_OLD_REFS };
+struct tfs_old_state {
+	le64 since;
+	le64 lists_from, lists_end;
+	struct tfs_disk_ptr fs, refs;
+	struct tfs_disk_key next; /* in the tree of the stage FS or REFS */
+	le32 stage;
+	le32 reserved;
+};
+struct tfs_old_shared { /* of a pointer */
+	le32 len;
+	le16 flags;
+	le16 reserved;
+};
+TFS_ASSERT_SIZE(struct tfs_old_state, 96);
+TFS_ASSERT_SIZE(struct tfs_old_shared, 8);
 TFS_ASSERT_SIZE(struct tfs_deadlist, 32);
 TFS_ASSERT_SIZE(struct tfs_snapshot, 112);
 

@@ -187,6 +187,26 @@ static const char *runs_check(const struct tfs_run *r, u32 len)
 	return NULL;
 }
 
+static const char *old_state_check(u64 epoch, const struct tfs_old_state *o, u32 len)
+{
+	if (len != sizeof(*o) || !epoch || epoch > TFS_EPOCH_MAX || tfs_le64(o->since) >= epoch)
+		return "old state malformed";
+	if (tfs_le64(o->lists_from) > tfs_le64(o->lists_end) || tfs_le64(o->lists_end) > TFS_LIST_ID_MAX + 1 ||
+	    tfs_le32(o->stage) > TFS_OLD_REFS)
+		return "old state's lists or stage out of range";
+	return root_check(&o->fs, epoch) || (o->refs.addr && root_check(&o->refs, epoch))
+	           ? "old state's root out of range"
+	           : NULL;
+}
+
+static const char *old_shared_check(u64 addr, const struct tfs_old_shared *s, u32 len)
+{
+	return len == sizeof(*s) && tfs_le32(s->len) && tfs_le32(s->len) <= 0xffff &&
+	               !(tfs_le16(s->flags) & ~TFS_PTR_GANG) && addr && !(addr >> 45)
+	           ? NULL
+	           : "shared place of an old state malformed";
+}
+
 static const char *snap_check(struct tfs_key key, const void *value, u32 len)
 {
 	const struct tfs_deadlist *l = value;
@@ -200,6 +220,10 @@ static const char *snap_check(struct tfs_key key, const void *value, u32 len)
 		           : "deadlist malformed";
 	if (key.a >> 56 == TFS_SNAP_RUNS >> 56)
 		return runs_check(value, len);
+	if (key.a == TFS_SNAP_OLD)
+		return old_state_check(key.b, value, len);
+	if (key.a == TFS_SNAP_SHARED)
+		return old_shared_check(key.b, value, len);
 	return "unknown item type";
 }
 

@@ -215,7 +215,7 @@ static int checkpoint_load(struct tfs_vol *vol, const struct tfs_anchor *a)
 	return err;
 }
 
-static int orphans_evict(struct tfs_vol *vol)
+int tfs_orphans_evict(struct tfs_vol *vol)
 {
 	u64 ino = 0;
 	int err;
@@ -240,7 +240,7 @@ static int session_start(struct tfs_vol *vol)
 		return err;
 	err = tfs_snapshots_finish(vol);
 	if (!err)
-		err = orphans_evict(vol);
+		err = tfs_orphans_evict(vol);
 	return err == -ENOSPC && vol->snaps ? 0 : err; /* orphans that snapshots hold wait for one to be deleted */
 }
 

@@ -182,6 +182,11 @@ int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 		return vol->stopped;
 	if (vol->read_only || vol->viewing)
 		return -EROFS;
+	if (vol->rolling) { /* a record would be replayed into the state of before */
+		err = tfs_checkpoint_step(vol, ~0u);
+		if (err)
+			return err;
+	}
 	if (short_of(vol, tier, blocks)) {
 		if (!vol->snaps || tfs_dirty_nodes(vol) <= OP_NODES)
 			return -ENOSPC;
@@ -228,7 +233,7 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->damaged = vol->damaged;
 	out->was_clean = vol->was_clean;
 	out->snapshots = vol->snaps;
-	out->dying = vol->dying;
+	out->dying = vol->dying + (vol->old != 0);
 }
 
 /* ---- prepare ---- */

@@ -107,7 +107,7 @@ int tfs_snapshot_find(struct tfs_vol *vol, const char *name, u32 len, u64 *epoch
 
 /* ---- space ---- */
 
-static int list_next(struct tfs_vol *vol, u64 *id, struct tfs_deadlist *out)
+int tfs_deadlist_next(struct tfs_vol *vol, u64 *id, struct tfs_deadlist *out)
 {
 	struct tfs_key k = {TFS_SNAP_LIST, *id};
 	const void *v;
@@ -142,7 +142,7 @@ int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive)
 	i = tfs_snap_from(vol, epoch);
 	if (err || i == vol->snaps || vol->snap[i].epoch != epoch)
 		return err ? err : -ENOENT;
-	for (id = vol->snap[i].first_list; !(err = list_next(vol, &id, &l)) && id < end; id++)
+	for (id = vol->snap[i].first_list; !(err = tfs_deadlist_next(vol, &id, &l)) && id < end; id++)
 		if (tfs_dead_span(vol, &l, &oldest, &newest) && oldest == i && newest == i)
 			*exclusive += tfs_le64(l.units) * TFS_UNIT;
 	return err == -ENOENT ? 0 : err;
@@ -150,7 +150,7 @@ int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive)
 
 /* ---- changing ---- */
 
-static int begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
+int tfs_snapshot_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 {
 	int err = 0;
 
@@ -158,7 +158,9 @@ static int begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 		return vol->bulk ? -EINVAL : -EROFS;
 	if (!vol->stopped && !vol->read_only && vol->ck.state != TFS_CK_IDLE)
 		err = tfs_checkpoint_step(vol, ~0u);
-	return err ? err : tfs_op_begin(vol, tier, blocks);
+	if (!err)
+		err = tfs_op_begin(vol, tier, blocks);
+	return err || !vol->old_lists ? err : tfs_old_lists(vol); /* they would be taken for lists of others */
 }
 
 static int item_put(struct tfs_vol *vol, u64 epoch, const union item *it)
@@ -232,7 +234,7 @@ int tfs_snapshot_create(struct tfs_vol *vol, const char *name, u32 len, u64 *epo
 	if (!name_sound(name, len))
 		return len > TFS_NAME_MAX ? -ENAMETOOLONG : -EINVAL;
 	/* what is dirty and delayed counts as growth from now on; a root to name must be there */
-	err = begin(vol, TFS_TIER_NORMAL, 16 + (vol->snaps ? 0 : 10 * vol->counters.delayed_windows));
+	err = tfs_snapshot_begin(vol, TFS_TIER_NORMAL, 16 + (vol->snaps ? 0 : 10 * vol->counters.delayed_windows));
 	if (err)
 		return err;
 	err = tfs_snapshot_find(vol, name, len, &found);
@@ -285,7 +287,7 @@ int tfs_snapshot_rename(struct tfs_vol *vol, u64 epoch, const char *name, u32 le
 
 	if (!name_sound(name, len))
 		return len > TFS_NAME_MAX ? -ENAMETOOLONG : -EINVAL;
-	err = begin(vol, TFS_TIER_SNAPSHOT, 0);
+	err = tfs_snapshot_begin(vol, TFS_TIER_SNAPSHOT, 0);
 	if (!err)
 		err = item_get(vol, epoch, &it);
 	if (err)
@@ -302,7 +304,7 @@ int tfs_snapshot_hold(struct tfs_vol *vol, u64 epoch, bool hold)
 {
 	union item it;
 	u32 holds;
-	int err = begin(vol, TFS_TIER_SNAPSHOT, 0);
+	int err = tfs_snapshot_begin(vol, TFS_TIER_SNAPSHOT, 0);
 
 	if (!err)
 		err = item_get(vol, epoch, &it);
@@ -318,7 +320,7 @@ int tfs_snapshot_hold(struct tfs_vol *vol, u64 epoch, bool hold)
 int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch)
 {
 	union item it;
-	int err = begin(vol, TFS_TIER_SNAPSHOT, 0);
+	int err = tfs_snapshot_begin(vol, TFS_TIER_SNAPSHOT, 0);
 
 	if (!err)
 		err = item_get(vol, epoch, &it);
@@ -339,8 +341,8 @@ int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch)
 
 /* ---- freeing what a dying one held ---- */
 
-/* The last runs of a list that nobody holds go, with their item; then the list itself. */
-static int list_shrink(struct tfs_vol *vol, u64 id, u64 n)
+/* The last runs of a list that nobody holds go, with their item; then the list itself. keep: they are live again. */
+static int list_shrink(struct tfs_vol *vol, u64 id, u64 n, bool keep)
 {
 	struct tfs_key list = {TFS_SNAP_LIST, id}, runs = {TFS_SNAP_RUNS | id, n};
 	struct tfs_run *run = (struct tfs_run *)vol->scratch;
@@ -354,8 +356,9 @@ static int list_shrink(struct tfs_vol *vol, u64 id, u64 n)
 		return err == -ENOENT ? tfs_corrupt(vol, 0, "runs of a deadlist are missing") : err;
 	memcpy(run, v, len);
 	for (i = 0; !err && i < TFS_DEAD_RUNS && run[i].len; i++) {
-		err = tfs_space_prepare(vol, tfs_le64(run[i].addr), tfs_le32(run[i].len));
-		if (!err)
+		if (!keep)
+			err = tfs_space_prepare(vol, tfs_le64(run[i].addr), tfs_le32(run[i].len));
+		if (!err && !keep)
 			err = tfs_space_live(vol, tfs_le64(run[i].addr), tfs_le32(run[i].len), true);
 		units += tfs_le32(run[i].len);
 	}
@@ -366,7 +369,7 @@ static int list_shrink(struct tfs_vol *vol, u64 id, u64 n)
 		err = tfs_prepare(vol);
 	if (err)
 		return err;
-	for (i = 0; i < TFS_DEAD_RUNS && run[i].len; i++)
+	for (i = 0; !keep && i < TFS_DEAD_RUNS && run[i].len; i++)
 		tfs_space_mark(vol, tfs_le64(run[i].addr), tfs_le32(run[i].len), false);
 	tfs_item_del(vol, TFS_TREE_SNAP, runs);
 	l = tfs_item_edit(vol, TFS_TREE_SNAP, list, NULL);
@@ -376,7 +379,7 @@ static int list_shrink(struct tfs_vol *vol, u64 id, u64 n)
 	return 0;
 }
 
-static int item_remove(struct tfs_vol *vol, struct tfs_key key)
+int tfs_snap_remove_item(struct tfs_vol *vol, struct tfs_key key)
 {
 	int err;
 
@@ -391,7 +394,7 @@ static int item_remove(struct tfs_vol *vol, struct tfs_key key)
 }
 
 /* Items made in advance, behind the last run, go first. 1: more is to be done. */
-static int list_free_step(struct tfs_vol *vol, u64 id, const struct tfs_deadlist *l)
+int tfs_deadlist_step(struct tfs_vol *vol, u64 id, const struct tfs_deadlist *l, bool keep)
 {
 	struct tfs_key k = {TFS_SNAP_RUNS | id, ~0ull};
 	const void *v;
@@ -402,11 +405,11 @@ static int list_free_step(struct tfs_vol *vol, u64 id, const struct tfs_deadlist
 	if (err && err != -ENOENT)
 		return err;
 	if (there && k.b * TFS_DEAD_RUNS >= tfs_le64(l->runs))
-		err = item_remove(vol, k);
+		err = tfs_snap_remove_item(vol, k);
 	else if (l->runs)
-		err = list_shrink(vol, id, (tfs_le64(l->runs) - 1) / TFS_DEAD_RUNS);
+		err = list_shrink(vol, id, (tfs_le64(l->runs) - 1) / TFS_DEAD_RUNS, keep);
 	else
-		err = item_remove(vol, (struct tfs_key){TFS_SNAP_LIST, id});
+		err = tfs_snap_remove_item(vol, (struct tfs_key){TFS_SNAP_LIST, id});
 	return err ? err : 1;
 }
 
@@ -433,17 +436,17 @@ static int free_step(struct tfs_vol *vol)
 	int err = 0;
 
 	for (i = 0; i < STEP_LISTS; i++, vol->dying_list++) {
-		err = list_next(vol, &vol->dying_list, &l);
+		err = tfs_deadlist_next(vol, &vol->dying_list, &l);
 		if (err || vol->dying_list >= end)
 			break;
 		if (!tfs_dead_span(vol, &l, &oldest, &newest))
-			return list_free_step(vol, vol->dying_list, &l);
+			return tfs_deadlist_step(vol, vol->dying_list, &l, false);
 	}
 	if (i == STEP_LISTS)
 		return 1;
 	if (err && err != -ENOENT)
 		return err;
-	err = item_remove(vol, item_key(vol->dying_epoch));
+	err = tfs_snap_remove_item(vol, item_key(vol->dying_epoch));
 	if (err)
 		return err;
 	vol->dying_epoch = 0;
@@ -454,6 +457,11 @@ int tfs_snapshot_step(struct tfs_vol *vol)
 {
 	int err;
 
+	if (vol->old && !vol->old_stuck) {
+		err = tfs_old_step(vol);
+		if (err)
+			return err;
+	}
 	if (!vol->dying)
 		return 0;
 	err = tfs_op_begin(vol, TFS_TIER_SNAPSHOT, 0);

@@ -354,6 +354,29 @@ int tfs_snapshot_hold(struct tfs_vol *vol, u64 epoch, bool hold);
 int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch);
 /* Bounded: 1 while there is more, 0 when nothing of a deleted snapshot is left. A read-write mount does all of it. */
 int tfs_snapshot_step(struct tfs_vol *vol);
+/*
+ * The snapshot's state becomes the live state; later snapshots are deleted, and what was born since is freed by
+ * tfs_snapshot_step. Epochs, record numbers and inode numbers go on from where they are. For a host that knows nothing
+ * of the volume's files yet: right after a mount. Works on a full volume. Durable when it returns 0, and a crash leaves
+ * all as it was or all done. -EBUSY: a later snapshot is held (*held is its epoch), or data is delayed (*held is 0);
+ * -ENOENT; -EUCLEAN, -EIO: damaged, run fsck.tfs. After -ENOMEM it may have been done, as with tfs_snapshot_create.
+ */
+int tfs_rollback(struct tfs_vol *vol, u64 epoch, u64 *held);
+struct tfs_node_info; /* below */
+typedef int (*tfs_node_fn)(void *arg, const struct tfs_node_info *info);
+/* What a rollback left and is not freed yet: tfs/format.h says what the fields mean. */
+struct tfs_old_info {
+	u64 epoch, since, lists_from, lists_end;
+	enum tfs_old_stage stage;
+	struct tfs_key next;
+	struct tfs_ptr fs, refs;
+};
+int tfs_old_state(struct tfs_vol *vol, struct tfs_old_info *out); /* -ENOENT */
+/* The nodes of its FS or REFS tree that are still in use, parents first; in the first leaf items below `next` are not.
+ * -EIO: one cannot be read (a message says which). */
+int tfs_old_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
+/* Is there an item for the place in its REFS tree? */
+int tfs_old_shared(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool *shared);
 /* Bytes that deleting it would free. Its size is not bounded: it looks at each of its deadlists. */
 int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive);
 /* Until it is closed all that reads (names, attributes, data, items, walks) reads the snapshot; what writes fails with
@@ -379,7 +402,6 @@ struct tfs_node_info {
 	int err;
 	struct tfs_key lo, hi;
 };
-typedef int (*tfs_node_fn)(void *arg, const struct tfs_node_info *info);
 int tfs_tree_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
 /* The same, but a node that skip says true of is not read, and nothing below it: as a part that was seen before. */
 typedef bool (*tfs_skip_fn)(void *arg, const struct tfs_ptr *ptr);

@@ -169,6 +169,9 @@ struct tfs_vol {
 	u64 next_list;
 	u64 dying_epoch, dying_list; /* the one being freed, 0: to be looked for; the next list to look at */
 	bool snap_reserved;          /* some .reserved is not 0 */
+	bool rolling;                /* rolled back in memory, and the checkpoint that makes it so is not through */
+	u64 old;                     /* key of what a rollback left to be freed, 0: nothing */
+	bool old_lists, old_stuck;   /* its deadlists are not emptied yet; it cannot be read: fsck's work */
 	bool viewing;                /* root[] of FS and REFS are a snapshot's, view_root the live ones */
 	struct tfs_ptr view_root[TFS_TREES];
 
@@ -231,6 +234,20 @@ int tfs_push_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 int tfs_push_node_drop(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr);
 /* The node of this level that covers lo becomes an empty one, if it cannot be read. */
 int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level);
+
+/* born.c: the way from the root to a node, by level; node[level] is where it ends */
+struct tfs_born {
+	struct tfs_node *node[TFS_HEIGHT_MAX];
+	struct tfs_key lo[TFS_HEIGHT_MAX], hi[TFS_HEIGHT_MAX];
+	int top, level;
+};
+/*
+ * The way to the first leaf at or behind *key whose nodes were all born after `since` (or are in memory only): *key is
+ * carried on to where that begins. level above 0: of the index node there, nothing at or behind *key is new. -ENOENT:
+ * nor is the root; -EIO and the like. Good until the next call that may read nodes.
+ */
+int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64 since, struct tfs_key *key,
+                  struct tfs_born *p);
 
 /* space.c */
 int tfs_space_init(struct tfs_vol *vol);                 /* geometry and segment table from vol->super */
@@ -297,7 +314,8 @@ int tfs_snap_load(struct tfs_vol *vol); /* the table, from the SNAP tree */
 int tfs_snap_room(struct tfs_vol *vol); /* for one more in the table */
 void tfs_snap_add(struct tfs_vol *vol, u64 epoch, u64 first_list);
 void tfs_snap_remove(struct tfs_vol *vol, u64 epoch);
-u32 tfs_snap_from(const struct tfs_vol *vol, u64 epoch); /* index of the first at or after it */
+void tfs_snap_cut(struct tfs_vol *vol, u64 epoch, u64 first_list); /* it becomes the newest, without lists so far */
+u32 tfs_snap_from(const struct tfs_vol *vol, u64 epoch);           /* index of the first at or after it */
 bool tfs_dead_span(const struct tfs_vol *vol, const struct tfs_deadlist *l, u32 *oldest,
                    u32 *newest); /* indices; false: none holds it */
 int tfs_dead_prepare(struct tfs_vol *vol, u64 birth, u64 addr, u32 units);
@@ -309,7 +327,17 @@ static inline bool tfs_held(const struct tfs_vol *vol, u64 birth) /* by a snapsh
 }
 
 /* snapshot.c */
-int tfs_snapshots_finish(struct tfs_vol *vol); /* what a crash left of a delete */
+int tfs_snapshots_finish(struct tfs_vol *vol); /* what a crash left of a delete or a rollback */
+int tfs_snapshot_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks); /* for what changes them */
+/* One step of taking a deadlist apart; keep: what it names is live again, and stays. 1: there is more. */
+int tfs_deadlist_step(struct tfs_vol *vol, u64 id, const struct tfs_deadlist *l, bool keep);
+int tfs_deadlist_next(struct tfs_vol *vol, u64 *id, struct tfs_deadlist *out); /* -ENOENT */
+int tfs_snap_remove_item(struct tfs_vol *vol, struct tfs_key key);             /* of the SNAP tree */
+
+/* old_state.c: what a rollback left */
+int tfs_old_load(struct tfs_vol *vol);
+int tfs_old_lists(struct tfs_vol *vol); /* empties its deadlists at once */
+int tfs_old_step(struct tfs_vol *vol);  /* 1: there is more */
 void tfs_snapshot_fill(struct tfs_vol *vol, const struct tfs_disk_ptr *fs, const struct tfs_disk_ptr *refs);
 
 /* log.c */
@@ -343,6 +371,7 @@ int tfs_super_write(struct tfs_vol *vol);
 int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor);
 
 /* mount.c */
+int tfs_orphans_evict(struct tfs_vol *vol); /* all of them */
 int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol **out);
 void tfs_vol_free(struct tfs_vol *vol);
 int tfs_dev_io(struct tfs_vol *vol, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags);

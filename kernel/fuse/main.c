@@ -6,6 +6,7 @@
  */
 #include "kernel/fuse/fuse_host.h"
 #include "tfs/user/file_dev.h"
+#include "tfs/user/rollback.h"
 #include "tfs/user/port.h"
 
 #include <fcntl.h>
@@ -17,16 +18,18 @@
 #include <syslog.h>
 #include <unistd.h>
 
-static const char usage[] = "usage: tfs-fuse [options] IMAGE DIR\n"
-                            "  -o OPTION[,...]   ro, noatime, nodiratime, compact=off|auto, allow_other, and others of\n"
-                            "                    mount.fuse3(8);\n"
-                            "                    snapshot=NAME: that one, read-only\n"
-                            "  -f                stay in the foreground\n"
-                            "  --offset N        the volume begins at byte N of IMAGE\n"
-                            "  --cache SIZE      unwritten data kept at most (64M)\n"
-                            "Unmount with `fusermount3 -u DIR`; the volume is clean when tfs-fuse has ended.\n"
-                            "exit: 0 unmounted clean, 1 usage, 2 image cannot be opened or is damaged, 3 cannot be "
-                            "mounted, 4 not everything written\n";
+static const char usage[] =
+    "usage: tfs-fuse [options] IMAGE DIR\n"
+    "  -o OPTION[,...]   ro, noatime, nodiratime, compact=off|auto, allow_other, and others of\n"
+    "                    mount.fuse3(8);\n"
+    "                    snapshot=NAME: that one, read-only;\n"
+    "                    rollback=NAME: goes back to that one for good, what came after is lost\n"
+    "  -f                stay in the foreground\n"
+    "  --offset N        the volume begins at byte N of IMAGE\n"
+    "  --cache SIZE      unwritten data kept at most (64M)\n"
+    "Unmount with `fusermount3 -u DIR`; the volume is clean when tfs-fuse has ended.\n"
+    "exit: 0 unmounted clean, 1 usage, 2 image cannot be opened or is damaged, 3 cannot be "
+    "mounted, 4 not everything written\n";
 
 enum { EXIT_USED_WRONG = 1, EXIT_IMAGE = 2, EXIT_MOUNT = 3, EXIT_LOST = 4 };
 
@@ -38,6 +41,7 @@ enum { EXIT_USED_WRONG = 1, EXIT_IMAGE = 2, EXIT_MOUNT = 3, EXIT_LOST = 4 };
 struct options {
 	const char *image, *dir;
 	const char *snapshot; /* NULL: the volume itself */
+	const char *rollback; /* NULL: as it is */
 	char fuse[16384];     /* for libfuse */
 	u64 offset, cache;
 	bool foreground, read_only, noatime, nodiratime, compact_off;
@@ -87,6 +91,10 @@ static int mount_option(struct options *o, const char *name)
 	}
 	if (option_of_others(name))
 		return 0;
+	if (!strncmp(name, "rollback=", 9)) {
+		o->rollback = name + 9;
+		return 0;
+	}
 	if (!strncmp(name, "snapshot=", 9)) {
 		o->snapshot = name + 9;
 		name = "ro";
@@ -145,6 +153,8 @@ static int options_parse(struct options *o, int argc, char **argv)
 		return fputs(usage, stderr), EXIT_USED_WRONG;
 	if (err)
 		return EXIT_USED_WRONG; /* said already */
+	if (o->rollback && o->read_only)
+		return tfs_cli_fail(EXIT_USED_WRONG, o->rollback, "rollback= writes: leave out ro and snapshot=");
 	o->image = argv[optind];
 	o->dir = argv[optind + 1];
 	return 0;
@@ -340,6 +350,16 @@ static int snapshot_open(const struct options *o, struct host *h)
 	                    err == -ENOENT ? "no such snapshot; see dump.tfs snapshots" : "is damaged; run fsck.tfs");
 }
 
+static int rollback(const struct options *o, struct host *h)
+{
+	char why[TFS_NAME_MAX * 4 + 160];
+
+	if (!tfs_user_rollback(h->vol, o->rollback, why, sizeof(why)))
+		return 0;
+	tfs_abandon(h->vol);
+	return tfs_cli_fail(EXIT_IMAGE, o->rollback, "%s", why);
+}
+
 static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *dev)
 {
 	struct tfs_mount_options opt = {.flags = o->read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096};
@@ -357,11 +377,9 @@ static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *d
 		tfs_abandon(h->vol);
 		return tfs_cli_fail(EXIT_IMAGE, o->image, "its log is damaged; run fsck.tfs, or mount with -o ro");
 	}
-	if (o->snapshot) {
-		err = snapshot_open(o, h);
-		if (err)
-			return err;
-	}
+	err = o->snapshot ? snapshot_open(o, h) : o->rollback ? rollback(o, h) : 0;
+	if (err)
+		return err;
 	h->read_only = o->read_only;
 	h->noatime = o->noatime;
 	h->nodiratime = o->nodiratime;

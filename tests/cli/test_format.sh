@@ -25,7 +25,9 @@ for c in none lz4 zlib; do "$BIN/mkfs.tfs" -q --compress $c --from "$src" --mani
 # crashes: one record of each kind; random histories by seed, among them zlib and one whose free space is single blocks
 "$BIN/mkfs.tfs" -q "$tmp/records.img" 32M; "$BIN/tfs-craft" log "$tmp/records.img"
 for s in 4 9 11 19 21 37 43 51; do "$BIN/tfs-power" --image=$s:"$tmp/history-$s.img"; done
-"$BIN/mutate" make "$tmp/shared.img"; cp "$tmp/shared.img" "$tmp/unsynced.img"; "$BIN/mutate" "$tmp/unsynced.img" log
+"$BIN/mutate" make "$tmp/shared.img"
+for n in 0 8 16 17 19 20; do cp "$tmp/shared.img" "$tmp/rollback-$n.img"; "$BIN/mutate" "$tmp/rollback-$n.img" rollback:$n; done
+cp "$tmp/shared.img" "$tmp/unsynced.img"; "$BIN/mutate" "$tmp/unsynced.img" log
 
 # data that a crash tore; a log write that is gone although a later one says that it was durable
 poke() { printf '\245\132' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }

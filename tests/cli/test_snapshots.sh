@@ -64,5 +64,17 @@ if [ -w /dev/fuse ] && command -v fusermount3 >/dev/null; then
 	[ "$(ls "$tmp/m/dir" | tr '\n' ' ')" = "a b sub three two " ] || fail "names through a mount"
 	! touch "$tmp/m/new" 2>/dev/null || fail "a mounted snapshot can be written"
 	fusermount3 -u "$tmp/m"
+	cmp "$i" "$tmp/all.img" || fail "something was written to the image"
+
+	# back to one of them, by a mount: all that came later is gone, and its space free
+	expect 2 "$bin/tfs-fuse" -o rollback=none "$i" "$tmp/m"; grep -q "no such snapshot" "$tmp/e" || fail "expected a reason"
+	expect 1 "$bin/tfs-fuse" -o ro,rollback=one "$i" "$tmp/m"
+	expect 0 "$bin/tfs-fuse" -o rollback=one "$i" "$tmp/m"
+	cmp "$tmp/m/dir/sub/deep" "$tmp/x1" || fail "content after a rollback"
+	echo more >"$tmp/m/dir/more"; fusermount3 -u "$tmp/m"; sleep 0.2
+	expect 0 "$bin/fsck.tfs" -fn --data "$i"
+	expect 0 "$dump" snapshots "$i"; has "name='one'"; lacks three; lacks four; lacks old-state
+	expect 0 "$dump" cat "$i" dir/more; has more
+	exit 0
 fi
 cmp "$i" "$tmp/all.img" || fail "something was written to the image"

@@ -141,6 +141,10 @@ class Pointer:
         self.raw = bytes(b[at:at + 24])
         self.addr, self.birth, self.crc, self.len, self.flags = struct.unpack('<QQIHH', self.raw)
 
+    @classmethod
+    def made(cls, addr, length, flags):
+        return cls(struct.pack('<QQIHH', addr, 0, 0, length, flags))
+
     def __bool__(self):
         return any(self.raw)
 
@@ -330,7 +334,8 @@ class Volume:
 
     # ---- trees ----
 
-    def node_read(self, ptr, tree, level, low, high, into, mark):
+    def node_read(self, ptr, tree, level, low, high, into, mark, child_read=None):
+        """All below it, too, or child_read with what is needed to go on."""
         expect(ptr.len <= 33, 'node length')
         b = self.stored(ptr)
         mark(ptr)
@@ -358,15 +363,26 @@ class Volume:
         children = [Pointer(node, 80 + 40 * i) for i in range(count)]
         expect(len({c.addr for c in children}) == count, 'a child named twice')
         for child, first, end in zip(children, keys, keys[1:] + [high]):
-            self.node_read(child, tree, b[7] - 1, first, end, into, mark)
+            if child_read:
+                child_read(child, b[7] - 1, first, end)
+            else:
+                self.node_read(child, tree, b[7] - 1, first, end, into, mark)
 
     # ---- snapshots ----
 
     def snapshots_read(self):
         """What they alone hold is live; and each reads as a tree of its own: by epoch {name, items}."""
-        self.snapshots = {}
+        self.snapshots, self.old = {}, None
+        for (a, b), value in self.snap.items():
+            if a == 4 << 56:
+                expect(len(value) == 96 and not self.old, 'old state')
+                self.old = struct.unpack_from('<QQQ', value) + (struct.unpack_from('<QQ', value, 72), u32(value, 88))
+                self.old_mark(Pointer(value, 24), Pointer(value, 48))
+        expect(self.old or not any(k[0] == 5 << 56 for k in self.snap), 'places put aside by nobody')
         for (a, b), value in sorted(self.snap.items()):
-            if a == 2 << 56:
+            if a == 2 << 56 and self.old and self.list_void(b, value):
+                self.seen.add('void deadlist')
+            elif a == 2 << 56:
                 self.deadlist_mark(b, *struct.unpack('<QQQQ', value))
             elif a == 1 << 56:
                 fs, refs, items, counts = Pointer(value, 16), Pointer(value, 40), {}, {}
@@ -380,6 +396,48 @@ class Volume:
                         self.node_read(root, tree, None, (0, 0), None, into, lambda p: expect(p.birth <= b, 'born later'))
                 expect(u64(value, 64) == sum(k[1] >> 56 == INODE and k[0] > 0 for k in items), 'inodes of a snapshot')
                 self.snapshots[b] = {'name': value[112:], 'items': items}
+
+    def list_void(self, number, value):
+        since, first, end, _, stage = self.old
+        return stage == 0 and first <= number < end and u64(value, 0) <= since
+
+    def old_mark(self, fs, refs):
+        """What a rollback left and is not freed yet: live, and nobody else's."""
+        since, _, _, following, stage = self.old
+        self.seen.add('old state %d' % stage)
+        aside, counts = {}, {}
+        for (a, b), value in self.snap.items():
+            if a == 5 << 56:
+                aside[b] = Pointer.made(b, u32(value, 0), u16(value, 4))
+        if refs:
+            self.old_node(refs, REFS, since, following if stage == 3 else (0, 0), counts, mark=False)
+        if stage < 2:
+            items = {}
+            self.old_node(fs, FS, since, following if stage == 1 else (0, 0), items)
+            for key, value in sorted(items.items()):
+                e = Extent(value) if key[1] >> 56 == EXTENT else None
+                p = e.ptr if e else Pointer(value, 6 + value[4]) if key[1] >> 56 == XATTR and value[5] else None
+                if not p or p.birth <= since or (stage == 1 and key < following):
+                    continue
+                if e and e.codec and ((p.addr, 0) in counts or e.blocks < e.total):
+                    aside[p.addr] = p
+                else:
+                    self.mark(p)
+        for p in aside.values():
+            self.mark(p)
+        if refs and stage <= 3:
+            self.old_node(refs, REFS, since, following if stage == 3 else (0, 0), {})
+
+    def old_node(self, pointer, tree, since, following, into, low=(0, 0), high=None, level=None, mark=True):
+        """Those that were born later and end behind `following`, without going into what the snapshot has."""
+        end = (2 ** 64 - 1, 2 ** 64 - 1)
+        if pointer.birth <= since or (high or end) <= following:
+            return
+        children = []
+        self.node_read(pointer, tree, level, low, high, into, self.mark if mark else lambda p: None,
+                       lambda child, n, first, end: children.append((child, n, first, end)))
+        for child, n, first, end in children:
+            self.old_node(child, tree, since, following, into, first, end, n, mark)
 
     def deadlist_mark(self, number, oldest, newest, units, runs):
         self.seen.add('deadlist')

@@ -104,6 +104,10 @@ static void command(const char *name)
 	} else if (!strncmp(name, "snapshots:", 10)) {
 		snaps_make_some((u32)atoi(name + 10));
 		must(tfs_unmount(vol), "unmount");
+	} else if (!strncmp(name, "rollback:", 9)) {
+		snaps_make_some(4);
+		rollback_make(atoi(name + 9));
+		must(tfs_unmount(vol), "unmount");
 	} else if (!strncmp(name, "fill:", 5)) {
 		fill_make((u32)strtoul(name + 5, NULL, 10));
 		must(tfs_unmount(vol), "unmount");

@@ -59,6 +59,7 @@ u64 fill_make(u32 free);
 u64 index_place(int level); /* bytes: the last node of that level in the FS tree; 0: none */
 
 /* ---- mutate_snaps.c ---- */
+void rollback_make(int steps);    /* to "one" of them, and so many steps of freeing what it left; -1: all */
 void snaps_make_some(u32 rounds); /* snapshots of changes below dir; of four the second is deleted again */
 
 #endif

@@ -172,6 +172,190 @@ static void m_snap_future(void)
 	snap_put(k, len);
 }
 
+/* ---- what a rollback left: to "one", after which an extent was shared, one cut in parts, and much written ---- */
+
+void rollback_make(int steps)
+{
+	u64 one, held, ino = make(2, "clone of deep", 0100644);
+
+	write_blocks(6, 32, 1);
+	must(tfs_clone(vol, 6, 0, ino, 0, 16, 65536, NULL), "clone");
+	must(tfs_punch(vol, 6, 20, 3), "punch");
+	for (u32 i = 0; i < 300; i++) {
+		char name[160];
+
+		memset(name, 'n', sizeof(name));
+		snprintf(name, sizeof(name), "%u", i);
+		name[strlen(name)] = '-';
+		name[sizeof(name) - 1] = 0;
+		make(2, name, 0100644);
+	}
+	must(tfs_snapshot_find(vol, "one", 3, &one), "find");
+	must(tfs_rollback(vol, one, &held), "rollback");
+	while (steps-- && tfs_snapshot_step(vol) > 0)
+		;
+	must(tfs_checkpoint(vol), "checkpoint");
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+}
+
+/* The item as it stands after the first step in that stage, in buf. */
+static struct tfs_key old_item(enum tfs_old_stage stage)
+{
+	struct tfs_key k = {TFS_SNAP_OLD, 0};
+	struct tfs_old_info o;
+	const void *v;
+	u32 len;
+
+	snaps_make();
+	rollback_make(0);
+	while (!tfs_old_state(vol, &o) && o.stage < stage)
+		must(tfs_snapshot_step(vol) < 0 ? -1 : 0, "step");
+	if (stage == TFS_OLD_FS) /* past the first names */
+		for (u32 i = 0; i < 3; i++)
+			must(tfs_snapshot_step(vol) < 0 ? -1 : 0, "step");
+	must(tfs_checkpoint(vol), "checkpoint");
+	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
+	must(tfs_item_next(vol, TFS_TREE_SNAP, &k, &v, &len), "old state");
+	memcpy(buf, v, len);
+	return k;
+}
+
+static void old_put(struct tfs_key k)
+{
+	snap_put(k, sizeof(struct tfs_old_state));
+}
+#define OLD ((struct tfs_old_state *)buf)
+
+static void m_old_since(void) /* what lives is to be freed */
+{
+	struct tfs_key k = old_item(TFS_OLD_FS);
+
+	OLD->since = 0;
+	old_put(k);
+}
+
+static void m_old_since_later(void) /* and some of what is not, forgotten */
+{
+	struct tfs_key k = old_item(TFS_OLD_FS);
+
+	OLD->since = tfs_cpu64(k.b - 1);
+	old_put(k);
+}
+
+static void m_old_next(void) /* what is left to be freed is less than there is */
+{
+	struct tfs_key k = old_item(TFS_OLD_FS);
+
+	OLD->next.a = tfs_cpu64(TFS_INO_MAX);
+	old_put(k);
+}
+
+static void m_old_back(void) /* what was freed is to be freed again */
+{
+	struct tfs_key k = old_item(TFS_OLD_FS);
+
+	memset(&OLD->next, 0, sizeof(OLD->next));
+	old_put(k);
+}
+
+static void m_old_stage(void)
+{
+	struct tfs_key k = old_item(TFS_OLD_FS);
+
+	OLD->stage = tfs_cpu32(TFS_OLD_REFS);
+	old_put(k);
+}
+
+static void m_old_fs(void)
+{
+	struct tfs_key k = old_item(TFS_OLD_FS);
+
+	OLD->fs.crc ^= 1;
+	old_put(k);
+}
+
+static void m_old_refs(void)
+{
+	struct tfs_key k = old_item(TFS_OLD_SHARED);
+
+	OLD->refs.crc ^= 1;
+	old_put(k);
+}
+
+static void m_old_refs_live(void)
+{
+	struct tfs_key k = old_item(TFS_OLD_REFS);
+	struct tfs_ptr fs = vol->root[TFS_TREE_FS];
+
+	fs.birth = k.b - 1;
+	OLD->refs = tfs_ptr_disk(&fs);
+	old_put(k);
+}
+
+static void m_old_lists(void) /* lists that say nothing seem to say something */
+{
+	struct tfs_key k = old_item(TFS_OLD_LISTS);
+
+	OLD->lists_end = OLD->lists_from;
+	old_put(k);
+}
+
+static void m_old_gone(void)
+{
+	snap_put(old_item(TFS_OLD_FS), 0);
+}
+
+static void m_old_twice(void) /* places put aside, and what put them there is gone */
+{
+	snap_put(old_item(TFS_OLD_SHARED), 0);
+}
+
+static struct tfs_key shared_first(void)
+{
+	struct tfs_key k = {TFS_SNAP_SHARED, 0};
+	const void *v;
+	u32 len;
+
+	old_item(TFS_OLD_SHARED);
+	must(tfs_item_next(vol, TFS_TREE_SNAP, &k, &v, &len), "shared");
+	memcpy(buf, v, len);
+	return k;
+}
+
+static void m_shared_len(void)
+{
+	struct tfs_key k = shared_first();
+	struct tfs_old_shared *s = (struct tfs_old_shared *)buf;
+
+	s->len = tfs_cpu32(tfs_le32(s->len) + 1);
+	snap_put(k, sizeof(*s));
+}
+
+static void m_shared_live(void) /* a live place among them */
+{
+	static u8 one[TFS_ITEM_MAX];
+	struct tfs_key k = shared_first();
+
+	memcpy(one, buf, sizeof(one));
+	item_get(item_first(12, TFS_IT_EXTENT), buf);
+	k.b = tfs_le64(((struct tfs_extent *)buf)->ptr.addr);
+	memcpy(buf, one, sizeof(buf));
+	snap_put(k, sizeof(struct tfs_old_shared));
+}
+
+static void m_shared_gang(void)
+{
+	struct tfs_key k = shared_first();
+
+	((struct tfs_old_shared *)buf)->flags = tfs_cpu16(TFS_PTR_GANG);
+	snap_put(k, sizeof(struct tfs_old_shared));
+}
+
+static void m_shared_gone(void)
+{
+	snap_put(shared_first(), 0);
+}
+
 const struct mutation mutations_snaps[] = {
     {"snap-run", m_snap_run, 66, 0, 0},
     {"snap-live", m_snap_live, 66, 0, 0},
@@ -183,5 +367,20 @@ const struct mutation mutations_snaps[] = {
     {"snap-root", m_snap_root, 65, 0, 0},
     {"snap-refs", m_snap_refs, 65, 0, 0},
     {"snap-future", m_snap_future, 65, 0, 0},
+    {"old-since", m_old_since, 67, 0, 0},
+    {"old-since-later", m_old_since_later, 51, 0, 0},
+    {"old-next", m_old_next, 51, 0, 0},
+    {"old-back", m_old_back, 51, 0, 0},
+    {"old-stage", m_old_stage, 51, 0, 0},
+    {"old-fs", m_old_fs, 67, 0, 0},
+    {"old-refs", m_old_refs, 67, 0, 0},
+    {"old-refs-live", m_old_refs_live, 67, 0, 0},
+    {"old-lists", m_old_lists, 66, 0, 0},
+    {"old-gone", m_old_gone, 51, 0, 0},
+    {"old-twice", m_old_twice, 67, 0, 0},
+    {"shared-len", m_shared_len, 67, 0, 0},
+    {"shared-live", m_shared_live, 67, 0, 0},
+    {"shared-gang", m_shared_gang, 67, 0, 0},
+    {"shared-gone", m_shared_gone, 51, 0, 0},
     {NULL, NULL, 0, 0, 0},
 };

@@ -400,6 +400,80 @@ static int snaps_add(struct tfs_vol *vol)
 	return err;
 }
 
+/* ---- what a rollback left: in use by nobody else, and by itself twice only where it shares ---- */
+
+static u8 old_map[POWER_PAGES];
+static struct tfs_old_info old;
+static bool old_again; /* the place at hand may be met again */
+
+static int old_run(void *arg, u64 addr, u32 units)
+{
+	(void)arg;
+	for (; units; units--, addr++) {
+		u8 bit = (u8)(1 << addr % 8);
+
+		twice |= want[addr / 8] & bit && !(old_again && old_map[addr / 8] & bit);
+		want[addr / 8] |= bit;
+		old_map[addr / 8] |= bit;
+	}
+	return 0;
+}
+
+static int old_node(void *arg, const struct tfs_node_info *info)
+{
+	const struct tfs_node_head *h = info->node;
+	const struct tfs_slot *s = (const struct tfs_slot *)(h + 1);
+	struct tfs_vol *vol = arg;
+	struct tfs_ptr ptr;
+	int err;
+	u32 i;
+
+	old_again = false;
+	err = tfs_ptr_runs(vol, &info->ptr, old_run, NULL);
+	for (i = 0; !err && !info->level && info->tree == TFS_TREE_FS && i < tfs_le16(h->count); i++) {
+		struct tfs_key k = {tfs_le64(s[i].key.a), tfs_le64(s[i].key.b)};
+		const void *v = (const u8 *)h + tfs_le16(s[i].off);
+
+		if ((old.stage == TFS_OLD_FS && tfs_key_cmp(k, old.next) < 0) ||
+		    !tfs_item_ptr(TFS_TREE_FS, k, v, &ptr) || ptr.birth <= old.since)
+			continue;
+		old_again = tfs_key_type(k) == TFS_IT_EXTENT && ((const struct tfs_extent *)v)->codec;
+		err = tfs_ptr_runs(vol, &ptr, old_run, NULL);
+	}
+	return err;
+}
+
+static int old_add(struct tfs_vol *vol)
+{
+	struct tfs_key k = {TFS_SNAP_SHARED, 0};
+	const void *v;
+	u32 len;
+	int err = tfs_old_state(vol, &old);
+
+	if (err) {
+		old.lists_end = 0;
+		return err == -ENOENT ? 0 : err;
+	}
+	memset(old_map, 0, sizeof(old_map));
+	old_again = false;
+	for (; !err && !tfs_item_next(vol, TFS_TREE_SNAP, &k, &v, &len) && k.a == TFS_SNAP_SHARED; k.b++) {
+		const struct tfs_old_shared *s = v;
+		struct tfs_ptr ptr = {.addr = k.b, .len = (u16)tfs_le32(s->len), .flags = tfs_le16(s->flags)};
+
+		err = tfs_ptr_runs(vol, &ptr, old_run, NULL);
+	}
+	if (!err)
+		err = tfs_old_walk(vol, TFS_TREE_FS, old_node, vol);
+	return err ? err : tfs_old_walk(vol, TFS_TREE_REFS, old_node, vol);
+}
+
+/* Of lists that a rollback emptied in part, or will: what they name is live again. */
+static bool list_void(u64 id, const struct tfs_deadlist *l)
+{
+	return old.stage == TFS_OLD_LISTS && id >= old.lists_from && id < old.lists_end &&
+	       tfs_le64(l->oldest) <= old.since;
+}
+
 /* The runs of one deadlist: held by exactly those it says, or by none. */
 static const char *list_check(struct tfs_vol *vol, u64 id, const struct tfs_deadlist *l)
 {
@@ -444,7 +518,7 @@ static const char *lists_check(struct tfs_vol *vol)
 		struct tfs_deadlist l;
 
 		memcpy(&l, v, sizeof(l));
-		why = list_check(vol, k.b, &l);
+		why = list_void(k.b, &l) ? NULL : list_check(vol, k.b, &l);
 	}
 	for (i = 0; snaps && !why && i < POWER_PAGES * 8; i++)
 		if (held[i].oldest && held[i].oldest < 128)
@@ -550,6 +624,9 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 	err = snaps_add(vol);
 	if (err)
 		return err == -EUCLEAN ? "a shared extent's count differs in a snapshot" : "a snapshot cannot be read";
+	err = old_add(vol);
+	if (err || twice)
+		return err ? "what a rollback left cannot be read" : "what a rollback left is in use";
 	why = lists_check(vol);
 	if (!why)
 		why = diffs_check(vol);

@@ -89,6 +89,55 @@ struct tfs_env power_env(void)
 	return (struct tfs_env){.now = env_now, .random = env_random};
 }
 
+/* ---- after a rollback ---- */
+
+struct reload {
+	struct tfs_vol *vol;
+	u64 dirs[512];
+	u32 n, done;
+	int err;
+};
+
+static int reload_entry(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next)
+{
+	struct reload *r = arg;
+	struct tfs_attr a;
+
+	(void)name;
+	(void)len;
+	(void)next;
+	if (type == 4 && r->n < 512)
+		r->dirs[r->n++] = ino;
+	if (type != 8)
+		return 0;
+	r->err = tfs_getattr(r->vol, ino, &a);
+	if (!r->err) {
+		u8 *data = power_file(ino);
+		s64 got;
+
+		memset(data, 0, POWER_FILE_MAX);
+		got = tfs_read(r->vol, ino, 0, data, a.size < POWER_FILE_MAX ? (u32)a.size : POWER_FILE_MAX);
+		r->err = got < 0 ? (int)got : 0;
+	}
+	return r->err;
+}
+
+/* The models of contents and of names become what the volume shows. */
+int power_model_reload(struct tfs_vol *vol)
+{
+	static struct reload r;
+
+	r = (struct reload){.vol = vol, .dirs = {TFS_INO_ROOT}, .n = 1};
+	while (r.done < r.n && !r.err) {
+		u64 pos = 0;
+		int err = tfs_readdir(vol, r.dirs[r.done++], &pos, reload_entry, &r);
+
+		r.err = r.err ? r.err : err;
+	}
+	model_load(vol);
+	return r.err;
+}
+
 /* ---- names ---- */
 
 static u64 find(struct tfs_vol *vol, const char *path, u64 *parent, const char **last)
@@ -354,6 +403,14 @@ void power_promise_forget(void)
 	promised = false;
 }
 
+/* As a host does that forgets what it knows of files. */
+void power_promise_drop(struct tfs_vol *vol)
+{
+	if (promised)
+		tfs_unreserve(vol, 16);
+	promised = false;
+}
+
 void power_promise(struct tfs_vol *vol)
 {
 	if (!promised) {
@@ -523,6 +580,24 @@ static int compact(struct tfs_vol *vol)
 	return err;
 }
 
+/* What was written after it goes, an extent that two files share in the meantime among it. */
+static int rewrite_and_rollback(struct tfs_vol *vol)
+{
+	int err = called(vol, power_snapshot_make(vol, "p"));
+
+	if (!err || err == -EEXIST)
+		err = make(vol, "b", 0100644, NULL);
+	if (!err || err == -EEXIST)
+		err = put(vol, "a", 0, 65536, 0);
+	if (!err)
+		err = clone(vol, "a", 0, "b", 0, 16);
+	if (!err)
+		err = put(vol, "a", 20480, 4096, 1);
+	if (!err)
+		err = xattr(vol, "a", "user.b", 9000);
+	return err ? err : power_rollback(vol, "p", 1);
+}
+
 /* ---- the table ---- */
 
 #define FILE_MODE 0100644
@@ -608,7 +683,10 @@ static int compact(struct tfs_vol *vol)
 	OP("delete p", called(vol, power_snapshot_drop(vol, "p", -1)))                                                 \
 	OP("delete q in part", called(vol, power_snapshot_drop(vol, "q", 1)))                                          \
 	OP("rename p r", called(vol, power_snapshot_name(vol, "p", "r")))                                              \
-	OP("hold q", called(vol, power_snapshot_hold(vol, "q")))
+	OP("hold q", called(vol, power_snapshot_hold(vol, "q")))                                                       \
+	OP("roll back to p", called(vol, power_rollback(vol, "p", -1)))                                                \
+	OP("roll back to q in part", called(vol, power_rollback(vol, "q", 2)))                                         \
+	OP("rewrite a and roll back", called(vol, rewrite_and_rollback(vol)))
 
 const char *power_op_name(int op)
 {

@@ -64,6 +64,8 @@ void power_names(struct tfs_vol *vol, u32 first, u32 n, bool there);
 /* Delayed data: promised by one call, written by the next, whatever came between. A mount forgets the promise. */
 void power_promise(struct tfs_vol *vol);
 void power_promise_forget(void);
+void power_promise_drop(struct tfs_vol *vol);
+int power_model_reload(struct tfs_vol *vol);
 void power_restore(struct tfs_vol *vol); /* a, d and d/c again, if they are gone */
 void power_model_save(void);             /* what reset goes back to */
 void power_model_reset(void);
@@ -81,7 +83,8 @@ void power_fail(const char *state, const char *what);
 void power_must(int err, const char *what);
 u64 power_want(u64 seq); /* hash of the state at a sequence number */
 bool power_known(u64 seq);
-struct tfs_env power_env_model(void); /* an environment that keeps the model */
+void power_want_set(u64 seq, u64 hash); /* ahead of a call that makes no record */
+struct tfs_env power_env_model(void);   /* an environment that keeps the model */
 void power_begin(struct tfs_vol *vol);
 void power_step(struct tfs_vol *vol); /* the model and the live volume agree now */
 /* ops.c calls it after every call into the core; as it stands: a step if err is 0. */
@@ -123,6 +126,8 @@ int power_snapshot_make(struct tfs_vol *vol, const char *name);
 int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps); /* steps of freeing; -1: all */
 int power_snapshot_name(struct tfs_vol *vol, const char *name, const char *to);
 int power_snapshot_hold(struct tfs_vol *vol, const char *name); /* or release it, if it is held */
+int power_rollback(struct tfs_vol *vol, const char *name, int steps);
+extern bool power_rolled; /* the last call failed, and may have rolled back all the same */
 void power_snapshots_drop(struct tfs_vol *vol, u32 left);
 void power_snapshot_any(struct tfs_vol *vol, u64 r);
 

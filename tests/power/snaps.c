@@ -6,6 +6,7 @@
  * judge a recovered volume.
  */
 #include "tests/power/power.h"
+#include "tfs/user/port.h"
 
 #include <stdio.h>
 
@@ -220,6 +221,69 @@ int power_snapshot_hold(struct tfs_vol *vol, const char *name)
 	return table_end(vol, "hold", expected, err);
 }
 
+/* ---- rollback ---- */
+
+static u32 later_held(u32 i)
+{
+	while (++i < durable.n && !durable.s[i].holds)
+		;
+	return i;
+}
+
+/* Of what a host knows nothing is true any more: the model reads all of it again, whatever fault is to come. */
+static int state_reload(struct tfs_vol *vol, u64 hash)
+{
+	long alloc = tfs_user_fail_alloc(-1), request = power_run.fail_in;
+	u64 found;
+	int err;
+
+	power_run.fail_in = -1;
+	found = power_walk(vol, false, &err);
+	if (!err)
+		err = power_model_reload(vol);
+	if (err || found != hash)
+		power_fail("rollback", err ? "the volume cannot be read" : "something else than the snapshot holds");
+	power_run.fail_in = request;
+	tfs_user_fail_alloc(alloc);
+	return err;
+}
+
+bool power_rolled;
+
+int power_rollback(struct tfs_vol *vol, const char *name, int steps)
+{
+	int i = index_of(&durable, name), expected = -ENOENT, err;
+	u64 epoch = 0, held = 0, seq;
+	struct tfs_snapshot_info info;
+
+	power_promise_drop(vol);
+	seq = tfs_sequence(vol);
+	if (i >= 0)
+		expected = later_held((u32)i) < durable.n ? -EBUSY : table_begin();
+	if (!expected) {
+		coming.n = (u32)i + 1;
+		power_want_set(seq + 1, durable.s[i].hash);
+	}
+	power_rolled = false;
+	err = tfs_snapshot_find(vol, name, (u32)strlen(name), &epoch);
+	if (!err)
+		err = tfs_rollback(vol, epoch, &held);
+	if (err == -EBUSY && (!held || tfs_snapshot_next(vol, &held, &info) ||
+	                      strncmp(durable.s[later_held((u32)i)].name, info.name, info.name_len)))
+		power_fail("rollback", "the snapshot that is held is not named");
+	if (err == -ENOMEM && tfs_sequence(vol) != seq)
+		err = tfs_checkpoint(vol);
+	power_rolled = err && tfs_sequence(vol) != seq;
+	if (tfs_sequence(vol) != seq)
+		state_reload(vol, durable.s[i].hash);
+	err = table_end(vol, "rollback", expected, err);
+	if (!err) {
+		err = steps_run(vol, steps);
+		power_rolled = err;
+	}
+	return err;
+}
+
 /* The oldest ones go until so many are left. */
 void power_snapshots_drop(struct tfs_vol *vol, u32 left)
 {
@@ -242,6 +306,8 @@ void power_snapshot_any(struct tfs_vol *vol, u64 r)
 	snprintf(name, sizeof(name), "n%u", (u32)(r >> 4) % 8);
 	if (r & 1)
 		power_snapshot_make(vol, name);
+	else if (r >> 12 & 1 && r >> 13 & 1)
+		power_rollback(vol, name, r & 2 ? (int)(r >> 8 & 7) : -1);
 	else
 		power_snapshot_drop(vol, name, r & 2 ? (int)(r >> 8 & 3) : -1);
 }

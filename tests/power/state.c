@@ -53,6 +53,12 @@ bool power_known(u64 seq)
 	return seq >= power_first_seq && seq - power_first_seq < RECORDS_MAX;
 }
 
+void power_want_set(u64 seq, u64 hash)
+{
+	if (!power_frozen)
+		want[seq - power_first_seq] = hash;
+}
+
 void power_states_keep(u64 upto)
 {
 	kepts = (u32)(upto - power_first_seq + 1);

@@ -19,9 +19,12 @@
 static long fail_in = -1; /* requests until one fails; -1: never */
 static long in_use;
 
-void tfs_user_fail_alloc(long nth)
+long tfs_user_fail_alloc(long nth)
 {
+	long was = fail_in;
+
 	fail_in = nth;
+	return was;
 }
 
 bool tfs_user_alloc_failed(void)

@@ -6,7 +6,7 @@
 #include "tfs/port.h"
 
 /* The nth request from now gets NULL (1: the next); -1: none. Then tfs_user_alloc_failed tells whether it happened. */
-void tfs_user_fail_alloc(long nth);
+long tfs_user_fail_alloc(long nth); /* returns what was to come */
 bool tfs_user_alloc_failed(void);
 long tfs_user_allocs(void); /* not freed yet */
 /* Where messages go instead of standard error; NULL: back. */
