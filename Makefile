@@ -17,7 +17,8 @@ Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
 SHIP := $(patsubst %.c,$(B)/%.o,$(wildcard logship/ship/*.c))
-USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c))
+# user space: port, devices, command line, and the library for Nanos volumes, which no kernel needs
+USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c tfs/nanos/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse tfs-logship)

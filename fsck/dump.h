@@ -8,6 +8,8 @@
 
 #include "tfs/user/cli.h"
 #include "tfs/user/file_dev.h"
+#include "tfs/user/reader.h"
+#include "tfs/nanos/nanos.h"
 
 enum dump_exit { DUMP_OK, DUMP_USAGE, DUMP_DAMAGE, DUMP_HOST };
 
@@ -15,7 +17,9 @@ struct dump {
 	struct tfs_file_dev dev;
 	struct tfs_env env;
 	struct tfs_super super;
-	struct tfs_vol *vol; /* NULL in commands that look at the bare device */
+	struct tfs_vol *vol; /* NULL in commands that look at the bare device, and of a Nanos volume */
+	struct nanos_vol *nanos;
+	struct tfs_reader view; /* either of them */
 	const char *image;
 	char **arg; /* after IMAGE, `args` of them */
 	int args;
@@ -24,7 +28,10 @@ struct dump {
 	bool full_lines, recursive, unsorted, self, inodes, null; /* -l -R -U -d -i -0 */
 	bool by_ino, by_addr;
 	u64 ino, addr;
-	const char *glob, *types, *output, *snapshot;
+	const char *glob, *types, *output, *snapshot, *format, *partition;
+	struct nanos_part part[NANOS_PARTS]; /* of a bootable image */
+	u32 parts;
+	u64 before, whole; /* of IMAGE: --offset, and the bytes from there on; dev has those of the volume */
 };
 
 /* Damage goes before what the host refused. Returns code. */
@@ -128,6 +135,18 @@ int dump_attrs_at(struct dump *d, struct dump_attrs *s, const struct tfs_attr *a
 
 /* ---- dump_snaps.c ---- */
 int dump_view(struct dump *d); /* what --snapshot names is what other commands see; an exit code */
+
+/* ---- dump_nanos.c: volumes of the Nanos kernel ---- */
+/* What the device holds: 1 a Nanos volume, to which d->dev is narrowed when it is a partition; 0 not; an exit code as
+ * negative number. */
+int dump_nanos_find(struct dump *d);
+int dump_nanos_open(struct dump *d); /* an exit code; damage is reported and noted, and what can be read is shown */
+int dump_nanos_super(struct dump *d);
+int dump_nanos_log(struct dump *d);
+int dump_nanos_tree(struct dump *d);
+int dump_nanos_object(struct dump *d);
+int dump_nanos_config(struct dump *d);
+int dump_nanos_crashlog(struct dump *d);
 
 /* ---- commands ---- */
 int dump_cmd_snapshots(struct dump *d);

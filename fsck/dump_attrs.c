@@ -61,7 +61,7 @@ static void xattrs_each(struct onto *o, const char *names, int n, bool acls)
 
 		if (is_acl(p) != acls)
 			continue;
-		len = tfs_getxattr(o->d->vol, o->a->ino, p, (u32)strlen(p), value, sizeof(value));
+		len = tfs_reader_getxattr(&o->d->view, o->a->ino, p, (u32)strlen(p), value, sizeof(value));
 		if (len < 0)
 			failed(o, DUMP_DAMAGE, "an xattr cannot be read");
 		else
@@ -74,10 +74,10 @@ static char *xattr_names(struct onto *o, int *n)
 {
 	char *names = NULL;
 
-	*n = tfs_listxattr(o->d->vol, o->a->ino, NULL, 0);
+	*n = tfs_reader_listxattr(&o->d->view, o->a->ino, NULL, 0);
 	if (*n > 0)
 		names = malloc((size_t)*n);
-	if (*n < 0 || (names && tfs_listxattr(o->d->vol, o->a->ino, names, (u32)*n) != *n))
+	if (*n < 0 || (names && tfs_reader_listxattr(&o->d->view, o->a->ino, names, (u32)*n) != *n))
 		failed(o, DUMP_DAMAGE, "xattrs cannot be read");
 	else if (!*n || names)
 		return names;

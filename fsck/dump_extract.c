@@ -469,7 +469,7 @@ static int root_finish(struct extract *x, const char *path, u64 ino)
 {
 	struct dump_entry e = {.path = path ? path : "", .path_len = path ? strlen(path) : 0};
 
-	if (!tfs_getattr(x->d->vol, ino, &e.attr) && (e.attr.mode & 0170000) == 0040000)
+	if (!tfs_reader_getattr(&x->d->view, ino, &e.attr) && (e.attr.mode & 0170000) == 0040000)
 		return attrs_set(x, &e, x->root);
 	if (x->root_mode)
 		(void)!fchmod(x->root, x->root_mode);
@@ -481,7 +481,6 @@ int dump_cmd_extract(struct dump *d)
 	struct extract x = {.d = d, .fd = -1, .attrs.privileged = geteuid() == 0};
 	const struct dump_walk_ops ops = {.entry = entry, .leave = leave};
 	const char *path = d->args > 1 ? d->arg[1] : NULL;
-	struct tfs_stat st;
 	u64 ino;
 	int err = dump_resolve(d, path ? path : "", &ino);
 
@@ -490,9 +489,8 @@ int dump_cmd_extract(struct dump *d)
 	dump_catch_signals(); /* before there is anything to remove */
 	if (root_open(&x, d->arg[0]) || stage_open(&x) < 0)
 		return tfs_cli_fail(DUMP_HOST, d->arg[0], "cannot be written to: %s", strerror(errno));
-	tfs_statfs(d->vol, &st);
 	tfs_progress_start(&x.progress, d->quiet, -1, 1);
-	tfs_progress_pass(&x.progress, "extracting", path ? 0 : st.inodes);
+	tfs_progress_pass(&x.progress, "extracting", path ? 0 : tfs_reader_inodes(&d->view));
 	err = dump_walk(d, path, &ops, &x);
 	if (x.fd >= 0)
 		close(x.fd);

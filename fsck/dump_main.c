@@ -28,33 +28,39 @@ static const char usage[] =
     "  tar IMAGE [PATH]                 a pax archive, to standard output or -o FILE\n"
     "  snapshots IMAGE                  and what deleting each would free\n"
     "  diff IMAGE OLDER [NEWER]         what changed between snapshots, or until now; -i numbers, no paths\n"
+    "Nanos volumes and images: super log tree object ls stat cat find extract tar, and\n"
+    "  config IMAGE                     the root tuple's configuration, as JSON\n"
+    "  crashlog IMAGE                   the messages that a crashed kernel left\n"
     "options: --snapshot NAME (look into it), --json, --offset N[KMGT], --no-replay (last checkpoint only),\n"
-    "         -q (no progress)\n"
+    "         --format tfs|nanos (else by content), --partition root|boot|1-4 of a Nanos image, -q (no progress)\n"
     "exit: 0 done, 1 usage or no such path, 2 damage, 3 cannot write or the host refuses\n";
 
 enum need { NEED_DEVICE, NEED_SUPER, NEED_MOUNT };
 struct command {
 	const char *name;
-	int (*run)(struct dump *d);
+	int (*run)(struct dump *d);   /* NULL: only of Nanos volumes */
+	int (*nanos)(struct dump *d); /* of such a volume; NULL: none */
 	enum need need;
 	int min, max;        /* arguments after IMAGE */
 	const char *letters; /* options beyond those of all commands */
 };
 static const struct command commands[] = {
-    {"super", dump_cmd_super, NEED_DEVICE, 0, 0, ""},
-    {"anchors", dump_cmd_anchors, NEED_SUPER, 0, 0, ""},
-    {"log", dump_cmd_log, NEED_SUPER, 0, 0, ""},
-    {"tree", dump_cmd_tree, NEED_MOUNT, 0, 1, "I"},
-    {"segments", dump_cmd_segments, NEED_MOUNT, 0, 0, ""},
-    {"object", dump_cmd_object, NEED_MOUNT, 1, 1, ""},
-    {"ls", dump_cmd_ls, NEED_MOUNT, 0, 1, "lRUdi01"},
-    {"stat", dump_cmd_stat, NEED_MOUNT, 1, 4096, ""},
-    {"cat", dump_cmd_cat, NEED_MOUNT, 1, 4096, ""},
-    {"find", dump_cmd_find, NEED_MOUNT, 0, 1, "0NTMA"},
-    {"extract", dump_cmd_extract, NEED_MOUNT, 1, 2, ""},
-    {"tar", dump_cmd_tar, NEED_MOUNT, 0, 1, "o"},
-    {"snapshots", dump_cmd_snapshots, NEED_MOUNT, 0, 0, ""},
-    {"diff", dump_cmd_diff, NEED_MOUNT, 1, 2, "i"},
+    {"super", dump_cmd_super, dump_nanos_super, NEED_DEVICE, 0, 0, ""},
+    {"anchors", dump_cmd_anchors, NULL, NEED_SUPER, 0, 0, ""},
+    {"log", dump_cmd_log, dump_nanos_log, NEED_SUPER, 0, 0, ""},
+    {"tree", dump_cmd_tree, dump_nanos_tree, NEED_MOUNT, 0, 1, "I"},
+    {"segments", dump_cmd_segments, NULL, NEED_MOUNT, 0, 0, ""},
+    {"object", dump_cmd_object, dump_nanos_object, NEED_MOUNT, 1, 1, ""},
+    {"ls", dump_cmd_ls, dump_cmd_ls, NEED_MOUNT, 0, 1, "lRUdi01"},
+    {"stat", dump_cmd_stat, dump_cmd_stat, NEED_MOUNT, 1, 4096, ""},
+    {"cat", dump_cmd_cat, dump_cmd_cat, NEED_MOUNT, 1, 4096, ""},
+    {"find", dump_cmd_find, dump_cmd_find, NEED_MOUNT, 0, 1, "0NTMA"},
+    {"extract", dump_cmd_extract, dump_cmd_extract, NEED_MOUNT, 1, 2, ""},
+    {"tar", dump_cmd_tar, dump_cmd_tar, NEED_MOUNT, 0, 1, "o"},
+    {"snapshots", dump_cmd_snapshots, NULL, NEED_MOUNT, 0, 0, ""},
+    {"diff", dump_cmd_diff, NULL, NEED_MOUNT, 1, 2, "i"},
+    {"config", NULL, dump_nanos_config, NEED_MOUNT, 0, 0, ""},
+    {"crashlog", NULL, dump_nanos_crashlog, NEED_MOUNT, 0, 0, ""},
 };
 
 int dump_note(struct dump *d, int code)
@@ -169,6 +175,14 @@ static int option_value(struct dump *d, int c, const char *value)
 	case 'S':
 		d->snapshot = value;
 		return 0;
+	case 'F':
+		d->format = value;
+		return strcmp(value, "tfs") && strcmp(value, "nanos")
+		           ? tfs_cli_fail(DUMP_USAGE, value, "expected --format tfs or nanos")
+		           : 0;
+	case 'X':
+		d->partition = value;
+		return 0;
 	}
 	return DUMP_USAGE;
 }
@@ -206,11 +220,11 @@ static const struct command *command_find(const char *name)
 /* Fills d and *cmd. -1: help was printed. */
 static int options_parse(struct dump *d, int argc, char **argv, const struct command **cmd)
 {
-	static const struct option list[] = {{"offset", 1, 0, 'O'},   {"json", 0, 0, 'J'}, {"no-replay", 0, 0, 'P'},
-	                                     {"items", 0, 0, 'I'},    {"name", 1, 0, 'N'}, {"type", 1, 0, 'T'},
-	                                     {"ino", 1, 0, 'M'},      {"addr", 1, 0, 'A'}, {"output", 1, 0, 'o'},
-	                                     {"quiet", 0, 0, 'q'},    {"null", 0, 0, '0'}, {"help", 0, 0, 'h'},
-	                                     {"snapshot", 1, 0, 'S'}, {0, 0, 0, 0}};
+	static const struct option list[] = {
+	    {"offset", 1, 0, 'O'},   {"json", 0, 0, 'J'},   {"no-replay", 0, 0, 'P'}, {"items", 0, 0, 'I'},
+	    {"name", 1, 0, 'N'},     {"type", 1, 0, 'T'},   {"ino", 1, 0, 'M'},       {"addr", 1, 0, 'A'},
+	    {"output", 1, 0, 'o'},   {"quiet", 0, 0, 'q'},  {"null", 0, 0, '0'},      {"help", 0, 0, 'h'},
+	    {"snapshot", 1, 0, 'S'}, {"format", 1, 0, 'F'}, {"partition", 1, 0, 'X'}, {0, 0, 0, 0}};
 	char used[64];
 	int c, n = 0, err = 0;
 
@@ -219,7 +233,7 @@ static int options_parse(struct dump *d, int argc, char **argv, const struct com
 			return fputs(usage, stdout), -1;
 		if (c == '?')
 			return tfs_cli_fail(DUMP_USAGE, NULL, "see dump.tfs --help");
-		if (!strchr("OJPqS", c) && n < (int)sizeof(used))
+		if (!strchr("OJPqSFX", c) && n < (int)sizeof(used))
 			used[n++] = (char)c;
 		err = option_take(d, c, optarg);
 	}
@@ -260,16 +274,39 @@ static int mount_failed(struct dump *d, int err)
 	                    err == -EUCLEAN ? "damaged" : strerror(-err));
 }
 
+static int nanos_run(struct dump *d, const struct command *cmd)
+{
+	int err;
+
+	if (!cmd->nanos || d->snapshot || d->by_addr)
+		return tfs_cli_fail(DUMP_USAGE, cmd->name, "a Nanos volume has no such thing%s%s",
+		                    d->snapshot ? ": --snapshot" : "", d->by_addr ? ": --addr" : "");
+	if (cmd->nanos == dump_nanos_crashlog || cmd->nanos == dump_nanos_log)
+		return cmd->nanos(d);
+	err = dump_nanos_open(d);
+	if (!err)
+		err = cmd->nanos(d);
+	nanos_close(d->nanos);
+	return err ? err : d->noted;
+}
+
 static int run(struct dump *d, const struct command *cmd)
 {
 	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO | (d->no_replay ? TFS_MOUNT_NOREPLAY : 0)};
 	struct tfs_stat st;
-	int err = cmd->need == NEED_DEVICE ? 0 : tfs_probe(&d->dev.dev, &d->env, &d->super, NULL), code;
+	int err = dump_nanos_find(d), code;
 
+	if (err)
+		return err < 0 ? -err : nanos_run(d, cmd);
+	if (!cmd->run)
+		return tfs_cli_fail(DUMP_USAGE, d->image, "expected a Nanos volume or image for %s, found none",
+		                    cmd->name);
+	err = cmd->need == NEED_DEVICE ? 0 : tfs_probe(&d->dev.dev, &d->env, &d->super, NULL);
 	if (!err && cmd->need == NEED_MOUNT)
 		err = tfs_mount(&d->dev.dev, &d->env, &opt, &d->vol);
 	if (err)
 		return mount_failed(d, err);
+	d->view = tfs_reader_of(d->vol);
 	code = d->vol ? dump_view(d) : 0;
 	if (!code)
 		code = cmd->run(d);

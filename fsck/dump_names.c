@@ -145,8 +145,9 @@ static void stat_text(struct dump *d, const struct dump_entry *e)
 	printf("blocks      %llu of 4096 bytes\n", (unsigned long long)a->blocks);
 	if ((a->mode & 0170000) == 0040000)
 		printf("parent      %llu\n", (unsigned long long)a->parent);
-	printf("codec       %s, level %u, windows of %u bytes\nflags       %x, user %x\n", dump_codec_text(a->codec),
-	       a->codec_level, 1u << a->window_bits, a->flags, a->user_flags);
+	if (d->vol)
+		printf("codec       %s, level %u, windows of %u bytes\nflags       %x, user %x\n",
+		       dump_codec_text(a->codec), a->codec_level, 1u << a->window_bits, a->flags, a->user_flags);
 	for (int i = 0; i < 4; i++)
 		printf("%-11s %s\n", names[i], dump_time_text(t[i], buf));
 	if ((a->mode & 0170000) == 0120000 && target_of(d, e, target)) {
@@ -164,6 +165,8 @@ static struct json_object *stat_json(struct dump *d, const struct dump_entry *e)
 	attr_json(d, &l, e);
 	dump_num(&l, "generation", e->attr.generation);
 	dump_num(&l, "parent", e->attr.parent);
+	if (!d->vol)
+		return l.o;
 	dump_text(&l, "codec", dump_codec_text(e->attr.codec));
 	dump_num(&l, "codec_level", e->attr.codec_level);
 	dump_num(&l, "window", 1u << e->attr.window_bits);
@@ -199,7 +202,7 @@ static int xattr_failed(struct dump *d, const struct dump_entry *e, const char *
 static int xattrs_show(struct dump *d, const struct dump_entry *e, struct json_object *list)
 {
 	static u8 value[TFS_XATTR_MAX];
-	int n = tfs_listxattr(d->vol, e->attr.ino, NULL, 0);
+	int n = tfs_reader_listxattr(&d->view, e->attr.ino, NULL, 0);
 	char *names;
 
 	if (n < 0)
@@ -207,10 +210,10 @@ static int xattrs_show(struct dump *d, const struct dump_entry *e, struct json_o
 	names = malloc((size_t)n + 1);
 	if (!names)
 		return tfs_cli_fail(DUMP_HOST, e->path, "out of memory");
-	if (n && tfs_listxattr(d->vol, e->attr.ino, names, (u32)n) != n)
+	if (n && tfs_reader_listxattr(&d->view, e->attr.ino, names, (u32)n) != n)
 		n = xattr_failed(d, e, "xattrs cannot be read");
 	for (char *p = names; p < names + n; p += strlen(p) + 1) {
-		int len = tfs_getxattr(d->vol, e->attr.ino, p, (u32)strlen(p), value, sizeof(value));
+		int len = tfs_reader_getxattr(&d->view, e->attr.ino, p, (u32)strlen(p), value, sizeof(value));
 
 		if (len < 0)
 			xattr_failed(d, e, "an xattr cannot be read");
@@ -285,12 +288,12 @@ static int cat_one(struct dump *d, const char *path)
 
 	if (err)
 		return err;
-	if (tfs_getattr(d->vol, ino, &a))
+	if (tfs_reader_getattr(&d->view, ino, &a))
 		return tfs_cli_fail(DUMP_DAMAGE, path, "inode %llu cannot be read; run fsck.tfs",
 		                    (unsigned long long)ino);
 	if ((a.mode & 0170000) != 0100000)
 		return tfs_cli_fail(DUMP_USAGE, path, "expected a file, found a %s", dump_type_text(a.mode));
-	while (!err && (n = tfs_read(d->vol, ino, at, buf, sizeof(buf))) > 0) {
+	while (!err && (n = tfs_reader_read(&d->view, ino, at, buf, sizeof(buf))) > 0) {
 		err = cat_piece(d, path, at, buf, (size_t)n);
 		at += (u64)n;
 	}

@@ -154,13 +154,13 @@ static void attrs_put(struct archive_entry *m, const struct tfs_attr *a)
 static bool xattrs_put(struct dump *d, struct archive_entry *m, u64 ino)
 {
 	static u8 value[TFS_XATTR_MAX];
-	int n = tfs_listxattr(d->vol, ino, NULL, 0), len = 0;
+	int n = tfs_reader_listxattr(&d->view, ino, NULL, 0), len = 0;
 	char *names = n > 0 ? malloc((size_t)n) : NULL;
 
-	if (n > 0 && (!names || tfs_listxattr(d->vol, ino, names, (u32)n) != n))
+	if (n > 0 && (!names || tfs_reader_listxattr(&d->view, ino, names, (u32)n) != n))
 		n = -1;
 	for (char *p = names; n > 0 && len >= 0 && p < names + n; p += strlen(p) + 1) {
-		len = tfs_getxattr(d->vol, ino, p, (u32)strlen(p), value, sizeof(value));
+		len = tfs_reader_getxattr(&d->view, ino, p, (u32)strlen(p), value, sizeof(value));
 		if (len >= 0)
 			archive_entry_xattr_add_entry(m, p, value, (size_t)len);
 	}
@@ -422,12 +422,10 @@ static int archive_make(struct tar *t)
 {
 	static const struct dump_walk_ops ops = {.entry = entry, .sorted = true};
 	struct tar_walk w = {t, 0};
-	struct tfs_stat st;
 	int err = format_open(t);
 
-	tfs_statfs(t->d->vol, &st);
 	tfs_progress_start(&t->progress, t->d->quiet, -1, 1);
-	tfs_progress_pass(&t->progress, "archiving", t->d->args ? 0 : st.inodes);
+	tfs_progress_pass(&t->progress, "archiving", t->d->args ? 0 : tfs_reader_inodes(&t->d->view));
 	if (!err)
 		err = dump_walk(t->d, t->d->args ? t->d->arg[0] : NULL, &ops, &w);
 	tfs_progress_end(&t->progress);

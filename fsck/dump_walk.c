@@ -170,7 +170,7 @@ static int frame_load(struct walk *w, struct frame *f)
 {
 	struct take t = {.frame = f};
 	u64 pos = 0;
-	int err = tfs_readdir(w->d->vol, f->attr.ino, &pos, take_all, &t);
+	int err = tfs_reader_readdir(&w->d->view, f->attr.ino, &pos, take_all, &t);
 
 	if (t.failed)
 		return no_memory(w);
@@ -194,7 +194,7 @@ static bool frame_next(struct walk *w, struct frame *f, struct name *n, int *cod
 		memcpy(n, p, NAME_HEAD);
 		memcpy(n->bytes, p + NAME_HEAD, n->len);
 	} else {
-		err = tfs_readdir(w->d->vol, f->attr.ino, &f->pos, take_one, &t);
+		err = tfs_reader_readdir(&w->d->view, f->attr.ino, &f->pos, take_one, &t);
 		if (err)
 			*code = unreadable(w, w->path, err);
 		if (!t.got)
@@ -236,7 +236,7 @@ static int object(struct walk *w, u64 ino, u8 type, size_t name_at, size_t path_
 	const char *shown = path_len ? w->path : "/";
 	struct dump_entry e;
 	struct tfs_attr a;
-	int err = tfs_getattr(w->d->vol, ino, &a);
+	int err = tfs_reader_getattr(&w->d->view, ino, &a);
 
 	if (err == -ENOMEM)
 		return no_memory(w);
@@ -346,7 +346,7 @@ int dump_walk(struct dump *d, const char *path, const struct dump_walk_ops *ops,
 		return err;
 	if (!path_start(&w, path ? path : "", &name_at))
 		return no_memory(&w);
-	err = tfs_getattr(d->vol, ino, &a);
+	err = tfs_reader_getattr(&d->view, ino, &a);
 	if (err)
 		err = tfs_cli_fail(DUMP_DAMAGE, *w.path ? w.path : "/", "inode %llu cannot be read; run fsck.tfs",
 		                   (unsigned long long)ino);
@@ -372,7 +372,7 @@ int dump_resolve(struct dump *d, const char *path, u64 *ino)
 	while (*p) {
 		size_t n = strcspn(p, "/");
 		u8 type;
-		int err = n && !(n == 1 && *p == '.') ? tfs_lookup(d->vol, *ino, p, (u32)n, ino, &type) : 0;
+		int err = n && !(n == 1 && *p == '.') ? tfs_reader_lookup(&d->view, *ino, p, (u32)n, ino, &type) : 0;
 
 		if (err == -EIO || err == -EUCLEAN)
 			return tfs_cli_fail(DUMP_DAMAGE, path, "a directory on the way cannot be read; run fsck.tfs");
@@ -393,12 +393,12 @@ int dump_data_range(struct dump *d, struct dump_data *c, const struct tfs_attr *
 
 	if (c->end >= a->size)
 		return 0;
-	data = tfs_seek(d->vol, a->ino, c->end, false);
+	data = tfs_reader_seek(&d->view, a->ino, c->end, false);
 	if (data == -ENXIO)
 		return 0;
 	if (data < 0)
 		return (int)data;
-	hole = tfs_seek(d->vol, a->ino, (u64)data, true);
+	hole = tfs_reader_seek(&d->view, a->ino, (u64)data, true);
 	if (hole < 0 || (u64)data < c->end || hole <= data)
 		return hole < 0 ? (int)hole : -EIO;
 	*at = (u64)data;
@@ -420,7 +420,7 @@ int dump_data_next(struct dump *d, struct dump_data *c, const struct tfs_attr *a
 	n = (s64)(DUMP_DATA_MAX - c->at % DUMP_DATA_MAX);
 	if ((u64)n > c->end - c->at)
 		n = (s64)(c->end - c->at);
-	n = tfs_read(d->vol, a->ino, c->at, buf, (u32)n);
+	n = tfs_reader_read(&d->view, a->ino, c->at, buf, (u32)n);
 	if (n <= 0)
 		return n ? (int)n : -EIO;
 	*at = c->at;
@@ -431,7 +431,7 @@ int dump_data_next(struct dump *d, struct dump_data *c, const struct tfs_attr *a
 
 int dump_target(struct dump *d, u64 ino, char *buf)
 {
-	int n = tfs_readlink(d->vol, ino, buf, TFS_SYMLINK_MAX + 1);
+	int n = tfs_reader_readlink(&d->view, ino, buf, TFS_SYMLINK_MAX + 1);
 
 	if (n <= 0 || n > (int)TFS_SYMLINK_MAX || memchr(buf, 0, (size_t)n))
 		return -EIO;

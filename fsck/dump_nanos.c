@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Volumes of the Nanos kernel, raw or in a bootable image: which of its volumes is meant, opening it, and what is said
+ * of damage. The structures are shown by dump_tuples.c; files by the same commands as ours, through the view. Damage
+ * never hides behind what can be read: each fault of the log and each problem of the tree is a message, and the exit
+ * code says so.
+ */
+#include "fsck/dump.h"
+
+#include <stdlib.h>
+
+#define PROBLEMS_SHOWN 20u
+
+/* ---- which volume ---- */
+
+static const struct nanos_part *part_choose(struct dump *d)
+{
+	const struct nanos_part *first = NULL, *last = NULL;
+	const char *p = d->partition ? d->partition : "root";
+
+	if (*p >= '1' && *p <= '4' && !p[1])
+		return (u32)(*p - '0') <= d->parts ? &d->part[*p - '1'] : NULL;
+	for (u32 i = 0; i < d->parts; i++)
+		if (d->part[i].volume) {
+			first = first ? first : &d->part[i];
+			last = &d->part[i];
+		}
+	return !strcmp(p, "root") ? last : !strcmp(p, "boot") && first != last ? first : NULL;
+}
+
+/* The root filesystem takes what the device has, as its kernel does; the others their partition. */
+static int part_enter(struct dump *d)
+{
+	const struct nanos_part *p = part_choose(d);
+	u64 left;
+
+	if (!p || !p->volume)
+		return -tfs_cli_fail(DUMP_USAGE, d->image,
+		                     "expected a partition with a volume: --partition root%s or 1-%u",
+		                     d->parts > 1 ? ", boot" : "", d->parts);
+	left = d->dev.dev.size - p->offset;
+	d->dev.offset += p->offset;
+	d->dev.dev.size = p == &d->part[d->parts - 1] || p->size > left ? left : p->size;
+	return 1;
+}
+
+int dump_nanos_find(struct dump *d)
+{
+	bool asked = d->format && !strcmp(d->format, "nanos");
+	u8 block[NANOS_BLOCK];
+	struct tfs_super super;
+
+	d->before = d->dev.offset;
+	d->whole = d->dev.dev.size;
+	if (d->format && !asked)
+		return 0;
+	if (d->whole >= NANOS_BLOCK && !d->dev.dev.ops->io(&d->dev.dev, TFS_IO_READ, 0, block, NANOS_BLOCK, 0) &&
+	    nanos_probe(block)) {
+		if (d->partition)
+			return -tfs_cli_fail(DUMP_USAGE, d->image, "is a volume and has no partitions");
+		return 1;
+	}
+	if (!asked && !d->partition && !tfs_probe(&d->dev.dev, &d->env, &super, NULL))
+		return 0; /* boot code before one of ours may look like a partition table */
+	if (!nanos_parts(&d->dev.dev, d->part, &d->parts))
+		return part_enter(d);
+	if (!asked && !d->partition)
+		return 0;
+	return -tfs_cli_fail(DUMP_DAMAGE, d->image,
+	                     "expected a Nanos volume (NVMTFS at byte 0) or an image with a partition that is one");
+}
+
+/* ---- damage ---- */
+
+static const char *const problem_text[] = {
+    [NANOS_ROOT] = "there is no root directory",
+    [NANOS_NAME] = "a name that no file can have is left out",
+    [NANOS_ENTRY] = "a name leads to no tuple and is left out",
+    [NANOS_UNKNOWN] = "is neither file, directory, symlink, socket nor device: shown as an empty file",
+    [NANOS_DIR_TWICE] = "leads to a directory that has another name already",
+    [NANOS_TARGET] = "has a target that no symlink can have",
+    [NANOS_LENGTH] = "has no length that can be read: shown as empty",
+    [NANOS_NLINK] = "states another number of links than it has names",
+    [NANOS_EXTENT] = "has an extent that is none: it reads as zeros",
+    [NANOS_RANGE] = "has an extent outside of the volume: it reads as zeros",
+    [NANOS_OVERLAP] = "has two extents for the same block: the first is read",
+    [NANOS_BEYOND] = "has content behind its end",
+    [NANOS_TWICE] = "shares blocks with another file or the log: its content may be another's",
+};
+
+struct told {
+	struct dump *d;
+	u64 count;
+};
+
+static int problem_tell(void *arg, const struct nanos_found *f)
+{
+	struct told *t = arg;
+	struct nanos_vol *vol = t->d->nanos;
+	char object[32];
+	const u8 *name;
+	u32 len;
+
+	if (f->problem == NANOS_NLINK) /* what is shown is what was counted */
+		return 0;
+	dump_note(t->d, DUMP_DAMAGE);
+	if (t->count++ >= PROBLEMS_SHOWN)
+		return 0;
+	snprintf(object, sizeof(object), "object %u", f->object);
+	if (f->attr && f->problem < NANOS_EXTENT) {
+		char shown[1200];
+
+		name = nanos_bytes(vol, vol->attr[f->attr].name, &len);
+		tfs_cli_escape(shown, sizeof(shown), (const char *)name, len);
+		tfs_cli_fail(0, object, "'%s': %s; run fsck.tfs", shown, problem_text[f->problem]);
+	} else {
+		tfs_cli_fail(0, object, "%s; run fsck.tfs", problem_text[f->problem]);
+	}
+	return 0;
+}
+
+static void fault_tell(struct dump *d)
+{
+	const struct nanos_fault *f = &d->nanos->fault;
+	char numbers[80] = "";
+
+	if (f->kind == NANOS_SOUND)
+		return;
+	if (f->numbers)
+		snprintf(numbers, sizeof(numbers), ": expected %llu, found %llu", (unsigned long long)f->expected,
+		         (unsigned long long)f->found);
+	dump_note(d, DUMP_DAMAGE);
+	tfs_cli_fail(0, d->image, "log at byte %llu: %s%s; what %llu records before it say is shown; run fsck.tfs",
+	             (unsigned long long)f->at, f->what, numbers, (unsigned long long)d->nanos->records);
+}
+
+int dump_nanos_open(struct dump *d)
+{
+	struct told told = {.d = d};
+	int err = nanos_open(&d->dev.dev, &d->env, NULL, NULL, &d->nanos);
+
+	if (err)
+		return tfs_cli_fail(err == -ENOMEM ? DUMP_HOST : DUMP_DAMAGE, d->image,
+		                    "cannot be opened as a Nanos volume: %s", strerror(-err));
+	d->view = tfs_reader_of_nanos(d->nanos);
+	fault_tell(d);
+	err = nanos_check(d->nanos, problem_tell, &told);
+	if (err)
+		return tfs_cli_fail(DUMP_HOST, d->image, "%s", strerror(-err));
+	if (told.count > PROBLEMS_SHOWN)
+		tfs_cli_fail(0, d->image, "%llu more problems of that kind; run fsck.tfs",
+		             (unsigned long long)(told.count - PROBLEMS_SHOWN));
+	if (d->nanos->entries < 2)
+		return tfs_cli_fail(DUMP_DAMAGE, d->image, "no record of its log can be read; run fsck.tfs");
+	return 0;
+}
