@@ -12,6 +12,8 @@ LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
 LIBS_STORE := -lsodium -lcurl -lexpat
 LIBS_store_test := $(LIBS_STORE) -lcmocka
+LIBS_store_fault := $(LIBS_STORE)
+LIBS_store_tool := $(LIBS_STORE)
 LIBS_test_sign := $(LIBS_STORE)
 Q := $(if $(V),,@)
 
@@ -22,7 +24,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c tfs/nanos/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse tfs-logship)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test store_fault store_tool) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
@@ -141,6 +143,8 @@ $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 # the stores of tfs-backup (backup/store.h)
 STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c backup/s3*.c))
 $(BIN)/store_test: $(B)/tests/backup/store_test.o $(STORE) $(CORE) $(USER)
+$(BIN)/store_tool: $(B)/tests/backup/store_tool.o $(STORE) $(CORE) $(USER)
+$(BIN)/store_fault: $(B)/tests/backup/store_fault.o $(STORE) $(CORE) $(USER)
 $(BIN)/tfs-age: $(B)/tests/bench/age.o $(CORE) $(USER)
 $(BIN)/tfs-craft: $(B)/tests/cli/craft.o $(CORE) $(USER)
 $(BIN)/tfs-logship: $(patsubst %.c,$(B)/%.o,$(wildcard logship/*.c)) $(SHIP) $(USER) $(CORE)

@@ -63,7 +63,7 @@ static void put_done(struct s3_call *c)
 {
 	struct s3_job *j = c->arg;
 
-	if (c->result == -EEXIST && c->attempts > 1)
+	if (c->result == -EEXIST) /* libcurl, too, repeats what it sent over a connection that was closed meanwhile */
 		start_or_fail(j, s3_call_new(j->store, "HEAD", "put if absent", j->r->name), looked);
 	else if (c->result == -EOPNOTSUPP && j->store->o.conditional == TFS_STORE_COND_SERVER)
 		s3_job_fail(

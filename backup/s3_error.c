@@ -230,8 +230,11 @@ enum s3_next s3_judge(struct s3_call *c, CURLcode code)
 		c->result = m->err;
 		return m->next;
 	}
-	if (r->status >= 200 && r->status < 300 &&
-	    (c->into || c->asking || !s3_error_body(r, c->text.s, c->text.length)))
+	if (c->asking && (r->status < 300 || r->status == 416)) {
+		c->result = -EIO;
+		return S3_AGAIN; /* asked why it was refused, it is not any more */
+	}
+	if (r->status >= 200 && r->status < 300 && (c->into || !s3_error_body(r, c->text.s, c->text.length)))
 		return judge_success(c);
 	if (r->status >= 300)
 		s3_error_body(r, c->text.s, c->text.length);

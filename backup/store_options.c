@@ -37,8 +37,8 @@ static const struct key {
      "put if absent: by the server, by claims, or auto: what the server can do"},
     {"parallel", NUMBER, AT(parallel), 1, 64, NULL, "requests at a time (8)"},
     {"bandwidth", SIZE, AT(bandwidth), 0, 1ull << 40, NULL, "bytes a second, sent and received (0: no limit)"},
-    {"part-size", SIZE, AT(part_size), 5u << 20, 1u << 30, NULL,
-     "objects above it are put in parallel parts of it (16M)"},
+    {"part-size", SIZE, AT(part_size), 64u << 10, 1u << 30, NULL,
+     "objects above it are put in parallel parts of it (16M; most servers take 5M at least)"},
     {"stall", NUMBER, AT(stall), 1, 3600, NULL, "seconds without a byte after which a transfer is repeated (30)"},
     {"patience", NUMBER, AT(patience), 1, 86400, NULL, "seconds one request may take, with all its retries (900)"},
 #undef AT

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * What backup/store.h says, asked of every store whose URL is given: store_test [-o KEY=VALUE]... URL...
- * Each test works below a prefix of its own, so that it can be run twice on one store, and leaves it empty.
+ * What backup/store.h says, asked of every store whose URL is given: store_test [-o KEY=VALUE]... [-t TEST] [-r ROUNDS
+ * of the race] URL... Each test works below a prefix of its own, so that it can be run twice on one store, and leaves
+ * it empty.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -266,7 +267,7 @@ static void in_processes(int n, int (*work)(int me), int codes[])
 	}
 }
 
-static int round_number;
+static int round_number, rounds = 10;
 
 static int put_mine(int me)
 {
@@ -284,7 +285,7 @@ static void race(void **state)
 	int codes[8];
 
 	(void)state;
-	for (round_number = 0; round_number < 10; round_number++) {
+	for (round_number = 0; round_number < rounds; round_number++) {
 		int winners = 0, winner = -1;
 		char name[32];
 		size_t got;
@@ -556,14 +557,16 @@ int main(int argc, char **argv)
 	int c, failed = 0;
 
 	options = tfs_store_options_new();
-	while ((c = getopt(argc, argv, "o:t:")) != -1) {
+	while ((c = getopt(argc, argv, "o:r:t:")) != -1) {
 		if (c == 't')
 			cmocka_set_test_filter(optarg);
+		else if (c == 'r')
+			rounds = atoi(optarg);
 		else if (c != 'o' || tfs_store_option(options, optarg, error))
 			return fprintf(stderr, "store_test: %s\n", error), 2;
 	}
 	if (optind == argc)
-		return fprintf(stderr, "usage: store_test [-o KEY=VALUE]... [-t TEST] URL...\n"), 2;
+		return fprintf(stderr, "usage: store_test [-o KEY=VALUE]... [-t TEST] [-r ROUNDS] URL...\n"), 2;
 	for (; optind < argc; optind++) {
 		url = argv[optind];
 		printf("# %s\n", url);
