@@ -9,7 +9,7 @@
  *    the store itself damaged it is for the caller's own checksums to find.
  *  - A put that has failed may have been done all the same (its answer was lost). Objects are named by their content,
  *    so that repeating it does no harm; one put with TFS_STORE_IF_ABSENT is the exception and tells the truth: 0 if
- * this put made the object, -EEXIST if another did, also when answers were lost on the way.
+ *    this put made the object, -EEXIST if another did, also when answers were lost on the way.
  *  - What was put is found by get, stat and list from then on, by everybody (strong consistency, as S3 has since 2020).
  *  - Any number of processes may use one store at a time, without locks. One struct tfs_store is used by one thread.
  *
@@ -20,10 +20,12 @@
  *  -EACCES      refused: credentials are missing, wrong or expired, a policy, permissions, a read-only filesystem
  *  -EPERM       the object is locked (S3 Object Lock; an immutable file)
  *  -ENOSPC      full, or a quota is used up
- *  -ETIMEDOUT   the store did not answer, or asked to come back later, until the total limit was over (option
- * `patience`) -EIO         anything else, after the retries that make sense -EINVAL      not a name or URL, or a wrong
- * option   -EFBIG  too large for the store   -ENOMEM -EOPNOTSUPP  the store cannot do it (put if absent, on a
- * filesystem or server without)
+ *  -ETIMEDOUT   the store did not answer, or asked to come back later, until the total limit was over (`patience`)
+ *  -EIO         anything else, after the retries that make sense
+ *  -EINVAL      not a name or URL, or a wrong option
+ *  -EFBIG       too large for the store
+ *  -ENOMEM
+ *  -EOPNOTSUPP  the store cannot do it (put if absent, on a filesystem or server without)
  *
  * Names: 1 to 512 bytes of [a-z0-9/._-]; parts between slashes are 1 to 200 bytes, at most 16, and do not begin with a
  * dot. A name is never also the folder of another one ("a" and "a/b").

@@ -314,9 +314,8 @@ struct tfs_pending {
 /* ---- SPACE tree ---- */
 #define TFS_SPACE_SEGS                                                                                                 \
 	(1ull << 56) /* a = this | segment / 128, b = 0: 128 x struct tfs_segment (all present from mkfs) */
-#define TFS_SPACE_MAP                                                                                                  \
-	(2ull << 56) /* a = this | segment, b = chunk: bitmap of live units, min(segment, 4 MiB)/4096 bytes; absent:   \
-	                none live */
+/* a = this | segment, b = chunk: bitmap of live units, min(segment, 4 MiB) / 4096 bytes; absent: none live */
+#define TFS_SPACE_MAP (2ull << 56)
 #define TFS_SEGS_PER_ITEM 128u
 struct tfs_segment {
 	le32 live;        /* units */
@@ -368,11 +367,12 @@ struct tfs_deadlist {
 };
 /*
  * What a rollback left: the trees of the state that was given up, of which everything born after `since` is to be
- * freed, each place once; what is older the snapshot holds that is the live state now. Stages, in this order: LISTS of
- * the deadlists with ids in [lists_from, lists_end), those whose `oldest` is at or before `since` name what is live
- * again: they say nothing, and go without anything being freed FS      in key order: below `next` everything is freed,
- * or named by a SHARED item: what may be met again SHARED  what these items name is freed, and they go REFS    the
- * nodes of its REFS tree, as in FS
+ * freed, each place once; what is older the snapshot holds that is the live state now. Stages, in this order:
+ *  LISTS   the deadlists with ids in [lists_from, lists_end): those whose `oldest` is at or before `since` name what is
+ *          live again. They say nothing, and go without anything being freed
+ *  FS      in key order: below `next` everything is freed, or named by a SHARED item: what may be met again
+ *  SHARED  what these items name is freed, and they go
+ *  REFS    the nodes of its REFS tree, as in FS
  */
 enum tfs_old_stage { TFS_OLD_LISTS, TFS_OLD_FS, TFS_OLD_SHARED, TFS_OLD_REFS };
 struct tfs_old_state {
