@@ -26,11 +26,13 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse tfs-logship)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test store_fault store_tool) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3
+	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
 HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql dmsetup nfs-kernel-server
 BENCH_PACKAGES := xfsprogs btrfs-progs f2fs-tools nilfs-tools tcc
+# servers and other clients for test-backup; by hand for Swift: swift-proxy swift-account swift-container swift-object memcached for Swift
+BACKUP_PACKAGES := radosgw ceph-mon ceph-osd ceph-common s3cmd awscli curl
 DEBUG_PACKAGES := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 
@@ -126,6 +128,10 @@ debug-kernel: ## two kernels with KASAN, lockdep, kmemleak and fault injection, 
 	@tests/kernel/build_debug.sh
 	@tests/kernel/build_debug.sh uml
 
+test-backup: all ## the stores of tfs-backup against Ceph's RGW (and Swift, s3cmd, awscli where installed), every fault at every request (half an hour)
+	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(BACKUP_PACKAGES) >/dev/null
+	@tests/backup/servers.sh
+
 test-debug: all debug-kernel ## the kernel tests in the debugging kernels (hours); ends with 'N passed, N failed'
 	@tests/kernel/all.sh debug
 
@@ -165,6 +171,7 @@ $(BIN)/stop.so: tests/fsck/stop.c
 	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<
 $(BIN)/test_ship: $(SHIP)
 $(BIN)/test_sign: $(STORE)
+$(BIN)/test_schedule: $(B)/backup/schedule_time.o
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F)) -lcmocka
@@ -173,6 +180,6 @@ $(BIN)/%:
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
 -include $(shell find build/obj build/san -name '*.d' 2>/dev/null)
-.PHONY: install-module install-dkms check-memory lint bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
+.PHONY: test-backup install-module install-dkms check-memory lint bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
 .SECONDARY:
 -include fuzz/fuzz.mk

@@ -106,6 +106,7 @@ rgw override bucket index max shards = 1
 rgw num rados handles = 1
 rgw dns name = localhost
 rgw data = $D/rgw
+rgw multipart min part size = 1
 C
 	ceph-authtool --create-keyring "$D/kr" --gen-key -n mon. --cap mon 'allow *' >/dev/null
 	for who in client.admin client.rgw; do
