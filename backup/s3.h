@@ -90,7 +90,7 @@ struct s3_store {
 	struct s3_credentials credentials;
 	bool have_credentials;
 	s64 skew;        /* the server's clock minus ours, seconds, once known to matter */
-	s64 server_date; /* newest Date seen, and when by the monotonic clock */
+	s64 server_date; /* newest Date seen, and when, by s3_boot_ms */
 	s64 server_date_ms;
 	bool answered;    /* anything ever came from there: retries of a wrong endpoint are short until then */
 	bool bucket_seen; /* a call succeeded, so the bucket is there */
@@ -128,6 +128,7 @@ void s3_explain(struct s3_call *c, CURLcode code);
 
 /* ---- s3_call.c ---- */
 s64 s3_now_ms(void);                   /* monotonic */
+s64 s3_boot_ms(void);                  /* the same, but it goes on while the machine sleeps: for the server's clock */
 s64 s3_wall(const struct s3_store *s); /* our clock corrected by the server's, seconds since 1970 */
 u32 s3_random(u32 below);
 /* name NULL: of the bucket. NULL: no memory. */

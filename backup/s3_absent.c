@@ -205,7 +205,7 @@ static void claims_listed(struct s3_call *c)
 	for (size_t i = 0; i < a->page.count; i++) {
 		if (!strcmp(a->page.entries[i].name, a->claim))
 			mine++;
-		else if (a->page.entries[i].time > now - CLAIM_LIVES)
+		else if (!a->page.entries[i].time || a->page.entries[i].time > now - CLAIM_LIVES)
 			others++;
 	}
 	s3_page_free(&a->page);

@@ -19,12 +19,22 @@
 
 enum { FIRST_CONTACT_MS = 30000, LONGEST_WAIT_MS = 20000, MAX_TEXT = 16 << 20 };
 
-s64 s3_now_ms(void)
+static s64 clock_ms(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (s64)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+s64 s3_now_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+s64 s3_boot_ms(void)
+{
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
 s64 s3_wall(const struct s3_store *s)
@@ -514,7 +524,7 @@ static void note_server(struct s3_call *c)
 	s->answered |= c->reply.status != 0;
 	if (c->reply.date) {
 		s->server_date = c->reply.date;
-		s->server_date_ms = s3_now_ms();
+		s->server_date_ms = s3_boot_ms();
 	}
 	s->bucket_seen |= (c->reply.status >= 200 && c->reply.status < 300) || !strcmp(c->reply.code, "NoSuchKey");
 	s->s.stats.sent += c->sent;

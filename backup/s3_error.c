@@ -51,6 +51,7 @@ static const struct meaning {
     {"InsufficientStorage", -ENOSPC, S3_GIVE_UP, "the server is full: add room, or forget backups and prune"},
     {"XMinioStorageFull", -ENOSPC, S3_GIVE_UP, "the server is full: add room, or forget backups and prune"},
     {"EntityTooLarge", -EFBIG, S3_GIVE_UP, "larger than the server takes: use a smaller option part-size"},
+    {"EntityTooSmall", -EINVAL, S3_GIVE_UP, "smaller parts than the server takes: use a larger option part-size"},
     {"NotImplemented", -EOPNOTSUPP, S3_GIVE_UP, "the server cannot do this"},
     {"PreconditionFailed", -EEXIST, S3_GIVE_UP, NULL},
     {"SlowDown", -ETIMEDOUT, S3_AGAIN, "the server asks for fewer requests: lower option parallel, or try again later"},

@@ -272,7 +272,7 @@ int s3_server_now(struct tfs_store *ts, s64 *seconds)
 	struct answer a = {0};
 	int err = 0;
 
-	if (!s->server_date || s3_now_ms() - s->server_date_ms > 3600000) {
+	if (!s->server_date || s3_boot_ms() - s->server_date_ms > 3600000) {
 		struct s3_call *c = s3_list_call(s, "", "", NULL);
 
 		s3_call_query(c, "max-keys", "1");
@@ -283,7 +283,7 @@ int s3_server_now(struct tfs_store *ts, s64 *seconds)
 		err =
 		    tfs_store_fail(ts, -EIO, "%s: the server's answers have no date: is a proxy in between?", ts->url);
 	if (!err)
-		*seconds = s->server_date + (s3_now_ms() - s->server_date_ms) / 1000;
+		*seconds = s->server_date + (s3_boot_ms() - s->server_date_ms) / 1000;
 	return err;
 }
 

@@ -113,7 +113,7 @@ static void completed(struct s3_call *c)
 	if (!c->result) {
 		s3_job_end(j, 0, NULL);
 	} else if (!strcmp(c->reply.code, "NoSuchUpload") || !strncmp(c->reply.code, "InvalidPart", 11) ||
-	           !strcmp(c->reply.code, "EntityTooSmall") || c->reply.status == 404) {
+	           c->reply.status == 404) {
 		start_look(j);
 	} else {
 		fail(j, c->result, c->error);
