@@ -619,7 +619,7 @@ static int sweep_end(struct tfs_vol *vol, u32 flags)
 
 int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags)
 {
-	int err = tfs_op_begin(vol, TFS_TIER_COMPACT, 0);
+	int err = vol->compact.off && !flags ? -ENOSPC : tfs_op_begin(vol, TFS_TIER_COMPACT, 0);
 
 	if (err && !vol->compact.victim)
 		return err == -ENOSPC ? 0 : err; /* no room to begin with: nothing to do */
@@ -636,4 +636,9 @@ int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags)
 	if (err == -EIO || err == -EUCLEAN)
 		tfs_compact_forget(vol); /* fsck's work; said already */
 	return err;
+}
+
+void tfs_compact_set(struct tfs_vol *vol, bool off)
+{
+	vol->compact.off = off;
 }

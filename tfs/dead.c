@@ -131,19 +131,20 @@ void tfs_snap_cut(struct tfs_vol *vol, u64 epoch, u64 first_list)
 	vol->snap_reserved = false;
 }
 
-/* The next id is above all lists there are, and at or above what the newest snapshot says. */
-static int next_list_load(struct tfs_vol *vol)
+/* What is on all lists. The next id is above theirs, and at or above what the newest snapshot says. */
+static int lists_load(struct tfs_vol *vol)
 {
-	struct tfs_key k = list_key(TFS_LIST_ID_MAX);
+	struct tfs_key k = list_key(0);
 	const void *v;
 	u32 len;
-	int err = tfs_item_prev(vol, TFS_TREE_SNAP, &k, &v, &len);
+	int err;
 
-	if (err && err != -ENOENT)
-		return err;
-	if (!err && k.a == TFS_SNAP_LIST && k.b >= vol->next_list)
-		vol->next_list = k.b + 1;
-	return 0;
+	for (; !(err = tfs_item_next(vol, TFS_TREE_SNAP, &k, &v, &len)) && k.a == TFS_SNAP_LIST; k.b++) {
+		vol->dead_units += tfs_le64(((const struct tfs_deadlist *)v)->units);
+		if (k.b >= vol->next_list)
+			vol->next_list = k.b + 1;
+	}
+	return err == -ENOENT ? 0 : err;
 }
 
 int tfs_snap_load(struct tfs_vol *vol)
@@ -155,6 +156,7 @@ int tfs_snap_load(struct tfs_vol *vol)
 
 	vol->snaps = vol->dying = 0;
 	vol->snap_newest = vol->dying_epoch = vol->old = 0;
+	vol->dead_units = 0;
 	vol->next_list = 1;
 	if (!vol->root[TFS_TREE_SNAP].addr)
 		return 0;
@@ -177,7 +179,7 @@ int tfs_snap_load(struct tfs_vol *vol)
 	}
 	if (err && err != -ENOENT)
 		return err;
-	err = next_list_load(vol);
+	err = lists_load(vol);
 	if (!err)
 		err = tfs_old_load(vol);
 	return err ? err : lists_open(vol);
@@ -239,6 +241,7 @@ void tfs_dead_add(struct tfs_vol *vol, u64 birth, u64 addr, u32 units)
 	struct tfs_run *r;
 
 	l->units = tfs_cpu64(tfs_le64(l->units) + units);
+	vol->dead_units += units;
 	r = tfs_item_edit(vol, TFS_TREE_SNAP, runs_key(s->list, s->runs / TFS_DEAD_RUNS), NULL);
 	if (s->reserved)
 		s->reserved--;

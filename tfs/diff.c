@@ -14,8 +14,8 @@ struct diff {
 	struct tfs_vol *vol;
 	struct tfs_ptr older, newer; /* roots of FS */
 	u64 since;
-	u8 *leaf; /* a copy: reading the older tree may trim the cache */
-	struct tfs_key lo, hi;
+	u8 *leaf;                    /* a copy: reading the older tree may trim the cache */
+	struct tfs_key from, lo, hi; /* from: what is before it was compared already */
 	tfs_diff_fn fn;
 	void *arg;
 };
@@ -62,10 +62,12 @@ static bool key_next(struct tfs_key *k)
 
 static int leaf_compare(struct diff *d)
 {
-	struct tfs_key at = d->lo, key;
-	u32 n = tfs_node_count(d->leaf), slot = 0, a_len = 0, b_len = 0;
+	struct tfs_key at = tfs_key_cmp(d->lo, d->from) < 0 ? d->from : d->lo, key;
+	u32 n = tfs_node_count(d->leaf), slot, a_len = 0, b_len = 0;
 	int err = 0, older = 0;
+	bool exact;
 
+	slot = tfs_node_search(d->leaf, at, &exact);
 	while (!err) {
 		const void *a = NULL, *b = NULL;
 		int order;
@@ -87,6 +89,8 @@ static int leaf_compare(struct diff *d)
 			err = d->fn(d->arg, key, NULL, 0, b, b_len);
 		else if (a_len != b_len || memcmp(a, b, a_len))
 			err = d->fn(d->arg, key, a, a_len, b, b_len);
+		if (err)
+			d->from = order < 0 ? at : key;
 		slot += order >= 0;
 		if (order <= 0 && !key_next(&at))
 			older = -ENOENT;
@@ -106,9 +110,27 @@ static int root_of(struct tfs_vol *vol, u64 epoch, struct tfs_ptr *out)
 	return at != epoch || info->dying || !info->fs.addr ? -ENOENT : 0;
 }
 
-int tfs_snapshot_diff(struct tfs_vol *vol, u64 older, u64 newer, tfs_diff_fn fn, void *arg)
+static int steps(struct diff *d, u32 leaves)
 {
-	struct diff d = {.vol = vol, .since = older, .hi = KEY_MIN, .fn = fn, .arg = arg};
+	int err;
+
+	do {
+		tfs_cache_trim(d->vol);
+		err = leaf_next(d, d->from);
+		if (!err)
+			err = leaf_compare(d);
+		if (!err)
+			d->from = d->hi;
+	} while (!err && --leaves && tfs_key_cmp(d->hi, KEY_MAX));
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	return tfs_key_cmp(d->hi, KEY_MAX) != 0;
+}
+
+int tfs_snapshot_diff_step(struct tfs_vol *vol, u64 older, u64 newer, struct tfs_key *at, u32 leaves, tfs_diff_fn fn,
+                           void *arg)
+{
+	struct diff d = {.vol = vol, .since = older, .from = *at, .fn = fn, .arg = arg};
 	int err = vol->viewing ? -EBUSY : newer && newer < older ? -EINVAL : root_of(vol, older, &d.older);
 
 	d.newer = vol->root[TFS_TREE_FS];
@@ -119,12 +141,15 @@ int tfs_snapshot_diff(struct tfs_vol *vol, u64 older, u64 newer, tfs_diff_fn fn,
 	d.leaf = tfs_port_alloc(TFS_NODE_SIZE);
 	if (!d.leaf)
 		return -ENOMEM;
-	do {
-		tfs_cache_trim(vol);
-		err = leaf_next(&d, d.hi);
-		if (!err)
-			err = leaf_compare(&d);
-	} while (!err && tfs_key_cmp(d.hi, KEY_MAX));
+	err = steps(&d, leaves);
+	*at = d.from;
 	tfs_port_free(d.leaf);
-	return err == -ENOENT ? 0 : err;
+	return err;
+}
+
+int tfs_snapshot_diff(struct tfs_vol *vol, u64 older, u64 newer, tfs_diff_fn fn, void *arg)
+{
+	struct tfs_key at = KEY_MIN;
+
+	return tfs_snapshot_diff_step(vol, older, newer, &at, ~0u, fn, arg);
 }

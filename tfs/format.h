@@ -351,7 +351,7 @@ struct tfs_snapshot {
 	u8 id[16]; /* random */
 	struct tfs_disk_ptr fs, refs;
 	le64 inodes;     /* inode items in it */
-	le64 units;      /* live in the whole volume when it was made */
+	le64 units;      /* live when it was made, without what older ones alone held */
 	le64 first_list; /* ids of lists made since are at or above it */
 	struct tfs_time created;
 	le32 holds; /* deleted only when 0 */

@@ -234,6 +234,7 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->was_clean = vol->was_clean;
 	out->snapshots = vol->snaps;
 	out->dying = vol->dying + (vol->old != 0);
+	out->snapshot_blocks = (vol->dead_units + TFS_UNITS_PER_BLOCK - 1) / TFS_UNITS_PER_BLOCK;
 }
 
 /* ---- prepare ---- */

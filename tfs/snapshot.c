@@ -195,7 +195,7 @@ static void item_make(struct tfs_vol *vol, union item *it, const char *name, u32
 		memcpy(it->s.id + i * 8, &random, 8);
 	}
 	it->s.inodes = tfs_cpu64(vol->counters.inodes);
-	it->s.units = tfs_cpu64(vol->live_units);
+	it->s.units = tfs_cpu64(vol->live_units > vol->dead_units ? vol->live_units - vol->dead_units : 0);
 	it->s.first_list = tfs_cpu64(vol->next_list);
 	it->s.created = tfs_now(vol);
 	it->s.name_len = (u8)len;
@@ -375,6 +375,7 @@ static int list_shrink(struct tfs_vol *vol, u64 id, u64 n, bool keep)
 	l = tfs_item_edit(vol, TFS_TREE_SNAP, list, NULL);
 	l->runs = tfs_cpu64(n * TFS_DEAD_RUNS);
 	l->units = tfs_cpu64(tfs_le64(l->units) - units);
+	vol->dead_units -= units < vol->dead_units ? units : vol->dead_units;
 	tfs_tidy(vol, TFS_TREE_SNAP, runs);
 	return 0;
 }
@@ -482,30 +483,55 @@ int tfs_snapshots_finish(struct tfs_vol *vol)
 
 /* ---- looking into one ---- */
 
-int tfs_view_open(struct tfs_vol *vol, u64 epoch)
+int tfs_view_find(struct tfs_vol *vol, u64 epoch, struct tfs_view *out)
 {
 	union item it;
-	/* the roots set aside must not change: no checkpoint is under way */
-	int err = vol->viewing || vol->ck.state != TFS_CK_IDLE ? -EBUSY : tfs_settle_drops(vol);
+	int err = item_get(vol, epoch, &it);
 
-	if (!err)
-		err = item_get(vol, epoch, &it);
 	if (err)
 		return err;
 	if (!it.s.fs.addr) /* its checkpoint is not through */
 		return -EBUSY;
-	memcpy(vol->view_root, vol->root, sizeof(vol->root));
-	vol->root[TFS_TREE_FS] = tfs_ptr_cpu(&it.s.fs);
-	vol->root[TFS_TREE_REFS] = tfs_ptr_cpu(&it.s.refs);
-	vol->viewing = true;
+	*out = (struct tfs_view){epoch, tfs_ptr_cpu(&it.s.fs), tfs_ptr_cpu(&it.s.refs)};
 	return 0;
 }
 
-void tfs_view_close(struct tfs_vol *vol)
+/* The table tells without a read whether it is still there: its nodes may be overwritten from then on. */
+void tfs_view_enter(struct tfs_vol *vol, const struct tfs_view *view)
+{
+	u32 i = tfs_snap_from(vol, view->epoch);
+
+	TFS_BUG_ON(vol->viewing);
+	vol->view_gone = i == vol->snaps || vol->snap[i].epoch != view->epoch;
+	memcpy(vol->view_root, vol->root, sizeof(vol->root));
+	vol->root[TFS_TREE_FS] = view->fs;
+	vol->root[TFS_TREE_REFS] = view->refs;
+	vol->viewing = true;
+}
+
+void tfs_view_leave(struct tfs_vol *vol)
 {
 	if (!vol->viewing)
 		return;
 	vol->root[TFS_TREE_FS] = vol->view_root[TFS_TREE_FS];
 	vol->root[TFS_TREE_REFS] = vol->view_root[TFS_TREE_REFS];
-	vol->viewing = false;
+	vol->viewing = vol->view_gone = false;
+}
+
+int tfs_view_open(struct tfs_vol *vol, u64 epoch)
+{
+	struct tfs_view view;
+	/* the roots set aside must not change: no checkpoint is under way */
+	int err = vol->viewing || vol->ck.state != TFS_CK_IDLE ? -EBUSY : tfs_settle_drops(vol);
+
+	if (!err)
+		err = tfs_view_find(vol, epoch, &view);
+	if (!err)
+		tfs_view_enter(vol, &view);
+	return err;
+}
+
+void tfs_view_close(struct tfs_vol *vol)
+{
+	tfs_view_leave(vol);
 }

@@ -262,6 +262,7 @@ struct tfs_stat {
 	u64 compact_sweeps, compact_emptied; /* done since the mount; segments that they left empty */
 	u32 cache_nodes, dirty_nodes;
 	u32 snapshots, dying; /* dying: deleted ones of which not all is freed yet */
+	u64 snapshot_blocks;  /* of 4 KiB, rounded up: what snapshots alone hold */
 	bool read_only, damaged, was_clean;
 };
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);
@@ -292,6 +293,8 @@ int tfs_spread_add(struct tfs_vol *vol, u64 segment, u64 count, struct tfs_sprea
 #define TFS_COMPACT_NOW 1u   /* as long as anything is gained, at any cost */
 #define TFS_COMPACT_FORCE 2u /* one sweep, even where nothing is gained: for tests */
 int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags);
+/* Off: with no flags a step does nothing. On is how a volume is mounted. */
+void tfs_compact_set(struct tfs_vol *vol, bool off);
 
 /* Discards the segment's blocks that hold nothing any more within [from, to) bytes of the device, in runs of at least
  * `min` bytes; adds what was discarded. -EINVAL: past the last segment; -EOPNOTSUPP: the device cannot. */
@@ -334,7 +337,7 @@ struct tfs_snapshot_info {
 	u64 epoch;
 	u8 id[16]; /* random, for ever its own */
 	struct tfs_time created;
-	u64 inodes, units;       /* inodes in it; units of 512 bytes live in the whole volume when it was made */
+	u64 inodes, units;       /* inodes in it; units of 512 bytes that the volume referred to when it was made */
 	struct tfs_ptr fs, refs; /* its roots */
 	u32 holds;
 	bool dying; /* deleted, not all freed yet: only tfs_snapshot_next shows it */
@@ -384,12 +387,35 @@ int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive);
 int tfs_view_open(struct tfs_vol *vol, u64 epoch);
 void tfs_view_close(struct tfs_vol *vol); /* none open: nothing */
 /*
+ * The same for a few calls at a time, on a host that changes the volume between them and serves readers of several
+ * snapshots: find tells what the snapshot is, once; between enter and leave all that reads reads it. No other call may
+ * come in between, so enter and leave stand under one lock. A snapshot that was deleted since reads as -ESTALE.
+ */
+struct tfs_view {
+	u64 epoch;
+	struct tfs_ptr fs, refs;
+};
+int tfs_view_find(struct tfs_vol *vol, u64 epoch, struct tfs_view *out); /* -ENOENT; -EBUSY: not durable yet */
+void tfs_view_enter(struct tfs_vol *vol, const struct tfs_view *view);
+void tfs_view_leave(struct tfs_vol *vol);
+/*
  * Items of the FS tree that differ between a snapshot and a later one (0: what is now), in key order: a NULL: only the
  * later has it, b NULL: only the older. Values are good until fn returns, and fn must not call the core. Costs what
  * changed. -EINVAL: the later is older. fn's nonzero ends it and is returned.
  */
 typedef int (*tfs_diff_fn)(void *arg, struct tfs_key key, const void *a, u32 a_len, const void *b, u32 b_len);
 int tfs_snapshot_diff(struct tfs_vol *vol, u64 older, u64 newer, tfs_diff_fn fn, void *arg);
+/* The same from *at on, at most `leaves` leaves of the later tree. 1: there may be more from *at on; 0: that was all. An
+ * item for which fn returned nonzero is the first of the next step. */
+int tfs_snapshot_diff_step(struct tfs_vol *vol, u64 older, u64 newer, struct tfs_key *at, u32 leaves, tfs_diff_fn fn,
+                           void *arg);
+
+/*
+ * What tfs/ioctl.h asks for, by its number and structure, which the caller has copied in: -ENOTTY for a request that is
+ * not known. The host writes back what it holds dirty before TFS_IOC_SNAPSHOT_CREATE; after TFS_IOC_SNAPSHOT_DELETE it
+ * calls tfs_snapshot_step until that returns 0, when it has time.
+ */
+int tfs_admin(struct tfs_vol *vol, u32 request, void *arg);
 
 /* First item at or after *key; value points into the cache until the next call on vol. -ENOENT at the end. */
 int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);

@@ -33,6 +33,8 @@ static int child_get(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct t
 /* -ENOENT: empty tree */
 static int root_get(struct tfs_vol *vol, int tree, struct tfs_node **out)
 {
+	if (vol->view_gone && (tree == TFS_TREE_FS || tree == TFS_TREE_REFS))
+		return -ESTALE;
 	if (!vol->root[tree].addr)
 		return -ENOENT;
 	return tfs_cache_get(vol, tree, &vol->root[tree], -1, KEY_MIN, KEY_MAX, out);

@@ -112,6 +112,7 @@ struct tfs_compact {
 	u32 misses;                /* extents that found no place in this sweep */
 	bool moving;               /* what is placed now is moved */
 	bool ignored;              /* nothing else is left: victims may be written into */
+	bool off;                  /* only on demand */
 	u64 sweeps, emptied;       /* since the mount: done, and victims that they left empty */
 };
 
@@ -172,7 +173,9 @@ struct tfs_vol {
 	bool rolling;                /* rolled back in memory, and the checkpoint that makes it so is not through */
 	u64 old;                     /* key of what a rollback left to be freed, 0: nothing */
 	bool old_lists, old_stuck;   /* its deadlists are not emptied yet; it cannot be read: fsck's work */
+	u64 dead_units;              /* on deadlists: live in SPACE, held by snapshots alone */
 	bool viewing;                /* root[] of FS and REFS are a snapshot's, view_root the live ones */
+	bool view_gone;              /* a snapshot that was deleted meanwhile */
 	struct tfs_ptr view_root[TFS_TREES];
 
 	struct tfs_need need[TFS_NEEDS_MAX];

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Administration of a volume: requests that user space hands to a mounted volume as ioctls on any directory or regular
+ * file of it (the kernel module, tfs-fuse), and a tool to the core when the volume is not mounted: tfs/admin.c does
+ * what they say in all three. docs/man/tfs.5 has what each needs and returns.
+ *
+ * One fixed-size structure each, in and out, without pointers: the same layout for 32 and 64 bits. Integers are in CPU
+ * order. Whoever asks fills the structure with zeros and then in what the request takes; what is reserved, or not of
+ * the request, must be zero (-EINVAL). A number holds the structure's size: one that changes is another request, and
+ * unknown ones end with ENOTTY. Versions only add; TFS_IOC_INFO says which requests there are.
+ *
+ * Snapshots are named by their epochs: those are never used twice, so a request cannot meet another snapshot that took
+ * over a name.
+ */
+#ifndef TFS_IOCTL_H
+#define TFS_IOCTL_H
+
+#include "tfs/format.h"
+
+#define TFS_IOC_VERSION 1u
+#define TFS_IOC_LETTER 0xf2u
+/* as _IOWR of most architectures */
+#define TFS_IOC(number, type) (3u << 30 | (u32)sizeof(type) << 16 | TFS_IOC_LETTER << 8 | (number))
+
+/* ---- the volume ---- */
+#define TFS_INFO_READ_ONLY 1u
+#define TFS_INFO_DAMAGED 2u      /* by what the mount found */
+#define TFS_INFO_COMPACT_AUTO 4u /* the host's idle time goes to the compactor */
+struct tfs_ioc_info {
+	u32 version;  /* TFS_IOC_VERSION */
+	u32 flags;    /* TFS_INFO_* */
+	u64 requests; /* bit n: the one with number n is known */
+	u64 volume, epoch;
+	u8 uuid[16];
+	char label[64];
+	u64 size;                                  /* bytes */
+	u64 blocks, free_blocks, available_blocks; /* of 4 KiB; available: for users */
+	u64 snapshot_blocks;                       /* held by snapshots alone */
+	u64 prealloc_blocks, delayed_blocks;       /* promised to files; to what is not written yet */
+	u64 inodes, segments;
+	u32 segment_bits, snapshots, dying; /* dying: deleted, not all freed yet */
+	u32 reserved0;
+	/* since the mount, blocks */
+	u64 user_blocks, data_blocks, node_blocks, log_blocks, moved_blocks;
+	u64 checkpoints, compact_sweeps, compact_emptied;
+	u64 reserved[16];
+};
+#define TFS_IOC_INFO TFS_IOC(1, struct tfs_ioc_info)
+
+/* How free space is spread over some segments; a whole volume is asked for in pieces, and added up. */
+#define TFS_IOC_RUN_CLASSES 15u
+#define TFS_IOC_SPREAD_MAX 64u
+struct tfs_ioc_spread {
+	u64 segment; /* in: where to begin; out: where to go on */
+	u64 count;   /* in: of segments, at most TFS_IOC_SPREAD_MAX are looked at */
+	u64 free_blocks, used_blocks, live_units, whole_segments;
+	u64 runs[TFS_IOC_RUN_CLASSES];   /* free runs of 2^i to 2^(i+1)-1 blocks; the last: and longer */
+	u64 blocks[TFS_IOC_RUN_CLASSES]; /* in them */
+	u64 reserved[4];
+};
+#define TFS_IOC_SPREAD TFS_IOC(2, struct tfs_ioc_spread)
+
+/* ---- snapshots ---- */
+#define TFS_SNAP_USAGE 1u /* in: `exclusive` is wanted, which takes longer */
+#define TFS_SNAP_DYING 2u /* out: deleted, not all freed yet */
+struct tfs_ioc_snapshot {
+	u64 epoch; /* NEXT: the first at or after it. CREATE: out. Else: which one */
+	u32 flags;
+	u32 name_len; /* CREATE, RENAME: in; NEXT: out */
+	char name[256];
+	u32 holds, reserved0;
+	u8 id[16]; /* random, its own for ever */
+	s64 created;
+	u32 created_nsec, reserved1;
+	u64 inodes;     /* in it */
+	u64 referenced; /* bytes that the volume referred to when it was made */
+	u64 exclusive;  /* bytes that deleting it would free */
+	u64 reserved[8];
+};
+#define TFS_IOC_SNAPSHOT_NEXT TFS_IOC(16, struct tfs_ioc_snapshot)    /* ENOENT: no more */
+#define TFS_IOC_SNAPSHOT_CREATE TFS_IOC(17, struct tfs_ioc_snapshot)  /* EEXIST, EINVAL, ENAMETOOLONG, ENOSPC */
+#define TFS_IOC_SNAPSHOT_RENAME TFS_IOC(18, struct tfs_ioc_snapshot)  /* ENOENT, EEXIST, EINVAL, ENAMETOOLONG */
+#define TFS_IOC_SNAPSHOT_DELETE TFS_IOC(19, struct tfs_ioc_snapshot)  /* ENOENT, EBUSY: held */
+#define TFS_IOC_SNAPSHOT_HOLD TFS_IOC(20, struct tfs_ioc_snapshot)    /* ENOENT, EOVERFLOW */
+#define TFS_IOC_SNAPSHOT_RELEASE TFS_IOC(21, struct tfs_ioc_snapshot) /* ENOENT, EINVAL: not held */
+
+/*
+ * Items of the FS tree (tfs/format.h) in key order: all of a snapshot's, or those that differ between it and a later
+ * one. As many as fit, of a bounded part of the tree: `more` says that there may be others from {a, b} on. Two requests
+ * on what is mounted for writing (newer 0) see two moments of it.
+ */
+#define TFS_ITEMS_VALUES 1u /* also the values of inline data, symlinks and attributes, which are left out otherwise   \
+	                     */
+struct tfs_ioc_items {
+	u64 older; /* 0: all items; else an epoch: those that differ from it */
+	u64 newer; /* an epoch, or 0: the volume as it is */
+	u64 a, b;  /* in: first key; out: where to go on */
+	u32 flags;
+	u32 bytes; /* out: used of data */
+	u32 more;  /* out */
+	u32 reserved0;
+	u64 reserved[2];
+	u8 data[16256]; /* struct tfs_ioc_item, each with its values */
+};
+struct tfs_ioc_item {
+	u64 a, b;
+	u16 bytes;            /* of all, a multiple of 8 */
+	u16 old_len, new_len; /* of the values that follow, the older first, each padded to 8 */
+	u8 there;             /* TFS_ITEM_*: also when the value was left out */
+	u8 reserved;
+};
+#define TFS_ITEM_OLD 1u
+#define TFS_ITEM_NEW 2u
+#define TFS_IOC_ITEMS TFS_IOC(22, struct tfs_ioc_items) /* ENOENT: no such snapshot; EINVAL: the later is older */
+
+/* ---- the compactor ---- */
+enum tfs_compact_what {
+	TFS_COMPACT_OFF = 1, /* not by itself */
+	TFS_COMPACT_AUTO,    /* in idle time, as it pays */
+	TFS_COMPACT_STEP,    /* one step at once, as long as anything is gained */
+};
+struct tfs_ioc_compact {
+	u32 what;
+	u32 more;   /* out, STEP: there is more to do */
+	u64 blocks; /* in, STEP: at most about so many are moved, 1 to 4096 */
+	u64 reserved[6];
+};
+#define TFS_IOC_COMPACT TFS_IOC(32, struct tfs_ioc_compact)
+
+TFS_ASSERT_SIZE(struct tfs_ioc_info, 392);
+TFS_ASSERT_SIZE(struct tfs_ioc_spread, 320);
+TFS_ASSERT_SIZE(struct tfs_ioc_snapshot, 400);
+TFS_ASSERT_SIZE(struct tfs_ioc_items, 16320);
+TFS_ASSERT_SIZE(struct tfs_ioc_item, 24);
+TFS_ASSERT_SIZE(struct tfs_ioc_compact, 64);
+#endif
