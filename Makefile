@@ -23,7 +23,7 @@ SHIP := $(patsubst %.c,$(B)/%.o,$(wildcard logship/ship/*.c))
 USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c tfs/nanos/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs-fuse tfs-logship)
+TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test store_fault store_tool) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl
@@ -89,11 +89,14 @@ man: $(BIN)/fsck.tfs ## the man pages, in build/man
 	@sed -e '/@PROBLEMS@/{r $(MAN)/problems' -e 'd}' docs/man/fsck.tfs.8.in >$(MAN)/fsck.tfs.8; rm $(MAN)/problems
 
 PREFIX ?= /usr/local
-INSTALLED := mkfs.tfs fsck.tfs dump.tfs
+INSTALLED := mkfs.tfs fsck.tfs dump.tfs tfs
 install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/local)
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin share/man/man1 share/man/man5 share/man/man8)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin lib/systemd/system share/man/man1 share/man/man5 share/man/man8)
 	install -m 755 $(addprefix $(BIN)/,$(INSTALLED)) $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BIN)/tfs-fuse $(BIN)/tfs-logship $(DESTDIR)$(PREFIX)/bin
+	sed 's,@SBIN@,$(PREFIX)/sbin,' admin/systemd/tfs-snapshot@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
+	install -m 644 admin/systemd/tfs-snapshot@.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -143,7 +146,7 @@ clean: ## remove build/
 
 $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% admin/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 # the stores of tfs-backup (backup/store.h)
@@ -156,6 +159,7 @@ $(BIN)/tfs-craft: $(B)/tests/cli/craft.o $(CORE) $(USER)
 $(BIN)/tfs-logship: $(patsubst %.c,$(B)/%.o,$(wildcard logship/*.c)) $(SHIP) $(USER) $(CORE)
 $(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)
 $(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USER)
+$(BIN)/tfs: $(patsubst %.c,$(B)/%.o,$(wildcard admin/*.c)) $(CORE) $(USER)
 $(BIN)/fsck.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/fsck*.c)) $(CORE) $(USER)
 FUSE := $(patsubst %.c,$(B)/%.o,$(wildcard kernel/fuse/*.c))
 $(FUSE): FLAGS += $(shell pkg-config --cflags fuse3)

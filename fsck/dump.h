@@ -6,7 +6,7 @@
 #ifndef DUMP_H
 #define DUMP_H
 
-#include "tfs/user/cli.h"
+#include "tfs/user/lines.h"
 #include "tfs/user/file_dev.h"
 #include "tfs/user/reader.h"
 #include "tfs/nanos/nanos.h"
@@ -45,27 +45,11 @@ bool dump_place_valid(const struct dump *d, u64 addr, u64 units); /* inside one 
 /* NULL, or what is wrong with a block of this type; the block must hold max bytes */
 const char *dump_head_check(const void *block, int type, u64 volume, u32 max);
 
-/* ---- dump_out.c: a line of fields, as text "what key=value ..." or as one JSON object ---- */
-struct dump_line {
-	struct dump *d;
-	struct json_object *o;
-	bool tall; /* as text: a line for each field, aligned */
-};
-void dump_begin(struct dump *d, struct dump_line *l, int indent, const char *what);
-void dump_begin_tall(struct dump *d, struct dump_line *l, const char *what);
-void dump_num(struct dump_line *l, const char *key, u64 v);
-void dump_hex(struct dump_line *l, const char *key, u64 v, int digits);
-void dump_octal(struct dump_line *l, const char *key, u32 v);
-void dump_bool(struct dump_line *l, const char *key, bool v); /* as text: the key when true, else nothing */
-void dump_text(struct dump_line *l, const char *key, const char *text);
-void dump_bytes(struct dump_line *l, const char *key, const void *bytes, size_t len);
-void dump_time(struct dump_line *l, const char *key, const struct tfs_time *t);
-void dump_ptr(struct dump_line *l, const struct tfs_disk_ptr *p);
-void dump_end(struct dump_line *l);
-/* "2001-02-03T04:05:06.123456789Z", or "@SECONDS" beyond what a calendar holds */
-char *dump_time_text(const struct tfs_time *t, char out[48]);
+/* ---- dump_out.c: a line of fields (tfs/user/lines.h), as text or as one JSON object ---- */
+void dump_begin(struct dump *d, struct tfs_line *l, int indent, const char *what);
+void dump_begin_tall(struct dump *d, struct tfs_line *l, const char *what);
+void dump_ptr(struct tfs_line *l, const struct tfs_disk_ptr *p);
 char *dump_mode_text(u32 mode, char out[12]); /* "-rwxr-xr-x" */
-const char *dump_type_text(u32 mode);         /* "file", "directory", ... */
 const char *dump_codec_text(u32 codec);
 
 /* ---- dump_walk.c ---- */
@@ -103,7 +87,7 @@ int dump_target(struct dump *d, u64 ino, char *buf);
 
 /* ---- dump_items.c ---- */
 void dump_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *value, u32 len);
-void dump_extent_fields(struct dump_line *l, const struct tfs_extent *e);
+void dump_extent_fields(struct tfs_line *l, const struct tfs_extent *e);
 const char *dump_tree_text(int tree);
 
 /* ---- dump_log.c ---- */

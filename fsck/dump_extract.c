@@ -47,7 +47,7 @@ static const char *shown(const struct dump_entry *e)
 
 static void lost(struct extract *x, const struct dump_entry *e, const char *what, const char *why)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	x->missing++;
 	tfs_progress_end(&x->progress);
@@ -55,10 +55,10 @@ static void lost(struct extract *x, const struct dump_entry *e, const char *what
 	if (!x->d->json)
 		return;
 	dump_begin(x->d, &l, 0, "failed");
-	dump_bytes(&l, "path", e->path, e->path_len);
-	dump_num(&l, "ino", e->attr.ino);
-	dump_text(&l, "reason", what);
-	dump_end(&l);
+	tfs_line_bytes(&l, "path", e->path, e->path_len);
+	tfs_line_num(&l, "ino", e->attr.ino);
+	tfs_line_text(&l, "reason", what);
+	tfs_line_end(&l);
 }
 
 /* The host refuses: an exit code that ends the walk when nothing more can work, else 0. Uses errno. */
@@ -99,16 +99,16 @@ static void incomplete(struct extract *x, const struct dump_entry *e, int code, 
 
 static int made(struct extract *x, const struct dump_entry *e)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	x->made++;
 	tfs_progress_add(&x->progress, 1);
 	if (x->d->json) {
 		dump_begin(x->d, &l, 0, "extracted");
-		dump_bytes(&l, "path", e->path, e->path_len);
-		dump_num(&l, "ino", e->attr.ino);
-		dump_text(&l, "type", dump_type_text(e->attr.mode));
-		dump_end(&l);
+		tfs_line_bytes(&l, "path", e->path, e->path_len);
+		tfs_line_num(&l, "ino", e->attr.ino);
+		tfs_line_text(&l, "type", tfs_type_text(e->attr.mode));
+		tfs_line_end(&l);
 	}
 	return 0;
 }
@@ -427,16 +427,16 @@ static void stage_close(struct extract *x)
 
 static void summary(struct extract *x)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	tfs_progress_end(&x->progress);
 	if (x->d->json) {
 		dump_begin(x->d, &l, 0, "summary");
-		dump_num(&l, "made", x->made);
-		dump_num(&l, "missing", x->missing);
-		dump_num(&l, "devices_missing", x->specials);
-		dump_num(&l, "xattrs_skipped", x->attrs.xattrs_skipped);
-		dump_end(&l);
+		tfs_line_num(&l, "made", x->made);
+		tfs_line_num(&l, "missing", x->missing);
+		tfs_line_num(&l, "devices_missing", x->specials);
+		tfs_line_num(&l, "xattrs_skipped", x->attrs.xattrs_skipped);
+		tfs_line_end(&l);
 	}
 	if (x->missing)
 		tfs_cli_warn(

@@ -53,19 +53,19 @@ static bool covers(const struct place *p, u64 addr, u64 units)
 	return p->unit >= addr && p->unit - addr < units;
 }
 
-static void begin(struct place *p, struct dump_line *l, const char *use)
+static void begin(struct place *p, struct tfs_line *l, const char *use)
 {
 	p->found++;
 	dump_begin(p->d, l, 0, use);
-	dump_num(l, "addr", p->unit);
+	tfs_line_num(l, "addr", p->unit);
 }
 
 static void say(struct place *p, const char *use)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	begin(p, &l, use);
-	dump_end(&l);
+	tfs_line_end(&l);
 }
 
 /* Does the pointer's content, or the gang block that lists it, lie there? */
@@ -127,15 +127,15 @@ static void leaf_look(struct place *p, const struct tfs_node_info *info)
 static int node_look(void *arg, const struct tfs_node_info *info)
 {
 	struct place *p = arg;
-	struct dump_line l;
+	struct tfs_line l;
 
 	if (info->ptr.addr && ptr_covers(p, &info->ptr)) {
 		begin(p, &l, "node");
-		dump_text(&l, "tree", dump_tree_text(info->tree));
-		dump_num(&l, "level", info->level);
-		dump_num(&l, "unit", info->ptr.addr);
-		dump_num(&l, "len", info->ptr.len);
-		dump_end(&l);
+		tfs_line_text(&l, "tree", dump_tree_text(info->tree));
+		tfs_line_num(&l, "level", info->level);
+		tfs_line_num(&l, "unit", info->ptr.addr);
+		tfs_line_num(&l, "len", info->ptr.len);
+		tfs_line_end(&l);
 	}
 	if (info->err)
 		dump_note(p->d, DUMP_DAMAGE);
@@ -207,13 +207,13 @@ static void nothing(struct place *p)
 {
 	struct dump *d = p->d;
 	u32 bits = tfs_le32(d->super.segment_bits);
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(d, &l, 0, "nothing");
-	dump_num(&l, "addr", p->unit);
+	tfs_line_num(&l, "addr", p->unit);
 	if (dump_place_valid(d, p->unit, 1))
-		dump_num(&l, "segment", (p->unit * TFS_UNIT - TFS_SEGMENTS_OFFSET) >> bits);
-	dump_end(&l);
+		tfs_line_num(&l, "segment", (p->unit * TFS_UNIT - TFS_SEGMENTS_OFFSET) >> bits);
+	tfs_line_end(&l);
 }
 
 int dump_find_addr(struct dump *d)

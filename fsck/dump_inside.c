@@ -13,65 +13,65 @@ static void super_copy(struct dump *d, const char *which, u64 at, u8 *block)
 {
 	const struct tfs_super *s = (const struct tfs_super *)block;
 	const char *why = "cannot be read";
-	struct dump_line l;
+	struct tfs_line l;
 
 	if (at + TFS_BLOCK <= d->dev.dev.size && !d->dev.dev.ops->io(&d->dev.dev, TFS_IO_READ, at, block, TFS_BLOCK, 0))
 		why = tfs_super_check(block, d->dev.dev.size);
 	dump_begin(d, &l, 0, "superblock");
-	dump_text(&l, "copy", which);
-	dump_num(&l, "offset", at);
-	dump_text(&l, "state", why ? why : "whole");
+	tfs_line_text(&l, "copy", which);
+	tfs_line_num(&l, "offset", at);
+	tfs_line_text(&l, "state", why ? why : "whole");
 	if (why)
 		dump_note(d, DUMP_DAMAGE);
 	else
-		dump_num(&l, "size", tfs_le64(s->size));
-	dump_end(&l);
+		tfs_line_num(&l, "size", tfs_le64(s->size));
+	tfs_line_end(&l);
 }
 
 static void super_fields(struct dump *d)
 {
 	const struct tfs_super *s = &d->super;
-	struct dump_line l;
+	struct tfs_line l;
 	char uuid[37];
 
 	dump_begin_tall(d, &l, "volume");
-	dump_bytes(&l, "label", s->label, strnlen((const char *)s->label, sizeof(s->label)));
+	tfs_line_bytes(&l, "label", s->label, strnlen((const char *)s->label, sizeof(s->label)));
 	tfs_cli_uuid_text(s->uuid, uuid);
-	dump_text(&l, "uuid", uuid);
-	dump_hex(&l, "volume", tfs_le64(s->head.volume), 16);
-	dump_time(&l, "created", &s->created);
-	dump_num(&l, "size", tfs_le64(s->size));
-	dump_num(&l, "segments", tfs_le64(s->segments));
-	dump_num(&l, "segment_size", 1ull << tfs_le32(s->segment_bits));
-	dump_num(&l, "node_size", tfs_le32(s->node_size));
-	dump_text(&l, "codec", dump_codec_text(s->codec));
-	dump_num(&l, "level", s->codec_level);
-	dump_num(&l, "window", 1u << s->window_bits);
-	dump_hex(&l, "compat", tfs_le64(s->compat), 1);
-	dump_hex(&l, "ro_compat", tfs_le64(s->ro_compat), 1);
-	dump_hex(&l, "incompat", tfs_le64(s->incompat), 1);
-	dump_end(&l);
+	tfs_line_text(&l, "uuid", uuid);
+	tfs_line_hex(&l, "volume", tfs_le64(s->head.volume), 16);
+	tfs_line_time(&l, "created", &s->created);
+	tfs_line_num(&l, "size", tfs_le64(s->size));
+	tfs_line_num(&l, "segments", tfs_le64(s->segments));
+	tfs_line_num(&l, "segment_size", 1ull << tfs_le32(s->segment_bits));
+	tfs_line_num(&l, "node_size", tfs_le32(s->node_size));
+	tfs_line_text(&l, "codec", dump_codec_text(s->codec));
+	tfs_line_num(&l, "level", s->codec_level);
+	tfs_line_num(&l, "window", 1u << s->window_bits);
+	tfs_line_hex(&l, "compat", tfs_le64(s->compat), 1);
+	tfs_line_hex(&l, "ro_compat", tfs_le64(s->ro_compat), 1);
+	tfs_line_hex(&l, "incompat", tfs_le64(s->incompat), 1);
+	tfs_line_end(&l);
 }
 
 static void state_fields(struct dump *d, struct tfs_vol *vol)
 {
-	struct dump_line l;
+	struct tfs_line l;
 	struct tfs_stat st;
 
 	tfs_statfs(vol, &st);
 	dump_begin_tall(d, &l, "state");
-	dump_num(&l, "bytes_in_use", st.live_units * TFS_UNIT);
-	dump_num(&l, "blocks", st.blocks);
-	dump_num(&l, "free", st.free);
-	dump_num(&l, "available", st.available);
-	dump_num(&l, "promised", st.prealloc_blocks);
-	dump_num(&l, "inodes", st.inodes);
-	dump_num(&l, "next_ino", st.next_ino);
-	dump_num(&l, "epoch", st.epoch);
-	dump_num(&l, "next_record", st.sequence);
-	dump_bool(&l, "clean", st.was_clean);
-	dump_bool(&l, "damaged", st.damaged);
-	dump_end(&l);
+	tfs_line_num(&l, "bytes_in_use", st.live_units * TFS_UNIT);
+	tfs_line_num(&l, "blocks", st.blocks);
+	tfs_line_num(&l, "free", st.free);
+	tfs_line_num(&l, "available", st.available);
+	tfs_line_num(&l, "promised", st.prealloc_blocks);
+	tfs_line_num(&l, "inodes", st.inodes);
+	tfs_line_num(&l, "next_ino", st.next_ino);
+	tfs_line_num(&l, "epoch", st.epoch);
+	tfs_line_num(&l, "next_record", st.sequence);
+	tfs_line_bool(&l, "clean", st.was_clean);
+	tfs_line_bool(&l, "damaged", st.damaged);
+	tfs_line_end(&l);
 	if (st.damaged)
 		dump_note(d, DUMP_DAMAGE);
 }
@@ -111,16 +111,16 @@ static bool all_zero(const u8 *p, size_t n)
 	return !n;
 }
 
-static void position_fields(struct dump_line *l, const struct tfs_log_position *p)
+static void position_fields(struct tfs_line *l, const struct tfs_log_position *p)
 {
-	dump_hex(l, "generation", tfs_le64(p->generation), 16);
-	dump_num(l, "run", tfs_le64(p->run));
-	dump_num(l, "run_blocks", tfs_le32(p->run_blocks));
-	dump_num(l, "next", tfs_le64(p->next));
-	dump_num(l, "next_blocks", tfs_le32(p->next_blocks));
-	dump_num(l, "log_offset", tfs_le32(p->offset));
-	dump_hex(l, "prev_crc", tfs_le32(p->prev_crc), 8);
-	dump_num(l, "sequence", tfs_le64(p->sequence));
+	tfs_line_hex(l, "generation", tfs_le64(p->generation), 16);
+	tfs_line_num(l, "run", tfs_le64(p->run));
+	tfs_line_num(l, "run_blocks", tfs_le32(p->run_blocks));
+	tfs_line_num(l, "next", tfs_le64(p->next));
+	tfs_line_num(l, "next_blocks", tfs_le32(p->next_blocks));
+	tfs_line_num(l, "log_offset", tfs_le32(p->offset));
+	tfs_line_hex(l, "prev_crc", tfs_le32(p->prev_crc), 8);
+	tfs_line_num(l, "sequence", tfs_le64(p->sequence));
 }
 
 static void anchor_show(struct dump *d, u32 copy, u32 slot, u64 chosen, bool *marked)
@@ -132,25 +132,25 @@ static void anchor_show(struct dump *d, u32 copy, u32 slot, u64 chosen, bool *ma
 	                      ? "cannot be read"
 	                      : tfs_anchor_check(block, tfs_le64(d->super.head.volume));
 	bool empty = why && all_zero(block, sizeof(*a)), hit;
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(d, &l, 0, "anchor");
-	dump_text(&l, "copy", copy ? "last" : "first");
-	dump_num(&l, "slot", slot);
-	dump_num(&l, "offset", at);
-	dump_text(&l, "state", empty ? "empty" : why ? why : "whole");
+	tfs_line_text(&l, "copy", copy ? "last" : "first");
+	tfs_line_num(&l, "slot", slot);
+	tfs_line_num(&l, "offset", at);
+	tfs_line_text(&l, "state", empty ? "empty" : why ? why : "whole");
 	if (!why) {
 		hit = tfs_le64(a->epoch) == chosen && !*marked;
 		*marked |= hit;
-		dump_num(&l, "epoch", tfs_le64(a->epoch));
-		dump_bool(&l, "chosen", hit);
-		dump_bool(&l, "clean", tfs_le32(a->flags) & TFS_ANCHOR_CLEAN);
+		tfs_line_num(&l, "epoch", tfs_le64(a->epoch));
+		tfs_line_bool(&l, "chosen", hit);
+		tfs_line_bool(&l, "clean", tfs_le32(a->flags) & TFS_ANCHOR_CLEAN);
 		dump_ptr(&l, &a->checkpoint);
 		position_fields(&l, &a->log);
 	} else if (!empty) {
 		dump_note(d, DUMP_DAMAGE);
 	}
-	dump_end(&l);
+	tfs_line_end(&l);
 }
 
 static const char *checkpoint_read(struct dump *d, const struct tfs_anchor *a, u8 *block)
@@ -172,28 +172,28 @@ static void checkpoint_show(struct dump *d, const struct tfs_anchor *a)
 	static u8 block[TFS_BLOCK];
 	const struct tfs_checkpoint *c = (const struct tfs_checkpoint *)block;
 	const char *why = checkpoint_read(d, a, block);
-	struct dump_line l;
+	struct tfs_line l;
 	u32 i;
 
 	dump_begin(d, &l, 0, "checkpoint");
-	dump_num(&l, "unit", tfs_le64(a->checkpoint.addr));
-	dump_text(&l, "state", why ? why : "whole");
+	tfs_line_num(&l, "unit", tfs_le64(a->checkpoint.addr));
+	tfs_line_text(&l, "state", why ? why : "whole");
 	if (!why) {
-		dump_num(&l, "epoch", tfs_le64(c->epoch));
-		dump_num(&l, "next_ino", tfs_le64(c->next_ino));
-		dump_num(&l, "inodes", tfs_le64(c->inodes));
-		dump_num(&l, "live_units", tfs_le64(c->live_units));
-		dump_num(&l, "promised", tfs_le64(c->prealloc_blocks));
-		dump_num(&l, "sequence", tfs_le64(c->sequence));
-		dump_num(&l, "lists", tfs_le32(c->lists));
+		tfs_line_num(&l, "epoch", tfs_le64(c->epoch));
+		tfs_line_num(&l, "next_ino", tfs_le64(c->next_ino));
+		tfs_line_num(&l, "inodes", tfs_le64(c->inodes));
+		tfs_line_num(&l, "live_units", tfs_le64(c->live_units));
+		tfs_line_num(&l, "promised", tfs_le64(c->prealloc_blocks));
+		tfs_line_num(&l, "sequence", tfs_le64(c->sequence));
+		tfs_line_num(&l, "lists", tfs_le32(c->lists));
 	}
-	dump_end(&l);
+	tfs_line_end(&l);
 	for (i = 0; !why && i < TFS_TREES + tfs_le32(c->lists); i++) {
 		dump_begin(d, &l, 2, i < TFS_TREES ? "root" : "list");
 		if (i < TFS_TREES)
-			dump_text(&l, "tree", dump_tree_text((int)i));
+			tfs_line_text(&l, "tree", dump_tree_text((int)i));
 		dump_ptr(&l, i < TFS_TREES ? &c->root[i] : &c->list[i - TFS_TREES]);
-		dump_end(&l);
+		tfs_line_end(&l);
 	}
 	if (why)
 		dump_note(d, DUMP_DAMAGE);
@@ -217,25 +217,25 @@ int dump_cmd_anchors(struct dump *d)
 
 static void log_write(void *arg, const struct tfs_log_head *h, const char *what)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(arg, &l, 0, what);
-	dump_num(&l, "unit", tfs_le64(h->addr));
-	dump_num(&l, "epoch", tfs_le64(h->epoch));
-	dump_num(&l, "sequence", tfs_le64(h->sequence));
-	dump_num(&l, "records", tfs_le32(h->records));
-	dump_num(&l, "durable", tfs_le64(h->durable));
-	dump_num(&l, "anchor", tfs_le64(h->anchor));
-	dump_num(&l, "bytes", tfs_le32(h->bytes));
-	dump_num(&l, "carry", tfs_le32(h->carry));
-	dump_num(&l, "beside", tfs_le32(h->beside));
-	dump_num(&l, "run", tfs_le64(h->run));
-	dump_num(&l, "run_blocks", tfs_le32(h->run_blocks));
-	dump_num(&l, "next", tfs_le64(h->next));
-	dump_num(&l, "next_blocks", tfs_le32(h->next_blocks));
-	dump_hex(&l, "crc", tfs_le32(h->head.crc), 8);
-	dump_hex(&l, "prev_crc", tfs_le32(h->prev_crc), 8);
-	dump_end(&l);
+	tfs_line_num(&l, "unit", tfs_le64(h->addr));
+	tfs_line_num(&l, "epoch", tfs_le64(h->epoch));
+	tfs_line_num(&l, "sequence", tfs_le64(h->sequence));
+	tfs_line_num(&l, "records", tfs_le32(h->records));
+	tfs_line_num(&l, "durable", tfs_le64(h->durable));
+	tfs_line_num(&l, "anchor", tfs_le64(h->anchor));
+	tfs_line_num(&l, "bytes", tfs_le32(h->bytes));
+	tfs_line_num(&l, "carry", tfs_le32(h->carry));
+	tfs_line_num(&l, "beside", tfs_le32(h->beside));
+	tfs_line_num(&l, "run", tfs_le64(h->run));
+	tfs_line_num(&l, "run_blocks", tfs_le32(h->run_blocks));
+	tfs_line_num(&l, "next", tfs_le64(h->next));
+	tfs_line_num(&l, "next_blocks", tfs_le32(h->next_blocks));
+	tfs_line_hex(&l, "crc", tfs_le32(h->head.crc), 8);
+	tfs_line_hex(&l, "prev_crc", tfs_le32(h->prev_crc), 8);
+	tfs_line_end(&l);
 }
 
 static void log_in_chain(void *arg, const struct tfs_log_head *h)
@@ -258,27 +258,27 @@ int dump_cmd_log(struct dump *d)
 	static const struct dump_log_ops ops = {.write = log_in_chain, .record = log_record, .later = log_later};
 	struct dump_log_end end;
 	struct tfs_anchor a;
-	struct dump_line l;
+	struct tfs_line l;
 	int err = tfs_probe(&d->dev.dev, &d->env, NULL, &a);
 
 	if (err)
 		return DUMP_DAMAGE;
 	dump_begin(d, &l, 0, "position");
-	dump_num(&l, "epoch", tfs_le64(a.epoch));
-	dump_bool(&l, "clean", tfs_le32(a.flags) & TFS_ANCHOR_CLEAN);
+	tfs_line_num(&l, "epoch", tfs_le64(a.epoch));
+	tfs_line_bool(&l, "clean", tfs_le32(a.flags) & TFS_ANCHOR_CLEAN);
 	position_fields(&l, &a.log);
-	dump_end(&l);
+	tfs_line_end(&l);
 	err = dump_log_scan(d, &a, &ops, d, &end);
 	if (err)
 		return err;
 	dump_begin(d, &l, 0, "end");
-	dump_num(&l, "unit", end.addr);
-	dump_text(&l, "reason", end.why);
-	dump_num(&l, "writes", end.writes);
-	dump_num(&l, "next_record", end.sequence);
-	dump_num(&l, "durable", end.durable);
-	dump_bool(&l, "damaged", end.damaged);
-	dump_end(&l);
+	tfs_line_num(&l, "unit", end.addr);
+	tfs_line_text(&l, "reason", end.why);
+	tfs_line_num(&l, "writes", end.writes);
+	tfs_line_num(&l, "next_record", end.sequence);
+	tfs_line_num(&l, "durable", end.durable);
+	tfs_line_bool(&l, "damaged", end.damaged);
+	tfs_line_end(&l);
 	if (!end.damaged)
 		return 0;
 	return tfs_cli_fail(DUMP_DAMAGE, d->image, "records that were durable are missing from the log; run fsck.tfs");
@@ -286,10 +286,10 @@ int dump_cmd_log(struct dump *d)
 
 /* ---- tree ---- */
 
-static void key_fields(struct dump_line *l, const char *a, const char *b, struct tfs_key k)
+static void key_fields(struct tfs_line *l, const char *a, const char *b, struct tfs_key k)
 {
-	dump_hex(l, a, k.a, 1);
-	dump_hex(l, b, k.b, 16);
+	tfs_line_hex(l, a, k.a, 1);
+	tfs_line_hex(l, b, k.b, 16);
 }
 
 static void node_items(struct dump *d, const struct tfs_node_info *info, u32 count)
@@ -301,14 +301,14 @@ static void node_items(struct dump *d, const struct tfs_node_info *info, u32 cou
 			const struct tfs_branch *b =
 			    (const struct tfs_branch *)(node + sizeof(struct tfs_node_head)) + i;
 			bool in_memory = tfs_le64(b->ptr.addr) >> 63;
-			struct dump_line l;
+			struct tfs_line l;
 
 			dump_begin(d, &l, 2, "branch");
 			key_fields(&l, "key_a", "key_b", (struct tfs_key){tfs_le64(b->key.a), tfs_le64(b->key.b)});
-			dump_bool(&l, "in_memory", in_memory);
+			tfs_line_bool(&l, "in_memory", in_memory);
 			if (!in_memory)
 				dump_ptr(&l, &b->ptr);
-			dump_end(&l);
+			tfs_line_end(&l);
 		} else {
 			const struct tfs_slot *s = (const struct tfs_slot *)(node + sizeof(struct tfs_node_head)) + i;
 
@@ -322,30 +322,30 @@ static int node_show(void *arg, const struct tfs_node_info *info)
 {
 	struct dump *d = arg;
 	const struct tfs_node_head *h = info->node;
-	struct dump_line l;
+	struct tfs_line l;
 
 	if (info->err) {
 		dump_note(d, DUMP_DAMAGE);
 		h = NULL;
 	}
 	dump_begin(d, &l, 0, "node");
-	dump_text(&l, "tree", dump_tree_text(info->tree));
-	dump_num(&l, "level", info->level);
+	tfs_line_text(&l, "tree", dump_tree_text(info->tree));
+	tfs_line_num(&l, "level", info->level);
 	if (info->ptr.addr) {
-		dump_num(&l, "addr", info->ptr.addr);
-		dump_num(&l, "len", info->ptr.len);
-		dump_num(&l, "birth", info->ptr.birth);
-		dump_hex(&l, "crc", info->ptr.crc, 8);
-		dump_bool(&l, "gang", info->ptr.flags & TFS_PTR_GANG);
+		tfs_line_num(&l, "addr", info->ptr.addr);
+		tfs_line_num(&l, "len", info->ptr.len);
+		tfs_line_num(&l, "birth", info->ptr.birth);
+		tfs_line_hex(&l, "crc", info->ptr.crc, 8);
+		tfs_line_bool(&l, "gang", info->ptr.flags & TFS_PTR_GANG);
 	} else {
-		dump_bool(&l, "in_memory", true);
+		tfs_line_bool(&l, "in_memory", true);
 	}
 	if (h)
-		dump_num(&l, "count", tfs_le16(h->count));
+		tfs_line_num(&l, "count", tfs_le16(h->count));
 	else
-		dump_text(&l, "damage", strerror(-info->err));
+		tfs_line_text(&l, "damage", strerror(-info->err));
 	key_fields(&l, "lo_a", "lo_b", info->lo);
-	dump_end(&l);
+	tfs_line_end(&l);
 	if (h && d->items)
 		node_items(d, info, tfs_le16(h->count));
 	return ferror(stdout) ? 1 : 0;
@@ -387,20 +387,20 @@ static void log_segment(void *arg, u64 addr, u32 blocks)
 static void segment_show(struct dump *d, u64 n, const struct tfs_segment *s, bool log, bool differs)
 {
 	u32 bits = tfs_le32(d->super.segment_bits), blocks = 1u << (bits - TFS_BLOCK_BITS);
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(d, &l, 0, "segment");
-	dump_num(&l, "number", n);
-	dump_num(&l, "unit", (TFS_SEGMENTS_OFFSET + (n << bits)) / TFS_UNIT);
-	dump_text(&l, "state", !s->used_blocks ? "free" : s->used_blocks == blocks ? "full" : "part");
-	dump_num(&l, "live_units", s->live);
-	dump_num(&l, "used_blocks", s->used_blocks);
-	dump_num(&l, "blocks", blocks);
-	dump_num(&l, "age", s->age);
-	dump_bool(&l, "log", log);
+	tfs_line_num(&l, "number", n);
+	tfs_line_num(&l, "unit", (TFS_SEGMENTS_OFFSET + (n << bits)) / TFS_UNIT);
+	tfs_line_text(&l, "state", !s->used_blocks ? "free" : s->used_blocks == blocks ? "full" : "part");
+	tfs_line_num(&l, "live_units", s->live);
+	tfs_line_num(&l, "used_blocks", s->used_blocks);
+	tfs_line_num(&l, "blocks", blocks);
+	tfs_line_num(&l, "age", s->age);
+	tfs_line_bool(&l, "log", log);
 	if (differs)
-		dump_text(&l, "damage", "counts differ from the map");
-	dump_end(&l);
+		tfs_line_text(&l, "damage", "counts differ from the map");
+	tfs_line_end(&l);
 }
 
 static int segment_one(struct dump *d, u64 n, u8 *map, bool log)
@@ -428,7 +428,7 @@ static int segment_one(struct dump *d, u64 n, u8 *map, bool log)
 static void spread_show(struct dump *d, u64 segments)
 {
 	struct tfs_spread s = {0};
-	struct dump_line l;
+	struct tfs_line l;
 
 	if (tfs_spread_add(d->vol, 0, segments, &s))
 		return; /* said already, for the segment */
@@ -436,18 +436,18 @@ static void spread_show(struct dump *d, u64 segments)
 		if (!s.runs[i])
 			continue;
 		dump_begin(d, &l, 0, "free_runs");
-		dump_num(&l, "at_least", 1u << i);
-		dump_num(&l, "runs", s.runs[i]);
-		dump_num(&l, "blocks", s.blocks[i]);
-		dump_end(&l);
+		tfs_line_num(&l, "at_least", 1u << i);
+		tfs_line_num(&l, "runs", s.runs[i]);
+		tfs_line_num(&l, "blocks", s.blocks[i]);
+		tfs_line_end(&l);
 	}
 	dump_begin(d, &l, 0, "space");
-	dump_num(&l, "segments", segments);
-	dump_num(&l, "whole_free_segments", s.whole_segments);
-	dump_num(&l, "used_blocks", s.used_blocks);
-	dump_num(&l, "free_blocks", s.free_blocks);
-	dump_num(&l, "live_units", s.live_units);
-	dump_end(&l);
+	tfs_line_num(&l, "segments", segments);
+	tfs_line_num(&l, "whole_free_segments", s.whole_segments);
+	tfs_line_num(&l, "used_blocks", s.used_blocks);
+	tfs_line_num(&l, "free_blocks", s.free_blocks);
+	tfs_line_num(&l, "live_units", s.live_units);
+	tfs_line_end(&l);
 }
 
 int dump_cmd_segments(struct dump *d)

@@ -32,41 +32,41 @@ static const char *fs_type(u32 type)
 	return type < sizeof(names) / sizeof(*names) ? names[type] : "unknown";
 }
 
-static void inode_fields(struct dump_line *l, const struct tfs_inode *i)
+static void inode_fields(struct tfs_line *l, const struct tfs_inode *i)
 {
-	dump_text(l, "type", dump_type_text(tfs_le32(i->mode)));
-	dump_octal(l, "mode", tfs_le32(i->mode));
-	dump_num(l, "nlink", tfs_le32(i->nlink));
-	dump_num(l, "uid", tfs_le32(i->uid));
-	dump_num(l, "gid", tfs_le32(i->gid));
-	dump_num(l, "size", tfs_le64(i->size));
-	dump_num(l, "blocks", tfs_le64(i->blocks));
-	dump_num(l, "major", tfs_le32(i->rdev_major));
-	dump_num(l, "minor", tfs_le32(i->rdev_minor));
-	dump_num(l, "parent", tfs_le64(i->parent));
-	dump_hex(l, "flags", tfs_le32(i->flags), 1);
-	dump_hex(l, "user_flags", tfs_le32(i->user_flags), 1);
-	dump_text(l, "codec", dump_codec_text(i->codec));
-	dump_num(l, "level", i->codec_level);
-	dump_num(l, "window_bits", i->window_bits);
-	dump_num(l, "generation", tfs_le32(i->generation));
-	dump_time(l, "atime", &i->atime);
-	dump_time(l, "mtime", &i->mtime);
-	dump_time(l, "ctime", &i->ctime);
-	dump_time(l, "btime", &i->btime);
+	tfs_line_text(l, "type", tfs_type_text(tfs_le32(i->mode)));
+	tfs_line_octal(l, "mode", tfs_le32(i->mode));
+	tfs_line_num(l, "nlink", tfs_le32(i->nlink));
+	tfs_line_num(l, "uid", tfs_le32(i->uid));
+	tfs_line_num(l, "gid", tfs_le32(i->gid));
+	tfs_line_num(l, "size", tfs_le64(i->size));
+	tfs_line_num(l, "blocks", tfs_le64(i->blocks));
+	tfs_line_num(l, "major", tfs_le32(i->rdev_major));
+	tfs_line_num(l, "minor", tfs_le32(i->rdev_minor));
+	tfs_line_num(l, "parent", tfs_le64(i->parent));
+	tfs_line_hex(l, "flags", tfs_le32(i->flags), 1);
+	tfs_line_hex(l, "user_flags", tfs_le32(i->user_flags), 1);
+	tfs_line_text(l, "codec", dump_codec_text(i->codec));
+	tfs_line_num(l, "level", i->codec_level);
+	tfs_line_num(l, "window_bits", i->window_bits);
+	tfs_line_num(l, "generation", tfs_le32(i->generation));
+	tfs_line_time(l, "atime", &i->atime);
+	tfs_line_time(l, "mtime", &i->mtime);
+	tfs_line_time(l, "ctime", &i->ctime);
+	tfs_line_time(l, "btime", &i->btime);
 }
 
-void dump_extent_fields(struct dump_line *l, const struct tfs_extent *e)
+void dump_extent_fields(struct tfs_line *l, const struct tfs_extent *e)
 {
 	struct json_object *crcs;
 	char text[12];
 	u32 i, n = tfs_le16(e->blocks);
 
-	dump_num(l, "blocks", n);
-	dump_text(l, "codec", dump_codec_text(e->codec));
+	tfs_line_num(l, "blocks", n);
+	tfs_line_text(l, "codec", dump_codec_text(e->codec));
 	if (e->codec) {
-		dump_num(l, "skip", tfs_le16(e->skip));
-		dump_num(l, "total", tfs_le16(e->total));
+		tfs_line_num(l, "skip", tfs_le16(e->skip));
+		tfs_line_num(l, "total", tfs_le16(e->total));
 	}
 	dump_ptr(l, &e->ptr);
 	if (e->codec)
@@ -83,28 +83,28 @@ void dump_extent_fields(struct dump_line *l, const struct tfs_extent *e)
 		json_object_object_add(l->o, "crcs", crcs);
 }
 
-static void xattr_fields(struct dump_line *l, const struct tfs_xattr *x)
+static void xattr_fields(struct tfs_line *l, const struct tfs_xattr *x)
 {
 	struct tfs_disk_ptr p;
 
-	dump_bytes(l, "name", x->name, x->name_len);
-	dump_num(l, "length", tfs_le32(x->value_len));
+	tfs_line_bytes(l, "name", x->name, x->name_len);
+	tfs_line_num(l, "length", tfs_le32(x->value_len));
 	if (x->where) {
 		memcpy(&p, x->name + x->name_len, sizeof(p));
 		dump_ptr(l, &p);
 	} else {
-		dump_bytes(l, "value", x->name + x->name_len, tfs_le32(x->value_len));
+		tfs_line_bytes(l, "value", x->name + x->name_len, tfs_le32(x->value_len));
 	}
 }
 
-static void dirent_fields(struct dump_line *l, const struct tfs_dirent *e)
+static void dirent_fields(struct tfs_line *l, const struct tfs_dirent *e)
 {
-	dump_bytes(l, "name", e->name, e->name_len);
-	dump_num(l, "target", tfs_le64(e->ino));
-	dump_text(l, "type", dump_type_text((u32)e->type << 12));
+	tfs_line_bytes(l, "name", e->name, e->name_len);
+	tfs_line_num(l, "target", tfs_le64(e->ino));
+	tfs_line_text(l, "type", tfs_type_text((u32)e->type << 12));
 }
 
-static void fs_fields(struct dump_line *l, struct tfs_key key, const void *v, u32 len)
+static void fs_fields(struct tfs_line *l, struct tfs_key key, const void *v, u32 len)
 {
 	u64 blocks;
 
@@ -113,11 +113,11 @@ static void fs_fields(struct dump_line *l, struct tfs_key key, const void *v, u3
 		inode_fields(l, v);
 		break;
 	case TFS_IT_SYMLINK:
-		dump_bytes(l, "target", v, len);
+		tfs_line_bytes(l, "target", v, len);
 		break;
 	case TFS_IT_INLINE:
-		dump_num(l, "length", len);
-		dump_hex(l, "crc", tfs_port_crc32c(0, v, len), 8);
+		tfs_line_num(l, "length", len);
+		tfs_line_hex(l, "crc", tfs_port_crc32c(0, v, len), 8);
 		break;
 	case TFS_IT_XATTR:
 		xattr_fields(l, v);
@@ -131,7 +131,7 @@ static void fs_fields(struct dump_line *l, struct tfs_key key, const void *v, u3
 	case TFS_IT_PREALLOC:
 	case TFS_IT_PENDING:
 		memcpy(&blocks, v, 8);
-		dump_num(l, "blocks", tfs_le64(blocks));
+		tfs_line_num(l, "blocks", tfs_le64(blocks));
 		break;
 	}
 }
@@ -139,22 +139,22 @@ static void fs_fields(struct dump_line *l, struct tfs_key key, const void *v, u3
 static void fs_item(struct dump *d, int indent, struct tfs_key key, const void *v, u32 len, const char *why)
 {
 	u32 type = key_type(key);
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(d, &l, indent, fs_type(type));
-	dump_num(&l, "ino", type == TFS_IT_ORPHAN ? key_pos(key) : key.a);
+	tfs_line_num(&l, "ino", type == TFS_IT_ORPHAN ? key_pos(key) : key.a);
 	if (type == TFS_IT_XATTR || type == TFS_IT_DIRENT)
-		dump_hex(&l, "position", key_pos(key), 14);
+		tfs_line_hex(&l, "position", key_pos(key), 14);
 	else if (type >= TFS_IT_EXTENT && type <= TFS_IT_PENDING)
-		dump_num(&l, "block", key_pos(key));
+		tfs_line_num(&l, "block", key_pos(key));
 	if (why)
-		dump_text(&l, "damage", why);
+		tfs_line_text(&l, "damage", why);
 	else
 		fs_fields(&l, key, v, len);
-	dump_end(&l);
+	tfs_line_end(&l);
 }
 
-static void segs_fields(struct dump_line *l, struct tfs_key key, const struct tfs_segment *s)
+static void segs_fields(struct tfs_line *l, struct tfs_key key, const struct tfs_segment *s)
 {
 	u64 live = 0, used = 0;
 
@@ -162,119 +162,119 @@ static void segs_fields(struct dump_line *l, struct tfs_key key, const struct tf
 		live += tfs_le32(s[i].live);
 		used += tfs_le32(s[i].used_blocks);
 	}
-	dump_num(l, "segment", (key.a & TFS_POS_MASK) * TFS_SEGS_PER_ITEM);
-	dump_num(l, "segments", TFS_SEGS_PER_ITEM);
-	dump_num(l, "live_units", live);
-	dump_num(l, "used_blocks", used);
+	tfs_line_num(l, "segment", (key.a & TFS_POS_MASK) * TFS_SEGS_PER_ITEM);
+	tfs_line_num(l, "segments", TFS_SEGS_PER_ITEM);
+	tfs_line_num(l, "live_units", live);
+	tfs_line_num(l, "used_blocks", used);
 }
 
 static void space_item(struct dump *d, int indent, struct tfs_key key, const u8 *v, u32 len, const char *why)
 {
 	bool map = key.a >> TFS_POS_BITS == 2;
-	struct dump_line l;
+	struct tfs_line l;
 	u64 live = 0;
 
 	dump_begin(d, &l, indent, map ? "map" : "segments");
 	if (why) {
-		dump_text(&l, "damage", why);
+		tfs_line_text(&l, "damage", why);
 	} else if (map) {
 		for (u32 i = 0; i < len; i++)
 			live += (u64)__builtin_popcount(v[i]);
-		dump_num(&l, "segment", key.a & TFS_POS_MASK);
-		dump_num(&l, "chunk", key.b);
-		dump_num(&l, "blocks", len);
-		dump_num(&l, "live_units", live);
+		tfs_line_num(&l, "segment", key.a & TFS_POS_MASK);
+		tfs_line_num(&l, "chunk", key.b);
+		tfs_line_num(&l, "blocks", len);
+		tfs_line_num(&l, "live_units", live);
 	} else {
 		segs_fields(&l, key, (const struct tfs_segment *)v);
 	}
-	dump_end(&l);
+	tfs_line_end(&l);
 }
 
 static void other_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *v, u32 len,
                        const char *why)
 {
-	struct dump_line l;
+	struct tfs_line l;
 	struct tfs_ref r;
 
 	dump_begin(d, &l, indent, tree == TFS_TREE_REFS ? "ref" : "item");
-	dump_hex(&l, "a", key.a, 16);
-	dump_hex(&l, "b", key.b, 16);
-	dump_num(&l, "length", len);
+	tfs_line_hex(&l, "a", key.a, 16);
+	tfs_line_hex(&l, "b", key.b, 16);
+	tfs_line_num(&l, "length", len);
 	if (why) {
-		dump_text(&l, "damage", why);
+		tfs_line_text(&l, "damage", why);
 	} else if (tree == TFS_TREE_REFS) {
 		memcpy(&r, v, sizeof(r));
-		dump_num(&l, "addr", key.a);
-		dump_num(&l, "len", tfs_le32(r.len));
-		dump_num(&l, "count", tfs_le32(r.count));
+		tfs_line_num(&l, "addr", key.a);
+		tfs_line_num(&l, "len", tfs_le32(r.len));
+		tfs_line_num(&l, "count", tfs_le32(r.count));
 	}
-	dump_end(&l);
+	tfs_line_end(&l);
 }
 
-static void snapshot_fields(struct dump_line *l, struct tfs_key key, const struct tfs_snapshot *s)
+static void snapshot_fields(struct tfs_line *l, struct tfs_key key, const struct tfs_snapshot *s)
 {
-	dump_bytes(l, "name", s->name, s->name_len);
-	dump_num(l, "epoch", key.b);
-	dump_time(l, "created", &s->created);
-	dump_num(l, "inodes", tfs_le64(s->inodes));
-	dump_num(l, "units", tfs_le64(s->units));
-	dump_num(l, "first_list", tfs_le64(s->first_list));
-	dump_num(l, "holds", tfs_le32(s->holds));
-	dump_bool(l, "dying", tfs_le16(s->flags) & TFS_SNAPSHOT_DYING);
+	tfs_line_bytes(l, "name", s->name, s->name_len);
+	tfs_line_num(l, "epoch", key.b);
+	tfs_line_time(l, "created", &s->created);
+	tfs_line_num(l, "inodes", tfs_le64(s->inodes));
+	tfs_line_num(l, "units", tfs_le64(s->units));
+	tfs_line_num(l, "first_list", tfs_le64(s->first_list));
+	tfs_line_num(l, "holds", tfs_le32(s->holds));
+	tfs_line_bool(l, "dying", tfs_le16(s->flags) & TFS_SNAPSHOT_DYING);
 	dump_ptr(l, &s->fs);
-	dump_num(l, "refs_addr", tfs_le64(s->refs.addr));
+	tfs_line_num(l, "refs_addr", tfs_le64(s->refs.addr));
 }
 
-static void list_fields(struct dump_line *l, struct tfs_key key, const struct tfs_deadlist *list)
+static void list_fields(struct tfs_line *l, struct tfs_key key, const struct tfs_deadlist *list)
 {
-	dump_num(l, "list", key.b);
-	dump_num(l, "oldest", tfs_le64(list->oldest));
-	dump_num(l, "newest", tfs_le64(list->newest));
-	dump_num(l, "units", tfs_le64(list->units));
-	dump_num(l, "runs", tfs_le64(list->runs));
+	tfs_line_num(l, "list", key.b);
+	tfs_line_num(l, "oldest", tfs_le64(list->oldest));
+	tfs_line_num(l, "newest", tfs_le64(list->newest));
+	tfs_line_num(l, "units", tfs_le64(list->units));
+	tfs_line_num(l, "runs", tfs_le64(list->runs));
 }
 
 /* The runs of a list, some of them, one a line as they are many. */
 static void runs_item(struct dump *d, int indent, struct tfs_key key, const struct tfs_run *r)
 {
 	for (u32 i = 0; i < TFS_DEAD_RUNS && r[i].len; i++) {
-		struct dump_line l;
+		struct tfs_line l;
 
 		dump_begin(d, &l, indent, "run");
-		dump_num(&l, "list", key.a & TFS_POS_MASK);
-		dump_num(&l, "number", key.b * TFS_DEAD_RUNS + i);
-		dump_num(&l, "addr", tfs_le64(r[i].addr));
-		dump_num(&l, "len", tfs_le32(r[i].len));
-		dump_end(&l);
+		tfs_line_num(&l, "list", key.a & TFS_POS_MASK);
+		tfs_line_num(&l, "number", key.b * TFS_DEAD_RUNS + i);
+		tfs_line_num(&l, "addr", tfs_le64(r[i].addr));
+		tfs_line_num(&l, "len", tfs_le32(r[i].len));
+		tfs_line_end(&l);
 	}
 }
 
-static void old_fields(struct dump_line *l, struct tfs_key key, const struct tfs_old_state *o)
+static void old_fields(struct tfs_line *l, struct tfs_key key, const struct tfs_old_state *o)
 {
 	static const char *const stages[] = {"lists", "fs", "shared", "refs"};
 
-	dump_num(l, "epoch", key.b);
-	dump_num(l, "since", tfs_le64(o->since));
-	dump_text(l, "stage", stages[tfs_le32(o->stage)]);
-	dump_num(l, "lists_from", tfs_le64(o->lists_from));
-	dump_num(l, "lists_end", tfs_le64(o->lists_end));
-	dump_num(l, "next_a", tfs_le64(o->next.a));
-	dump_num(l, "next_b", tfs_le64(o->next.b));
+	tfs_line_num(l, "epoch", key.b);
+	tfs_line_num(l, "since", tfs_le64(o->since));
+	tfs_line_text(l, "stage", stages[tfs_le32(o->stage)]);
+	tfs_line_num(l, "lists_from", tfs_le64(o->lists_from));
+	tfs_line_num(l, "lists_end", tfs_le64(o->lists_end));
+	tfs_line_num(l, "next_a", tfs_le64(o->next.a));
+	tfs_line_num(l, "next_b", tfs_le64(o->next.b));
 	dump_ptr(l, &o->fs);
-	dump_num(l, "refs_addr", tfs_le64(o->refs.addr));
+	tfs_line_num(l, "refs_addr", tfs_le64(o->refs.addr));
 }
 
-static void shared_fields(struct dump_line *l, struct tfs_key key, const struct tfs_old_shared *s)
+static void shared_fields(struct tfs_line *l, struct tfs_key key, const struct tfs_old_shared *s)
 {
-	dump_num(l, "addr", key.b);
-	dump_num(l, "len", tfs_le32(s->len));
-	dump_bool(l, "gang", tfs_le16(s->flags) & TFS_PTR_GANG);
+	tfs_line_num(l, "addr", key.b);
+	tfs_line_num(l, "len", tfs_le32(s->len));
+	tfs_line_bool(l, "gang", tfs_le16(s->flags) & TFS_PTR_GANG);
 }
 
 static void snap_item(struct dump *d, int indent, struct tfs_key key, const void *v, u32 len, const char *why)
 {
 	static const char *const kinds[] = {NULL, "snapshot", "deadlist", NULL, "old-state", "old-shared"};
-	struct dump_line l;
+	struct tfs_line l;
 
 	if (why) {
 		other_item(d, indent, TFS_TREE_SNAP, key, v, len, why);
@@ -293,7 +293,7 @@ static void snap_item(struct dump *d, int indent, struct tfs_key key, const void
 		old_fields(&l, key, v);
 	else
 		shared_fields(&l, key, v);
-	dump_end(&l);
+	tfs_line_end(&l);
 }
 
 void dump_item(struct dump *d, int indent, int tree, struct tfs_key key, const void *value, u32 len)

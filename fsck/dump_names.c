@@ -32,30 +32,30 @@ static bool target_of(struct dump *d, const struct dump_entry *e, char *buf)
 	return false;
 }
 
-static void attr_json(struct dump *d, struct dump_line *l, const struct dump_entry *e)
+static void attr_json(struct dump *d, struct tfs_line *l, const struct dump_entry *e)
 {
 	const struct tfs_attr *a = &e->attr;
 	char target[TFS_SYMLINK_MAX + 1];
 
-	dump_bytes(l, "path", e->path, e->path_len);
-	dump_num(l, "ino", a->ino);
-	dump_text(l, "type", dump_type_text(a->mode));
-	dump_octal(l, "mode", a->mode & 07777);
-	dump_num(l, "nlink", a->nlink);
-	dump_num(l, "uid", a->uid);
-	dump_num(l, "gid", a->gid);
-	dump_num(l, "size", a->size);
-	dump_num(l, "blocks", a->blocks);
+	tfs_line_bytes(l, "path", e->path, e->path_len);
+	tfs_line_num(l, "ino", a->ino);
+	tfs_line_text(l, "type", tfs_type_text(a->mode));
+	tfs_line_octal(l, "mode", a->mode & 07777);
+	tfs_line_num(l, "nlink", a->nlink);
+	tfs_line_num(l, "uid", a->uid);
+	tfs_line_num(l, "gid", a->gid);
+	tfs_line_num(l, "size", a->size);
+	tfs_line_num(l, "blocks", a->blocks);
 	if (is_device(a->mode)) {
-		dump_num(l, "major", a->rdev_major);
-		dump_num(l, "minor", a->rdev_minor);
+		tfs_line_num(l, "major", a->rdev_major);
+		tfs_line_num(l, "minor", a->rdev_minor);
 	}
-	dump_time(l, "atime", &a->atime);
-	dump_time(l, "mtime", &a->mtime);
-	dump_time(l, "ctime", &a->ctime);
-	dump_time(l, "btime", &a->btime);
+	tfs_line_time(l, "atime", &a->atime);
+	tfs_line_time(l, "mtime", &a->mtime);
+	tfs_line_time(l, "ctime", &a->ctime);
+	tfs_line_time(l, "btime", &a->btime);
 	if ((a->mode & 0170000) == 0120000 && target_of(d, e, target))
-		dump_bytes(l, "target", target, strlen(target));
+		tfs_line_bytes(l, "target", target, strlen(target));
 }
 
 static void long_text(struct dump *d, const struct dump_entry *e, const char *shown)
@@ -68,7 +68,7 @@ static void long_text(struct dump *d, const struct dump_entry *e, const char *sh
 		printf("%6u, %4u", a->rdev_major, a->rdev_minor);
 	else
 		printf("%12llu", (unsigned long long)a->size);
-	dump_time_text(&a->mtime, when);
+	tfs_time_text(&a->mtime, when);
 	if (*when != '@' && strlen(when) == 30) { /* "2001-02-03 04:05:06" is enough here, in UTC; stat shows all */
 		when[10] = ' ';
 		when[19] = 0;
@@ -83,12 +83,12 @@ static void long_text(struct dump *d, const struct dump_entry *e, const char *sh
 
 void dump_attr_line(struct dump *d, const struct dump_entry *e, const char *shown)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	if (d->json) {
 		dump_begin(d, &l, 0, "name");
 		attr_json(d, &l, e);
-		dump_end(&l);
+		tfs_line_end(&l);
 		return;
 	}
 	if (d->inodes)
@@ -135,7 +135,7 @@ static void stat_text(struct dump *d, const struct dump_entry *e)
 	printf("path        ");
 	tfs_cli_print_name(stdout, *e->path ? e->path : "/", *e->path ? e->path_len : 1);
 	printf("\ninode       %llu, generation %u\ntype        %s\nmode        %04o %s\n", (unsigned long long)a->ino,
-	       a->generation, dump_type_text(a->mode), a->mode & 07777, dump_mode_text(a->mode, buf));
+	       a->generation, tfs_type_text(a->mode), a->mode & 07777, dump_mode_text(a->mode, buf));
 	printf("links       %u\nowner       %u:%u\n", a->nlink, a->uid, a->gid);
 	if (is_device(a->mode))
 		printf("device      %u:%u\n", a->rdev_major, a->rdev_minor);
@@ -149,7 +149,7 @@ static void stat_text(struct dump *d, const struct dump_entry *e)
 		printf("codec       %s, level %u, windows of %u bytes\nflags       %x, user %x\n",
 		       dump_codec_text(a->codec), a->codec_level, 1u << a->window_bits, a->flags, a->user_flags);
 	for (int i = 0; i < 4; i++)
-		printf("%-11s %s\n", names[i], dump_time_text(t[i], buf));
+		printf("%-11s %s\n", names[i], tfs_time_text(t[i], buf));
 	if ((a->mode & 0170000) == 0120000 && target_of(d, e, target)) {
 		printf("target      ");
 		tfs_cli_print_name(stdout, target, strlen(target));
@@ -159,19 +159,19 @@ static void stat_text(struct dump *d, const struct dump_entry *e)
 
 static struct json_object *stat_json(struct dump *d, const struct dump_entry *e)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(d, &l, 0, "stat");
 	attr_json(d, &l, e);
-	dump_num(&l, "generation", e->attr.generation);
-	dump_num(&l, "parent", e->attr.parent);
+	tfs_line_num(&l, "generation", e->attr.generation);
+	tfs_line_num(&l, "parent", e->attr.parent);
 	if (!d->vol)
 		return l.o;
-	dump_text(&l, "codec", dump_codec_text(e->attr.codec));
-	dump_num(&l, "codec_level", e->attr.codec_level);
-	dump_num(&l, "window", 1u << e->attr.window_bits);
-	dump_num(&l, "flags", e->attr.flags);
-	dump_num(&l, "user_flags", e->attr.user_flags);
+	tfs_line_text(&l, "codec", dump_codec_text(e->attr.codec));
+	tfs_line_num(&l, "codec_level", e->attr.codec_level);
+	tfs_line_num(&l, "window", 1u << e->attr.window_bits);
+	tfs_line_num(&l, "flags", e->attr.flags);
+	tfs_line_num(&l, "user_flags", e->attr.user_flags);
 	return l.o;
 }
 
@@ -263,15 +263,15 @@ int dump_cmd_stat(struct dump *d)
 
 static int cat_piece(struct dump *d, const char *path, u64 at, const u8 *buf, size_t n)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	if (d->json) {
 		dump_begin(d, &l, 0, "data");
-		dump_bytes(&l, "path", path, strlen(path));
-		dump_num(&l, "offset", at);
-		dump_num(&l, "length", n);
-		dump_bytes(&l, "data", buf, n);
-		dump_end(&l);
+		tfs_line_bytes(&l, "path", path, strlen(path));
+		tfs_line_num(&l, "offset", at);
+		tfs_line_num(&l, "length", n);
+		tfs_line_bytes(&l, "data", buf, n);
+		tfs_line_end(&l);
 	} else {
 		fwrite(buf, 1, n, stdout);
 	}
@@ -292,7 +292,7 @@ static int cat_one(struct dump *d, const char *path)
 		return tfs_cli_fail(DUMP_DAMAGE, path, "inode %llu cannot be read; run fsck.tfs",
 		                    (unsigned long long)ino);
 	if ((a.mode & 0170000) != 0100000)
-		return tfs_cli_fail(DUMP_USAGE, path, "expected a file, found a %s", dump_type_text(a.mode));
+		return tfs_cli_fail(DUMP_USAGE, path, "expected a file, found a %s", tfs_type_text(a.mode));
 	while (!err && (n = tfs_reader_read(&d->view, ino, at, buf, sizeof(buf))) > 0) {
 		err = cat_piece(d, path, at, buf, (size_t)n);
 		at += (u64)n;

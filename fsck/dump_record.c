@@ -22,84 +22,84 @@ static const u8 *take(struct cursor *c, u32 n)
 	return p;
 }
 
-static bool name_field(struct dump_line *l, struct cursor *c, const char *key, u32 n)
+static bool name_field(struct tfs_line *l, struct cursor *c, const char *key, u32 n)
 {
 	const u8 *p = take(c, n);
 
 	if (p)
-		dump_bytes(l, key, p, n);
+		tfs_line_bytes(l, key, p, n);
 	return p != NULL;
 }
 
-static bool create_fields(struct dump_line *l, const struct tfs_rec_create *r, struct cursor *c)
+static bool create_fields(struct tfs_line *l, const struct tfs_rec_create *r, struct cursor *c)
 {
-	dump_num(l, "parent", tfs_le64(r->parent));
-	dump_octal(l, "mode", tfs_le32(r->mode));
-	dump_num(l, "uid", tfs_le32(r->uid));
-	dump_num(l, "gid", tfs_le32(r->gid));
-	dump_num(l, "major", tfs_le32(r->rdev_major));
-	dump_num(l, "minor", tfs_le32(r->rdev_minor));
-	dump_text(l, "codec", dump_codec_text(r->codec));
-	dump_num(l, "window_bits", r->window_bits);
-	dump_num(l, "generation", tfs_le32(r->generation));
+	tfs_line_num(l, "parent", tfs_le64(r->parent));
+	tfs_line_octal(l, "mode", tfs_le32(r->mode));
+	tfs_line_num(l, "uid", tfs_le32(r->uid));
+	tfs_line_num(l, "gid", tfs_le32(r->gid));
+	tfs_line_num(l, "major", tfs_le32(r->rdev_major));
+	tfs_line_num(l, "minor", tfs_le32(r->rdev_minor));
+	tfs_line_text(l, "codec", dump_codec_text(r->codec));
+	tfs_line_num(l, "window_bits", r->window_bits);
+	tfs_line_num(l, "generation", tfs_le32(r->generation));
 	return name_field(l, c, "name", r->name_len) &&
 	       (!r->target_len || name_field(l, c, "target", tfs_le16(r->target_len)));
 }
 
-static bool link_fields(struct dump_line *l, const struct tfs_rec_link *r, struct cursor *c)
+static bool link_fields(struct tfs_line *l, const struct tfs_rec_link *r, struct cursor *c)
 {
-	dump_num(l, "parent", tfs_le64(r->parent));
+	tfs_line_num(l, "parent", tfs_le64(r->parent));
 	return name_field(l, c, "name", r->name_len);
 }
 
-static bool rename_fields(struct dump_line *l, const struct tfs_rec_rename *r, struct cursor *c)
+static bool rename_fields(struct tfs_line *l, const struct tfs_rec_rename *r, struct cursor *c)
 {
-	dump_num(l, "old_parent", tfs_le64(r->old_parent));
-	dump_num(l, "new_parent", tfs_le64(r->new_parent));
-	dump_num(l, "replaced", tfs_le64(r->target));
-	dump_num(l, "whiteout", tfs_le64(r->whiteout));
+	tfs_line_num(l, "old_parent", tfs_le64(r->old_parent));
+	tfs_line_num(l, "new_parent", tfs_le64(r->new_parent));
+	tfs_line_num(l, "replaced", tfs_le64(r->target));
+	tfs_line_num(l, "whiteout", tfs_le64(r->whiteout));
 	return name_field(l, c, "old", r->old_len) && name_field(l, c, "new", r->new_len);
 }
 
-static bool setattr_fields(struct dump_line *l, const struct tfs_rec_setattr *r)
+static bool setattr_fields(struct tfs_line *l, const struct tfs_rec_setattr *r)
 {
 	u32 mask = tfs_le16(r->head.flags);
 
 	if (mask & TFS_SET_MODE)
-		dump_octal(l, "mode", tfs_le32(r->mode));
+		tfs_line_octal(l, "mode", tfs_le32(r->mode));
 	if (mask & TFS_SET_UID)
-		dump_num(l, "uid", tfs_le32(r->uid));
+		tfs_line_num(l, "uid", tfs_le32(r->uid));
 	if (mask & TFS_SET_GID)
-		dump_num(l, "gid", tfs_le32(r->gid));
+		tfs_line_num(l, "gid", tfs_le32(r->gid));
 	if (mask & TFS_SET_ATIME)
-		dump_time(l, "atime", &r->atime);
+		tfs_line_time(l, "atime", &r->atime);
 	if (mask & TFS_SET_MTIME)
-		dump_time(l, "mtime", &r->mtime);
+		tfs_line_time(l, "mtime", &r->mtime);
 	if (mask & TFS_SET_CTIME)
-		dump_time(l, "ctime", &r->ctime);
+		tfs_line_time(l, "ctime", &r->ctime);
 	if (mask & TFS_SET_BTIME)
-		dump_time(l, "btime", &r->btime);
+		tfs_line_time(l, "btime", &r->btime);
 	if (mask & TFS_SET_FLAGS)
-		dump_hex(l, "user_flags", tfs_le32(r->user_flags), 1);
+		tfs_line_hex(l, "user_flags", tfs_le32(r->user_flags), 1);
 	if (mask & TFS_SET_CODEC) {
-		dump_text(l, "codec", dump_codec_text(r->codec));
-		dump_num(l, "level", r->codec_level);
-		dump_num(l, "window_bits", r->window_bits);
+		tfs_line_text(l, "codec", dump_codec_text(r->codec));
+		tfs_line_num(l, "level", r->codec_level);
+		tfs_line_num(l, "window_bits", r->window_bits);
 	}
 	return true;
 }
 
-static bool xattr_fields(struct dump_line *l, const struct tfs_rec_xattr *r, struct cursor *c)
+static bool xattr_fields(struct tfs_line *l, const struct tfs_rec_xattr *r, struct cursor *c)
 {
 	struct tfs_disk_ptr p;
 	const u8 *at;
 
 	if (!name_field(l, c, "name", r->name_len))
 		return false;
-	dump_bool(l, "removed", r->where == 0xff);
+	tfs_line_bool(l, "removed", r->where == 0xff);
 	if (r->where == 0xff)
 		return true;
-	dump_num(l, "length", tfs_le32(r->value_len));
+	tfs_line_num(l, "length", tfs_le32(r->value_len));
 	if (!r->where)
 		return name_field(l, c, "value", tfs_le32(r->value_len));
 	at = take(c, sizeof(p));
@@ -110,42 +110,42 @@ static bool xattr_fields(struct dump_line *l, const struct tfs_rec_xattr *r, str
 	return true;
 }
 
-static bool write_fields(struct dump_line *l, const struct tfs_rec_write *r, struct cursor *c)
+static bool write_fields(struct tfs_line *l, const struct tfs_rec_write *r, struct cursor *c)
 {
 	bool is_inline = tfs_le16(r->head.flags) & TFS_WRITE_INLINE;
 	const u8 *at;
 
-	dump_num(l, "block", tfs_le64(r->block));
-	dump_num(l, "blocks", tfs_le32(r->blocks));
-	dump_num(l, "size", tfs_le64(r->size));
-	dump_num(l, is_inline ? "inline_bytes" : "extents", tfs_le32(r->count));
-	dump_bool(l, "times", tfs_le16(r->head.flags) & TFS_WRITE_TIMES);
+	tfs_line_num(l, "block", tfs_le64(r->block));
+	tfs_line_num(l, "blocks", tfs_le32(r->blocks));
+	tfs_line_num(l, "size", tfs_le64(r->size));
+	tfs_line_num(l, is_inline ? "inline_bytes" : "extents", tfs_le32(r->count));
+	tfs_line_bool(l, "times", tfs_le16(r->head.flags) & TFS_WRITE_TIMES);
 	if (!is_inline)
 		return true; /* a line each follows */
 	at = take(c, tfs_le32(r->count));
 	if (at)
-		dump_hex(l, "crc", tfs_port_crc32c(0, at, tfs_le32(r->count)), 8);
+		tfs_line_hex(l, "crc", tfs_port_crc32c(0, at, tfs_le32(r->count)), 8);
 	return at != NULL;
 }
 
-static bool clone_fields(struct dump_line *l, const struct tfs_rec_clone *r)
+static bool clone_fields(struct tfs_line *l, const struct tfs_rec_clone *r)
 {
-	dump_num(l, "block", tfs_le64(r->to.block));
-	dump_num(l, "blocks", tfs_le32(r->to.blocks));
-	dump_num(l, "size", tfs_le64(r->to.size));
-	dump_num(l, "source", tfs_le64(r->source));
-	dump_num(l, "from", tfs_le64(r->from));
+	tfs_line_num(l, "block", tfs_le64(r->to.block));
+	tfs_line_num(l, "blocks", tfs_le32(r->to.blocks));
+	tfs_line_num(l, "size", tfs_le64(r->to.size));
+	tfs_line_num(l, "source", tfs_le64(r->source));
+	tfs_line_num(l, "from", tfs_le64(r->from));
 	return true;
 }
 
-static bool range_fields(struct dump_line *l, const struct tfs_rec_range *r)
+static bool range_fields(struct tfs_line *l, const struct tfs_rec_range *r)
 {
 	if (tfs_le16(r->head.type) != TFS_REC_TRUNCATE) {
-		dump_num(l, "block", tfs_le64(r->block));
-		dump_num(l, "blocks", tfs_le64(r->blocks));
+		tfs_line_num(l, "block", tfs_le64(r->block));
+		tfs_line_num(l, "blocks", tfs_le64(r->blocks));
 	}
 	if (tfs_le16(r->head.type) != TFS_REC_PUNCH)
-		dump_num(l, "size", tfs_le64(r->size));
+		tfs_line_num(l, "size", tfs_le64(r->size));
 	return true;
 }
 
@@ -168,7 +168,7 @@ static const struct {
     {"move", sizeof(struct tfs_rec_write)},
 };
 
-static bool fields(struct dump_line *l, u32 type, const struct tfs_rec_head *rec, struct cursor *c)
+static bool fields(struct tfs_line *l, u32 type, const struct tfs_rec_head *rec, struct cursor *c)
 {
 	switch (type) {
 	case TFS_REC_CREATE:
@@ -201,7 +201,7 @@ static bool extents(struct dump *d, const struct tfs_rec_write *r, struct cursor
 {
 	for (u32 i = 0; i < tfs_le32(r->count); i++) {
 		const u8 *head = take(c, 16), *body;
-		struct dump_line l;
+		struct tfs_line l;
 		u64 block;
 		u32 len;
 
@@ -214,21 +214,21 @@ static bool extents(struct dump *d, const struct tfs_rec_write *r, struct cursor
 		if (!body || !extent_sound((const struct tfs_extent *)body, len))
 			return false;
 		dump_begin(d, &l, 4, "extent");
-		dump_num(&l, "block", tfs_le64(block));
+		tfs_line_num(&l, "block", tfs_le64(block));
 		dump_extent_fields(&l, (const struct tfs_extent *)body);
-		dump_end(&l);
+		tfs_line_end(&l);
 	}
 	return true;
 }
 
 static void malformed(struct dump *d, u64 sequence)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(d, &l, 4, "malformed");
-	dump_num(&l, "sequence", sequence);
-	dump_text(&l, "damage", "parts reach past the record's end");
-	dump_end(&l);
+	tfs_line_num(&l, "sequence", sequence);
+	tfs_line_text(&l, "damage", "parts reach past the record's end");
+	tfs_line_end(&l);
 	dump_note(d, DUMP_DAMAGE);
 }
 
@@ -237,22 +237,22 @@ void dump_record(struct dump *d, u64 sequence, const struct tfs_rec_head *rec)
 	u32 type = tfs_le16(rec->type), len = tfs_le32(rec->len);
 	bool known = type && type < sizeof(kinds) / sizeof(*kinds), ok = known && len >= kinds[type].size;
 	struct cursor c = {0};
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(d, &l, 2, "record");
-	dump_num(&l, "sequence", sequence);
-	dump_text(&l, "type", known ? kinds[type].name : "unknown");
+	tfs_line_num(&l, "sequence", sequence);
+	tfs_line_text(&l, "type", known ? kinds[type].name : "unknown");
 	if (!known)
-		dump_num(&l, "number", type);
-	dump_num(&l, "ino", tfs_le64(rec->ino));
-	dump_num(&l, "len", len);
-	dump_hex(&l, "flags", tfs_le16(rec->flags), 1);
-	dump_time(&l, "time", &rec->time);
+		tfs_line_num(&l, "number", type);
+	tfs_line_num(&l, "ino", tfs_le64(rec->ino));
+	tfs_line_num(&l, "len", len);
+	tfs_line_hex(&l, "flags", tfs_le16(rec->flags), 1);
+	tfs_line_time(&l, "time", &rec->time);
 	if (ok) {
 		c = (struct cursor){(const u8 *)rec + kinds[type].size, len - kinds[type].size};
 		ok = fields(&l, type, rec, &c);
 	}
-	dump_end(&l);
+	tfs_line_end(&l);
 	if (ok && (type == TFS_REC_WRITE || type == TFS_REC_MOVE) && !(tfs_le16(rec->flags) & TFS_WRITE_INLINE))
 		ok = extents(d, (const struct tfs_rec_write *)rec, &c);
 	if (!ok)

@@ -232,7 +232,7 @@ static int content_put(struct tar *t, const struct dump_entry *e)
 
 static int member_put(struct tar *t, const struct dump_entry *e, struct archive_entry *m, bool content)
 {
-	struct dump_line l;
+	struct tfs_line l;
 	int err = archive_write_header(t->a, m);
 
 	if (err == ARCHIVE_WARN && archive_errno(t->a) != EILSEQ) /* that: a name that is not UTF-8 */
@@ -251,10 +251,10 @@ static int member_put(struct tar *t, const struct dump_entry *e, struct archive_
 	tfs_progress_add(&t->progress, 1);
 	if (t->d->json) {
 		dump_begin(t->d, &l, 0, "member");
-		dump_bytes(&l, "path", e->path, e->path_len);
-		dump_num(&l, "ino", e->attr.ino);
-		dump_text(&l, "type", archive_entry_hardlink(m) ? "hard link" : dump_type_text(e->attr.mode));
-		dump_end(&l);
+		tfs_line_bytes(&l, "path", e->path, e->path_len);
+		tfs_line_num(&l, "ino", e->attr.ino);
+		tfs_line_text(&l, "type", archive_entry_hardlink(m) ? "hard link" : tfs_type_text(e->attr.mode));
+		tfs_line_end(&l);
 	}
 	return 0;
 }

@@ -212,7 +212,7 @@ int dump_nanos_crashlog(struct dump *d)
 	struct tfs_file_dev whole = d->dev;
 	struct nanos_klog k;
 	char code[16];
-	struct dump_line l;
+	struct tfs_line l;
 	int err;
 
 	if (!d->parts)
@@ -223,16 +223,16 @@ int dump_nanos_crashlog(struct dump *d)
 	if (err)
 		return tfs_cli_fail(DUMP_DAMAGE, d->image, "crash log cannot be read: %s", strerror(-err));
 	dump_begin_tall(d, &l, "crash log");
-	dump_num(&l, "offset", k.offset);
-	dump_bool(&l, "written", k.present);
+	tfs_line_num(&l, "offset", k.offset);
+	tfs_line_bool(&l, "written", k.present);
 	if (k.present) {
-		dump_num(&l, "boot_id", k.boot_id);
+		tfs_line_num(&l, "boot_id", k.boot_id);
 		snprintf(code, sizeof(code), "%d", (int)k.exit_code);
-		dump_text(&l, "exit_code", code);
+		tfs_line_text(&l, "exit_code", code);
 		if (d->json)
-			dump_bytes(&l, "messages", k.text, k.len);
+			tfs_line_bytes(&l, "messages", k.text, k.len);
 	}
-	dump_end(&l);
+	tfs_line_end(&l);
 	if (k.present && !d->json)
 		for (u32 at = 0, n; at < k.len; at += n + 1, putchar('\n')) {
 			n = (u32)strcspn(k.text + at, "\n");
@@ -247,17 +247,17 @@ int dump_nanos_crashlog(struct dump *d)
 
 static void parts_show(struct dump *d, u64 chosen)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	for (u32 i = 0; i < d->parts; i++) {
 		dump_begin(d, &l, 0, "partition");
-		dump_num(&l, "number", i + 1);
-		dump_hex(&l, "type", d->part[i].type, 2);
-		dump_num(&l, "offset", d->part[i].offset);
-		dump_num(&l, "size", d->part[i].size);
-		dump_bool(&l, "volume", d->part[i].volume);
-		dump_bool(&l, "this", d->part[i].offset == chosen);
-		dump_end(&l);
+		tfs_line_num(&l, "number", i + 1);
+		tfs_line_hex(&l, "type", d->part[i].type, 2);
+		tfs_line_num(&l, "offset", d->part[i].offset);
+		tfs_line_num(&l, "size", d->part[i].size);
+		tfs_line_bool(&l, "volume", d->part[i].volume);
+		tfs_line_bool(&l, "this", d->part[i].offset == chosen);
+		tfs_line_end(&l);
 	}
 }
 
@@ -265,7 +265,7 @@ int dump_nanos_super(struct dump *d)
 {
 	const struct nanos_vol *vol = d->nanos;
 	u64 counts[3] = {0}, log = 0;
-	struct dump_line l;
+	struct tfs_line l;
 	char uuid[37];
 
 	for (u32 i = 1; i < vol->entries; i++)
@@ -275,20 +275,20 @@ int dump_nanos_super(struct dump *d)
 	parts_show(d, d->dev.offset - d->before);
 	tfs_cli_uuid_text(vol->uuid, uuid);
 	dump_begin_tall(d, &l, "volume");
-	dump_text(&l, "format", "nanos");
-	dump_num(&l, "version", vol->version);
-	dump_bytes(&l, "label", vol->label, strlen(vol->label));
-	dump_text(&l, "uuid", uuid);
-	dump_num(&l, "size", d->dev.dev.size);
-	dump_num(&l, "log_extensions", vol->exts);
-	dump_num(&l, "log_bytes", log * NANOS_BLOCK);
-	dump_num(&l, "log_end", vol->log_end);
-	dump_num(&l, "records", vol->records);
-	dump_num(&l, "tuples", counts[NANOS_IS_TUPLE]);
-	dump_num(&l, "vectors", counts[NANOS_IS_VECTOR]);
-	dump_num(&l, "symbols", counts[NANOS_IS_SYMBOL]);
-	dump_bool(&l, "damaged", vol->fault.kind != NANOS_SOUND);
-	dump_end(&l);
+	tfs_line_text(&l, "format", "nanos");
+	tfs_line_num(&l, "version", vol->version);
+	tfs_line_bytes(&l, "label", vol->label, strlen(vol->label));
+	tfs_line_text(&l, "uuid", uuid);
+	tfs_line_num(&l, "size", d->dev.dev.size);
+	tfs_line_num(&l, "log_extensions", vol->exts);
+	tfs_line_num(&l, "log_bytes", log * NANOS_BLOCK);
+	tfs_line_num(&l, "log_end", vol->log_end);
+	tfs_line_num(&l, "records", vol->records);
+	tfs_line_num(&l, "tuples", counts[NANOS_IS_TUPLE]);
+	tfs_line_num(&l, "vectors", counts[NANOS_IS_VECTOR]);
+	tfs_line_num(&l, "symbols", counts[NANOS_IS_SYMBOL]);
+	tfs_line_bool(&l, "damaged", vol->fault.kind != NANOS_SOUND);
+	tfs_line_end(&l);
 	return 0;
 }
 
@@ -296,30 +296,30 @@ int dump_nanos_super(struct dump *d)
 
 static void extension_show(void *arg, u64 start, u64 blocks, u32 version)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(arg, &l, 0, "extension");
-	dump_num(&l, "block", start);
-	dump_num(&l, "blocks", blocks);
-	dump_num(&l, "version", version);
-	dump_end(&l);
+	tfs_line_num(&l, "block", start);
+	tfs_line_num(&l, "blocks", blocks);
+	tfs_line_num(&l, "version", version);
+	tfs_line_end(&l);
 }
 
 static void record_show(void *arg, u64 at, u64 length, u32 pieces)
 {
-	struct dump_line l;
+	struct tfs_line l;
 
 	dump_begin(arg, &l, 2, "record");
-	dump_num(&l, "at", at);
-	dump_num(&l, "length", length);
-	dump_num(&l, "pieces", pieces);
-	dump_end(&l);
+	tfs_line_num(&l, "at", at);
+	tfs_line_num(&l, "length", length);
+	tfs_line_num(&l, "pieces", pieces);
+	tfs_line_end(&l);
 }
 
 int dump_nanos_log(struct dump *d)
 {
 	static const struct nanos_open_ops ops = {record_show, extension_show};
-	struct dump_line l;
+	struct tfs_line l;
 	struct nanos_vol *vol;
 	int err = nanos_open(&d->dev.dev, &d->env, &ops, d, &vol);
 
@@ -327,10 +327,10 @@ int dump_nanos_log(struct dump *d)
 		return tfs_cli_fail(err == -ENOMEM ? DUMP_HOST : DUMP_DAMAGE, d->image, "log cannot be read: %s",
 		                    strerror(-err));
 	dump_begin(d, &l, 0, "end");
-	dump_num(&l, "at", vol->log_end);
-	dump_num(&l, "records", vol->records);
-	dump_text(&l, "why", vol->fault.kind == NANOS_SOUND ? "end of log" : vol->fault.what);
-	dump_end(&l);
+	tfs_line_num(&l, "at", vol->log_end);
+	tfs_line_num(&l, "records", vol->records);
+	tfs_line_text(&l, "why", vol->fault.kind == NANOS_SOUND ? "end of log" : vol->fault.what);
+	tfs_line_end(&l);
 	if (vol->fault.kind != NANOS_SOUND)
 		dump_note(d, tfs_cli_fail(DUMP_DAMAGE, d->image, "log at byte %llu: %s; run fsck.tfs",
 		                          (unsigned long long)vol->fault.at, vol->fault.what));

@@ -15,7 +15,7 @@ run() { # COMMAND...: 77 is a test that cannot run here
 	[ $code = 0 ] || [ $code = 77 ] || { failed=$((failed + 1)); tail -40 "$tmp/log"; echo "FAILED: exit $code; repeat: BIN=$BIN $*"; }
 }
 for t in "$BIN"/test_*; do run "$t"; done
-for t in mkfs dump tools hostile_log input; do run "tests/cli/test_$t.sh"; done
+for t in mkfs dump tools admin snapshots hostile_log input; do run "tests/cli/test_$t.sh"; done
 run tests/cli/test_large.sh 10000 64T
 run tests/fsck/test_fsck.sh
 run tests/logship/test_receive.sh
@@ -42,6 +42,7 @@ for c in super anchors log "tree --items" segments "object 1" "ls -lR" "stat d/1
 	vg 0 dump.tfs "$c" "$i" "$@"
 	[ "$c" = tar ] || vg 0 dump.tfs "$c" "$i" "$@" --json -q
 done
+vg 0 tfs snapshot create "$i" one; vg 0 tfs snapshot diff "$i" one; vg 0 tfs --json snapshot list "$i"; vg 0 tfs df "$i"; vg 0 tfs snapshot auto "$i" --keep-last 1; vg 0 tfs snapshot delete "$i" one
 vg 0 dump.tfs extract "$i" "$tmp/extracted"
 dd if=/dev/zero of="$i" bs=4096 seek=1 count=1 conv=notrunc status=none
 vg 4 fsck.tfs -fn "$i"

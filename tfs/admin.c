@@ -199,6 +199,13 @@ static int item_put(void *arg, struct tfs_key key, const void *a, u32 a_len, con
 	return 0;
 }
 
+static bool in_range(const struct tfs_ioc_items *q, struct tfs_key k)
+{
+	struct tfs_key last = {q->last_a, q->last_b};
+
+	return (!last.a && !last.b) || tfs_key_cmp(k, last) <= 0;
+}
+
 /* 1: there are more. */
 static int items_all(struct tfs_vol *vol, struct tfs_ioc_items *q, struct tfs_key *k)
 {
@@ -211,7 +218,8 @@ static int items_all(struct tfs_vol *vol, struct tfs_ioc_items *q, struct tfs_ke
 		return err;
 	if (q->newer)
 		tfs_view_enter(vol, &view);
-	while (!(err = tfs_item_next(vol, TFS_TREE_FS, k, &v, &len)) && !(err = item_put(q, *k, NULL, 0, v, len)))
+	while (!(err = tfs_item_next(vol, TFS_TREE_FS, k, &v, &len)) && in_range(q, *k) &&
+	       !(err = item_put(q, *k, NULL, 0, v, len)))
 		if (!++k->b)
 			k->a++;
 	tfs_view_leave(vol);
@@ -225,7 +233,8 @@ static int items(struct tfs_vol *vol, void *arg)
 	struct tfs_key k = {q->a, q->b};
 	int err;
 
-	if (q->flags & ~TFS_ITEMS_VALUES || q->bytes || q->more || q->reserved0 || !ALL_ZERO(q->reserved))
+	if (q->flags & ~TFS_ITEMS_VALUES || q->bytes || q->more || q->reserved0 ||
+	    (q->older && (q->last_a || q->last_b)))
 		return -EINVAL;
 	memset(q->data, 0, sizeof(q->data));
 	err = q->older ? tfs_snapshot_diff_step(vol, q->older, q->newer, &k, DIFF_LEAVES, item_put, q)

@@ -89,17 +89,18 @@ struct tfs_ioc_snapshot {
  * one. As many as fit, of a bounded part of the tree: `more` says that there may be others from {a, b} on. Two requests
  * on what is mounted for writing (newer 0) see two moments of it.
  */
-#define TFS_ITEMS_VALUES 1u /* also the values of inline data, symlinks and attributes, which are left out otherwise   \
-	                     */
+#define TFS_ITEMS_VALUES                                                                                               \
+	1u /* also the values of inline data, symlinks and attributes, which are left out otherwise                    \
+	    */
 struct tfs_ioc_items {
-	u64 older; /* 0: all items; else an epoch: those that differ from it */
-	u64 newer; /* an epoch, or 0: the volume as it is */
-	u64 a, b;  /* in: first key; out: where to go on */
+	u64 older;          /* 0: all items; else an epoch: those that differ from it */
+	u64 newer;          /* an epoch, or 0: the volume as it is */
+	u64 a, b;           /* in: first key; out: where to go on */
+	u64 last_a, last_b; /* with older 0: the last key that is wanted; zeros: to the end */
 	u32 flags;
 	u32 bytes; /* out: used of data */
 	u32 more;  /* out */
 	u32 reserved0;
-	u64 reserved[2];
 	u8 data[16256]; /* struct tfs_ioc_item, each with its values */
 };
 struct tfs_ioc_item {

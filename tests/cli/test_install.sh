@@ -21,15 +21,19 @@ cat >"$tmp/want" <<'L'
 755 ./usr/sbin/dump.tfs
 755 ./usr/sbin/fsck.tfs
 755 ./usr/sbin/mkfs.tfs
+755 ./usr/sbin/tfs
+644 ./usr/lib/systemd/system/tfs-snapshot@.service
+644 ./usr/lib/systemd/system/tfs-snapshot@.timer
 644 ./usr/share/man/man1/tfs-fuse.1
 644 ./usr/share/man/man1/tfs-logship.1
 644 ./usr/share/man/man5/tfs.5
 644 ./usr/share/man/man8/dump.tfs.8
 644 ./usr/share/man/man8/fsck.tfs.8
 644 ./usr/share/man/man8/mkfs.tfs.8
+644 ./usr/share/man/man8/tfs.8
 L
 (cd "$tmp/root" && find . ! -type d -printf '%m %p\n' | sort -k2) >"$tmp/found"
-diff "$tmp/want" "$tmp/found" || fail "make install: expected (<) and found (>) differ"
+LC_ALL=C sort -k2 -o "$tmp/want" "$tmp/want"; diff "$tmp/want" "$tmp/found" || fail "make install: expected (<) and found (>) differ"
 for m in "$tmp"/root/usr/share/man/*/*; do
 	grep -q '^\.SH EXAMPLES' "$m" || fail "${m##*/} lacks EXAMPLES"
 	case $m in *.[18]) grep -q '^\.SH "\?EXIT STATUS' "$m" || fail "${m##*/} lacks EXIT STATUS" ;; esac
@@ -39,7 +43,8 @@ done
 
 export PATH="$tmp/root/usr/sbin:$tmp/root/usr/bin:$PATH" # not last: mkfs(8) spoils the last folder of PATH
 cd "$tmp"
-for t in mkfs.tfs fsck.tfs dump.tfs tfs-fuse; do
+grep -q '^ExecStart=/usr/sbin/tfs snapshot auto %f' "$tmp/root/usr/lib/systemd/system/tfs-snapshot@.service" || fail "the unit does not call what is installed"
+for t in mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse; do
 	[ "$(command -v $t)" = "$(echo "$tmp"/root/usr/*bin/$t)" ] || fail "$t is not the installed one"
 	expect 0 $t --help; grep -q "^usage: $t" o || fail "$t --help"
 done

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Requests of tfs/ioctl.h: what is not of a request must be zero, names are checked, numbers that are not known are
+ * ENOTTY; batches of items put together are all items; a snapshot that was deleted reads as stale in a view of it, and
+ * the volume goes on being read and written around views.
+ */
+#include "tests/unit/ram.h"
+
+#include "tfs/ioctl.h"
+
+static u64 snapshot_make(const char *name)
+{
+	struct tfs_ioc_snapshot s = {.name_len = (u32)strlen(name)};
+
+	memcpy(s.name, name, s.name_len);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SNAPSHOT_CREATE, &s), 0);
+	return s.epoch;
+}
+
+static u64 file_make(const char *name)
+{
+	struct tfs_create c = {.mode = 0100644};
+	u64 ino;
+
+	assert_int_equal(tfs_create(vol, TFS_INO_ROOT, name, (u32)strlen(name), &c, &ino), 0);
+	return ino;
+}
+
+/* Each 4 bytes of a request that are set where it wants zeros are refused: `given` bytes at the front are its own. */
+static void zeros_wanted(u32 request, const void *good, u32 bytes, u32 given)
+{
+	u8 *arg = malloc(bytes);
+
+	for (u32 at = given; at + 4 <= bytes; at += 4) {
+		memcpy(arg, good, bytes);
+		arg[at] ^= 1;
+		if (tfs_admin(vol, request, arg) != -EINVAL)
+			fail_msg("request %08x takes something at byte %u", request, at);
+	}
+	free(arg);
+}
+
+static void reserved(void **state)
+{
+	struct tfs_ioc_snapshot s = {0};
+	struct tfs_ioc_info info = {0};
+	struct tfs_ioc_spread spread = {.count = 1};
+	struct tfs_ioc_compact step = {.what = TFS_COMPACT_STEP, .blocks = 4}, mode = {.what = TFS_COMPACT_OFF};
+	static struct tfs_ioc_items items;
+
+	(void)state;
+	ram_format(32u << 20);
+	s.epoch = snapshot_make("one");
+	zeros_wanted(TFS_IOC_INFO, &info, sizeof(info), 0);
+	zeros_wanted(TFS_IOC_SPREAD, &spread, sizeof(spread), 16);
+	zeros_wanted(TFS_IOC_SNAPSHOT_NEXT, &s, sizeof(s), 12);
+	zeros_wanted(TFS_IOC_SNAPSHOT_DELETE, &s, sizeof(s), 8);
+	zeros_wanted(TFS_IOC_SNAPSHOT_HOLD, &s, sizeof(s), 8);
+	zeros_wanted(TFS_IOC_SNAPSHOT_RELEASE, &s, sizeof(s), 8);
+	s.name_len = 3;
+	memcpy(s.name, "new", 3);
+	zeros_wanted(TFS_IOC_SNAPSHOT_RENAME, &s, sizeof(s), 20);
+	s.epoch = 0;
+	zeros_wanted(TFS_IOC_SNAPSHOT_CREATE, &s, sizeof(s), 20);
+	zeros_wanted(TFS_IOC_COMPACT, &step, sizeof(step), 16);
+	zeros_wanted(TFS_IOC_COMPACT, &mode, sizeof(mode), 4);
+	for (u32 at = 52; at < offsetof(struct tfs_ioc_items, data); at += 4) {
+		memset(&items, 0, sizeof(items));
+		((u8 *)&items)[at] = 1;
+		assert_int_equal(tfs_admin(vol, TFS_IOC_ITEMS, &items), -EINVAL);
+	}
+	assert_int_equal(tfs_admin(vol, TFS_IOC_INFO + 1, &info), -ENOTTY);
+	assert_int_equal(tfs_admin(vol, TFS_IOC(1, u64), &info), -ENOTTY);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_INFO, &info), 0);
+	assert_int_equal(info.snapshots, 1);
+	assert_true(info.requests >> 22 & 1 && !(info.requests >> 23 & 1));
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+}
+
+static void names(void **state)
+{
+	static const char *const bad[] = {"", ".", "..", "a/b"};
+	struct tfs_ioc_snapshot s = {0};
+
+	(void)state;
+	ram_format(32u << 20);
+	for (u32 i = 0; i < 4; i++) {
+		memset(&s, 0, sizeof(s));
+		s.name_len = (u32)strlen(bad[i]);
+		memcpy(s.name, bad[i], s.name_len);
+		assert_int_equal(tfs_admin(vol, TFS_IOC_SNAPSHOT_CREATE, &s), -EINVAL);
+	}
+	memset(s.name, 'a', 256);
+	s.name_len = 256;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SNAPSHOT_CREATE, &s), -ENAMETOOLONG);
+	s.name_len = 257;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SNAPSHOT_CREATE, &s), -EINVAL);
+	memset(&s, 0, sizeof(s));
+	s.name_len = 3;
+	memcpy(s.name, "a\0b", 3);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SNAPSHOT_CREATE, &s), -EINVAL);
+	snapshot_make("one");
+	memset(&s, 0, sizeof(s));
+	s.name_len = 3;
+	memcpy(s.name, "one", 3);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SNAPSHOT_CREATE, &s), -EEXIST);
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+}
+
+#define FILES 3000u
+static u32 found[FILES + 16];
+
+/* Items of all batches: how many, and each inode of the files once. */
+static u32 items_count(u64 older, u64 newer, u32 flags)
+{
+	static struct tfs_ioc_items q;
+	u32 n = 0, at;
+	u64 a = 0, b = 0;
+
+	memset(found, 0, sizeof(found));
+	do {
+		memset(&q, 0, offsetof(struct tfs_ioc_items, data));
+		q.older = older;
+		q.newer = newer;
+		q.flags = flags;
+		q.a = a;
+		q.b = b;
+		assert_int_equal(tfs_admin(vol, TFS_IOC_ITEMS, &q), 0);
+		for (at = 0; at < q.bytes; n++) {
+			struct tfs_ioc_item i;
+
+			memcpy(&i, q.data + at, sizeof(i));
+			assert_true(i.bytes % 8 == 0 && i.bytes >= sizeof(i) && i.bytes <= q.bytes - at);
+			assert_true(i.a > a || (i.a == a && i.b >= b));
+			found[i.a < FILES ? i.a : FILES] += i.b >> TFS_POS_BITS == TFS_IT_INODE;
+			at += i.bytes;
+		}
+		a = q.a;
+		b = q.b;
+	} while (q.more);
+	return n;
+}
+
+static void batches(void **state)
+{
+	char name[16];
+	u64 one, two, ino;
+
+	(void)state;
+	ram_format(64u << 20);
+	one = snapshot_make("one");
+	for (u32 i = 0; i < FILES - 10; i++) {
+		ino = file_make((snprintf(name, sizeof(name), "f%u", i), name));
+		if (i % 2) /* larger values than fit many times into a batch */
+			assert_int_equal(tfs_setxattr(vol, ino, "user.x", 6, found, 1500, 0), 0);
+	}
+	two = snapshot_make("two");
+	/* the root, and an inode and a name for each; an attribute for every second */
+	assert_int_equal(items_count(0, two, 0), 1 + 2 * (FILES - 10) + (FILES - 10) / 2);
+	assert_int_equal(items_count(0, 0, TFS_ITEMS_VALUES), 1 + 2 * (FILES - 10) + (FILES - 10) / 2);
+	assert_int_equal(items_count(0, one, 0), 1);
+	assert_int_equal(items_count(one, two, 0), 1 + 2 * (FILES - 10) + (FILES - 10) / 2);
+	assert_int_equal(items_count(one, 0, TFS_ITEMS_VALUES), 1 + 2 * (FILES - 10) + (FILES - 10) / 2);
+	for (u32 i = 2; i < FILES - 8; i++)
+		assert_int_equal(found[i], 1);
+	assert_int_equal(items_count(two, 0, 0), 0);
+	tfs_unlink(vol, TFS_INO_ROOT, "f7", 2, false, &ino);
+	while (tfs_evict(vol, ino) > 0)
+		;
+	assert_int_equal(items_count(two, 0, 0), 1 + 2 + 1);
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+}
+
+/* A view for a few calls, with changes and a checkpoint in pieces between them. */
+static void views(void **state)
+{
+	struct tfs_view view;
+	u64 epoch, ino, at;
+	u8 type;
+
+	(void)state;
+	ram_format(32u << 20);
+	file_make("old");
+	epoch = snapshot_make("one");
+	assert_int_equal(tfs_view_find(vol, epoch + 1, &view), -ENOENT);
+	assert_int_equal(tfs_view_find(vol, epoch, &view), 0);
+	file_make("new");
+	for (u32 i = 0; i < 40; i++) {
+		char name[16];
+
+		file_make((snprintf(name, sizeof(name), "more%u", i), name));
+		tfs_checkpoint_step(vol, 1);
+		tfs_view_enter(vol, &view);
+		assert_int_equal(tfs_lookup(vol, TFS_INO_ROOT, "old", 3, &ino, &type), 0);
+		assert_int_equal(tfs_lookup(vol, TFS_INO_ROOT, "new", 3, &at, &type), -ENOENT);
+		assert_int_equal(tfs_unlink(vol, TFS_INO_ROOT, "old", 3, false, &at), -EROFS);
+		tfs_view_leave(vol);
+		assert_int_equal(tfs_lookup(vol, TFS_INO_ROOT, "new", 3, &ino, &type), 0);
+	}
+	assert_int_equal(tfs_checkpoint(vol), 0);
+	assert_int_equal(tfs_snapshot_delete(vol, epoch), 0);
+	tfs_view_enter(vol, &view);
+	assert_int_equal(tfs_lookup(vol, TFS_INO_ROOT, "old", 3, &ino, &type), -ESTALE);
+	tfs_view_leave(vol);
+	while (tfs_snapshot_step(vol) > 0)
+		;
+	assert_int_equal(tfs_lookup(vol, TFS_INO_ROOT, "old", 3, &ino, &type), 0);
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(reserved), cmocka_unit_test(names),
+	                                   cmocka_unit_test(batches), cmocka_unit_test(views)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
