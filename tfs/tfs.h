@@ -405,8 +405,8 @@ void tfs_view_leave(struct tfs_vol *vol);
  */
 typedef int (*tfs_diff_fn)(void *arg, struct tfs_key key, const void *a, u32 a_len, const void *b, u32 b_len);
 int tfs_snapshot_diff(struct tfs_vol *vol, u64 older, u64 newer, tfs_diff_fn fn, void *arg);
-/* The same from *at on, at most `leaves` leaves of the later tree. 1: there may be more from *at on; 0: that was all. An
- * item for which fn returned nonzero is the first of the next step. */
+/* The same from *at on, at most `leaves` leaves of the later tree. 1: there may be more from *at on; 0: that was all.
+ * An item for which fn returned nonzero is the first of the next step. */
 int tfs_snapshot_diff_step(struct tfs_vol *vol, u64 older, u64 newer, struct tfs_key *at, u32 leaves, tfs_diff_fn fn,
                            void *arg);
 
