@@ -53,6 +53,18 @@ void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n)
 	l->count++;
 }
 
+static void list_add_first(struct tfs_list_head *l, struct tfs_node *n)
+{
+	n->prev = NULL;
+	n->next = l->first;
+	if (l->first)
+		l->first->prev = n;
+	else
+		l->last = n;
+	l->first = n;
+	l->count++;
+}
+
 void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n)
 {
 	if (n->prev)
@@ -64,6 +76,57 @@ void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n)
 	else
 		l->last = n->prev;
 	l->count--;
+}
+
+/* ---- nodes in the order of their keys ---- */
+
+static bool node_before(const struct tfs_node *a, const struct tfs_node *b)
+{
+	u32 an = tfs_node_count(a->buf), bn = tfs_node_count(b->buf);
+
+	if (a->tree != b->tree)
+		return a->tree < b->tree;
+	return bn && (!an || tfs_key_cmp(tfs_node_key(a->buf, 0), tfs_node_key(b->buf, 0)) < 0);
+}
+
+/* Both by `next` alone; b is the younger where they are equal. */
+static struct tfs_node *merge(struct tfs_node *a, struct tfs_node *b)
+{
+	struct tfs_node *first = NULL, **end = &first;
+
+	while (a && b) {
+		struct tfs_node **from = node_before(b, a) ? &b : &a;
+
+		*end = *from;
+		end = &(*from)->next;
+		*from = (*from)->next;
+	}
+	*end = a ? a : b;
+	return first;
+}
+
+/* By merging; part[i] has 2^i nodes or none. */
+void tfs_list_sort(struct tfs_list_head *l)
+{
+	struct tfs_node *part[32] = {NULL}, *n, *next, *sorted = NULL;
+	u32 i;
+
+	for (n = l->first; n; n = next) {
+		next = n->next;
+		n->next = NULL;
+		for (i = 0; part[i]; i++) {
+			n = merge(part[i], n);
+			part[i] = NULL;
+		}
+		part[i] = n;
+	}
+	for (i = 0; i < 32; i++)
+		sorted = merge(part[i], sorted);
+	memset(l, 0, sizeof(*l));
+	for (n = sorted; n; n = next) {
+		next = n->next;
+		tfs_list_add(l, n);
+	}
 }
 
 static void node_free(struct tfs_node *n)
@@ -185,44 +248,70 @@ static int node_damaged(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr
 	return -EIO;
 }
 
-static int node_read(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
-                     struct tfs_key hi, struct tfs_node **out)
+/* A node as it is stored, its CRC verified, to one in memory. *why, when it is not sound, and -EIO; or -ENOMEM. */
+static int node_load(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+                     struct tfs_key hi, const u8 *stored, struct tfs_node **out, const char **why)
 {
-	u32 bytes = ptr->len * TFS_UNIT;
-	struct tfs_node *n;
-	const char *why;
+	struct tfs_node *n = node_alloc();
 	int err;
 
-	if (bytes < TFS_UNIT || bytes > TFS_NODE_SIZE + TFS_UNIT)
-		return node_damaged(vol, tree, ptr, "pointer length out of range");
-	err = tfs_read_ptr(vol, ptr, vol->node_scratch, true);
-	if (err)
-		return err == -ENOMEM ? err : node_damaged(vol, tree, ptr, "cannot be read or CRC differs");
-	n = node_alloc();
+	*why = NULL;
 	if (!n)
 		return -ENOMEM;
-	err = tfs_node_decode(n->buf, vol->node_scratch, bytes, &why);
-	if (err == -ENOMEM) {
+	err = tfs_node_decode(n->buf, stored, ptr->len * TFS_UNIT, why);
+	if (!err)
+		*why = tfs_node_check(n->buf, vol->volume);
+	if (!err && !*why)
+		*why = node_in_place(n->buf, tree, ptr, level, lo, hi);
+	if (err == -ENOMEM || *why) {
 		node_free(n);
-		return err;
-	}
-	if (!why)
-		why = tfs_node_check(n->buf, vol->volume);
-	if (!why)
-		why = node_in_place(n->buf, tree, ptr, level, lo, hi);
-	if (why) {
-		node_free(n);
-		return node_damaged(vol, tree, ptr, why);
+		return err == -ENOMEM ? err : -EIO;
 	}
 	n->id = ptr->addr;
 	n->ptr = *ptr;
 	n->tree = (u8)tree;
 	n->level = (u8)tfs_node_level(n->buf);
 	hash_add(vol, n);
-	tfs_list_add(&vol->lru, n);
-	tfs_cache_trim(vol); /* the oldest: what an operation holds is far younger, see TFS_CACHE_MIN */
 	*out = n;
 	return 0;
+}
+
+static bool stored_bytes_valid(const struct tfs_ptr *ptr)
+{
+	return ptr->len && ptr->len * TFS_UNIT <= TFS_NODE_SIZE + TFS_UNIT;
+}
+
+static int node_read(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+                     struct tfs_key hi, struct tfs_node **out)
+{
+	const char *why;
+	int err;
+
+	if (!stored_bytes_valid(ptr))
+		return node_damaged(vol, tree, ptr, "pointer length out of range");
+	err = tfs_read_ptr(vol, ptr, vol->node_scratch, true);
+	if (err)
+		return err == -ENOMEM ? err : node_damaged(vol, tree, ptr, "cannot be read or CRC differs");
+	err = node_load(vol, tree, ptr, level, lo, hi, vol->node_scratch, out, &why);
+	if (err)
+		return err == -ENOMEM ? err : node_damaged(vol, tree, ptr, why);
+	tfs_list_add(&vol->lru, *out);
+	tfs_cache_trim(vol); /* the oldest: what an operation holds is far younger, see TFS_CACHE_MIN */
+	return 0;
+}
+
+bool tfs_cache_offer(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+                     struct tfs_key hi, const u8 *stored)
+{
+	struct tfs_node *n;
+	const char *why;
+
+	if (!stored_bytes_valid(ptr) || tfs_cache_find(vol, ptr->addr) ||
+	    tfs_port_crc32c(0, stored, ptr->len * TFS_UNIT) != ptr->crc ||
+	    node_load(vol, tree, ptr, level, lo, hi, stored, &n, &why))
+		return false;
+	list_add_first(&vol->lru, n);
+	return true;
 }
 
 void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *n)
@@ -334,15 +423,25 @@ void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *n)
 	tfs_list_add(&vol->lru, n);
 }
 
-void tfs_cache_trim(struct tfs_vol *vol)
+static void trim_to(struct tfs_vol *vol, u32 count)
 {
-	while (vol->lru.count > vol->cache_max) {
+	while (vol->lru.count > count) {
 		struct tfs_node *n = vol->lru.first;
 
 		hash_remove(vol, n);
 		tfs_list_remove(&vol->lru, n);
 		node_free(n);
 	}
+}
+
+void tfs_cache_trim(struct tfs_vol *vol)
+{
+	trim_to(vol, vol->cache_max);
+}
+
+void tfs_cache_make_room(struct tfs_vol *vol, u32 nodes)
+{
+	trim_to(vol, vol->cache_max - nodes);
 }
 
 static void list_destroy(struct tfs_list_head *l)

@@ -24,6 +24,7 @@ int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 	ck->epoch = vol->epoch++;
 	ck->clean = clean;
 	ck->frozen = vol->dirty;
+	tfs_list_sort(&ck->frozen); /* what follows each other in the tree will do so on the device: ahead.c */
 	memset(&vol->dirty, 0, sizeof(vol->dirty));
 	memcpy(ck->root, vol->root, sizeof(ck->root));
 	ck->counters = vol->counters;

@@ -26,6 +26,8 @@ static int child_get(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct t
 {
 	struct tfs_ptr ptr = tfs_ptr_cpu(&tfs_branch_at(n->buf, slot)->ptr);
 
+	if (!tfs_cache_find(vol, ptr.addr))
+		tfs_ahead(vol, n, slot, *hi);
 	*hi = branch_hi(n, slot, *hi);
 	return tfs_cache_get(vol, n->tree, &ptr, n->level - 1, tfs_node_key(n->buf, slot), *hi, out);
 }

@@ -217,13 +217,25 @@ void tfs_cache_clean(struct tfs_vol *vol,
                      struct tfs_node *node); /* written: goes to the LRU by its address, or away if superseded */
 void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *node);
 void tfs_cache_trim(struct tfs_vol *vol);
+/*
+ * For read-ahead: room for so many (at most TFS_AHEAD_NODES); a stored node joins the cache as its oldest, if it is
+ * sound and not there. So what nobody asks for goes first, and an operation sees no more of its nodes go than without.
+ */
+void tfs_cache_make_room(struct tfs_vol *vol, u32 nodes);
+bool tfs_cache_offer(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
+                     struct tfs_key hi, const u8 *stored);
 void tfs_cache_destroy(struct tfs_vol *vol);
 void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n);
 void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n);
+void tfs_list_sort(struct tfs_list_head *l); /* by tree and first key */
 /* Stored form to memory. -ENOMEM; -EIO, and what is wrong. */
 int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, const char **why);
 /* Stored form of a compact node, by codec (or raw, where that saves nothing); bytes, a multiple of 512. */
 u32 tfs_node_store(const u8 *node, int codec, u8 *out);
+
+/* ahead.c: before the child at this slot is got; hi: where the node's own range ends. Reads ahead, or does nothing. */
+#define TFS_AHEAD_NODES 64u
+void tfs_ahead(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct tfs_key hi);
 
 /* tree.c */
 int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf);

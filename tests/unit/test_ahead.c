@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Nodes are read ahead where the tree is read in order, and only there: counted in requests. What is read ahead and
+ * damaged is nobody's error but that of who needs it, and a device that refuses long reads is still read.
+ */
+#include "tests/unit/ram.h"
+
+#define SIZE (1u << 30) /* large, so that all is written by one checkpoint */
+#define FILES 6000u
+
+static u32 reads, refused;
+static u64 ino_of[FILES];
+
+static int counting_io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
+{
+	reads += op == TFS_IO_READ;
+	if (op == TFS_IO_READ && n > TFS_NODE_SIZE + TFS_BLOCK && refused)
+		return -EIO;
+	return ram_io(d, op, off, buf, n, flags);
+}
+
+static const struct tfs_dev_ops counting_ops = {counting_io, ram_flush, NULL};
+
+static int leaf(void *arg, const struct tfs_node_info *info)
+{
+	*(u32 *)arg += !info->level;
+	return 0;
+}
+
+static u32 leaves(void)
+{
+	u32 n = 0;
+
+	assert_int_equal(tfs_tree_walk(vol, TFS_TREE_FS, leaf, &n), 0);
+	return n;
+}
+
+static void remount(void)
+{
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_mount();
+	reads = 0;
+}
+
+/* Names in the order of their hashes among inodes in the order of their numbers: leaves split everywhere. */
+static int setup(void **state)
+{
+	struct tfs_create c = {.mode = 0100644};
+	char name[200];
+
+	(void)state;
+	ram_dev.ops = &counting_ops;
+	ram_format(SIZE);
+	memset(name, 'x', sizeof(name));
+	for (u32 i = 0; i < FILES; i++) {
+		sprintf(name + 180, "%u", i);
+		assert_int_equal(tfs_create(vol, TFS_INO_ROOT, name, (u32)strlen(name), &c, &ino_of[i]), 0);
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	tfs_abandon(vol);
+	ram_free();
+	return 0;
+}
+
+static int none(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next)
+{
+	(void)name;
+	(void)len;
+	(void)ino;
+	(void)type;
+	(void)next;
+	++*(u32 *)arg;
+	return 0;
+}
+
+static void all_names(void)
+{
+	u64 pos = 0;
+	u32 n = 0;
+
+	assert_int_equal(tfs_readdir(vol, TFS_INO_ROOT, &pos, none, &n), 0);
+	assert_int_equal(n, FILES);
+}
+
+static void test_in_order(void **state)
+{
+	u32 all = leaves();
+
+	(void)state;
+	assert_in_range(all, 100, 1000);
+	remount();
+	all_names();
+	assert_in_range(reads, 2, all / 4);
+}
+
+/* Far apart from each other: no leaf but those that are asked for. */
+static void test_not_in_order(void **state)
+{
+	struct tfs_attr a;
+	u32 i, at = 0;
+
+	(void)state;
+	remount();
+	for (i = 0; i < 8; i++, at = (at + FILES / 8 * 3) % FILES)
+		assert_int_equal(tfs_getattr(vol, ino_of[at], &a), 0);
+	assert_in_range(reads, 1, 12);
+}
+
+static void test_refused(void **state)
+{
+	u32 all = leaves();
+
+	(void)state;
+	remount();
+	refused = 1;
+	all_names();
+	refused = 0;
+	assert_in_range(reads, all / 2, 3 * all);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_in_order),
+	    cmocka_unit_test(test_not_in_order),
+	    cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
