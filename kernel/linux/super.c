@@ -269,6 +269,7 @@ static int sb_make(struct super_block *sb, const struct tfs_options *opt)
 	s->opt = *opt;
 	mutex_init(&s->lock);
 	init_waitqueue_head(&s->sync_wait);
+	init_waitqueue_head(&s->gather_wait);
 	spin_lock_init(&s->pool_lock);
 	INIT_DELAYED_WORK(&s->checkpoint, tfs_checkpoint_work);
 	err = tfs_stages_init(s);

@@ -2,8 +2,9 @@
 /*
  * Making things durable. Who syncs notes the sequence it needs; one at a time hands all pending records to the device
  * and flushes, without sbi->lock. Meanwhile operations go on and the others wait (group commit): those whose records
- * were along return, all at once, and of the rest one takes the next turn. A checkpoint by time goes in steps, the lock
- * given back in between.
+ * were along return, all at once, and of the rest one takes the next turn. Where several sync all the time, who has the
+ * turn waits a little for those that the last flush served. A checkpoint by time goes in steps, the lock given back in
+ * between.
  */
 #include "tfs_linux.h"
 #include "trace.h"
@@ -11,18 +12,49 @@
 #define CHECKPOINT_SECONDS 30
 #define CHECKPOINT_NODES 16 /* a step */
 
+#define GATHER_MAX_NS (10 * NSEC_PER_MSEC)
+#define GATHER_PAUSE_MAX 64u /* flushes */
+
+/*
+ * Threads that sync one operation after the other come back soon after a flush. If the first of them flushes at once,
+ * the others miss it: two flushes then serve what one could. So it waits until as many are there as were when the last
+ * flush ended, at most for as long as that flush took: which costs no more than the flush that it saves. If they do not
+ * come it is left for a while, twice as long each time. One thread alone never waits. Called by whose turn it is.
+ */
+static void gather(struct tfs_sb *s)
+{
+	struct tfs_gather *g = &s->gather;
+
+	if (g->expected < 2 || atomic_read(&s->syncers) >= g->expected)
+		return;
+	if (g->skip) {
+		g->skip--;
+		return;
+	}
+	wait_event_hrtimeout(s->gather_wait, atomic_read(&s->syncers) >= g->expected, ns_to_ktime(g->flush_ns));
+	if (atomic_read(&s->syncers) >= g->expected)
+		g->pause = 0;
+	else
+		g->skip = g->pause = clamp(2 * g->pause, 1u, GATHER_PAUSE_MAX);
+}
+
 /* All records so far, by whose turn it is. */
 static int sync_now(struct super_block *sb)
 {
+	struct tfs_sb *s = tfs_sb(sb);
 	struct tfs_sync_ticket t;
 	int todo = tfs_sync_begin(tfs_enter(sb), &t), err;
+	u64 start;
 
 	tfs_leave(sb);
 	if (todo <= 0)
 		return todo;
-	err = tfs_bdev_flush(&tfs_sb(sb)->bdev);
+	start = ktime_get_ns();
+	err = tfs_bdev_flush(&s->bdev);
 	err = tfs_sync_end(tfs_enter(sb), &t, err);
 	tfs_leave(sb);
+	s->gather.flush_ns = min_t(u64, ktime_get_ns() - start, GATHER_MAX_NS);
+	WRITE_ONCE(s->gather.expected, atomic_read(&s->syncers));
 	return err;
 }
 
@@ -42,14 +74,18 @@ int tfs_sync_wait(struct super_block *sb)
 	bool turn = false;
 	int err;
 
+	if (atomic_inc_return(&s->syncers) == READ_ONCE(s->gather.expected))
+		wake_up(&s->gather_wait);
 	wait_event(s->sync_wait, sync_settled(s, target, &turn));
 	if (turn) {
+		gather(s);
 		err = sync_now(sb);
 		clear_bit_unlock(0, &s->syncing);
 		wake_up_all(&s->sync_wait);
 	} else {
 		err = READ_ONCE(s->stopped);
 	}
+	atomic_dec(&s->syncers);
 	atomic64_inc(turn ? &s->syncs : &s->syncs_joined);
 	trace_tfs_sync(sb, target, !turn, err);
 	return tfs_user_err(err);

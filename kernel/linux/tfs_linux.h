@@ -56,6 +56,13 @@ struct tfs_stage { /* a window to write back, and its encoded form */
 	u8 *data, *encoded;
 };
 
+struct tfs_gather {        /* of the holder of the turn to flush */
+	int expected;      /* syncers when the last flush ended */
+	u64 flush_ns;      /* that one took */
+	unsigned int skip; /* turns that do not wait */
+	unsigned int pause;
+};
+
 enum tfs_errors { TFS_ERRORS_CONTINUE, TFS_ERRORS_RO, TFS_ERRORS_PANIC };
 struct tfs_options {
 	enum tfs_errors errors;
@@ -80,7 +87,9 @@ struct tfs_sb {
 	atomic64_t sequence, durable;
 	int stopped;
 	unsigned long syncing; /* bit 0 */
-	wait_queue_head_t sync_wait;
+	atomic_t syncers;      /* callers of tfs_sync_wait */
+	struct tfs_gather gather;
+	wait_queue_head_t sync_wait, gather_wait;
 
 	spinlock_t pool_lock;
 	unsigned int pool, spent; /* reserved blocks: not given to a folio; whose block was written */
