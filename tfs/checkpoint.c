@@ -279,23 +279,33 @@ static void rolled(struct tfs_vol *vol)
 	vol->rolling = false;
 }
 
-static int anchor_step(struct tfs_vol *vol)
+static int meta_step(struct tfs_vol *vol)
 {
 	struct tfs_ck *ck = &vol->ck;
-	struct tfs_anchor anchor;
 	struct tfs_checkpoint *cp = (struct tfs_checkpoint *)vol->scratch;
 	int err;
 
 	metas_drop(vol, ck->meta, ck->metas);
 	ck->metas = 0;
-	memset(&anchor, 0, sizeof(anchor));
-	err = meta_build(vol, cp, (struct tfs_list *)(cp + 1), &anchor.checkpoint);
+	err = meta_build(vol, cp, (struct tfs_list *)(cp + 1), &ck->block);
 	if (!err)
 		err = tfs_head_close(vol, TFS_HEAD_NODE);
-	if (!err)
+	ck->writes = vol->writes;
+	return err;
+}
+
+static int anchor_step(struct tfs_vol *vol)
+{
+	struct tfs_ck *ck = &vol->ck;
+	struct tfs_anchor anchor;
+	int err = 0;
+
+	if (vol->flushed_writes < ck->writes) /* else a sync of the host's did it, see tfs_checkpoint_step */
 		err = tfs_flush(vol);
 	if (err)
 		return err;
+	memset(&anchor, 0, sizeof(anchor));
+	anchor.checkpoint = ck->block;
 	anchor.epoch = tfs_cpu64(ck->epoch);
 	anchor.log = position_disk(&ck->log);
 	anchor.flags = tfs_cpu32(ck->clean ? TFS_ANCHOR_CLEAN : 0);
@@ -387,13 +397,22 @@ static int finish(struct tfs_vol *vol)
 static int checkpoint_step(struct tfs_vol *vol, u32 budget)
 {
 	struct tfs_ck *ck = &vol->ck;
+	bool all = budget == STEP_ALL;
 	int err;
 
 	if (ck->state == TFS_CK_NODES) {
 		err = nodes_step(vol, &budget);
 		if (err)
 			return err;
+		ck->state = TFS_CK_META;
+	}
+	if (ck->state == TFS_CK_META) {
+		err = vol->bulk ? 0 : meta_step(vol);
+		if (err)
+			return err;
 		ck->state = TFS_CK_ANCHOR;
+		if (!all)
+			return TFS_CHECKPOINT_SYNC;
 	}
 	if (ck->state == TFS_CK_ANCHOR) {
 		err = vol->bulk ? 0 : anchor_step(vol);

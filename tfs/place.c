@@ -193,9 +193,10 @@ static u32 head_room(const struct tfs_head *h)
 
 static int head_reopen(struct tfs_vol *vol, int head, u32 min)
 {
+	u32 max = head == TFS_HEAD_NODE && !vol->bulk ? TFS_NODE_HEAD_BLOCKS : TFS_HEAD_BLOCKS;
 	int err = tfs_head_close(vol, head);
 
-	return err ? err : tfs_head_open(vol, head, min, TFS_HEAD_BLOCKS);
+	return err ? err : tfs_head_open(vol, head, min, max);
 }
 
 /* ---- pins of what is placed ---- */

@@ -116,7 +116,10 @@ int tfs_rest(struct tfs_vol *vol);
 void tfs_shutdown(struct tfs_vol *vol);
 int tfs_stopped(const struct tfs_vol *vol); /* 0, or the error that ended writing */
 /* One checkpoint in pieces, for tests and background threads: starts one when none runs; writes up to `nodes` nodes.
- * Returns 1 while there is more, 0 when it is durable. Operations may come between. */
+ * Returns 1 while there is more, 0 when it is durable. Operations may come between. TFS_CHECKPOINT_SYNC: there is more,
+ * and it begins with a flush, which a sync of the host's (tfs_sync_begin to _end) before the next step takes over:
+ * outside of the host's lock, that is. */
+#define TFS_CHECKPOINT_SYNC 2
 int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes);
 
 /* ---- attributes ---- */

@@ -6,7 +6,8 @@
 #include "tfs/core.h"
 
 #define TFS_LOG_BUFFER (128u << 10)
-#define TFS_HEAD_BLOCKS 64u /* a head's open run, at most */
+#define TFS_HEAD_BLOCKS 64u      /* a head's open run, at most */
+#define TFS_NODE_HEAD_BLOCKS 16u /* of nodes: what an fsync may have to wait for while a checkpoint goes on */
 #define TFS_HASH_BUCKETS 1024u
 #define TFS_PIN_BUCKETS 256u
 #define TFS_CACHE_MIN 1024u
@@ -84,7 +85,7 @@ struct tfs_snap { /* a snapshot that is not dying */
 };
 
 #define TFS_META_BLOCKS (TFS_LIST_PTRS + 1)
-enum tfs_ck_state { TFS_CK_IDLE, TFS_CK_NODES, TFS_CK_ANCHOR, TFS_CK_CLAIM };
+enum tfs_ck_state { TFS_CK_IDLE, TFS_CK_NODES, TFS_CK_META, TFS_CK_ANCHOR, TFS_CK_CLAIM };
 struct tfs_ck {
 	enum tfs_ck_state state;
 	u64 epoch;
@@ -98,6 +99,8 @@ struct tfs_ck {
 	u64 live_units;
 	u64 sequence;
 	struct tfs_log_position log;
+	struct tfs_disk_ptr block; /* the checkpoint block */
+	u64 writes;                /* of the volume when that was written: to be flushed before the anchors */
 	u64 meta[TFS_META_BLOCKS]; /* addresses of its checkpoint and list blocks */
 	u32 metas;
 };

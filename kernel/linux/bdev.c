@@ -118,12 +118,18 @@ static bool written_before(struct tfs_bdev *d, u64 sequence)
 	return done;
 }
 
-int tfs_bdev_flush(struct tfs_bdev *d)
+void tfs_bdev_wait(struct tfs_bdev *d)
 {
 	u64 before = sequence_now(d);
-	int err;
 
 	wait_event(d->wait, written_before(d, before));
+}
+
+int tfs_bdev_flush(struct tfs_bdev *d)
+{
+	int err;
+
+	tfs_bdev_wait(d);
 	err = READ_ONCE(d->error);
 	if (err)
 		return err;

@@ -91,6 +91,21 @@ int tfs_sync_wait(struct super_block *sb)
 	return tfs_user_err(err);
 }
 
+/* A flush without sbi->lock, also when every record is durable. */
+static void flush_turn(struct super_block *sb)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+
+	wait_event(s->sync_wait, !test_and_set_bit_lock(0, &s->syncing));
+	sync_now(sb); /* an error stops the volume, which the next step says */
+	clear_bit_unlock(0, &s->syncing);
+	wake_up_all(&s->sync_wait);
+}
+
+/*
+ * What syncs meanwhile waits for a step's writes at most, as these are on the disk before the next step: else all nodes
+ * would stand in the disk's queue before its own write.
+ */
 static void checkpoint_steps(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
@@ -104,6 +119,10 @@ static void checkpoint_steps(struct super_block *sb)
 		tfs_leave(sb);
 		if (!more)
 			s->checkpoint_sequence = sequence;
+		else if (more == TFS_CHECKPOINT_SYNC)
+			flush_turn(sb);
+		else if (more > 0)
+			tfs_bdev_wait(&s->bdev);
 		cond_resched();
 	}
 }

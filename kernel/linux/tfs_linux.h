@@ -147,6 +147,7 @@ void tfs_port_exit(void);
 int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev);
 void tfs_bdev_close(struct tfs_bdev *d); /* waits for what is in flight; d may be zeros */
 int tfs_bdev_flush(struct tfs_bdev *d);
+void tfs_bdev_wait(struct tfs_bdev *d); /* for the writes so far; their errors come with the next call */
 void tfs_bdev_wait_range(struct tfs_bdev *d, u64 offset, u64 bytes);
 void tfs_bio_add_buffer(struct bio *bio, const void *buf, unsigned int bytes); /* kvmalloc'ed */
 
