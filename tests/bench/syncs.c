@@ -2,7 +2,7 @@
 /*
  * Durable small writes by several threads, each in files of its own.
  * usage: syncs append|overwrite|create|prepare FOLDER THREADS N     N operations by each thread
- * append: 4 KiB to the end of a file, fsync; overwrite: 4 KiB at a random block of a 16 MiB file (made by prepare),
+ * append: 4 KiB to the end of a file, fsync; overwrite: 4 KiB at a random block of a 4 MiB file (made by prepare),
  * fdatasync; create: a new file of 4 KiB, fsync, and fsync of its folder.
  */
 #define _GNU_SOURCE
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCKS 4096u
+#define BLOCKS 1024u
 
 static int folder, n;
 static const char *what;

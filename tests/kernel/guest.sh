@@ -174,7 +174,7 @@ boot() {
 	done
 	[ -z "$killed" ] || end_now
 	wait $qemu 2>/dev/null; qemu=
-	[ -s "$tmp/log" ] || { cat "$tmp/qemu" >&2; : >"$tmp/out"; }
+	[ -s "$tmp/log" ] || { cat "$tmp/qemu" >&2; [ -z "$cat" ] || kill $cat 2>/dev/null; } # nobody may have opened $tmp/out to write
 	if [ -n "$cat" ]; then wait $cat; else tr -d '\r' <"$tmp/said"; fi
 	[ "$killed" = late ] || grep -q GUEST-START "$tmp/log" || [ ! -s "$tmp/log" ]
 }
