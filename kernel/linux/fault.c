@@ -8,6 +8,7 @@
 #include "trace.h"
 
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/errseq.h>
 
 void tfs_core_event(void *ctx, enum tfs_event event, u64 a, u64 b)
@@ -69,6 +70,20 @@ void tfs_leave(struct super_block *sb)
 	mutex_unlock(&s->lock);
 	if (unlikely(trouble))
 		trouble_act(sb);
+}
+
+/* ---- want of memory ---- */
+
+#define INSIST_TRIES 100
+#define INSIST_MS 20
+
+bool tfs_insist(int err, int *tries)
+{
+	if (err != -ENOMEM || *tries >= INSIST_TRIES)
+		return false;
+	++*tries;
+	msleep(INSIST_MS);
+	return true;
 }
 
 /* ---- shutdown ---- */

@@ -154,7 +154,9 @@ int tfs_setattr_op(tfs_idmap *idmap, struct dentry *dentry, struct iattr *attr)
 	a.mode = inode->i_mode;
 	err = tfs_setattr(tfs_enter(inode->i_sb), inode->i_ino, mask, &a);
 	tfs_leave(inode->i_sb);
-	if (!err && attr->ia_valid & ATTR_MODE)
+	if (err)
+		tfs_refresh(inode); /* nothing changed: nor does it show */
+	else if (attr->ia_valid & ATTR_MODE)
 		err = tfs_acl_chmod(idmap, dentry);
 	return tfs_user_err(err);
 }
@@ -205,7 +207,7 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 void tfs_evict_inode(struct inode *inode)
 {
 	bool gone = !inode->i_nlink && !is_bad_inode(inode) && !sb_rdonly(inode->i_sb);
-	int more;
+	int more, tries = 0;
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
@@ -216,7 +218,7 @@ void tfs_evict_inode(struct inode *inode)
 		more = tfs_evict(tfs_enter(inode->i_sb), inode->i_ino);
 		tfs_leave(inode->i_sb);
 		cond_resched();
-	} while (more > 0); /* an error: the next mount goes on */
+	} while (more > 0 || tfs_insist(more, &tries)); /* another error: the next mount goes on */
 	sb_end_intwrite(inode->i_sb);
 }
 

@@ -36,9 +36,21 @@ static int inherit(struct inode *dir, struct inode *inode, const struct qstr *na
 	return err;
 }
 
+/* Made, and then there was no memory for its VFS inode: it goes again. */
+static void unmake(struct inode *dir, const struct qstr *name, bool is_dir, u64 ino)
+{
+	struct tfs_vol *vol = tfs_enter(dir->i_sb);
+	int err = name ? tfs_unlink(vol, dir->i_ino, name->name, name->len, is_dir, NULL) : 0;
+
+	while (!err && tfs_evict(vol, ino) > 0)
+		;
+	tfs_leave(dir->i_sb);
+}
+
 /* Owner and group as inode_init_owner gives them. */
 static struct inode *create_in(struct inode *dir, const struct qstr *name, struct tfs_create *c)
 {
+	struct inode *inode;
 	bool again = false;
 	u64 ino;
 	int err;
@@ -52,7 +64,12 @@ static struct inode *create_in(struct inode *dir, const struct qstr *name, struc
 		                 name ? name->len : 0, c, &ino);
 		tfs_leave(dir->i_sb);
 	} while (tfs_space_retry(dir->i_sb, err, &again));
-	return err ? ERR_PTR(tfs_user_err(err)) : tfs_iget(dir->i_sb, ino);
+	if (err)
+		return ERR_PTR(tfs_user_err(err));
+	inode = tfs_iget(dir->i_sb, ino);
+	if (IS_ERR(inode))
+		unmake(dir, name, S_ISDIR(c->mode), ino);
+	return inode;
 }
 
 /* mode with type; name NULL: O_TMPFILE. The inode, or an error. */
@@ -88,8 +105,10 @@ static int make_entry(struct inode *dir, struct dentry *dentry, umode_t mode, de
 {
 	struct inode *inode = make(dir, &dentry->d_name, mode, rdev, target);
 
-	if (IS_ERR(inode))
+	if (IS_ERR(inode)) {
+		d_drop(dentry); /* where undoing failed, too, the name is there: ask the volume again */
 		return PTR_ERR(inode);
+	}
 	d_instantiate(dentry, inode);
 	return 0;
 }

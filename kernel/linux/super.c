@@ -149,6 +149,19 @@ static void sb_free(struct tfs_sb *s)
 	kfree(s);
 }
 
+/* No page is left: nothing may be promised to any, or the volume would seem fuller with each such loss. */
+static void promises_check(struct tfs_sb *s)
+{
+	struct tfs_stat st;
+
+	tfs_pool_drain(s);
+	tfs_statfs(tfs_enter(s->sb), &st);
+	tfs_leave(s->sb);
+	if (st.delayed_blocks)
+		pr_err("tfs: internal error: %s: %llu blocks are promised to unwritten pages at unmount\n", s->sb->s_id,
+		       st.delayed_blocks);
+}
+
 static void put_super(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
@@ -156,7 +169,7 @@ static void put_super(struct super_block *sb)
 
 	tfs_sysfs_remove(s);
 	cancel_delayed_work_sync(&s->checkpoint);
-	tfs_pool_drain(s);
+	promises_check(s);
 	tfs_enter(sb);
 	if (sb_rdonly(sb)) /* reconfigure brought it to rest, or it is not to be written any more */
 		tfs_abandon(s->vol);

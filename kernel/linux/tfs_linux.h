@@ -154,6 +154,8 @@ void tfs_bio_add_buffer(struct bio *bio, const void *buf, unsigned int bytes); /
 /* fault.c: errors=, shutdown, the core's events */
 void tfs_core_event(void *ctx, enum tfs_event event, u64 a, u64 b);
 int tfs_shutdown_op(struct super_block *sb, u32 flags);
+/* Want of memory passes: true after a moment, a hundred times. For what loses something when it gives up. */
+bool tfs_insist(int err, int *tries);
 
 /* sync.c */
 int tfs_sync_wait(struct super_block *sb); /* every record so far is durable when it returns 0 */

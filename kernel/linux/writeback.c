@@ -8,7 +8,6 @@
 #include "tfs_linux.h"
 #include "trace.h"
 
-#include <linux/delay.h>
 #include <linux/slab.h>
 
 /* ---- staging buffers ---- */
@@ -87,8 +86,6 @@ struct batch {
 };
 
 #define BESIDE_BLOCKS 4u
-#define NOMEM_TRIES 100
-#define NOMEM_MS 20
 
 /* What an fsync waits for goes in one device write with its record, if it is little: a few blocks, or all there is. */
 static bool goes_beside(const struct batch *b, bool last)
@@ -123,13 +120,14 @@ static int batch_write(struct batch *b, bool last)
 	return err;
 }
 
-/* Want of memory passes; the pages are clean already, and what is not written now is lost. */
+/* The pages are clean already, and what is not written now is lost. */
 static int batch_insist(struct batch *b, bool last)
 {
-	int err, tries;
+	int err, tries = 0;
 
-	for (tries = 0; (err = batch_write(b, last)) == -ENOMEM && tries < NOMEM_TRIES; tries++)
-		msleep(NOMEM_MS);
+	do
+		err = batch_write(b, last);
+	while (tfs_insist(err, &tries));
 	return err;
 }
 
