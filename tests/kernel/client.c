@@ -22,6 +22,8 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <linux/dm-ioctl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -205,6 +207,15 @@ static void run_name(struct client *c, const struct op *o, int i)
 		fail(c, "names");
 }
 
+/* Of a page that the device does not give any more: a refusal like any other, of the thread that stores. */
+static __thread sigjmp_buf store;
+
+static void store_refused(int sig)
+{
+	(void)sig;
+	siglongjmp(store, 1);
+}
+
 static void run_mapped(struct client *c, const struct op *o, int fd, const uint8_t *data)
 {
 	struct stat s;
@@ -217,6 +228,10 @@ static void run_mapped(struct client *c, const struct op *o, int fd, const uint8
 	p = mmap(NULL, FILE_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		fail(c, "mmap");
+	if (failing && sigsetjmp(store, 1)) {
+		errno = EIO;
+		fail(c, "a store through mmap");
+	}
 	memcpy(p + o->at, data, o->bytes);
 	if (msync(p, FILE_MAX, MS_SYNC) || munmap(p, FILE_MAX) || fsync(fd))
 		fail(c, "msync");
@@ -502,6 +517,8 @@ int main(int argc, char **argv)
 	if (running)
 		ack = open("/dev/ack", O_WRONLY);
 	failing = running && getenv("CLIENT_FAILING");
+	if (failing)
+		signal(SIGBUS, store_refused);
 	if (running && getenv("CLIENT_SECONDS")) {
 		until = time(NULL) + atoi(getenv("CLIENT_SECONDS"));
 		control = open("/dev/mapper/control", O_RDWR);
