@@ -12,7 +12,7 @@ make debug-kernel built: the second is user-mode Linux, without QEMU, and knows 
   -f PATH     put this file or folder, with the libraries of what it holds, into the guest at the same path (again for more)
   -M MACHINE  q35 (default) or microvm
   -m MIB      memory (default 1024)         -c CPUS  (default 2)
-  -t SECONDS  time limit, from start to end (default 300); 20 s before it, blocked tasks are written to the log
+  -t SECONDS  time limit (default 300), not counting what it waits for a processor; 30 s before it, blocked tasks go to the log
   -l FILE     keep the kernel's log here; without it, it is kept in build/guest-log only when the run fails
   -o MODULE   load this module of the kernel too (again for more)
   -n          without tfs.ko
@@ -26,7 +26,7 @@ make debug-kernel built: the second is user-mode Linux, without QEMU, and knows 
   -i          one CPU of a billion instructions a second, whatever the host does meanwhile: CPU times in the guest count instructions
   -L FILE     the first disk's writes and flushes are recorded here, as dm-log-writes does (see tests/kernel/power.sh)
 Standard output is the script's. Exit code: the script's; 124: the time limit was reached; 125: the guest broke: it ended without
-a code, or its log has a panic, an oops, a warning, a hung task, or a report of lockdep, KASAN or kmemleak; 2: usage.
+a code, or its log has a panic, an oops, a warning, a hung task, or a report of lockdep, KASAN, kmemleak or of pages left behind; 2: usage.
 U
 	exit 2
 }
@@ -115,6 +115,8 @@ cd /; grep ' tfs ' /proc/mounts | cut -d' ' -f2 | tac | while read -r m; do umou
 [ ! -e /sys/kernel/debug/kmemleak ] || echo "tfs.ko was at \$(cat /sys/module/tfs/sections/.text 2>/dev/null)" >/dev/kmsg # its names go with it
 [ ! -e /lib/tfs.ko ] || rmmod tfs 2>/dev/null || [ \$code != 0 ] || { echo "tfs.ko is still in use at the end" >/dev/out; code=98; }
 [ ! -e /sys/kernel/debug/kmemleak ] || { echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; head -100 /sys/kernel/debug/kmemleak | while read -r l; do echo "\$l" >/dev/kmsg; done; }
+# pages are no objects of kmemleak's: whose stack names a module that went, and are no slab or page table of others', are left behind
+[ ! -e /sys/kernel/debug/page_owner ] || dd if=/sys/kernel/debug/page_owner bs=64k 2>/dev/null | awk 'BEGIN { RS = "" } /\n 0x/ && !/[(]swapper|slab/ && !/depot|pcpu_|kasan_|_alloc_kernel|p[tmu]d_alloc|pte_alloc/ { print "page left behind:"; print }' | head -100 | while read -r l; do echo "\$l" >/dev/kmsg; done # a read gives a record, or fails where one does not fit
 echo \$code >/dev/code; sync; poweroff -f
 I
 chmod +x "$root/init"; (cd "$root" && find . | cpio -o -H newc --quiet) >"$tmp/initrd"; rm -rf "$root"
@@ -149,12 +151,23 @@ done
 [ -z "$tools" ] || args+=(-blockdev "driver=raw,node-name=tools,read-only=on,file.driver=file,file.filename=$tools,file.locking=off" -device "virtio-blk-$bus,drive=tools")
 if [ $machine = uml ]; then # the console is its stderr, its serial lines are descriptors of ours
 	: >"$tmp/said"; args=("$image" "mem=${mem}M" "initrd=$tmp/initrd" stderr=1 ssl=null ssl0=null,fd:3 ssl1=null,fd:4
-		loglevel=6 panic=-1 oops=panic printk.devkmsg=on
+		loglevel=6 panic=-1 oops=panic printk.devkmsg=on page_owner=on
 		GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-AVX_Fast_Unaligned_Load); n=0 # see build_debug.sh
 	for d in "$@"; do args+=("ubd$n=$d"); n=$((n + 1)); done
 fi
 # kills the machine, a user-mode one with the processes that are its tasks
 end_now() { if [ $machine = uml ]; then kill -9 -- "-$qemu"; else kill -9 "$qemu"; fi 2>/dev/null; }
+# Sets had: the seconds since it began, without those in which its threads stood in line for a processor, as far as they did at
+# once: a limit is the machine's own, whatever else runs beside it. Ten times the limit is the end all the same.
+time_had() {
+	local t delay most=0
+	for t in /proc/$qemu/task/*/schedstat; do
+		read -r _ delay _ 2>/dev/null <"$t" || continue
+		[ "$delay" -le $most ] || most=$delay
+	done 2>/dev/null
+	had=$((SECONDS - began - most / 1000000000))
+	[ $had -ge $(((SECONDS - began) / 10)) ] || had=$(((SECONDS - began) / 10))
+}
 # Where many guests share few processors a kernel may find no timer that works while it boots: nothing has been done then, and it
 # boots again.
 boot() {
@@ -165,25 +178,28 @@ boot() {
 		qemu-system-x86_64 "${args[@]}" </dev/null >"$tmp/qemu" 2>&1 & qemu=$!
 	fi
 	killed= since=
-	local started=$((SECONDS + booting))
+	local began=$SECONDS started=
 	while kill -0 $qemu 2>/dev/null; do
-		[ $SECONDS -lt $end ] || { killed=late; break; }
-		[ $SECONDS -lt $started ] || grep -q GUEST-START "$tmp/log" || { killed=boot; break; }
+		time_had
+		[ $((before + had)) -lt "$limit" ] || { killed=late; break; }
+		[ -n "$started" ] || [ $had -lt $booting ] || grep -q GUEST-START "$tmp/log" || { killed=boot; break; }
+		[ $had -lt $booting ] || started=1
 		if [ -n "$kill" ] && [ -z "$since" ] && [ -s "$ack" ]; then since=1; sleep "$kill"; killed=asked; break; fi
 		sleep 0.1
 	done
+	before=$((before + had))
 	[ -z "$killed" ] || end_now
 	wait $qemu 2>/dev/null; qemu=
 	[ -s "$tmp/log" ] || { cat "$tmp/qemu" >&2; [ -z "$cat" ] || kill $cat 2>/dev/null; } # nobody may have opened $tmp/out to write
 	if [ -n "$cat" ]; then wait $cat; else tr -d '\r' <"$tmp/said"; fi
 	[ "$killed" = late ] || grep -q GUEST-START "$tmp/log" || [ ! -s "$tmp/log" ]
 }
-end=$((SECONDS + limit)) booting=60
+before=0 had=0 booting=60
 [ "${k%-debug}" = "$k" ] && [ -z "${count[*]-}" ] || booting=300
 boot || { echo "guest.sh: the kernel did not get as far as its init; booting it again" >&2; boot || boot; }
 
 # ---- the verdict ----
-bad='Kernel panic|Oops|WARNING:|BUG:|BUG |blocked for more than|circular locking|inconsistent lock|recursive locking|irq lock inversion|suspicious RCU|KASAN|UBSAN|general protection|detected stall|soft lockup|unreferenced object|scheduling while atomic|sleeping function|DEBUG_LOCKS_WARN|non-static key|locking correctness validator|memory leak detector disabled|ODEBUG|tfs: internal error'
+bad='Kernel panic|Oops|WARNING:|BUG:|BUG |blocked for more than|circular locking|inconsistent lock|recursive locking|irq lock inversion|suspicious RCU|KASAN|UBSAN|general protection|detected stall|soft lockup|unreferenced object|page left behind|scheduling while atomic|sleeping function|DEBUG_LOCKS_WARN|non-static key|locking correctness validator|memory leak detector disabled|ODEBUG|tfs: internal error'
 tr -d '\r' <"$tmp/log" >"$tmp/dmesg"; [ -z "$log" ] || cp "$tmp/dmesg" "$log"
 fail() { # CODE TEXT
 	local kept=${log:-$top/build/guest-log/$(basename "$script" .sh)-$k.log}
