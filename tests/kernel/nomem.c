@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Faults in the kernel while a volume is mounted, used, synced and unmounted, for tests/kernel/nomem.sh (which says
- * what must hold). Runs in the debugging kernel as root: `nomem TEMPLATE nth memory|device FROM STEP` lets the Nth
- * allocation (or request to the device) of one pass fail, for N = FROM, FROM + STEP ... until a pass has fewer; `nomem
- * TEMPLATE storm ROUNDS SEED` lets one of a hundred fail, of all tasks that work for the volume. Every pass begins with
- * a copy of the volume TEMPLATE. What fsync said is kept must be there after the volume was unmounted, or cut off as by
- * a crash, and mounted again without faults.
+ * what must hold). Runs in the debugging kernel as root: `nomem TEMPLATE nth memory|device FROM STEP LAST` lets the Nth
+ * allocation (or request to the device) of one pass fail, for N = FROM, FROM + STEP ... to LAST or until a pass has
+ * fewer; `nomem TEMPLATE storm ROUNDS SEED` lets one of a hundred fail, of all tasks that work for the volume. Every
+ * pass begins with a copy of the volume TEMPLATE. What fsync said is kept must be there after the volume was unmounted,
+ * or cut off as by a crash, and mounted again without faults. Want of memory alone may fail calls, but it loses nothing
+ * and leaves nothing half done: what the volume shows when it has passed is what the next mount shows.
  */
 #define _GNU_SOURCE
+#include "tests/kernel/shown.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -63,8 +66,29 @@ static void bad(const char *fmt, ...)
 	printf("FAILED: %s: %s\n", now, line);
 	fflush(stdout);
 	say("nomem: FAILED: %s: %s\n", now, line);
-	if (++failed > 8)
+	if (++failed > 3)
 		_exit(1);
+}
+
+/* What the kernel said since the last time: complaints are this pass's. */
+static void log_check(void)
+{
+	static const char *const complaints[] = {"internal error", "BUG:", "WARNING:", "KASAN"};
+	static int log = -1;
+	char record[8192];
+	ssize_t n;
+
+	if (log < 0) {
+		log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+		lseek(log, 0, SEEK_END);
+		return;
+	}
+	while ((n = read(log, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE))
+		for (size_t i = 0; n > 0 && i < sizeof(complaints) / sizeof(*complaints); i++) {
+			record[n] = 0;
+			if (strstr(record, complaints[i]) && !strstr(record, "nomem: "))
+				bad("the kernel says %.200s", strchr(record, ';') ? strchr(record, ';') + 1 : record);
+		}
 }
 
 static void fatal(const char *what)
@@ -185,13 +209,25 @@ static int opened(struct file *f, int flags)
 	return fd;
 }
 
-/* Written at `at`, then synced: acknowledged if both said so. What was unknown stays so, unless all of it is written.
- */
+/* Want of memory loses nothing: whoever syncs again, and is told that it is done, has it all. */
+static bool synced(int fd, int how)
+{
+	for (int i = 0; i < 3; i++) {
+		if (ok(how == 1 ? fdatasync(fd) : fsync(fd)))
+			return true;
+		if (errno != ENOMEM)
+			return false;
+	}
+	return false;
+}
+
 static bool changed(long result) /* a read-only volume changed nothing: what was known stays so */
 {
 	return result >= 0 || errno != EROFS;
 }
 
+/* Written at `at`, then synced: acknowledged if both said so. What was unknown stays so, unless all of it is written.
+ */
 static void write_sync(const char *name, uint32_t at, uint32_t n, int how)
 {
 	struct file *f = file_of(name);
@@ -205,7 +241,7 @@ static void write_sync(const char *name, uint32_t at, uint32_t n, int how)
 		return;
 	fill(data, n);
 	done = pwrite(fd, data, n, at);
-	if (ok(done) && done == (ssize_t)n && ok(how == 1 ? fdatasync(fd) : fsync(fd)) && (was || !at)) {
+	if (ok(done) && done == (ssize_t)n && synced(fd, how) && (was || !at)) {
 		if (at > f->size || !f->there)
 			memset(f->data + (at ? f->size : 0), 0, at ? at - f->size : 0);
 		memcpy(f->data + at, data, n);
@@ -237,7 +273,11 @@ static void map_sync(const char *name, uint32_t at, uint32_t n)
 		return;
 	if (!sigsetjmp(faulted, 1)) {
 		fill(p + at, n);
-		if (ok(msync(p, f->size, MS_SYNC))) {
+		bool done = false;
+
+		for (int i = 0; i < 3 && !(done = ok(msync(p, f->size, MS_SYNC))) && errno == ENOMEM; i++)
+			;
+		if (done) {
 			memcpy(f->data + at, p + at, n);
 			f->known = true;
 		}
@@ -250,7 +290,7 @@ static void map_sync(const char *name, uint32_t at, uint32_t n)
 static bool dir_sync(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY);
-	bool good = ok(fd) && ok(fsync(fd));
+	bool good = ok(fd) && synced(fd, 0);
 
 	if (fd >= 0)
 		close(fd);
@@ -300,7 +340,7 @@ static void cut(const char *name, uint32_t size)
 	if (fd < 0) /* nothing changed */
 		return;
 	f->known = false;
-	if (ok(ftruncate(fd, size)) && ok(fsync(fd)) && was) {
+	if (ok(ftruncate(fd, size)) && synced(fd, 0) && was) {
 		if (size > f->size)
 			memset(f->data + f->size, 0, size - f->size);
 		f->size = size;
@@ -318,7 +358,8 @@ static void punch(const char *name, uint32_t at, uint32_t n)
 	if (fd < 0) /* nothing changed */
 		return;
 	f->known = false;
-	if (ok(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, n)) && ok(fsync(fd)) && was) {
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* what is zeroed in part is read first */
+	if (ok(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, n)) && synced(fd, 0) && was) {
 		memset(f->data + at, 0, n);
 		f->known = true;
 	}
@@ -375,6 +416,8 @@ static void work(const char *dir)
 	move(dir, b, c);
 	map_sync(a, 5000, 20000);
 	punch(a, 8192, 16384);
+	punch(a, 41000, 21000);
+	ok(chmod(a, 0640));
 	ok(setxattr(dir, "user.big", value, sizeof(value), 0));
 	ok(setxattr(dir, "user.small", "v", 1, 0));
 	ok(symlink("nowhere", other));
@@ -418,6 +461,26 @@ static void work_volume(void)
 static int image = -1, loop = -1;
 static unsigned char *template_data;
 static off_t template_size;
+static char *before; /* what the volume showed; NULL: it may show something else after the next mount */
+
+static void shown_before(void)
+{
+	struct statvfs st;
+
+	if (!statvfs(MNT, &st) && !(st.f_flag & ST_RDONLY))
+		before = shown(MNT);
+}
+
+static void shown_check(void)
+{
+	char *after = before ? shown(MNT) : NULL, was[400], is[400];
+
+	if (after && shown_differ(before, after, was, is, sizeof(was)))
+		bad("the next mount shows\n  %s\nfor\n  %s", is, was);
+	free(after);
+	free(before);
+	before = NULL;
+}
 
 static void image_copy(void)
 {
@@ -522,11 +585,12 @@ static void recovered(int workers)
 	}
 	for (int i = 0; i < workers; i++)
 		check_all(sets + i * FILES);
+	shown_check();
 	look(MNT);
 	unmounted();
 }
 
-static bool pass_nth(unsigned int n)
+static bool pass_nth(unsigned int n, bool memory)
 {
 	struct statfs st;
 	bool mounted;
@@ -542,6 +606,8 @@ static bool pass_nth(unsigned int n)
 		look(MNT);
 		work(MNT "/new");
 		work_volume();
+		if (n % 3 != 2 && memory && !nth_left())
+			shown_before();
 		if (n % 3 != 2)
 			umount2(MNT, 0);
 	}
@@ -591,16 +657,19 @@ static void errors_print(const char *what)
 	memset(errors, 0, 128 * sizeof(*errors));
 }
 
-static void all_nth(const char *kind, unsigned int from, unsigned int step)
+static void all_nth(const char *kind, unsigned int from, unsigned int step, unsigned int last)
 {
 	unsigned int n, passes = 0;
 	char what[100];
 
 	injection(!strcmp(kind, "memory"));
-	for (n = from;; n += step, passes++) {
+	for (n = from; n <= last; n += step, passes++) {
 		snprintf(now, sizeof(now), "%s, fault %u", kind, n);
 		say("nomem: %s\n", now);
-		if (pass_nth(n))
+		bool over = pass_nth(n, !strcmp(kind, "memory"));
+
+		log_check();
+		if (over)
 			break;
 	}
 	snprintf(what, sizeof(what), "%s: %u passes, the last fault at most %u; %u mounts refused, %u volumes stopped",
@@ -687,11 +756,43 @@ static void pass_storm(uint32_t seed)
 		unmounted(); /* in the storm, too */
 	storm_set("0", device);
 	threads_fail("0");
+	if (seed % 3 && seed % 2 == 0 && !device)
+		shown_before();
 	if (seed % 3)
 		unmounted();
 	recovered(workers);
 	detach();
 	sound();
+}
+
+/* Beside what TEMPLATE has: symlinks whose targets lie in other nodes than their inodes, and an ACL that all inherit.
+ */
+static void template_extend(void)
+{
+	static const unsigned char acl[] = {2,    0,    0,    0,    1,    0,    7,    0,    0xff, 0xff, 0xff,
+	                                    0xff, 2,    0,    6,    0,    9,    0,    0,    0,    4,    0,
+	                                    5,    0,    0xff, 0xff, 0xff, 0xff, 0x10, 0,    7,    0,    0xff,
+	                                    0xff, 0xff, 0xff, 0x20, 0,    5,    0,    0xff, 0xff, 0xff, 0xff};
+	static char target[3900];
+	char name[32];
+
+	snprintf(now, sizeof(now), "before the faults");
+	image_copy();
+	attach();
+	if (mount(LOOP, MNT, "tfs", 0, ""))
+		fatal("mount");
+	memset(target, 'x', sizeof(target) - 1);
+	for (int i = 0; i < 24; i++) {
+		snprintf(name, sizeof(name), MNT "/link%d", i);
+		if (symlink(target, name))
+			fatal(name);
+	}
+	if (setxattr(MNT, "system.posix_acl_default", acl, sizeof(acl), 0))
+		fatal("default ACL");
+	unmounted();
+	detach();
+	if (pread(image, template_data, template_size, 0) != template_size)
+		fatal(IMAGE);
 }
 
 int main(int argc, char **argv)
@@ -700,14 +801,15 @@ int main(int argc, char **argv)
 	int fd;
 
 	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	fd = argc == 5 || argc == 6 ? open(argv[1], O_RDONLY) : -1;
+	fd = argc == 5 || argc == 7 ? open(argv[1], O_RDONLY) : -1;
 	if (fd < 0 || kmsg < 0) {
-		fprintf(stderr,
-		        "usage: nomem TEMPLATE nth memory|device FROM STEP, or nomem TEMPLATE storm ROUNDS SEED\n");
+		fprintf(
+		    stderr,
+		    "usage: nomem TEMPLATE nth memory|device FROM STEP LAST, or nomem TEMPLATE storm ROUNDS SEED\n");
 		return 2;
 	}
 	template_size = lseek(fd, 0, SEEK_END);
-	template_data = mmap(NULL, template_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	template_data = mmap(NULL, template_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	sets = files =
 	    mmap(NULL, 4 * FILES * sizeof(*files), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	errors = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -718,8 +820,10 @@ int main(int argc, char **argv)
 		fatal("template, image or loop device");
 	signal(SIGBUS, fault);
 	signal(SIGSEGV, fault);
+	template_extend();
+	log_check();
 	if (!strcmp(argv[2], "nth")) {
-		all_nth(argv[3], strtoul(argv[4], NULL, 0), strtoul(argv[5], NULL, 0));
+		all_nth(argv[3], strtoul(argv[4], NULL, 0), strtoul(argv[5], NULL, 0), strtoul(argv[6], NULL, 0));
 	} else {
 		uint32_t rounds = strtoul(argv[3], NULL, 0), seed = strtoul(argv[4], NULL, 0);
 		char what[60];
@@ -728,6 +832,7 @@ int main(int argc, char **argv)
 			snprintf(now, sizeof(now), "storm %u", seed + i);
 			say("nomem: %s\n", now);
 			pass_storm(seed + i);
+			log_check();
 		}
 		snprintf(what, sizeof(what), "storm: %u rounds", rounds);
 		errors_print(what);
