@@ -35,7 +35,14 @@ static int supers_find(struct fsck *f, struct slot s[2], u64 *size, u64 *volume)
 		const struct tfs_super *sb = (const struct tfs_super *)s[i].block;
 		u64 at = i ? (*size ? *size : f->dev->size & ~(u64)(TFS_BLOCK - 1)) - TFS_BLOCK : TFS_SUPER_OFFSET;
 
-		s[i].why = slot_read(f, &s[i], at) ? "cannot be read" : tfs_super_check(s[i].block, f->dev->size);
+		s[i].why = slot_read(f, &s[i], at) ? "cannot be read" : tfs_super_check(s[i].block, 0);
+		if (!s[i].why && !i && tfs_le64(sb->size) > f->dev->size) {
+			tfs_cli_fail(0, f->image, "expected %llu bytes, as the volume says, found %llu: cut short",
+			             (unsigned long long)tfs_le64(sb->size), (unsigned long long)f->dev->size);
+			return -EINVAL;
+		}
+		if (!s[i].why && i && tfs_le64(sb->size) != at + TFS_BLOCK) /* of before it grew */
+			s[i].why = "of a volume of another size";
 		if (!s[i].why && good < 0) {
 			good = i;
 			*size = tfs_le64(sb->size);

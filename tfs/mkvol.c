@@ -20,7 +20,7 @@ static u32 segment_bits_for(u64 size)
 	return bits;
 }
 
-static u64 segments_for(u64 size, u32 bits)
+u64 tfs_segments_for(u64 size, u32 bits)
 {
 	return (size - TFS_SEGMENTS_OFFSET - TFS_TAIL_SIZE) >> bits;
 }
@@ -44,7 +44,7 @@ static void super_fill(struct tfs_super *s, const struct tfs_format_options *opt
 	s->hash_seed[1] = tfs_cpu64(derive(opt->uuid, 2));
 	s->incompat = tfs_cpu64(TFS_INCOMPAT_BESIDE);
 	s->size = tfs_cpu64(size);
-	s->segments = tfs_cpu64(segments_for(size, bits));
+	s->segments = tfs_cpu64(tfs_segments_for(size, bits));
 	s->created = opt->created;
 	s->segment_bits = tfs_cpu32(bits);
 	s->node_size = tfs_cpu32(TFS_NODE_SIZE);
@@ -114,8 +114,8 @@ int tfs_format_check(const struct tfs_format_options *opt)
 		return -EINVAL;
 	if (opt->segment_bits &&
 	    (opt->segment_bits < TFS_SEGMENT_BITS_MIN || opt->segment_bits > TFS_SEGMENT_BITS_MAX ||
-	     segments_for(opt->size, opt->segment_bits) > TFS_SEGMENTS_MAX ||
-	     segments_for(opt->size, opt->segment_bits) < 4))
+	     tfs_segments_for(opt->size, opt->segment_bits) > TFS_SEGMENTS_MAX ||
+	     tfs_segments_for(opt->size, opt->segment_bits) < 4))
 		return -EINVAL;
 	return 0;
 }
@@ -167,7 +167,7 @@ int tfs_format_grow(struct tfs_vol *vol, u64 new_size)
 
 	if (size < tfs_le64(vol->super.size) || size > TFS_MAX_VOLUME || size > vol->dev->size)
 		return -EINVAL;
-	segments = segments_for(size, vol->segment_bits);
+	segments = tfs_segments_for(size, vol->segment_bits);
 	if (segments > TFS_SEGMENTS_MAX)
 		return -EINVAL;
 	err = tfs_space_resize(vol, segments);
@@ -181,7 +181,7 @@ int tfs_format_grow(struct tfs_vol *vol, u64 new_size)
 /* The segment table shrinks: items of segments that are no more go, which are all empty. */
 static int shrink(struct tfs_vol *vol, u64 size)
 {
-	u64 segments = segments_for(size, vol->segment_bits), old = vol->segments, g;
+	u64 segments = tfs_segments_for(size, vol->segment_bits), old = vol->segments, g;
 	u32 per = TFS_SEGS_PER_ITEM;
 
 	if (size < tfs_format_min_size(vol) || size > tfs_le64(vol->super.size))

@@ -262,33 +262,50 @@ static void sizes_set(struct tfs_vol *vol, u64 segments)
 	vol->log_share = (u32)(vol->reserve_blocks / 4 < 16384 ? vol->reserve_blocks / 4 : 16384);
 }
 
-int tfs_space_resize(struct tfs_vol *vol, u64 segments)
+void tfs_space_table_free(struct tfs_segment_table *table)
+{
+	tfs_port_free(table->segment);
+	tfs_port_free(table->longest);
+}
+
+int tfs_space_table(struct tfs_vol *vol, u64 segments, struct tfs_segment_table *out)
 {
 	size_t bytes = (segments + TFS_SEGS_PER_ITEM) * sizeof(*vol->segment);
-	struct tfs_segment *table;
-	u16 *longest;
 
-	if (bytes / sizeof(*table) != segments + TFS_SEGS_PER_ITEM) /* a host of 32 bits */
+	if (bytes / sizeof(*vol->segment) != segments + TFS_SEGS_PER_ITEM) /* a host of 32 bits */
 		return -ENOMEM;
-	table = tfs_port_alloc(bytes);
-	longest = tfs_port_alloc(segments * sizeof(*longest));
-	if (!table || !longest) {
-		tfs_port_free(table);
-		tfs_port_free(longest);
+	out->segment = tfs_port_alloc(bytes);
+	out->longest = tfs_port_alloc(segments * sizeof(*out->longest));
+	if (!out->segment || !out->longest) {
+		tfs_space_table_free(out);
 		return -ENOMEM;
 	}
-	memset(longest, 0xff, segments * sizeof(*longest));
-	memset(table, 0, bytes);
+	memset(out->longest, 0xff, segments * sizeof(*out->longest));
+	memset(out->segment, 0, bytes);
+	return 0;
+}
+
+void tfs_space_table_use(struct tfs_vol *vol, u64 segments, struct tfs_segment_table *table)
+{
 	if (vol->segment)
-		memcpy(table, vol->segment,
+		memcpy(table->segment, vol->segment,
 		       (vol->segments < segments ? vol->segments : segments) * sizeof(*vol->segment));
 	tfs_compact_destroy(vol);
 	tfs_port_free(vol->segment);
-	vol->segment = table;
+	vol->segment = table->segment;
 	tfs_port_free(vol->longest);
-	vol->longest = longest;
+	vol->longest = table->longest;
 	sizes_set(vol, segments);
-	return 0;
+}
+
+int tfs_space_resize(struct tfs_vol *vol, u64 segments)
+{
+	struct tfs_segment_table table;
+	int err = tfs_space_table(vol, segments, &table);
+
+	if (!err)
+		tfs_space_table_use(vol, segments, &table);
+	return err;
 }
 
 int tfs_space_init(struct tfs_vol *vol)

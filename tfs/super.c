@@ -110,19 +110,30 @@ static int read_block(struct tfs_dev *dev, u64 offset, void *buf)
 	return dev->ops->io(dev, TFS_IO_READ, offset, buf, TFS_BLOCK, 0);
 }
 
+/*
+ * The first copy decides, if it is whole. Where it is not, the last block of the device may hold the other, of a volume
+ * that is as large as the device: what says less is of a time before it grew.
+ */
 static int super_find(struct tfs_dev *dev, const struct tfs_env *env, u8 *block)
 {
-	u64 last = (dev->size & ~(u64)(TFS_BLOCK - 1)) - TFS_BLOCK;
+	u64 all = dev->size & ~(u64)(TFS_BLOCK - 1);
+	const struct tfs_super *s = (const struct tfs_super *)block;
 	const char *why = "cannot be read";
 
 	if (dev->size < TFS_MIN_VOLUME)
 		return -EINVAL;
 	if (!read_block(dev, TFS_SUPER_OFFSET, block)) {
-		why = tfs_super_check(block, dev->size);
+		why = tfs_super_check(block, 0);
+		if (!why && tfs_le64(s->size) > dev->size) {
+			tfs_port_log(env->ctx, 0, "volume of %llu bytes on a device of %llu: cut short",
+			             (unsigned long long)tfs_le64(s->size), (unsigned long long)dev->size);
+			return -EINVAL;
+		}
 		if (!why)
 			return 0;
 	}
-	if (!read_block(dev, last, block) && !tfs_super_check(block, dev->size)) {
+	if (!read_block(dev, all - TFS_BLOCK, block) && !tfs_super_check(block, dev->size) &&
+	    tfs_le64(s->size) == all) {
 		tfs_port_log(env->ctx, 1, "first superblock: %s; using the copy at the end; run fsck.tfs", why);
 		return 0;
 	}
@@ -201,6 +212,23 @@ int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor)
 	err = write_slot(vol, anchor_offset(size, 0, epoch), anchor, sizeof(*anchor), TFS_IO_FUA);
 	if (!err)
 		err = write_slot(vol, anchor_offset(size, 1, epoch), anchor, sizeof(*anchor), TFS_IO_FUA);
+	return err;
+}
+
+/* A slot that holds none gives zeros: what stood there before is of no volume any more. */
+int tfs_anchors_copy(struct tfs_vol *vol, u64 size)
+{
+	u8 *block = vol->scratch;
+	u32 slot;
+	int err = 0;
+
+	for (slot = 0; !err && slot < TFS_ANCHOR_SLOTS; slot++) {
+		err = tfs_dev_io(vol, TFS_IO_READ, anchor_offset(size, 0, slot), block, TFS_BLOCK, 0);
+		if (!err && tfs_anchor_check(block, vol->volume))
+			memset(block, 0, TFS_BLOCK);
+		if (!err)
+			err = tfs_dev_io(vol, TFS_IO_WRITE, anchor_offset(size, 1, slot), block, TFS_BLOCK, TFS_IO_FUA);
+	}
 	return err;
 }
 

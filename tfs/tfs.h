@@ -270,6 +270,14 @@ struct tfs_stat {
 };
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);
 const struct tfs_super *tfs_super_of(const struct tfs_vol *vol);
+/*
+ * The volume becomes new_size bytes (rounded down to blocks; 0: all of its device), on a device whose dev->size the
+ * host has set to what it is now. Data, snapshots and open files stay as they are. Durable when it returns 0; a crash
+ * leaves the old or the new size. Nothing happens where it would grow by less than 32 KiB. A volume never shrinks:
+ * -EINVAL, also for more than the device has; -EFBIG: more segments than the format holds; -ENOSPC: too full for the
+ * table of so many, grow by less first; -ENOMEM. The end's old copies are zeros afterwards.
+ */
+int tfs_grow(struct tfs_vol *vol, u64 new_size);
 int tfs_set_label(struct tfs_vol *vol, const char *label, u32 len); /* both superblocks, one after the other */
 
 /*

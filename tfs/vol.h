@@ -270,8 +270,16 @@ int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64
 /* space.c */
 int tfs_space_init(struct tfs_vol *vol);                 /* geometry and segment table from vol->super */
 int tfs_space_resize(struct tfs_vol *vol, u64 segments); /* another table, for more or fewer; vol->super as it was */
-int tfs_space_load(struct tfs_vol *vol);                 /* segment table from the SPACE tree */
-int tfs_space_format(struct tfs_vol *vol, u64 from);     /* items of the table, all zero, for segments from `from` on */
+/* The same in two steps, of which the second cannot fail. */
+struct tfs_segment_table {
+	struct tfs_segment *segment;
+	u16 *longest;
+};
+int tfs_space_table(struct tfs_vol *vol, u64 segments, struct tfs_segment_table *out);
+void tfs_space_table_use(struct tfs_vol *vol, u64 segments, struct tfs_segment_table *table);
+void tfs_space_table_free(struct tfs_segment_table *table);
+int tfs_space_load(struct tfs_vol *vol);             /* segment table from the SPACE tree */
+int tfs_space_format(struct tfs_vol *vol, u64 from); /* items of the table, all zero, for segments from `from` on */
 /* Puts a segment's whole map (segment_blocks bytes) and its counts, under keys not there yet. */
 int tfs_space_set(struct tfs_vol *vol, u64 segment, const u8 *map);
 bool tfs_space_valid(const struct tfs_vol *vol, u64 addr, u32 units);
@@ -387,6 +395,10 @@ void tfs_head_seal(struct tfs_block_head *head, int type, u64 volume, u32 length
 const char *tfs_head_check(const void *block, int type, u64 volume, u32 max);
 int tfs_super_write(struct tfs_vol *vol);
 int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor);
+int tfs_anchors_copy(struct tfs_vol *vol, u64 size); /* all slots, to where a volume of that size has its second */
+
+/* mkvol.c */
+u64 tfs_segments_for(u64 size, u32 segment_bits);
 
 /* mount.c */
 int tfs_orphans_evict(struct tfs_vol *vol); /* all of them */

@@ -238,6 +238,7 @@ class Volume:
             try:
                 b = self.bytes_at(at, BLOCK)
                 self.head_check(b, SUPER, 512)
+                expect(at == BLOCK or u64(b, 144) == at + BLOCK, 'the end of a volume of another size')
                 break
             except Damage:
                 if at != BLOCK:

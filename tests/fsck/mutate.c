@@ -108,6 +108,9 @@ static void command(const char *name)
 		snaps_make_some(4);
 		rollback_make(atoi(name + 9));
 		must(tfs_unmount(vol), "unmount");
+	} else if (!strcmp(name, "grow")) { /* to the end of its file */
+		must(tfs_grow(vol, 0), "grow");
+		must(tfs_unmount(vol), "unmount");
 	} else if (!strncmp(name, "fill:", 5)) {
 		fill_make((u32)strtoul(name + 5, NULL, 10));
 		must(tfs_unmount(vol), "unmount");

@@ -163,7 +163,7 @@ power 8 delete-forgets-lists tfs/snapshot.c 's/if \(!tfs_dead_span\(vol, &l, &ol
 power 8 gang-held-in-part tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !i \&\& tfs_held(vol, ptr->birth))/' "$crash"
 power 8 replay-books-otherwise tfs/place.c 's/if \(!live && tfs_held\(vol, ptr->birth\)\)/if (!live \&\& !vol->replaying \&\& tfs_held(vol, ptr->birth))/' "$crash"
 power 8 diff-skips-what-is-new tfs/born.c 's/ptr->birth > since\)/ptr->birth > since + 1)/' "$crash"
-power 8 rollback-without-a-checkpoint tfs/rollback.c 's/^\treturn tfs_checkpoint_run\(vol, false\);/\treturn 0;/' "$crash"
+power 8 rollback-without-a-checkpoint "tfs/rollback.c tfs/op.c" 's/^\treturn tfs_checkpoint_run\(vol, false\);/\treturn 0;/; s/if \(vol->rolling\)/if (0)/' "$crash"
 power 8 rollback-past-a-hold tfs/rollback.c 's/if \(s.holds\)/if (0)/' "$crash"
 power 8 rollback-forgets-promises tfs/rollback.c 's/^\tvol->counters.prealloc_blocks = .*$//' "$crash"
 power 8 rollback-keeps-lists tfs/old_state.c 's/if \(tfs_le64\(l.oldest\) <= tfs_le64\(o->since\)\)/if (0)/' "$crash"
@@ -172,6 +172,10 @@ power 8 old-state-frees-what-lives tfs/old_state.c 's/ \|\| ptr.birth <= tfs_le6
 power 8 old-state-frees-twice tfs/old_state.c 's/err = shared_in\(f->vol, &f->o, &ptr, &again\);/again = false;/' "$crash"
 power 8 old-state-parts-alone tfs/old_state.c 's/again = in_part\(key, value\);/again = false;/' "$crash"
 power 8 old-state-forgets-nodes tfs/old_state.c 's/level <= p->top; level\+\+/level <= p->level; level++/' "$crash"
+power 3 new-end-keeps-what-was-there tfs/grow.c 's/int err = tfs_anchors_copy\(vol, size\);/int err = 0;/' "$crash"
+power 3 first-superblock-first tfs/super.c '/^int tfs_super_write/,/^}/{s/tfs_le64\(vol->super.size\) - TFS_BLOCK, &/TFS_BLOCK, \&/;t;s/TFS_SUPER_OFFSET, &/tfs_le64(vol->super.size) - TFS_BLOCK, \&/}' "$crash"
+try 1 size-before-its-table tfs/grow.c 's/^\treturn err \? err : tfs_checkpoint_run\(vol, false\);/\treturn err;/' tests/fsck/test_grow.sh build/bin/mutate build/bin/fsck.tfs build/bin/dump.tfs build/bin/stop.so
+power 3 old-end-stays tfs/grow.c 's/return end_clear\(vol, old\);/return 0;/' "$crash"
 power 1 records-before-the-rollback tfs/op.c 's/if \(vol->rolling\)/if (0)/' "build/bin/tfs-power --faults"
 power 6 snapshot-delete-waits-for-space tfs/op.c 's/return tier != TFS_TIER_SNAPSHOT && want && .*$/return want \&\& free_blocks(vol) < want + (tier == TFS_TIER_SNAPSHOT ? vol->reserve_blocks : tier_floor(vol, tier));/' "$crash"
 

@@ -323,6 +323,8 @@ static bool refs_exact(void)
 	return true;
 }
 
+static u64 inodes, promised; /* of the tree that was walked last */
+
 static int items_add(struct tfs_vol *vol)
 {
 	struct tfs_key k = {0, 0};
@@ -333,10 +335,14 @@ static int items_add(struct tfs_vol *vol)
 	u32 len;
 	int err;
 
+	inodes = promised = 0;
 	for (; !(err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len)); k.b++) {
 		u32 type = (u32)(k.b >> 56);
 		u64 window = k.a << 20 ^ (k.b & TFS_POS_MASK) >> 4;
 
+		inodes += type == TFS_IT_INODE;
+		if (type == TFS_IT_PREALLOC)
+			promised += tfs_le64(((const struct tfs_prealloc *)v)->blocks);
 		if (type == TFS_IT_XATTR && ((const struct tfs_xattr *)v)->where) {
 			struct tfs_ptr p = disk_ptr((const u8 *)v + 6 + ((const struct tfs_xattr *)v)->name_len);
 
@@ -621,6 +627,9 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 		return err ? "tree cannot be read" : "a unit is used twice";
 	if (!refs_exact())
 		return "a shared extent's count differs";
+	tfs_statfs(vol, &st);
+	if (st.inodes != inodes || st.prealloc_blocks != promised)
+		return "a counter differs";
 	err = snaps_add(vol);
 	if (err)
 		return err == -EUCLEAN ? "a shared extent's count differs in a snapshot" : "a snapshot cannot be read";

@@ -74,6 +74,7 @@ void power_solid_state(void)
 {
 	u32 i;
 
+	power_crash.dev.size = power_run.dev.size;
 	for (i = 0; i < solids; i++)
 		power_dev_page(&power_crash, solid_touched[i], solid[solid_touched[i]]);
 }
@@ -100,6 +101,21 @@ static void land(const struct power_write *w, u32 sectors, bool from_end)
 		}
 		if (here)
 			memcpy(power_crash.page[page] + s % 8 * 512, w->data + s * 512, 512);
+	}
+}
+
+/* The device becomes larger; its new pages hold what anybody may have left there. */
+void power_device_grow(u64 size, void (*left)(u64 page, u8 *data))
+{
+	u64 page = power_run.dev.size / TFS_BLOCK;
+
+	power_run.dev.size = size;
+	for (; page < size / TFS_BLOCK; page++) {
+		u8 *data = power_dev_alloc(&power_run);
+
+		left(page, data);
+		power_dev_page(&power_run, page, data);
+		solid_set(page, data);
 	}
 }
 

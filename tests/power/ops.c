@@ -686,7 +686,9 @@ static int rewrite_and_rollback(struct tfs_vol *vol)
 	OP("hold q", called(vol, power_snapshot_hold(vol, "q")))                                                       \
 	OP("roll back to p", called(vol, power_rollback(vol, "p", -1)))                                                \
 	OP("roll back to q in part", called(vol, power_rollback(vol, "q", 2)))                                         \
-	OP("rewrite a and roll back", called(vol, rewrite_and_rollback(vol)))
+	OP("rewrite a and roll back", called(vol, rewrite_and_rollback(vol)))                                          \
+	OP("grow by 4M", called(vol, power_grow(vol, 4u << 20)))                                                       \
+	OP("grow by 300K and write", (called(vol, power_grow(vol, 300u << 10)), put(vol, "a", 0, 65536, 1)))
 
 const char *power_op_name(int op)
 {

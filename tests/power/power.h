@@ -17,6 +17,7 @@ struct power_write {
 };
 struct power_dev {
 	struct tfs_dev dev;
+	u64 size_first;        /* what a reset goes back to */
 	u8 *page[POWER_PAGES]; /* what a read sees */
 	u32 touched[POWER_PAGES], touches;
 	u8 *arena;
@@ -131,12 +132,18 @@ extern bool power_rolled; /* the last call failed, and may have rolled back all 
 void power_snapshots_drop(struct tfs_vol *vol, u32 left);
 void power_snapshot_any(struct tfs_vol *vol, u64 r);
 
+/* ---- grow.c ---- */
+int power_grow(struct tfs_vol *vol, u64 bytes);              /* the device, by so much, and then the volume */
+const char *power_size_judge(struct tfs_dev *dev, u64 size); /* NULL, or what is wrong with its ends */
+void power_size_settle(struct tfs_vol *vol);                 /* what it is now is what it has to be */
+
 /* ---- crash.c: states of a crash ---- */
 extern u64 power_rng;
 extern u32 power_exhaust;
 extern unsigned long power_state; /* its number in the workload */
 extern unsigned long power_only;  /* judge this one alone; 0: all */
 u64 power_random(void);
+void power_device_grow(u64 size, void (*left)(u64 page, u8 *data));
 void power_solid_start(struct power_dev *d);
 void power_solid_reset(void);
 void power_solid_state(void); /* what is on the platter becomes power_crash's content */

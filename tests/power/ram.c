@@ -109,7 +109,7 @@ void power_dev_init(struct power_dev *d, u64 size)
 	free(d->flight);
 	memset(d, 0, sizeof(*d));
 	d->dev.ops = &ops;
-	d->dev.size = size;
+	d->dev.size = d->size_first = size;
 	d->arena = arena;
 	d->fail_in = d->dies_in = -1;
 	memcpy(d->page, power_base, sizeof(d->page));
@@ -123,6 +123,7 @@ void power_dev_reset(struct power_dev *d)
 		d->page[p] = power_base[p];
 	}
 	d->used = 0;
+	d->dev.size = d->size_first;
 	d->flights = 0;
 	d->writes = d->blocks = d->flushes = 0;
 }

@@ -127,6 +127,7 @@ void power_begin(struct tfs_vol *vol)
 {
 	int err;
 
+	power_size_settle(vol);
 	power_first_seq = tfs_sequence(vol);
 	power_durable_seq = power_first_seq;
 	power_hash = power_walk(vol, true, &err);
@@ -165,6 +166,9 @@ void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bo
 	}
 	why =
 	    st.dying && !st.read_only ? "a deleted snapshot is not freed by a mount" : power_snaps_judge(vol, account);
+	if (why)
+		power_fail(state, why);
+	why = power_size_judge(dev, st.size);
 	if (why)
 		power_fail(state, why);
 	why = account || power_failures ? power_account_dev(vol, dev) : NULL;

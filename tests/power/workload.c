@@ -184,6 +184,7 @@ static struct tfs_vol *remount(struct tfs_vol *vol, bool crash)
 		return NULL;
 	}
 	power_snaps_settle(vol);
+	power_size_settle(vol);
 	power_step(vol);
 	return vol;
 }

@@ -48,7 +48,7 @@ static int file_flush(struct tfs_dev *dev)
 	return fdatasync(((struct tfs_file_dev *)dev)->fd) ? -errno : 0;
 }
 
-static int size_find(struct tfs_file_dev *d)
+int tfs_file_dev_resized(struct tfs_file_dev *d)
 {
 	struct stat st;
 	u64 size;
@@ -74,7 +74,7 @@ static int file_prepare(struct tfs_file_dev *d, bool write, u64 size)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (size && S_ISREG(st.st_mode) && (ftruncate(d->fd, 0) || ftruncate(d->fd, (off_t)size)))
 		return -errno;
-	return size_find(d);
+	return tfs_file_dev_resized(d);
 }
 
 /* A block device that is mounted, or otherwise held, is busy for writers. */
