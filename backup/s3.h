@@ -175,7 +175,8 @@ int s3_list(struct tfs_store *s, const char *prefix, const char *after,
 int s3_server_now(struct tfs_store *s, s64 *seconds);
 int s3_clean(struct tfs_store *s, s64 seconds, u64 *removed);
 
-#define S3_OWN ".tfs-store/" /* keys of the store itself: no name begins with a dot */
+#define S3_ONE_PUT (5ull << 30) /* bytes that one PUT may have, says Amazon */
+#define S3_OWN ".tfs-store/"    /* keys of the store itself: no name begins with a dot */
 #define S3_CLAIMS S3_OWN "claims/"
 
 #endif

@@ -254,7 +254,7 @@ void s3_absent_start(struct s3_job *j)
 		return;
 	}
 	a->first_ms = s3_now_ms();
-	if (j->r->length > 5ull << 30)
+	if (j->r->length > S3_ONE_PUT)
 		s3_job_fail(j, -EFBIG, "more than 5 GiB cannot be put if absent");
 	else
 		start_known(j);

@@ -199,7 +199,9 @@ static void start_put(struct s3_job *j)
 	sodium_bin2hex(j->token, sizeof(j->token), random, sizeof(random));
 	if (j->r->flags & TFS_STORE_IF_ABSENT)
 		s3_absent_start(j);
-	else if (j->r->length > j->store->o.part_size)
+	else if (j->store->o.lock != TFS_STORE_LOCK_NONE && j->r->length > S3_ONE_PUT)
+		s3_job_fail(j, -EFBIG, "more than 5 GiB cannot be put with a lock");
+	else if (j->store->o.lock == TFS_STORE_LOCK_NONE && j->r->length > j->store->o.part_size)
 		s3_multipart_start(j);
 	else if (s3_call_start(s3_put_call(j), end_simply, j))
 		s3_job_fail(j, -ENOMEM, "no memory");

@@ -23,7 +23,7 @@ step "RGW: the suite"
 
 step "RGW: Object Lock"
 echo x | tool -o lock=governance:1h s3://locked/p put a >"$T/out" 2>&1 || fail "put with a lock"
-head -c 300000 /dev/zero | tool -o lock=governance:1h -o part-size=64K s3://locked/p put large >"$T/out" 2>&1 || fail "put in parts with a lock"
+head -c 300000 /dev/zero | tool -o lock=governance:1h -o part-size=64K s3://locked/p put large >"$T/out" 2>&1 || fail "put of what would be parts with a lock"
 for name in a large; do
 	code=0; tool -o lock=governance:1h s3://locked/p delete $name >"$T/out" 2>&1 || code=$?
 	[ $code = 1 ] || fail "delete of a locked object: $code"
