@@ -11,6 +11,7 @@ LIBS_mkfs.tfs := -ldeflate -larchive -llzma -lblkid -pthread
 LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
 LIBS_STORE := -lsodium -lcurl -lexpat
+LIBS_tfs-backup := $(LIBS_STORE) -larchive
 LIBS_store_test := $(LIBS_STORE) -lcmocka
 LIBS_store_fault := $(LIBS_STORE)
 LIBS_store_tool := $(LIBS_STORE)
@@ -23,8 +24,8 @@ SHIP := $(patsubst %.c,$(B)/%.o,$(wildcard logship/ship/*.c))
 USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c tfs/nanos/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
-TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test store_fault store_tool) $(UNIT)
+TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship tfs-backup)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test store_fault store_tool bk-change die.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
@@ -93,7 +94,7 @@ INSTALLED := mkfs.tfs fsck.tfs dump.tfs tfs
 install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/local)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin lib/systemd/system share/man/man1 share/man/man5 share/man/man8)
 	install -m 755 $(addprefix $(BIN)/,$(INSTALLED)) $(DESTDIR)$(PREFIX)/sbin
-	install -m 755 $(BIN)/tfs-fuse $(BIN)/tfs-logship $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BIN)/tfs-fuse $(BIN)/tfs-logship $(BIN)/tfs-backup $(DESTDIR)$(PREFIX)/bin
 	sed 's,@SBIN@,$(PREFIX)/sbin,' admin/systemd/tfs-snapshot@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
 	install -m 644 admin/systemd/tfs-snapshot@.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -151,6 +152,14 @@ $(B)/%.o: %.c
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 # the stores of tfs-backup (backup/store.h)
 STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c backup/s3*.c))
+# the repository, and tfs-backup with dump.tfs's commands on what is in it
+BACKUP := $(patsubst %.c,$(B)/%.o,$(filter-out backup/main.c,$(wildcard backup/*.c)))
+DUMP := $(patsubst %.c,$(B)/%.o,$(filter-out fsck/dump_main.c,$(wildcard fsck/dump*.c)))
+$(BIN)/tfs-backup: $(B)/backup/main.o $(BACKUP) $(DUMP) $(CORE) $(USER)
+$(BIN)/bk-change: $(B)/tests/backup/change.o $(CORE) $(USER)
+$(BIN)/die.so: tests/backup/die.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<
 $(BIN)/store_test: $(B)/tests/backup/store_test.o $(STORE) $(CORE) $(USER)
 $(BIN)/store_tool: $(B)/tests/backup/store_tool.o $(STORE) $(CORE) $(USER)
 $(BIN)/store_fault: $(B)/tests/backup/store_fault.o $(STORE) $(CORE) $(USER)

@@ -38,8 +38,9 @@ struct dump {
 int dump_note(struct dump *d, int code);
 bool dump_interrupted(void); /* a signal asks to stop: clean up and return */
 void dump_catch_signals(void);
+void dump_end_by_signal(void); /* when one was seen: does not return */
 
-/* ---- dump_main.c: the device, checked ---- */
+/* ---- dump_dev.c: the device, checked ---- */
 int dump_read(struct dump *d, u64 addr, u32 units, void *buf);    /* whole blocks, by units; -EIO outside */
 bool dump_place_valid(const struct dump *d, u64 addr, u64 units); /* inside one segment */
 /* NULL, or what is wrong with a block of this type; the block must hold max bytes */

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * dump.tfs: looking into a volume without mounting it and without root. This file has the options, the command table
- * and the device. Opens the image read-only; the log of a crashed volume is replayed in memory, so what one sees is
- * what a mount would show. Never writes to the image. docs/man/dump.tfs.8 is the manual.
+ * dump.tfs: looking into a volume without mounting it and without root. This file has the options and the command
+ * table. Opens the image read-only; the log of a crashed volume is replayed in memory, so what one sees is what a mount
+ * would show. Never writes to the image. docs/man/dump.tfs.8 is the manual.
  */
 #include "fsck/dump.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static const char usage[] =
     "usage: dump.tfs COMMAND IMAGE [ARGUMENTS] [OPTIONS]\n"
@@ -62,78 +61,6 @@ static const struct command commands[] = {
     {"config", NULL, dump_nanos_config, NEED_MOUNT, 0, 0, ""},
     {"crashlog", NULL, dump_nanos_crashlog, NEED_MOUNT, 0, 0, ""},
 };
-
-int dump_note(struct dump *d, int code)
-{
-	if (code == DUMP_DAMAGE || !d->noted)
-		d->noted = code;
-	return code;
-}
-
-/* ---- signals: extract and tar remove what is half done ---- */
-
-static volatile sig_atomic_t signal_seen;
-
-static void on_signal(int sig)
-{
-	signal_seen = sig;
-}
-
-void dump_catch_signals(void)
-{
-	struct sigaction a = {.sa_handler = on_signal};
-
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
-	sigaction(SIGHUP, &a, NULL);
-}
-
-bool dump_interrupted(void)
-{
-	return signal_seen != 0;
-}
-
-/* ---- the device ---- */
-
-int dump_read(struct dump *d, u64 addr, u32 units, void *buf)
-{
-	u64 at = addr * TFS_UNIT;
-
-	if (addr >> 45 || addr % TFS_UNITS_PER_BLOCK || units % TFS_UNITS_PER_BLOCK || at > d->dev.dev.size ||
-	    units * TFS_UNIT > d->dev.dev.size - at)
-		return -EIO;
-	return d->dev.dev.ops->io(&d->dev.dev, TFS_IO_READ, at, buf, units * TFS_UNIT, 0);
-}
-
-bool dump_place_valid(const struct dump *d, u64 addr, u64 units)
-{
-	u64 base = TFS_SEGMENTS_OFFSET / TFS_UNIT, bits = tfs_le32(d->super.segment_bits) - TFS_UNIT_BITS;
-	u64 all = tfs_le64(d->super.segments) << bits;
-
-	return units && addr >= base && addr - base < all && units <= all - (addr - base) &&
-	       (addr - base) >> bits == (addr - base + units - 1) >> bits;
-}
-
-const char *dump_head_check(const void *block, int type, u64 volume, u32 max)
-{
-	struct tfs_block_head h;
-	u32 length, crc;
-
-	memcpy(&h, block, sizeof(h));
-	length = tfs_le32(h.length);
-	if (tfs_le32(h.magic) != TFS_MAGIC || tfs_le16(h.type) != type)
-		return "wrong magic or type";
-	if (tfs_le64(h.volume) != volume)
-		return "of another volume";
-	if (length < sizeof(h) || length > max)
-		return "length out of range";
-	crc = tfs_le32(h.crc);
-	h.crc = 0;
-	return crc == tfs_port_crc32c(tfs_port_crc32c(0, &h, sizeof(h)), (const u8 *)block + sizeof(h),
-	                              length - sizeof(h))
-	           ? NULL
-	           : "CRC differs";
-}
 
 /* ---- options ---- */
 
@@ -337,9 +264,6 @@ int main(int argc, char **argv)
 	err = run(&d, cmd);
 	tfs_file_dev_close(&d.dev);
 	err = tfs_cli_end(err, DUMP_HOST);
-	if (signal_seen) {
-		signal(signal_seen, SIG_DFL);
-		raise(signal_seen);
-	}
+	dump_end_by_signal();
 	return err;
 }

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * tfs-backup: what its parts share. A repository is opened once (repo.c), its chain of manifests read (chain.c); a
+ * backup is looked into through a device whose blocks come from packs (image.c), with the core's own code above it; a
+ * run walks a snapshot (run.c, source.c) and fills packs (pack.c). Functions return 0 or an exit code after they have
+ * printed what is wrong; only where the core calls are there errnos. One thread.
+ */
+#ifndef TFS_BACKUP_H
+#define TFS_BACKUP_H
+
+#include "backup/crypt.h"
+#include "backup/store.h"
+#include "tfs/user/cli.h"
+#include "tfs/user/file_dev.h"
+
+enum bk_exit {
+	BK_OK,
+	BK_USAGE,     /* command line, or no such backup, volume or path */
+	BK_DAMAGE,    /* something in the repository is missing or was changed */
+	BK_STORE,     /* the store cannot be reached, refuses, or is full */
+	BK_VOLUME,    /* the volume cannot be read or written, is in use, or is damaged */
+	BK_SECRET,    /* wrong passphrase or key file */
+	BK_REWOUND,   /* the repository shows an older state than was seen before */
+	BK_OVERTAKEN, /* a run did not commit: its base was forgotten, or it took longer than the grace time */
+	BK_HOST,      /* memory, output, local files */
+};
+
+struct bk_options {
+	const char *passphrase_file, *key_file, *new_passphrase_file, *new_key_file, *label, *state, *to, *snapshot;
+	const char *volume; /* which one, where a repository has several */
+	struct tfs_store_options *store;
+	u64 grace, offset, expect, kdf_memory, pack_bytes;
+	u32 read_percent; /* verify: of the packs' bytes, 0: none */
+	u32 keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly;
+	bool json, quiet, force, dry_run, full;
+	bool adding; /* a key to those there are: never the one that opens the repository */
+	bool dump_long, dump_recursive, dump_null; /* ls -l -R, -0 */
+};
+
+/* ---- a repository ---- */
+struct bk_number { /* a manifest that was read in the chain */
+	u64 sequence;
+	u8 digest[BK_HASH];
+};
+struct bk_chain {
+	struct bk_listed *live; /* backups that are kept, ascending; CPU order */
+	struct bk_number *seen; /* descending from the head to where the catalog stands */
+	u64 *present;           /* sequences of all manifest objects, ascending */
+	size_t lives, lives_max, seens, seens_max, presents, presents_max;
+	u64 head, head_time;
+	u8 head_digest[BK_HASH];
+};
+struct bk_repo {
+	const char *url;
+	const struct bk_options *o;
+	struct tfs_store *store;
+	struct bk_config config;
+	struct bk_crypt *crypt;
+	struct bk_chain chain;
+	u32 grace; /* seconds */
+};
+
+/* repo.c: opens the store, finds a key, and reads the chain (chain: false: not). */
+int bk_repo_open(struct bk_repo *r, const char *url, const struct bk_options *o, bool chain);
+int bk_repo_init(const char *url, const struct bk_options *o);
+void bk_repo_close(struct bk_repo *r);
+int bk_repo_key_command(struct bk_repo *r, const char *what, const char *id);
+int bk_repo_keys_check(struct bk_repo *r);                                   /* are all key objects whole? */
+void bk_hex(const u8 *bytes, size_t n, char *out);                           /* 2 n + 1 bytes */
+bool bk_unhex(const char *text, u8 *out, size_t n);                          /* exactly 2 n digits and then the end */
+#define BK_KEY_MAX 100u                                                      /* bytes of an object's name */
+void bk_object_name(char out[BK_KEY_MAX], int type, const u8 name[BK_HASH]); /* of packs and shards */
+int bk_no_memory(void);                                                      /* says so; BK_HOST */
+int bk_grow(void *array, size_t *max, size_t need, size_t size); /* array: address of the pointer; 0 or BK_HOST */
+/* A store error, in its own words: the exit code. missing: what -ENOENT gives. */
+int bk_store_code(int err, int missing);
+int bk_store_failed(const struct bk_repo *r, int err, int missing); /* of the last blocking call */
+/* A sealed object, opened: plain is the caller's. min: bytes it has at least. BK_DAMAGE names it. *digest may be NULL.
+ */
+int bk_load(struct bk_repo *r, int type, const char *name, const void *identity, size_t identity_len, size_t min,
+            size_t max, u8 **plain, size_t *len, u8 *digest);
+int bk_save(struct bk_repo *r, int type, const char *name, const void *identity, size_t identity_len, const void *plain,
+            size_t len, unsigned flags, u8 *digest, int *err);
+
+/* secret.c: passphrases and key files. kind: enum bk_key_kind. The secret is the caller's, to be wiped with
+ * bk_secret_free. fresh: a new one, asked for twice on a terminal. */
+int bk_secret_get(const struct bk_options *o, bool fresh, int *kind, u8 **secret, size_t *len);
+void bk_secret_free(u8 *secret, size_t len);
+
+/* state.c: the newest head that this machine has seen. */
+int bk_state_check(struct bk_repo *r);
+void bk_state_save(const struct bk_repo *r);
+
+/* ---- chain.c ---- */
+struct bk_backup { /* one manifest, decoded in place; everything in disk order */
+	struct bk_manifest *m;
+	struct bk_listed *catalog;
+	struct bk_shard_ref *shard;
+	u32 catalogs, shards;
+	u64 sequence, volume;
+	u8 *buf; /* owned */
+};
+/* NULL, or what is wrong with a manifest's plaintext; b points into it. */
+const char *bk_manifest_decode(u8 *plain, size_t len, u64 sequence, struct bk_backup *b);
+int bk_chain_load(struct bk_repo *r);
+void bk_chain_free(struct bk_chain *c);
+const struct bk_listed *bk_chain_find(const struct bk_repo *r, u64 sequence); /* NULL: not kept */
+int bk_backup_load(struct bk_repo *r, const struct bk_listed *l, struct bk_backup *b);
+void bk_backup_free(struct bk_backup *b);
+/* which: "latest", a sequence, or the name of a snapshot; of o->volume when given. */
+int bk_backup_find(struct bk_repo *r, const char *which, struct bk_backup *b);
+/* Appends a manifest: sequence, predecessor and catalog are filled in. still: asked again after another writer came
+ * first, with the chain as it is then; may change `m` and what is kept; an exit code gives up. */
+int bk_chain_commit(struct bk_repo *r, struct bk_manifest *m, const struct bk_shard_ref *shard, u32 shards,
+                    int (*still)(void *arg, struct bk_repo *r), void *arg);
+bool bk_same_volume(const struct bk_options *o, const struct bk_backup *b); /* o->volume: uuid, number or label */
+
+/* ---- intents.c ---- */
+struct bk_intent_info {
+	u8 run[BK_RUN];
+	u64 volume, base;
+	s64 age; /* seconds, by the store's clock */
+};
+int bk_intents(struct bk_repo *r, struct bk_intent_info **out, size_t *count);
+int bk_intent_put(struct bk_repo *r, const u8 run[BK_RUN], u64 volume, const struct bk_listed *base);
+int bk_intent_age(struct bk_repo *r, const u8 run[BK_RUN], s64 *age);
+int bk_intent_remove(struct bk_repo *r, const u8 run[BK_RUN]);
+/* Calls fn for each condemned object of each list, and with NULL at the end of each; age in seconds. */
+int bk_condemned(struct bk_repo *r, int (*fn)(void *arg, const char *list, s64 age, const struct bk_doomed *d),
+                 void *arg);
+
+/* ---- shard.c: encoding and decoding ---- */
+struct bk_pack_ref {
+	u8 name[BK_HASH], run[BK_RUN];
+	u32 number, size;
+};
+struct bk_place { /* CPU order */
+	u64 addr, birth;
+	u32 units, pack, offset; /* pack: into the table */
+};
+struct bk_index {
+	struct bk_pack_ref *pack;
+	struct bk_place *place;
+	size_t packs, packs_max, places, places_max;
+	u32 longest; /* units */
+	u64 volume;
+};
+void bk_index_free(struct bk_index *x);
+/* Adds what a shard's plaintext holds. NULL, or what is wrong with it. */
+const char *bk_shard_decode(struct bk_index *x, const u8 *plain, size_t len);
+/* The plaintext of a shard with all of x; NULL: no memory. Places stand pack by pack. */
+u8 *bk_shard_encode(const struct bk_index *x, size_t *len);
+int bk_shard_load(struct bk_repo *r, struct bk_index *x, const struct bk_shard_ref *s);
+int bk_shard_save(struct bk_repo *r, const struct bk_index *x, struct bk_shard_ref *out);
+int bk_index_load(struct bk_repo *r, struct bk_index *x, const struct bk_backup *b); /* all shards, sorted */
+/* The place that holds unit `addr` last, by births; NULL: none. *end: up to where that is so. */
+const struct bk_place *bk_index_find(const struct bk_index *x, u64 addr, u64 *end);
+
+/* ---- fetch.c: ranges out of packs ---- */
+struct bk_fetch;
+struct bk_fetch *bk_fetch_new(struct bk_repo *r, const struct bk_index *x);
+void bk_fetch_free(struct bk_fetch *f);
+/* The opened content of a place, good until the next call. */
+int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, const u8 **data);
+/* Opens a range that lies at `sealed`. NULL, or what is wrong with it. */
+const char *bk_range_open(const struct bk_repo *r, const struct bk_index *x, const struct bk_place *p, const u8 *sealed,
+                          u8 *out);
+
+/* ---- image.c: a backup as a device, and mounted ---- */
+struct bk_image {
+	struct tfs_dev dev; /* first */
+	struct bk_repo *r;
+	struct bk_index x;
+	struct bk_fetch *fetch;
+	struct tfs_super super;
+	struct tfs_anchor anchor;
+	struct tfs_checkpoint checkpoint;
+	u64 size, checkpoint_at; /* bytes */
+	int code;                /* of the first failure */
+	struct tfs_vol *vol;     /* mounted read-only */
+};
+/* No memory is mapped and nothing written: an index is loaded, the rest comes when it is read. */
+int bk_image_open(struct bk_image *i, struct bk_repo *r, const struct bk_backup *b);
+void bk_image_close(struct bk_image *i);
+/* Read-only, trees only, as for a repair. The errno. */
+int bk_mount(struct tfs_dev *dev, struct tfs_vol **vol);
+/* The blocks that make a volume of the snapshot's trees, at a free place of x: superblock, anchor, checkpoint. */
+int bk_image_head(struct bk_image *i, const struct bk_backup *b);
+
+/* ---- live.c: what a backup holds ---- */
+struct bk_live_ops {
+	/* a range of units that the snapshot holds; place: from where. Not in key order. */
+	int (*range)(void *arg, const struct bk_place *p, u64 addr, u32 units);
+	bool (*skip)(void *arg, const struct tfs_ptr *node); /* NULL: none: what was looked at before */
+};
+/* Walks all nodes; damage is reported, and ends it. */
+int bk_live_walk(struct bk_image *i, const struct bk_live_ops *ops, void *arg);
+/* The same of every backup that is kept, volume by volume, oldest first; what an earlier one led to is not looked at
+ * again where this one's index has all that the earlier one's had. after: when one is through. An exit code of a
+ * backup that cannot be read goes to `failed`, which says whether to go on. */
+struct bk_all_ops {
+	int (*range)(void *arg, const struct bk_place *p, u64 addr, u32 units);
+	int (*begin)(void *arg, const struct bk_backup *b, struct bk_image *i);
+	int (*after)(void *arg, const struct bk_backup *b, struct bk_image *i);
+	int (*failed)(void *arg, u64 sequence, int code);
+};
+int bk_live_all(struct bk_repo *r, const struct bk_all_ops *ops, void *arg);
+
+/* A set of names, of packs or shards. */
+struct bk_names {
+	u8 (*name)[BK_HASH];
+	size_t count, max;
+	bool sorted;
+};
+int bk_names_add(struct bk_names *n, const u8 name[BK_HASH]);
+bool bk_names_have(struct bk_names *n, const u8 name[BK_HASH]);
+
+/* ---- pack.c ---- */
+struct bk_packer;
+struct bk_packer *bk_packer_new(struct bk_repo *r, const u8 run[BK_RUN], u64 volume, u64 pack_bytes);
+void bk_packer_free(struct bk_packer *p);
+/* The names of packs that need not be put again. */
+int bk_packer_known(struct bk_packer *p, const u8 name[BK_HASH]);
+enum { BK_STREAM_DATA, BK_STREAM_NODES, BK_STREAMS };
+int bk_packer_add(struct bk_packer *p, int stream, u64 addr, u64 birth, u32 units, const void *data);
+/* Puts what is open and waits for all. The index then holds all places. */
+int bk_packer_finish(struct bk_packer *p);
+struct bk_index *bk_packer_index(struct bk_packer *p);
+void bk_packer_count(const struct bk_packer *p, u64 *added, u64 *sent); /* bytes */
+
+/* ---- commands ---- */
+int bk_cmd_run(struct bk_repo *r, const char *volume);
+int bk_cmd_list(struct bk_repo *r);
+int bk_cmd_show(struct bk_repo *r, const char *which);
+int bk_cmd_status(struct bk_repo *r);
+int bk_cmd_verify(struct bk_repo *r);
+int bk_cmd_restore(struct bk_repo *r, const char *which);
+int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char **arg, int args);
+int bk_cmd_diff(struct bk_repo *r, const char *older, const char *newer);
+int bk_cmd_forget(struct bk_repo *r, char **which, int n);
+int bk_cmd_prune(struct bk_repo *r);
+
+#endif

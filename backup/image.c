@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * A backup as a read-only device: blocks come from packs by the index, and the few that lead to the snapshot's trees
+ * (superblock, anchor, checkpoint) are made here, the checkpoint at a place that nothing of the index covers. On it the
+ * core's own code mounts the snapshot, so listing, reading, taking out and restoring need no second reader of the
+ * format. It is mounted as for a repair: SPACE is not part of a backup. Units that no range covers read as zeros, and
+ * whoever points there has a CRC that says so.
+ */
+#include "backup/backup.h"
+#include "tfs/user/port.h"
+#include "tfs/vol.h"
+
+#include <stdlib.h>
+
+/* ---- the blocks in front ---- */
+
+static bool block_free(const struct bk_index *x, u64 addr)
+{
+	u64 end;
+
+	return !bk_index_find(x, addr, &end) && end - addr >= TFS_UNITS_PER_BLOCK;
+}
+
+/* The last free block of the volume: there is one, for a volume cannot be filled to the last. */
+static u64 block_find(const struct bk_image *i)
+{
+	u64 base = TFS_SEGMENTS_OFFSET / TFS_UNIT;
+	u64 units = tfs_le64(i->super.segments) << (tfs_le32(i->super.segment_bits) - TFS_UNIT_BITS);
+	u64 at = base + units;
+
+	while (at > base) {
+		at -= TFS_UNITS_PER_BLOCK;
+		if (block_free(&i->x, at))
+			return at;
+	}
+	return 0;
+}
+
+int bk_image_head(struct bk_image *i, const struct bk_backup *b)
+{
+	struct tfs_checkpoint *c = &i->checkpoint;
+	struct tfs_anchor *a = &i->anchor;
+	struct tfs_ptr ptr;
+	u64 at;
+
+	memset(c, 0, sizeof(*c));
+	memset(a, 0, sizeof(*a));
+	memcpy(&i->super, b->m->super, sizeof(i->super));
+	i->size = tfs_le64(i->super.size);
+	at = block_find(i);
+	if (!at)
+		return tfs_cli_fail(BK_DAMAGE, NULL, "backup %llu has no free block", (unsigned long long)b->sequence);
+	i->checkpoint_at = at * TFS_UNIT;
+	c->epoch = a->epoch = b->m->epoch;
+	c->root[TFS_TREE_FS] = b->m->fs;
+	c->root[TFS_TREE_REFS] = b->m->refs;
+	c->next_ino = b->m->next_ino;
+	c->inodes = b->m->inodes;
+	tfs_head_seal(&c->head, TFS_BT_CHECKPOINT, b->volume, sizeof(*c));
+	ptr = (struct tfs_ptr){.addr = at,
+	                       .birth = tfs_le64(b->m->epoch),
+	                       .crc = tfs_port_crc32c(0, c, sizeof(*c)),
+	                       .len = TFS_UNITS_PER_BLOCK};
+	a->checkpoint = tfs_ptr_disk(&ptr);
+	a->flags = tfs_cpu32(TFS_ANCHOR_CLEAN);
+	tfs_head_seal(&a->head, TFS_BT_ANCHOR, b->volume, sizeof(*a));
+	return 0;
+}
+
+/* ---- the device ---- */
+
+static u64 anchor_at(const struct bk_image *i)
+{
+	return TFS_ANCHOR_OFFSET + tfs_le64(i->anchor.epoch) % TFS_ANCHOR_SLOTS * TFS_BLOCK;
+}
+
+static int units_read(struct bk_image *i, u64 addr, u64 stop, u8 *buf)
+{
+	int code = 0;
+	u64 end;
+
+	for (u64 at = addr; !code && at < stop; at = end) {
+		const struct bk_place *p = bk_index_find(&i->x, at, &end);
+		const u8 *data;
+
+		if (end > stop)
+			end = stop;
+		if (!p)
+			continue;
+		code = bk_fetch_range(i->fetch, p, &data);
+		if (!code)
+			memcpy(buf + (at - addr) * TFS_UNIT, data + (at - p->addr) * TFS_UNIT, (end - at) * TFS_UNIT);
+	}
+	if (code && !i->code)
+		i->code = code;
+	return code ? -EIO : 0;
+}
+
+/* One of the blocks that were made here; where it goes in a buffer for [offset, offset + bytes). */
+static void overlay(u64 at, const void *block, size_t len, u64 offset, u8 *buf, u32 bytes)
+{
+	if (at >= offset && at + TFS_BLOCK <= offset + bytes)
+		memcpy(buf + (at - offset), block, len);
+}
+
+static int image_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
+{
+	struct bk_image *i = (struct bk_image *)dev;
+	int err;
+
+	(void)flags;
+	if (op != TFS_IO_READ || offset % TFS_BLOCK || offset > dev->size || bytes > dev->size - offset)
+		return op == TFS_IO_READ ? -EIO : -EROFS;
+	memset(buf, 0, bytes);
+	err = units_read(i, offset / TFS_UNIT, (offset + bytes) / TFS_UNIT, buf);
+	overlay(TFS_SUPER_OFFSET, &i->super, sizeof(i->super), offset, buf, bytes);
+	overlay(anchor_at(i), &i->anchor, sizeof(i->anchor), offset, buf, bytes);
+	overlay(i->checkpoint_at, &i->checkpoint, sizeof(i->checkpoint), offset, buf, bytes);
+	return err;
+}
+
+static int image_flush(struct tfs_dev *dev)
+{
+	(void)dev;
+	return 0;
+}
+
+/* ---- opening ---- */
+
+static char core_said[256];
+
+/* That SPACE is not there is no news; what else the core said is, when the mount fails. */
+static void core_message(int level, const char *line)
+{
+	(void)level;
+	if (!strstr(line, "segment table"))
+		snprintf(core_said, sizeof(core_said), "%s", line);
+}
+
+int bk_mount(struct tfs_dev *dev, struct tfs_vol **vol)
+{
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_RO | TFS_MOUNT_REPAIR | TFS_MOUNT_NOREPLAY,
+	                                .cache_nodes = 4096};
+	struct tfs_env env = tfs_user_env();
+	int err;
+
+	core_said[0] = 0;
+	tfs_user_log_sink(core_message);
+	err = tfs_mount(dev, &env, &opt, vol);
+	tfs_cli_start("tfs-backup");
+	if (err && *core_said)
+		tfs_cli_warn(NULL, "%s", core_said);
+	return err;
+}
+
+static int image_mount(struct bk_image *i)
+{
+	int err = bk_mount(&i->dev, &i->vol);
+
+	return err ? tfs_cli_fail(i->code ? i->code : BK_DAMAGE, NULL, "the backup cannot be opened as a volume: %s",
+	                          strerror(-err))
+	           : 0;
+}
+
+int bk_image_open(struct bk_image *i, struct bk_repo *r, const struct bk_backup *b)
+{
+	static const struct tfs_dev_ops ops = {image_io, image_flush, NULL};
+	int code;
+
+	memset(i, 0, sizeof(*i));
+	i->r = r;
+	i->dev.ops = &ops;
+	i->dev.read_only = true;
+	code = bk_index_load(r, &i->x, b);
+	if (!code)
+		code = bk_image_head(i, b);
+	i->dev.size = i->size;
+	if (!code) {
+		i->fetch = bk_fetch_new(r, &i->x);
+		code = i->fetch ? image_mount(i) : bk_no_memory();
+	}
+	if (code)
+		bk_image_close(i);
+	return code;
+}
+
+void bk_image_close(struct bk_image *i)
+{
+	if (i->vol)
+		tfs_abandon(i->vol);
+	i->vol = NULL;
+	bk_fetch_free(i->fetch);
+	i->fetch = NULL;
+	bk_index_free(&i->x);
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * `prune`: deletes what no backup needs, in two visits. The first condemns: what nothing refers to and was put longer
+ * ago than the grace time goes on a list. A later one, when that list is older than the grace time too, deletes what on
+ * it nothing refers to still. So a run that commits within the grace time has never lost anything to it, and no lock is
+ * needed. What a backup needs is found from its trees: a pack goes when no kept snapshot holds anything in it. Memory:
+ * 32 bytes a pack. Interrupted, it is simply run again.
+ */
+#include "backup/backup.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LIST_MAX 100000u
+
+struct prune {
+	struct bk_repo *r;
+	struct bk_names live, waiting; /* needed; on lists that are young */
+	struct bk_image *image;
+	u8 *marks;
+	struct bk_doomed *doomed;
+	size_t dooms, dooms_max;
+	s64 now;
+	u64 condemned, deleted, bytes, young;
+	struct tfs_progress progress;
+};
+
+/* ---- what is needed ---- */
+
+static int range(void *arg, const struct bk_place *place, u64 addr, u32 units)
+{
+	struct prune *p = arg;
+
+	(void)addr;
+	(void)units;
+	p->marks[place->pack] = 1;
+	return 0;
+}
+
+static int begin(void *arg, const struct bk_backup *b, struct bk_image *i)
+{
+	struct prune *p = arg;
+	int code = 0;
+
+	p->image = i;
+	free(p->marks);
+	p->marks = calloc(i->x.packs + 1, 1);
+	if (!p->marks)
+		return bk_no_memory();
+	for (u32 s = 0; !code && s < b->shards; s++)
+		code = bk_names_have(&p->live, b->shard[s].name) ? 0 : bk_names_add(&p->live, b->shard[s].name);
+	tfs_progress_add(&p->progress, 1);
+	return code;
+}
+
+static int after(void *arg, const struct bk_backup *b, struct bk_image *i)
+{
+	struct prune *p = arg;
+	int code = 0;
+
+	(void)b;
+	for (u32 k = 0; !code && k < i->x.packs; k++)
+		if (p->marks[k] && !bk_names_have(&p->live, i->x.pack[k].name))
+			code = bk_names_add(&p->live, i->x.pack[k].name);
+	return code;
+}
+
+/* ---- the second visit ---- */
+
+static int object_delete(struct prune *p, const struct bk_doomed *d)
+{
+	char name[BK_KEY_MAX];
+	int err;
+
+	bk_object_name(name, (int)tfs_le32(d->type), d->name);
+	p->deleted++;
+	if (p->r->o->dry_run)
+		return 0;
+	err = tfs_store_delete(p->r->store, name);
+	if (err == -EPERM) { /* Object Lock: it is condemned again when that is over */
+		tfs_cli_warn(NULL, "%s", tfs_store_error(p->r->store));
+		return 0;
+	}
+	return err ? bk_store_failed(p->r, err, BK_STORE) : 0;
+}
+
+static int list_visit(void *arg, const char *list, s64 age, const struct bk_doomed *d)
+{
+	struct prune *p = arg;
+	int err;
+
+	if (age < p->r->grace)
+		return d ? bk_names_add(&p->waiting, d->name) : 0;
+	if (d)
+		return bk_names_have(&p->live, d->name) ? 0 : object_delete(p, d);
+	if (p->r->o->dry_run)
+		return 0;
+	err = tfs_store_delete(p->r->store, list);
+	return err ? bk_store_failed(p->r, err, BK_STORE) : 0;
+}
+
+/* ---- the first visit ---- */
+
+static int list_put(struct prune *p)
+{
+	size_t len = sizeof(struct bk_condemned) + p->dooms * sizeof(*p->doomed);
+	struct bk_condemned *c = malloc(len);
+	char name[BK_KEY_MAX], hex[33];
+	u8 id[16];
+	int code = 0, err;
+
+	if (!c)
+		return bk_no_memory();
+	*c = (struct bk_condemned){tfs_cpu64(p->dooms), tfs_cpu64((u64)time(NULL))};
+	memcpy(c + 1, p->doomed, p->dooms * sizeof(*p->doomed));
+	bk_random(id, sizeof(id));
+	bk_hex(id, sizeof(id), hex);
+	snprintf(name, sizeof(name), "condemned/%s", hex);
+	if (!p->r->o->dry_run)
+		code = bk_save(p->r, BK_CONDEMNED, name, name, strlen(name), c, len, 0, NULL, &err);
+	free(c);
+	p->dooms = 0;
+	return code;
+}
+
+static int object_visit(struct prune *p, int type, const struct tfs_store_entry *e)
+{
+	struct bk_doomed d = {.type = tfs_cpu32((u32)type)};
+	const char *slash = strrchr(e->name, '/');
+	int code;
+
+	if (!slash || !bk_unhex(slash + 1, d.name, BK_HASH) || bk_names_have(&p->live, d.name) ||
+	    bk_names_have(&p->waiting, d.name))
+		return 0;
+	if (p->now - e->time < p->r->grace) { /* a run that is under way may have put it */
+		p->young++;
+		return 0;
+	}
+	code = bk_grow(&p->doomed, &p->dooms_max, p->dooms + 1, sizeof(d));
+	if (code)
+		return code;
+	p->doomed[p->dooms++] = d;
+	p->condemned++;
+	p->bytes += e->size;
+	return p->dooms == LIST_MAX ? list_put(p) : 0;
+}
+
+static int pack_visit(void *arg, const struct tfs_store_entry *e)
+{
+	return object_visit(arg, BK_PACK, e);
+}
+
+static int shard_visit(void *arg, const struct tfs_store_entry *e)
+{
+	return object_visit(arg, BK_SHARD, e);
+}
+
+static int condemn(struct prune *p)
+{
+	int code = tfs_store_list(p->r->store, "packs/", NULL, pack_visit, p);
+
+	if (!code)
+		code = tfs_store_list(p->r->store, "index/", NULL, shard_visit, p);
+	if (code)
+		return code < 0 ? bk_store_failed(p->r, code, BK_STORE) : code;
+	return p->dooms ? list_put(p) : 0;
+}
+
+/* Intents of runs that can no longer commit, and what interrupted puts left. */
+static int leftovers(struct prune *p)
+{
+	struct bk_intent_info *intent = NULL;
+	size_t n = 0;
+	int code = bk_intents(p->r, &intent, &n), err;
+
+	for (size_t i = 0; !code && i < n; i++)
+		if (intent[i].age > 2 * (s64)p->r->grace)
+			code = bk_intent_remove(p->r, intent[i].run);
+	free(intent);
+	if (code)
+		return code;
+	err = tfs_store_clean(p->r->store, p->r->grace > 86400 ? p->r->grace : 86400, NULL);
+	return err ? bk_store_failed(p->r, err, BK_STORE) : 0;
+}
+
+static void report(const struct prune *p)
+{
+	struct json_object *o;
+	char size[16];
+
+	if (!p->r->o->json) {
+		if (!p->r->o->quiet)
+			printf("%llu objects %sdeleted; %llu (%s) %scondemned, to be deleted by a prune after %u s; "
+			       "%llu too young "
+			       "to tell\n",
+			       (unsigned long long)p->deleted, p->r->o->dry_run ? "would be " : "",
+			       (unsigned long long)p->condemned, tfs_cli_human(p->bytes, size),
+			       p->r->o->dry_run ? "would be " : "", p->r->grace, (unsigned long long)p->young);
+		return;
+	}
+	o = json_object_new_object();
+	tfs_json_u64(o, "deleted", p->deleted);
+	tfs_json_u64(o, "condemned", p->condemned);
+	tfs_json_u64(o, "condemned_bytes", p->bytes);
+	tfs_json_u64(o, "young", p->young);
+	tfs_json_line(stdout, o);
+}
+
+int bk_cmd_prune(struct bk_repo *r)
+{
+	static const struct bk_all_ops ops = {.range = range, .begin = begin, .after = after};
+	struct prune p = {.r = r};
+	int err = tfs_store_now(r->store, &p.now), code;
+
+	if (err)
+		return bk_store_failed(r, err, BK_STORE);
+	tfs_progress_start(&p.progress, r->o->quiet, -1, 1);
+	tfs_progress_pass(&p.progress, "backups", r->chain.lives);
+	code = bk_live_all(r, &ops, &p);
+	tfs_progress_end(&p.progress);
+	if (code)
+		tfs_cli_fail(code, r->url, "not pruned: what the backups need is not known");
+	if (!code)
+		code = bk_condemned(r, list_visit, &p);
+	if (!code)
+		code = condemn(&p);
+	if (!code && !r->o->dry_run)
+		code = leftovers(&p);
+	if (!code)
+		report(&p);
+	free(p.live.name);
+	free(p.waiting.name);
+	free(p.marks);
+	free(p.doomed);
+	return code;
+}
