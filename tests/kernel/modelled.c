@@ -113,6 +113,18 @@ int power_snapshot_hold(struct tfs_vol *vol, const char *name)
 	return 0;
 }
 
+int power_rollback(struct tfs_vol *vol, const char *name, int steps)
+{
+	(void)vol, (void)name, (void)steps;
+	return 0;
+}
+
+int power_grow(struct tfs_vol *vol, u64 bytes)
+{
+	(void)vol, (void)bytes;
+	return 0;
+}
+
 int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags)
 {
 	(void)vol, (void)blocks, (void)flags;
@@ -513,6 +525,18 @@ int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes)
 {
 	(void)nodes;
 	return tfs_sync(vol);
+}
+
+s64 tfs_read(struct tfs_vol *vol, u64 ino, u64 offset, void *buf, u32 bytes)
+{
+	int fd = file_open(ino);
+	ssize_t n = fd < 0 ? -1 : pread(fd, buf, bytes, (off_t)offset);
+	s64 got = n < 0 ? -errno : n;
+
+	(void)vol;
+	if (fd >= 0)
+		close(fd);
+	return got;
 }
 
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)

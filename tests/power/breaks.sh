@@ -74,6 +74,7 @@ power 1 sync-without-flush tfs/log.c 's/vol->dev->ops->flush\(vol->dev\)/0/' "$c
 power 1 log-not-written-at-sync tfs/log.c 's/^\treturn todo > 0 \? tfs_flush\(vol\) : todo;/\tif (vol->env.durable) vol->env.durable(vol->env.ctx, vol->log.next + 1);\n&/' "$crash"
 power 1 record-out-of-order tfs/log.c 's/^\t\tmemcpy\(log->pending \+ log->bytes, rec, len\);/\t\tu32 at = log->begun \&\& !log->carry ? 0 : log->bytes;\n\t\tmemmove(log->pending + at + padded(len), log->pending + at, log->bytes - at);\n\t\tmemcpy(log->pending + at, rec, len);/' "$crash"
 power 1 anchor-before-flush tfs/checkpoint.c '/^static int anchor_step/,/^}/s/err = tfs_flush\(vol\);/err = 0;/' "$crash"
+power 1 anchor-trusts-an-earlier-flush tfs/checkpoint.c 's/ck->writes = vol->writes;/ck->writes = 0;/' "$crash"
 power 1 checkpoint-forgets-log-position tfs/checkpoint.c 's/anchor.log = position_disk\(&ck->log\);/anchor.log = position_disk(\&vol->log.pos);/' "$crash"
 power 1 torn-record-applied tfs/replay.c 's/^\t\tif \(len > f->bytes - at\)$/\t\tif (0)/' "$crash"
 power 1 log-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LOG || tfs_head_crc(h, length) == /' "$crash"
@@ -124,6 +125,7 @@ power 2 dirty-tail-shared tfs/write_apply.c '/^static bool clone_ends_fit/,/^}/s
 power 4 node-crc-not-checked tfs/place.c 's/if \(found == ptr->crc\)/if (1)/' "$flips"
 power 4 raw-crc-not-checked tfs/read.c 's/if \(crc != tfs_le32\(p->e.crc\[i\]\)\)/if (0)/' "$flips"
 power 4 compressed-crc-not-checked tfs/read.c 's/if \(crc != ptr.crc\)/if (0)/' "$flips"
+try 4 read-ahead-not-verified tfs/cache.c 's/tfs_port_crc32c\(0, stored, ptr->len \* TFS_UNIT\) != ptr->crc \|\|/0 ||/' build/bin/test_ahead build/bin/test_ahead
 power 4 superblock-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_SUPER || tfs_head_crc(h, length) == /' "$flips"
 power 4 anchor-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_ANCHOR || tfs_head_crc(h, length) == /' "$flips"
 power 4 record-crc-not-checked tfs/super.c 's/return tfs_head_crc\(h, length\) == /return type == TFS_BT_LOG || tfs_head_crc(h, length) == /' "$flips"

@@ -123,12 +123,58 @@ static void test_refused(void **state)
 	assert_in_range(reads, all / 2, 3 * all);
 }
 
+struct found {
+	struct tfs_ptr ptr;
+	u32 skip;
+};
+
+/* A leaf of inodes somewhere in the middle of those that are read ahead. */
+static int some_leaf(void *arg, const struct tfs_node_info *info)
+{
+	struct found *f = arg;
+
+	if (!info->level && info->lo.a >= ino_of[FILES / 2] && !f->ptr.len && !f->skip--)
+		f->ptr = info->ptr;
+	return 0;
+}
+
+/* Damage in what comes along is found, whichever byte it is in: an error or the truth, never anything else. */
+static void test_damaged(void **state)
+{
+	static struct tfs_attr truth[FILES];
+	struct found f = {.skip = 3};
+	u32 i, at, bad;
+
+	(void)state;
+	for (i = 0; i < FILES; i++)
+		assert_int_equal(tfs_getattr(vol, ino_of[i], &truth[i]), 0);
+	remount();
+	assert_int_equal(tfs_tree_walk(vol, TFS_TREE_FS, some_leaf, &f), 0);
+	assert_true(f.ptr.len);
+	for (at = 64; at < f.ptr.len * TFS_UNIT - TFS_UNIT; at += 61) {
+		remount();
+		ram[f.ptr.addr * TFS_UNIT + at] ^= 0x10;
+		for (i = bad = 0; i < FILES; i++) {
+			struct tfs_attr a;
+			int err = tfs_getattr(vol, ino_of[i], &a);
+
+			assert_true(err == -EIO || (!err && !memcmp(&a, &truth[i], sizeof(a))));
+			bad += err != 0;
+		}
+		assert_in_range(bad, 1, FILES / 4);
+		ram[f.ptr.addr * TFS_UNIT + at] ^= 0x10;
+		tfs_abandon(vol);
+		ram_mount();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_in_order),
 	    cmocka_unit_test(test_not_in_order),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
