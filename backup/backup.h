@@ -153,6 +153,7 @@ u8 *bk_shard_encode(const struct bk_index *x, size_t *len);
 int bk_shard_load(struct bk_repo *r, struct bk_index *x, const struct bk_shard_ref *s);
 int bk_shard_save(struct bk_repo *r, const struct bk_index *x, struct bk_shard_ref *out);
 int bk_index_load(struct bk_repo *r, struct bk_index *x, const struct bk_backup *b); /* all shards, sorted */
+void bk_index_sort(struct bk_index *x);                                              /* before finding */
 /* The place that holds unit `addr` last, by births; NULL: none. *end: up to where that is so. */
 const struct bk_place *bk_index_find(const struct bk_index *x, u64 addr, u64 *end);
 
@@ -186,6 +187,9 @@ void bk_image_close(struct bk_image *i);
 int bk_mount(struct tfs_dev *dev, struct tfs_vol **vol);
 /* The blocks that make a volume of the snapshot's trees, at a free place of x: superblock, anchor, checkpoint. */
 int bk_image_head(struct bk_image *i, const struct bk_backup *b);
+
+/* rebuild.c: SPACE and the snapshot's item, from the trees that stand on dev already; path is for messages. */
+int bk_rebuild(struct tfs_dev *dev, const char *path, const struct bk_backup *b);
 
 /* ---- live.c: what a backup holds ---- */
 struct bk_live_ops {

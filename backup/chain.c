@@ -19,44 +19,7 @@ static void manifest_name(char out[BK_KEY_MAX], u64 sequence)
 	snprintf(out, BK_KEY_MAX, "manifests/%016llx", (unsigned long long)sequence);
 }
 
-/* ---- decoding ---- */
-
-const char *bk_manifest_decode(u8 *plain, size_t len, u64 sequence, struct bk_backup *b)
-{
-	struct bk_manifest *m = (struct bk_manifest *)plain;
-	u64 last = 0;
-
-	if (len < sizeof(*m))
-		return "is shorter than a manifest";
-	*b = (struct bk_backup){.m = m, .catalogs = tfs_le32(m->catalog), .shards = tfs_le32(m->shards)};
-	if (len !=
-	    sizeof(*m) + (u64)b->catalogs * sizeof(struct bk_listed) + (u64)b->shards * sizeof(struct bk_shard_ref))
-		return "has another length than it says";
-	b->catalog = (struct bk_listed *)(m + 1);
-	b->shard = (struct bk_shard_ref *)(b->catalog + b->catalogs);
-	b->sequence = tfs_le64(m->sequence);
-	b->volume = tfs_le64(m->volume);
-	if (!sequence || b->sequence != sequence)
-		return "is the manifest of another number";
-	if (tfs_le32(m->kind) != BK_KIND_BACKUP && tfs_le32(m->kind) != BK_KIND_FORGET)
-		return "is a manifest of an unknown kind";
-	if (b->catalogs && !(tfs_le32(m->flags) & BK_CATALOG))
-		return "has a catalog that it does not announce";
-	for (u32 i = 0; i < b->catalogs; i++) {
-		u64 n = tfs_le64(b->catalog[i].sequence);
-
-		if (n <= last || n >= sequence)
-			return "has a catalog that is out of order";
-		last = n;
-	}
-	if (tfs_le32(m->kind) != BK_KIND_BACKUP)
-		return b->shards ? "has shards without a backup" : NULL;
-	if (tfs_super_check(m->super, 0) || tfs_le64(((struct tfs_super *)m->super)->head.volume) != b->volume)
-		return "holds no superblock of its volume";
-	if (!m->epoch || tfs_le64(m->epoch) > TFS_EPOCH_MAX / 2 || !m->fs.addr || tfs_le64(m->base) >= sequence)
-		return "holds no snapshot";
-	return NULL;
-}
+/* ---- reading one ---- */
 
 void bk_backup_free(struct bk_backup *b)
 {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops, DIR/frames.
+ * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops, DIR/frames,
+ * DIR/backup.
  * Made by real operations on the targets' own bases, so that they follow the format when it changes and nothing binary
  * is kept in the repository. An image seed repeats a block of the base or spoils a field of one; a replay seed holds
  * the records that operations logged; an items seed the base's items.
  */
+#include "backup/format.h"
 #include "fuzz/items.h"
 
 #include <stdio.h>
@@ -456,6 +458,63 @@ static void frame_seeds(void)
 	}
 }
 
+/* ---- backup: manifests, and groups and entries of shards ---- */
+
+static void manifest_seed(u32 catalog, u32 shards)
+{
+	struct bk_manifest m = {.kind = tfs_cpu32(BK_KIND_BACKUP), .sequence = tfs_cpu64(7), .epoch = tfs_cpu64(9)};
+	struct bk_listed l = {0};
+	struct bk_shard_ref s = {.entries = 4, .size = 500};
+
+	m.flags = tfs_cpu32(catalog ? BK_CATALOG : 0);
+	m.catalog = tfs_cpu32(catalog);
+	m.shards = tfs_cpu32(shards);
+	m.fs.addr = tfs_cpu64(4096);
+	memcpy(m.super, fuzz_ram_look(1), sizeof(m.super));
+	m.volume = ((struct tfs_super *)m.super)->head.volume;
+	put8(0);
+	put(&m, sizeof(m));
+	for (u32 i = 0; i < catalog; i++) {
+		l.sequence = tfs_cpu64(i + 1);
+		put(&l, sizeof(l));
+	}
+	for (u32 i = 0; i < shards; i++)
+		put(&s, sizeof(s));
+	save("backup", "manifest", catalog * 10 + shards);
+}
+
+static void shard_seed(u32 groups, u32 entries)
+{
+	u32 all = groups * entries;
+
+	put8(2);
+	put(&groups, 4);
+	put(&all, 4);
+	for (u32 g = 0; g < groups; g++) {
+		struct bk_group group = {.number = g, .count = tfs_cpu32(entries), .size = tfs_cpu32(100000)};
+
+		put(&group, sizeof(group));
+		for (u32 e = 0; e < entries; e++) {
+			struct bk_entry entry = {.addr = tfs_cpu64(128 + 7 * e + g), .birth = tfs_cpu64(g + 1)};
+
+			entry.units = tfs_cpu32(e + 1);
+			entry.offset = tfs_cpu32(8 + 3000 * e);
+			put(&entry, sizeof(entry));
+		}
+	}
+	save("backup", "shard", groups * 10 + entries);
+}
+
+static void backup_seeds(void)
+{
+	fuzz_base_filled();
+	manifest_seed(0, 0);
+	manifest_seed(0, 3);
+	manifest_seed(5, 2);
+	for (u32 g = 0; g < 4; g++)
+		shard_seed(g, 1 + g);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -471,5 +530,6 @@ int main(int argc, char **argv)
 	items_seeds();
 	ops_seeds();
 	frame_seeds();
+	backup_seeds();
 	return 0;
 }

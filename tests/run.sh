@@ -32,6 +32,7 @@ run "tfs-fuse: a file replaced by rename is never empty after a kill" tests/fuse
 run "backup: what a store promises, of a directory" tests/backup/test_store.sh
 run "backup: S3: signatures, the suite, messages, faults at every request" tests/backup/test_s3.sh
 run "backup: what is restored is what was backed up; keys, forget, stores set back, two writers" tests/backup/test_backup.sh
+run "backup: bytes changed, objects cut, removed and swapped are noticed by verify and restore" tests/backup/test_damage.sh
 run "backup: an incremental run sends at most 1.2 times what changed" tests/backup/test_size.sh
 run "tfs-logship receive: what is acknowledged is in the file, killed again and again" tests/logship/test_receive.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done

@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# kill -9 of run, forget and prune before calls that change anything, on the volume or in the store (STEP: every so
+# many). After each the repository verifies; the same command again ends well, what was there in whole is not sent
+# again, nothing is left over, and what is restored is what was backed up. usage: test_kill.sh [STEP]
+. "$(dirname "$0")/lib.sh"
+step=${1:-7} points=0
+i=$tmp/v.img
+volume "$i" 32M; "$bin/bk-change" "$i" file big 2000
+die() { # AT COMMAND...: killed there; 1: it ended before
+	local code=0
+	{ DIE_AT=$1 LD_PRELOAD=$bin/die.so "${@:2}" >"$tmp/o" 2>"$tmp/e"; } 2>/dev/null || code=$?
+	[ $code = 137 ] && return 0
+	[ $code = 0 ] || fail "killed at $1: exit $code: ${*:2}"
+	return 1
+}
+age() { find "$R" -type f -exec touch -d "$1" {} +; } # as if all had been put then
+back() { rm -rf "$R" "$i"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
+packs() { find "$R/packs" -type f ! -name '.tmp*' 2>/dev/null | wc -l; }
+bytes() { find "$R/packs" -type f ! -name '.tmp*' -printf '%s\n' 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
+
+# ---- run, in full: many packs ----
+expect 0 "$bk" init "$R" --grace 1h
+cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"
+expect 0 "$bk" run "$R" "$i" --pack-size 1M --json; full=$(field sent); want=$(tree "$i"); n_packs=$(packs)
+[ "$n_packs" -ge 8 ] || fail "only $n_packs packs"
+for ((n = 1; ; n += step)); do
+	back; rm -rf "$XDG_STATE_HOME"
+	die $n "$bk" run "$R" "$i" --pack-size 1M || break
+	points=$((points + 1)); there=$(bytes)
+	expect 0 "$bk" verify "$R" --read-data
+	expect 0 "$bk" run "$R" "$i" --pack-size 1M --json
+	if grep -q '"resumed":true' "$tmp/o"; then
+		[ $(($(field sent) + there)) -le $((full + 100000)) ] || fail "killed at $n: $there bytes were there, $(field sent) of $full sent again"
+	elif [ "$(field base)" = 0 ]; then
+		[ "$there" = 0 ] || fail "killed at $n: not resumed, though packs were there"
+	fi
+	expect 0 "$bk" verify "$R" --read-data; [ "$(packs)" = "$n_packs" ] || fail "killed at $n: $(packs) packs, expected $n_packs"
+	[ "$("$bk" tar "$R" latest | sha256sum)" = "$want" ] || fail "killed at $n: the backup differs"
+	[ "$(find "$R/intents" -type f 2>/dev/null | wc -l)" -le 1 ] || fail "killed at $n: intents are left" # one without a snapshot ends by its age
+	[ "$("$bin/dump.tfs" snapshots "$i" | grep -c 'tfs-backup.*holds=1')" = 1 ] || fail "killed at $n: snapshots are left"
+done
+[ $points -ge 8 ] || fail "only $points points in run"
+
+# ---- run, incremental: then from what is restored, again ----
+back; expect 0 "$bk" run "$R" "$i"; "$bin/bk-change" "$i" some 4 40
+rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; want=$(tree "$i")
+for ((n = 2; ; n += step)); do
+	back; rm -rf "$XDG_STATE_HOME"
+	die $n "$bk" run "$R" "$i" || break
+	points=$((points + 1))
+	expect 0 "$bk" verify "$R"
+	expect 0 "$bk" run "$R" "$i" --json; [ "$(field base)" != 0 ] || fail "killed at $n: a full backup"
+	same latest "$tmp/v0.img"
+done
+
+# ---- forget ----
+back
+for n in 5 6 7; do "$bin/bk-change" "$i" some $n 20; expect 0 "$bk" run "$R" "$i"; done
+rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"
+for ((n = 1; ; n += 2)); do
+	back; rm -rf "$XDG_STATE_HOME"
+	die $n "$bk" forget "$R" 1 2 || break
+	points=$((points + 1))
+	expect 0 "$bk" verify "$R"
+	code=0; "$bk" forget "$R" --keep-last 2 >"$tmp/o" 2>"$tmp/e" || fail "killed at $n: forget again"
+	expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 2 ] || fail "killed at $n: not two backups are kept"
+	same latest "$i"
+	[ "$(find "$R/manifests" -type f ! -name '.*' | wc -l)" -le 4 ] || fail "killed at $n: manifests are left"
+done
+
+# ---- prune: a full backup that nothing builds on any more goes ----
+back; expect 0 "$bk" run "$R" "$i" --full; "$bk" -q forget "$R" --keep-last 1
+"$bk" -q run "$R" "$i"; "$bk" -q forget "$R" --keep-last 1
+expect 0 "$bk" prune "$R"; has '^0 objects deleted; 0 '
+age '2 hours ago'
+expect 0 "$bk" prune "$R" --dry-run; has '^0 objects would be deleted; [1-9]'; [ ! -d "$R/condemned" ] || fail "a dry run condemns"
+rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; all=$(packs)
+for ((n = 1; ; n++)); do
+	back; rm -rf "$XDG_STATE_HOME"
+	die $n "$bk" prune "$R" || break
+	points=$((points + 1))
+	expect 0 "$bk" verify "$R" --read-data
+	expect 0 "$bk" prune "$R"; [ "$(packs)" = "$all" ] || fail "killed at $n: the first visit deletes"
+done
+expect 0 "$bk" prune "$R"; has '^0 objects deleted; 0 ' # what is condemned waits
+age '2 hours ago'; rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"
+for ((n = 1; ; n++)); do
+	back; rm -rf "$XDG_STATE_HOME"
+	die $n "$bk" prune "$R" || break
+	points=$((points + 1))
+	expect 0 "$bk" verify "$R" --read-data
+	expect 0 "$bk" prune "$R"
+	same latest "$i"
+done
+[ "$(packs)" -lt "$all" ] || fail "nothing was deleted"
+same latest "$i"
+expect 0 "$bk" run "$R" "$i" --json; [ "$(field base)" != 0 ] || fail "after prune the base is gone"
+
+# ---- an old intent: the run starts anew ----
+back
+for ((n = 40; ; n -= 3)); do back; die $n "$bk" run "$R" "$i" --full && [ -n "$(find "$R/intents" -type f ! -name '.*' 2>/dev/null)" ] && break; done
+find "$R/intents" -type f -exec touch -d '40 minutes ago' {} +
+expect 0 "$bk" run "$R" "$i" --full --json; grep -q '"resumed":false' "$tmp/o" || fail "went on with a run of 40 minutes ago"
+expect 0 "$bk" verify "$R" --read-data
+echo "ok, killed $points times"
