@@ -116,9 +116,10 @@ int main(int argc, char **argv)
 
 	while ((c = getopt(argc, argv, "+o:")) != -1)
 		if (c != 'o' || tfs_store_option(o, optarg, error))
-			return fprintf(stderr, "store_tool: %s\n", error), EINVAL;
+			return tfs_store_options_free(o), fprintf(stderr, "store_tool: %s\n", error), EINVAL;
 	if (argc - optind < 2)
-		return printf("usage: store_tool [-o KEY=VALUE]... URL COMMAND...\n%s", tfs_store_option_help()), 2;
+		return tfs_store_options_free(o),
+		       printf("usage: store_tool [-o KEY=VALUE]... URL COMMAND...\n%s", tfs_store_option_help()), 2;
 	err = tfs_store_open(&store, argv[optind], o, TFS_STORE_CREATE, error);
 	tfs_store_options_free(o);
 	if (err)
