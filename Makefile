@@ -99,6 +99,8 @@ install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/l
 	sed 's,@SBIN@,$(PREFIX)/sbin,' admin/systemd/tfs-snapshot@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
 	install -m 644 admin/systemd/tfs-snapshot@.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 backup/systemd/*.service backup/systemd/*.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed -i 's,@BINDIR@,$(PREFIX)/bin,' $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-backup*.service
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8

@@ -5,6 +5,7 @@
  */
 #include "backup/backup.h"
 #include "backup/schedule.h"
+#include "backup/schedule.h"
 #include "fsck/dump.h"
 
 #include <getopt.h>
@@ -31,6 +32,7 @@ static const char usage[] =
     "  prune REPOSITORY                 deletes what nothing needs; --dry-run\n"
     "  key REPOSITORY add|list|remove [KEY]   --new-passphrase-file, --new-key-file, --label\n"
     "  daemon | job NAME | jobs         on a schedule: tfs-backup.conf(5)\n"
+    "  daemon | job NAME | jobs         on a schedule: tfs-backup daemon --help, tfs-backup.conf(5)\n"
     "BACKUP: its number, its snapshot's name, or \"latest\"; --volume UUID, NUMBER or LABEL where there are several\n"
     "options: --passphrase-file F, --key-file F (else TFS_BACKUP_PASSPHRASE, TFS_BACKUP_KEY_FILE, a terminal),\n"
     "         --expect N, --force, --state DIR, --offset N, --pack-size SIZE, --json, -q,\n"
@@ -354,6 +356,9 @@ int main(int argc, char **argv)
 
 	tfs_cli_start("tfs-backup");
 	signal(SIGPIPE, SIG_IGN);
+	code = sched_main(argc, argv); /* commands without a repository of their own */
+	if (code >= 0)
+		return code;
 	code = sched_main(argc, argv);
 	if (code >= 0)
 		return code;

@@ -30,6 +30,7 @@ run "tfs-fuse: system calls as on tmpfs; full, killed, read back" tests/fuse/tes
 run "kernel: as ext4, a tree, full, killed, in each installed kernel" tests/kernel/quick.sh
 run "tfs-fuse: a file replaced by rename is never empty after a kill" tests/fuse/test_replace.sh
 run "backup: what a store promises, of a directory" tests/backup/test_store.sh
+run "backup: schedules: jobs, hooks, states, the daemon" tests/backup/test_schedule.sh
 run "backup: S3: signatures, the suite, messages, faults at every request" tests/backup/test_s3.sh
 run "backup: what is restored is what was backed up; keys, forget, stores set back, two writers" tests/backup/test_backup.sh
 run "backup: bytes changed, objects cut, removed and swapped are noticed by verify and restore" tests/backup/test_damage.sh

@@ -16,16 +16,22 @@ expect() { # CODE COMMAND...
 # MAKEFLAGS: of the make that runs this
 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory install "DESTDIR=$tmp/root" PREFIX=/usr >"$tmp/o" 2>&1 || { cat "$tmp/o"; fail "make install"; }
 cat >"$tmp/want" <<'L'
+755 ./usr/bin/tfs-backup
 755 ./usr/bin/tfs-fuse
 755 ./usr/bin/tfs-logship
 755 ./usr/sbin/dump.tfs
 755 ./usr/sbin/fsck.tfs
 755 ./usr/sbin/mkfs.tfs
 755 ./usr/sbin/tfs
+644 ./usr/lib/systemd/system/tfs-backup.service
+644 ./usr/lib/systemd/system/tfs-backup@.service
+644 ./usr/lib/systemd/system/tfs-backup@.timer
 644 ./usr/lib/systemd/system/tfs-snapshot@.service
 644 ./usr/lib/systemd/system/tfs-snapshot@.timer
+644 ./usr/share/man/man1/tfs-backup.1
 644 ./usr/share/man/man1/tfs-fuse.1
 644 ./usr/share/man/man1/tfs-logship.1
+644 ./usr/share/man/man5/tfs-backup.conf.5
 644 ./usr/share/man/man5/tfs.5
 644 ./usr/share/man/man8/dump.tfs.8
 644 ./usr/share/man/man8/fsck.tfs.8
@@ -44,7 +50,8 @@ done
 export PATH="$tmp/root/usr/sbin:$tmp/root/usr/bin:$PATH" # not last: mkfs(8) spoils the last folder of PATH
 cd "$tmp"
 grep -q '^ExecStart=/usr/sbin/tfs snapshot auto %f' "$tmp/root/usr/lib/systemd/system/tfs-snapshot@.service" || fail "the unit does not call what is installed"
-for t in mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse; do
+grep -q '^ExecStart=/usr/bin/tfs-backup daemon' "$tmp/root/usr/lib/systemd/system/tfs-backup.service" || fail "the daemon's unit does not call what is installed"
+for t in mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-backup; do
 	[ "$(command -v $t)" = "$(echo "$tmp"/root/usr/*bin/$t)" ] || fail "$t is not the installed one"
 	expect 0 $t --help; grep -q "^usage: $t" o || fail "$t --help"
 done

@@ -48,7 +48,7 @@ tool() { # PAGE SOURCE
 		sed 's/\\-/-/g' "$page" | grep -q -- "--$o\b" || echo "FAILED: --$o of $2 is not in $page"
 	done >"$tmp/missing"
 	sed -n 's/\\-/-/g; s/"//g; /^\.B[RI]* /p' "$page" | grep -v '^\.BR\? tar ' | grep -o -- '\(^\|[^a-z-]\)--[a-z][a-z-]*' | sed 's/.*--//' | sort -u | while read -r o; do
-		cat mkfs/options.c fsck/fsck_main.c fsck/dump_main.c kernel/fuse/main.c admin/main.c logship/receive.c backup/main.c | grep -qE "\{\"$o\", ([012]|no_argument|required_argument)," || echo "FAILED: --$o of $page is no option of any tool"
+		cat mkfs/options.c fsck/fsck_main.c fsck/dump_main.c kernel/fuse/main.c admin/main.c logship/receive.c backup/main.c backup/schedule_main.c | grep -qE "\{\"$o\", ([012]|no_argument|required_argument)," || echo "FAILED: --$o of $page is no option of any tool"
 	done >>"$tmp/missing"
 	[ ! -s "$tmp/missing" ] || { cat "$tmp/missing"; failed=1; }
 }
@@ -57,6 +57,10 @@ tool docs/man/fsck.tfs.8.in fsck/fsck_main.c
 tool docs/man/dump.tfs.8 fsck/dump_main.c
 tool docs/man/tfs-fuse.1 kernel/fuse/main.c
 tool docs/man/tfs-backup.1 backup/main.c
+tool docs/man/tfs-backup.1 backup/schedule_main.c
+page=docs/man/tfs-backup.conf.5
+{ sed -n '/^} keys\[\] = {/,/^};/s/.*{"\([a-z-]*\)",.*/\1/p' backup/schedule_config.c; echo option; } >"$tmp/code"
+entries 'KEYS OF A JOB' | same "keys of a job"
 tool docs/man/tfs-logship.1 logship/receive.c
 tool docs/man/tfs.8 admin/main.c
 [ $failed = 0 ] || { echo "repeat: tests/cli/test_pages.sh"; exit 1; }
