@@ -74,13 +74,13 @@ int tfs_store_open(struct tfs_store **out, const char *url, const struct tfs_sto
 	tfs_store_options_default(&defaults);
 	if (!options)
 		options = &defaults;
-	if (url[0] == '/')
+	if (url[0] && !strstr(url, "://"))
 		return tfs_store_dir_open(out, url, options, flags, error);
 	if (!strncmp(url, "file:///", 8))
 		return tfs_store_dir_open(out, url + 7, options, flags, error);
 	if (!strncmp(url, "s3://", 5))
 		return tfs_store_s3_open(out, url, options, error);
-	return tfs_store_say(error, -EINVAL, "%s: expected /PATH, file:///PATH or s3://BUCKET/PREFIX", url);
+	return tfs_store_say(error, -EINVAL, "%s: expected PATH, file:///PATH or s3://BUCKET/PREFIX", url);
 }
 
 void tfs_store_close(struct tfs_store *s)

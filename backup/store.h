@@ -54,7 +54,7 @@ const char *tfs_store_option_help(void); /* every key, one a line, for --help */
 enum tfs_store_open_flags {
 	TFS_STORE_CREATE = 1, /* make the directory when it is absent; a bucket is never made */
 };
-/* url: "/path", "file:///path" or "s3://bucket[/prefix]". options: NULL: none; they may be freed afterwards. With
+/* url: a path, "file:///path" or "s3://bucket[/prefix]". options: NULL: none; they may be freed afterwards. With
  * -errno *out is NULL and error has the text. Opening S3 finds credentials and sends nothing yet. */
 int tfs_store_open(struct tfs_store **out, const char *url, const struct tfs_store_options *options, unsigned flags,
                    char error[TFS_STORE_ERROR_MAX]);
