@@ -39,7 +39,7 @@
 #define MNT "/mnt"
 #define SHUTDOWN _IOR('X', 125, uint32_t)
 
-static int kmsg, failed;
+static int kmsg;
 static char now[64]; /* the pass, for messages */
 
 static void say(const char *fmt, ...)
@@ -55,7 +55,7 @@ static void say(const char *fmt, ...)
 		perror("kmsg");
 }
 
-static void bad(const char *fmt, ...)
+_Noreturn static void bad(const char *fmt, ...)
 {
 	char line[300];
 	va_list args;
@@ -66,8 +66,7 @@ static void bad(const char *fmt, ...)
 	printf("FAILED: %s: %s\n", now, line);
 	fflush(stdout);
 	say("nomem: FAILED: %s: %s\n", now, line);
-	if (++failed > 3)
-		_exit(1);
+	_exit(1); /* the next passes would tell no more */
 }
 
 /* What the kernel said since the last time: complaints are this pass's. */
@@ -511,7 +510,7 @@ static void detach(void)
 			fatal("giving up the loop device");
 }
 
-static bool unmounted(void)
+static void unmounted(void)
 {
 	for (int i = 0; umount2(MNT, 0); i++) {
 		if (errno == ENOMEM || (errno == EBUSY && i < 200)) {
@@ -519,9 +518,7 @@ static bool unmounted(void)
 			continue;
 		}
 		bad("unmount: %s", strerror(errno));
-		return false;
 	}
-	return true;
 }
 
 static void crash(void)
@@ -548,8 +545,8 @@ static void sound(void)
 		_exit(99);
 	}
 	if (wait(&status) < 0 || status) {
-		bad("fsck.tfs ended with %d", WEXITSTATUS(status));
 		system("head -5 /tmp/fsck");
+		bad("fsck.tfs ended with %d", WEXITSTATUS(status));
 	}
 }
 
@@ -837,5 +834,5 @@ int main(int argc, char **argv)
 		snprintf(what, sizeof(what), "storm: %u rounds", rounds);
 		errors_print(what);
 	}
-	return failed != 0;
+	return 0;
 }

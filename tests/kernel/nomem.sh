@@ -4,10 +4,10 @@
 # What must hold: the kernel stays silent, nothing leaks, each error is reported, what fsync acknowledged is there after the next
 # mount without faults, whether the volume was unmounted or cut off, and fsck finds nothing. Every N, or each STEPth, fails on its
 # own in a pass of its own; then storms, in which one of a hundred fails. Only in the debugging kernels: others have no fault injection.
-# usage: nomem.sh [-e STEP] [-r ROUNDS] [-s SEED] [-k memory|device|storm] [-m LAST] debug|uml
-#   (defaults 17 and 8; -k: just these faults; -m: none after the LASTth)
-step=17 rounds=8 seed=$RANDOM kinds="memory device storm" last=1000000
-while getopts e:r:s:k:m: o; do case $o in e) step=$OPTARG ;; r) rounds=$OPTARG ;; s) seed=$OPTARG ;; k) kinds=$OPTARG ;; m) last=$OPTARG ;; *) exit 2 ;; esac; done
+# usage: nomem.sh [-e STEP] [-r ROUNDS] [-s SEED] [-k memory|device|storm] [-f FIRST] [-m LAST] debug|uml
+#   (defaults 17 and 8; -k: just these faults; -f, -m: none before the FIRSTth, none after the LASTth)
+step=17 rounds=8 seed=$RANDOM kinds="memory device storm" first=1 last=1000000
+while getopts e:r:s:k:f:m: o; do case $o in e) step=$OPTARG ;; r) rounds=$OPTARG ;; s) seed=$OPTARG ;; k) kinds=$OPTARG ;; f) first=$OPTARG ;; m) last=$OPTARG ;; *) exit 2 ;; esac; done
 shift $((OPTIND - 1))
 case "${1:-}" in debug | uml) ;; *) echo "SKIPPED: tests/kernel/nomem.sh: for the debugging kernels: make debug-kernel; nomem.sh debug"; exit 77 ;; esac
 . "$(dirname "$0")/lib.sh"
@@ -15,7 +15,7 @@ gcc -O2 -static -I. -o "$tmp/nomem" tests/kernel/nomem.c tests/kernel/shown.c ||
 for k in "${KERNELS[@]}"; do
 	"$bin/mutate" make "$tmp/t" || exit 1
 	{
-		echo "step=$step from=$((seed % step + 1)) rounds=$rounds seed=$seed kinds='$kinds' last=$last"
+		echo "step=$step from=$((seed % step + first)) rounds=$rounds seed=$seed kinds='$kinds' last=$last"
 		cat <<'J'
 bad=0
 # a mounted volume keeps the slabs of bios: where making one fails the kernel loses its name (sysfs_slab_add in 6.1)
