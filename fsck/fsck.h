@@ -33,10 +33,14 @@ struct fsck_run { /* blocks that the extents of one inode map, ascending, not ad
 struct fsck_span { /* units used twice; base: how many lie in the spans before */
 	u64 addr, end, base;
 };
+struct fsck_raw { /* of each block of a shared range: references, and what the tree says */
+	u32 found[16], stated[16];
+};
 struct fsck_ref { /* count: what its item states, 0: it has none of this length; found: references */
 	u64 addr;
 	u32 len, count, found;
-	bool left; /* it is to stay wrong */
+	bool there, left;     /* in the tree; it is to stay wrong */
+	struct fsck_raw *raw; /* NULL: no raw block was found to refer to it */
 };
 
 /* ---- fixes, applied in the order noted ---- */
@@ -167,8 +171,9 @@ int fsck_space(struct fsck *f); /* fsck_space.c */
 /* Counts the place as live; units that were so before are noted in f->span. -EUCLEAN, -EIO: a gang whose list of places
  * is damaged; nothing of it is counted. */
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr);
-/* The same for a window's reference to a compressed extent, which others may share. */
+/* fsck_refs.c: the same for a window's reference to a compressed extent, and for raw blocks, which others may share. */
 int fsck_use_shared(struct fsck *f, const struct tfs_ptr *ptr);
+int fsck_use_raw(struct fsck *f, const struct tfs_ptr *ptr);
 bool fsck_used(const struct fsck *f, u64 addr);
 /* Counts what of the place is not in use yet, and tells fn of it. */
 int fsck_use_new(struct fsck *f, const struct tfs_ptr *ptr, int (*fn)(void *arg, u64 addr, u32 units), void *arg);
@@ -183,6 +188,10 @@ int fsck_old_pin(struct fsck *f);     /* in a repair, before it is given up */
 bool fsck_list_void(const struct fsck *f, u64 id, const struct tfs_deadlist *l);
 struct fsck_ref *fsck_ref_of(const struct fsck *f, const struct tfs_ptr *ptr); /* NULL: not shared */
 struct fsck_ref *fsck_ref_at(const struct fsck *f, u64 addr);                  /* the first at or behind addr */
+struct fsck_ref *fsck_ref_over(const struct fsck *f, u64 addr); /* that counts the raw block there; NULL: none */
+void fsck_refs_reset(struct fsck *f);                           /* nothing found yet */
+void fsck_refs_free(struct fsck *f);
+void fsck_refs_compare(struct fsck *f);
 int fsck_refs_again(struct fsck *f); /* in a repair, f->ref counted again: what other fixes changed is put right */
 int fsck_use_start(struct fsck *f);
 void fsck_use_free(struct fsck *f);

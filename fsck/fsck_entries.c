@@ -116,7 +116,7 @@ static int value_far(struct fsck_item_state *s, struct tfs_key key, const struct
 			fsck_item_remove(s, key);
 		return 0;
 	}
-	err = fsck_place_use(s, key, ptr, false, "xattr at", key.b & TFS_POS_MASK);
+	err = fsck_place_use(s, key, ptr, NULL, "xattr at", key.b & TFS_POS_MASK);
 	if (err)
 		return err < 0 ? err : 0;
 	if (s->f->data && tfs_read_ptr(s->f->vol, ptr, s->buf, true))

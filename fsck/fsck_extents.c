@@ -66,11 +66,11 @@ static bool overlaps(struct fsck_item_state *s, struct tfs_key key, const char *
 	return true;
 }
 
-int fsck_place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, bool shared,
+int fsck_place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, const struct tfs_extent *e,
                    const char *what, u64 n)
 {
 	char object[64];
-	int err = shared ? fsck_use_shared(s->f, ptr) : fsck_use(s->f, ptr);
+	int err = !e ? fsck_use(s->f, ptr) : e->codec ? fsck_use_shared(s->f, ptr) : fsck_use_raw(s->f, ptr);
 
 	if (err != -EUCLEAN && err != -EIO)
 		return err;
@@ -117,7 +117,7 @@ int fsck_extent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_
 	if (overlaps(s, key, "block", !s->end && s->types >> TFS_IT_INLINE & 1 ? 1 : s->end))
 		return 0;
 	if (!counted_before(s, block / FSCK_WINDOW_BLOCKS, e)) {
-		err = fsck_place_use(s, key, &ptr, e->codec != 0, "block", block);
+		err = fsck_place_use(s, key, &ptr, e, "block", block);
 		if (err) {
 			s->seens -= e->codec && s->seens; /* the next piece of it is to go too */
 			return err < 0 ? err : 0;

@@ -46,8 +46,9 @@ void fsck_flags_wrong(struct fsck_item_state *s, bool tail); /* TFS_INODE_TAIL: 
 int fsck_extent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_extent *e);
 int fsck_pending(struct fsck_item_state *s, struct tfs_key key, const struct tfs_pending *p);
 void fsck_prealloc(struct fsck_item_state *s, struct tfs_key key, const struct tfs_prealloc *p);
-/* Counts a place as used. shared: it may be. 1: its list of places is damaged, and so the item goes. */
-int fsck_place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, bool shared,
+/* Counts a place as used. e: the extent, which may be shared, or NULL. 1: its list of places is damaged, and so the
+ * item goes. */
+int fsck_place_use(struct fsck_item_state *s, struct tfs_key key, const struct tfs_ptr *ptr, const struct tfs_extent *e,
                    const char *what, u64 n);
 /* fsck_data.c: --data. */
 bool fsck_tail_here(const struct fsck_item_state *s, const struct tfs_extent *e, u64 block);

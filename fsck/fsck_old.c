@@ -68,13 +68,37 @@ static int place_add(struct old *o, const struct tfs_ptr *ptr, bool again)
 	return 0;
 }
 
+/* Part by part; what was shared by blocks, as the set has it. */
+static int raw_add(struct old *o, struct tfs_ptr ptr)
+{
+	u64 end = ptr.addr + ptr.len;
+	int got = 0, err = 0;
+	u32 units = 0;
+
+	for (; !err && ptr.addr < end; ptr.addr += ptr.len) {
+		if (!units) {
+			ptr.len = (u16)(end - ptr.addr);
+			got = tfs_old_shared(o->f->vol, &ptr, &units);
+			if (got < 0)
+				return got;
+			if (units % TFS_UNITS_PER_BLOCK)
+				return bad(o, "a shared range of a part of a block");
+		}
+		ptr.len = (u16)(got ? TFS_UNITS_PER_BLOCK : units);
+		units -= ptr.len;
+		err = place_add(o, &ptr, got > 0);
+	}
+	return err;
+}
+
 static int item(void *arg, struct tfs_key key, const void *value, u32 len)
 {
 	const struct tfs_extent *e = key.b >> TFS_POS_BITS == TFS_IT_EXTENT ? value : NULL;
 	struct old *o = arg;
 	struct tfs_ptr ptr;
 	bool again = e && e->codec && e->blocks != e->total;
-	int err = 0;
+	u32 units;
+	int got = 0;
 
 	(void)len;
 	if (o->info.stage == TFS_OLD_FS &&
@@ -84,9 +108,13 @@ static int item(void *arg, struct tfs_key key, const void *value, u32 len)
 		return 0;
 	if (!fsck_place_sound(o->f, key, value, &ptr))
 		return bad(o, "a place outside of the volume");
-	if (e && !again)
-		err = tfs_old_shared(o->f->vol, &ptr, &again);
-	return err ? err : place_add(o, &ptr, again);
+	if (e && !e->codec)
+		return raw_add(o, ptr);
+	if (e && !again) {
+		got = tfs_old_shared(o->f->vol, &ptr, &units);
+		again = got > 0;
+	}
+	return got < 0 ? got : place_add(o, &ptr, again);
 }
 
 static int node(void *arg, const struct tfs_node_info *info)

@@ -341,8 +341,10 @@ static int recount_item(void *arg, struct tfs_key key, const void *value, u32 le
 	}
 	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr))
 		return 0;
-	if (!e || !e->codec)
+	if (!e)
 		return fsck_use(r->f, &ptr);
+	if (!e->codec)
+		return fsck_use_raw(r->f, &ptr);
 	return fsck_window_again(&r->met, key, e) ? 0 : fsck_use_shared(r->f, &ptr);
 }
 
@@ -382,8 +384,7 @@ static int finish(struct fsck *f)
 		memset(f->seen, 0, f->seen_max * sizeof(*f->seen));
 	f->seens = 0;
 	err = fsck_use_start(f);
-	for (size_t i = 0; i < f->refs; i++)
-		f->ref[i].found = 0;
+	fsck_refs_reset(f);
 	if (!err)
 		err = tfs_tree_walk(f->vol, TFS_TREE_FS, recount_node, &r);
 	if (!err) /* before the REFS tree is counted */

@@ -127,7 +127,7 @@ void fsck_free(struct fsck *f)
 	free(f->leaf);
 	free(f->span);
 	free(f->fix);
-	free(f->ref);
+	fsck_refs_free(f);
 	free(f->run);
 	free(f->name);
 	free(f->object);

@@ -27,30 +27,6 @@ void fsck_use_free(struct fsck *f)
 	f->live = NULL;
 }
 
-struct fsck_ref *fsck_ref_at(const struct fsck *f, u64 addr)
-{
-	size_t lo = 0, hi = f->refs;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (f->ref[mid].addr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return f->ref + lo;
-}
-
-struct fsck_ref *fsck_ref_of(const struct fsck *f, const struct tfs_ptr *ptr)
-{
-	struct fsck_ref *r = f->refs ? fsck_ref_at(f, ptr->addr) : NULL;
-
-	return r && r < f->ref + f->refs && r->addr == ptr->addr && r->len == ptr->len && !(ptr->flags & TFS_PTR_GANG)
-	           ? r
-	           : NULL;
-}
-
 static int span_add(struct fsck *f, u64 unit)
 {
 	if (f->spans && f->span[f->spans - 1].end == unit) {
@@ -138,14 +114,6 @@ int fsck_use_run_new(struct fsck *f, u64 addr, u32 units)
 int fsck_use(struct fsck *f, const struct tfs_ptr *ptr)
 {
 	return tfs_ptr_runs(f->vol, ptr, use_run, f);
-}
-
-/* The first of them claims the place. */
-int fsck_use_shared(struct fsck *f, const struct tfs_ptr *ptr)
-{
-	struct fsck_ref *r = fsck_ref_of(f, ptr);
-
-	return r && r->found++ ? 0 : fsck_use(f, ptr);
 }
 
 /* ---- comparing ---- */
@@ -241,48 +209,10 @@ static void counter(struct fsck *f, const char *name, u64 stated, u64 found)
 		f->counters_bad = true;
 }
 
-static void refs_compare(struct fsck *f)
-{
-	char object[64];
-
-	for (size_t i = 0; i < f->refs; i++) {
-		struct fsck_ref *r = &f->ref[i];
-		struct tfs_ref value = {tfs_cpu32(r->len), tfs_cpu32(r->found)};
-		struct tfs_key key = {r->addr, 0};
-
-		snprintf(object, sizeof(object), "shared range at unit %llu", (unsigned long long)r->addr);
-		if (r->found > 1 && r->count == r->found)
-			continue;
-		r->left = !fsck_problem(f, FSCK_REF_COUNT, object, "expected %u, found %u", r->found, r->count);
-		if (r->left)
-			continue;
-		fsck_fix_add(f, r->found > 1 ? FIX_PUT : FIX_DEL, TFS_TREE_REFS, key, 0, r->found > 1 ? &value : NULL,
-		             sizeof(value));
-		r->count = r->found > 1 ? r->found : 0;
-	}
-}
-
-int fsck_refs_again(struct fsck *f)
-{
-	int err = 0;
-
-	for (size_t i = 0; !err && i < f->refs; i++) {
-		const struct fsck_ref *r = &f->ref[i];
-		struct tfs_ref value = {tfs_cpu32(r->len), tfs_cpu32(r->found)};
-		struct tfs_key key = {r->addr, 0};
-
-		if (r->left || r->count == (r->found > 1 ? r->found : 0))
-			continue;
-		err = r->found > 1 ? tfs_repair_put(f->vol, TFS_TREE_REFS, key, &value, sizeof(value))
-		                   : tfs_repair_del(f->vol, TFS_TREE_REFS, key);
-	}
-	return err;
-}
-
 int fsck_space(struct fsck *f)
 {
 	tfs_progress_pass(&f->progress, "space", 0);
-	refs_compare(f);
+	fsck_refs_compare(f);
 	if (f->incomplete)
 		return 0; /* what could not be read is in use too: a repair builds SPACE anew */
 	counter(f, "inodes", f->st.inodes, f->objects);

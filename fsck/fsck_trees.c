@@ -24,7 +24,8 @@ static int ref_item(struct fsck *f, struct tfs_key key, const void *value)
 
 	if (fsck_grow(&f->ref, &f->refs_max, f->refs + 1, sizeof(*f->ref)))
 		return -ENOMEM;
-	f->ref[f->refs++] = (struct fsck_ref){key.a, tfs_le32(r->len), tfs_le32(r->count), 0, false};
+	f->ref[f->refs++] =
+	    (struct fsck_ref){.addr = key.a, .len = tfs_le32(r->len), .count = tfs_le32(r->count), .there = true};
 	return 0;
 }
 

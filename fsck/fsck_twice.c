@@ -3,16 +3,16 @@
  * Between passes 2 and 3, only when pass 2 found units used twice: who keeps them. All that lies there is looked at
  * again, in key order. A tree node was verified by its CRC and moves. Of extents and xattr values one whose content is
  * not there goes; the first whose content is there keeps the place; each other gets a copy. Raw extents are decided
- * block by block. Before all others come compressed extents that several windows refer to alike, as clones do when a
- * leaf of REFS is lost: they keep the place together, and pass 4 counts them. So nothing is lost whose CRC verifies,
- * and every unit has one owner afterwards, or owners that are counted.
+ * block by block. Before all others come compressed extents that several windows refer to alike, and raw blocks that
+ * several items do, as clones do when a leaf of REFS is lost: they keep the place together, and pass 4 counts them. So
+ * nothing is lost whose CRC verifies, and every unit has one owner afterwards, or owners that are counted.
  */
 #include "fsck/fsck.h"
 
 #include <stdlib.h>
 
-struct like { /* a window's reference to a compressed extent that lies in a span */
-	struct tfs_disk_ptr ptr;
+struct like { /* a window's reference to a compressed extent, or an item's to a raw block, that lies in a span */
+	struct tfs_disk_ptr ptr; /* crc of a raw one: the block's */
 	le16 total;
 	u8 codec;
 	bool kept; /* it stays where it is, with the others */
@@ -132,12 +132,30 @@ static struct like like_of(const struct tfs_extent *e)
 	return l;
 }
 
-static bool like_kept(const struct twice *t, const struct tfs_extent *e)
+/* Block i of a raw extent. */
+static struct like like_of_block(const struct tfs_extent *e, u32 i)
 {
 	struct like l = like_of(e);
+
+	l.ptr.addr = tfs_cpu64(tfs_le64(l.ptr.addr) + i * TFS_UNITS_PER_BLOCK);
+	l.ptr.len = tfs_cpu16(TFS_UNITS_PER_BLOCK);
+	l.ptr.crc = e->crc[i];
+	l.total = tfs_cpu16(1);
+	return l;
+}
+
+static bool like_kept(const struct twice *t, struct like l)
+{
 	const struct like *found = t->likes ? bsearch(&l, t->like, t->likes, sizeof(l), like_order) : NULL;
 
 	return found && found->kept;
+}
+static int like_add(struct twice *t, struct like l)
+{
+	if (fsck_grow(&t->like, &t->likes_max, t->likes + 1, sizeof(*t->like)))
+		return -ENOMEM;
+	t->like[t->likes++] = l;
+	return 0;
 }
 
 static int gather(struct twice *t, struct tfs_key key, const struct tfs_extent *e, const struct tfs_ptr *ptr)
@@ -148,12 +166,24 @@ static int gather(struct twice *t, struct tfs_key key, const struct tfs_extent *
 	if (ptr->flags & TFS_PTR_GANG || fsck_window_again(&t->met, key, e))
 		return 0;
 	err = hits(t, ptr, false, &h);
-	if (err || !h.any)
-		return err;
-	if (fsck_grow(&t->like, &t->likes_max, t->likes + 1, sizeof(*t->like)))
-		return -ENOMEM;
-	t->like[t->likes++] = like_of(e);
-	return 0;
+	return err || !h.any ? err : like_add(t, like_of(e));
+}
+
+/* Those that REFS counts keep their place by that, or lost it to another kind of owner. */
+static int gather_raw(struct twice *t, const struct tfs_extent *e, struct tfs_ptr block)
+{
+	struct hit h;
+	int err = 0;
+
+	block.len = TFS_UNITS_PER_BLOCK;
+	for (u32 i = 0; !err && i < tfs_le16(e->blocks); i++, block.addr += TFS_UNITS_PER_BLOCK) {
+		if (fsck_ref_over(t->f, block.addr))
+			continue;
+		err = hits(t, &block, false, &h);
+		if (!err && h.any)
+			err = like_add(t, like_of_block(e, i));
+	}
+	return err;
 }
 
 static int ref_order(const void *a, const void *b)
@@ -163,38 +193,70 @@ static int ref_order(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-static int like_share(struct twice *t, const struct tfs_ptr *ptr, u32 n)
+/* The blocks before it are shared by as many: one item for all. */
+static bool fresh_extend(struct twice *t, const struct tfs_ptr *ptr, u32 n)
 {
-	struct fsck *f = t->f;
-	struct fsck_ref *r = f->refs ? fsck_ref_at(f, ptr->addr) : NULL;
+	struct fsck_ref *r = t->freshes ? &t->fresh[t->freshes - 1] : NULL;
+	u32 blocks = r ? r->len / TFS_UNITS_PER_BLOCK : 0;
+
+	if (!r || !r->raw || r->addr + r->len != ptr->addr || blocks == FSCK_WINDOW_BLOCKS ||
+	    r->raw->found[blocks - 1] != n)
+		return false;
+	r->raw->found[blocks] = n;
+	r->len += TFS_UNITS_PER_BLOCK;
+	return true;
+}
+
+/* What is to say so: an item that begins there, or a new one. */
+static struct fsck_ref *fresh_ref(struct twice *t, u64 addr)
+{
+	const struct fsck *f = t->f;
+	struct fsck_ref *r = f->refs ? fsck_ref_at(f, addr) : NULL;
+
+	if (r && r < f->ref + f->refs && r->addr == addr)
+		return r;
+	if (fsck_grow(&t->fresh, &t->freshes_max, t->freshes + 1, sizeof(*t->fresh)))
+		return NULL;
+	r = &t->fresh[t->freshes++];
+	*r = (struct fsck_ref){.addr = addr};
+	return r;
+}
+
+static int like_share(struct twice *t, const struct tfs_ptr *ptr, bool raw, u32 n)
+{
+	struct fsck_ref *r = NULL;
 	struct hit h;
 
-	if (!r || r == f->ref + f->refs || r->addr != ptr->addr) {
-		if (fsck_grow(&t->fresh, &t->freshes_max, t->freshes + 1, sizeof(*t->fresh)))
+	if (!raw || !fresh_extend(t, ptr, n)) {
+		r = fresh_ref(t, ptr->addr);
+		if (!r || (raw && !(r->raw = calloc(1, sizeof(*r->raw)))))
 			return -ENOMEM;
-		r = &t->fresh[t->freshes++];
-		*r = (struct fsck_ref){.addr = ptr->addr};
+		if (r->len != ptr->len)
+			r->count = 0;
+		r->len = ptr->len;
+		if (raw)
+			r->raw->found[0] = n;
+		else
+			r->found = n;
 	}
-	if (r->len != ptr->len)
-		r->count = 0;
-	r->len = ptr->len;
-	r->found = n;
 	return hits(t, ptr, true, &h);
 }
 
-/* n windows refer to it alike. */
-static int like_decide(struct twice *t, const struct tfs_ptr *ptr, u32 n, bool *kept)
+/* n windows, or items, refer to it alike. */
+static int like_decide(struct twice *t, const struct tfs_ptr *ptr, bool raw, u32 n, bool *kept)
 {
 	struct hit h;
 	int err = hits(t, ptr, false, &h);
 
 	if (err || h.taken || n < 2 || ptr->len > FSCK_WINDOW_BLOCKS * TFS_UNITS_PER_BLOCK)
 		return err;
-	err = tfs_read_ptr(t->f->vol, ptr, t->buf, true);
+	err = tfs_read_ptr(t->f->vol, ptr, t->buf, !raw);
 	if (err)
 		return err == -ENOMEM ? err : 0;
+	if (raw && tfs_port_crc32c(0, t->buf, TFS_BLOCK) != ptr->crc)
+		return 0;
 	*kept = true;
-	return like_share(t, ptr, n);
+	return like_share(t, ptr, raw, n);
 }
 
 static int fresh_add(struct twice *t)
@@ -232,7 +294,7 @@ static int likes_decide(struct twice *t)
 
 		for (end = i + 1; end < t->likes && !like_order(&t->like[i], &t->like[end]); end++)
 			;
-		err = like_decide(t, &ptr, (u32)(end - i), &kept);
+		err = like_decide(t, &ptr, !t->like[i].codec, (u32)(end - i), &kept);
 		for (; i < end; i++)
 			t->like[i].kept = kept;
 	}
@@ -273,7 +335,7 @@ static int raw(struct twice *t, struct tfs_key key, const struct tfs_extent *e, 
 	block.len = TFS_UNITS_PER_BLOCK;
 	for (u32 i = 0; !err && i < n; i++, block.addr += TFS_UNITS_PER_BLOCK) {
 		err = hits(t, &block, false, &h);
-		if (err || !h.any)
+		if (err || !h.any || like_kept(t, like_of_block(e, i)))
 			continue;
 		if (!copy && !lose)
 			unit = h.unit;
@@ -315,7 +377,7 @@ static int packed(struct twice *t, struct tfs_key key, const struct tfs_extent *
 	struct hit h;
 	int err = hits(t, ptr, false, &h);
 
-	if (err || !h.any || (e && (like_kept(t, e) || kept_before(t, key, e))))
+	if (err || !h.any || (e && (like_kept(t, like_of(e)) || kept_before(t, key, e))))
 		return err;
 	err =
 	    ptr->len > FSCK_WINDOW_BLOCKS * TFS_UNITS_PER_BLOCK ? -EUCLEAN : tfs_read_ptr(t->f->vol, ptr, t->buf, true);
@@ -341,7 +403,7 @@ static int item(void *arg, struct tfs_key key, const void *value, u32 len)
 	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) || !fsck_place_sound(t->f, key, value, &ptr))
 		return 0;
 	if (t->gathers)
-		return e && e->codec ? gather(t, key, e, &ptr) : 0;
+		return !e ? 0 : e->codec ? gather(t, key, e, &ptr) : gather_raw(t, e, ptr);
 	return e && !e->codec ? raw(t, key, e, ptr) : packed(t, key, e, &ptr);
 }
 

@@ -40,13 +40,9 @@ static int node(void *arg, const struct tfs_node_info *info)
 	return 0;
 }
 
-/* Shared extents, and how many windows refer to each. */
-#define SHARED_MAX 8192u
-static struct shared {
-	u64 addr;
-	u32 units, count, found;
-} shared[SHARED_MAX];
-static u32 shareds;
+/* Of each unit: how often REFS says that it is referred to, and how often it is. */
+static u32 said[FUZZ_PAGES * 8], found[FUZZ_PAGES * 8];
+static bool shares;
 
 static void shared_load(struct tfs_vol *vol)
 {
@@ -54,33 +50,45 @@ static void shared_load(struct tfs_vol *vol)
 	const void *v;
 	u32 len;
 
-	for (shareds = 0; !tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len); k.b++) {
+	if (shares) {
+		memset(said, 0, sizeof(said));
+		memset(found, 0, sizeof(found));
+	}
+	for (shares = false; !tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len); k.b++) {
 		const struct tfs_ref *r = v;
+		u64 u, end = k.a + tfs_le32(r->len);
 
-		FUZZ_CHECK(shareds < SHARED_MAX, "space: too many shared extents");
-		shared[shareds++] = (struct shared){k.a, tfs_le32(r->len), tfs_le32(r->count), 0};
+		shares = true;
+		FUZZ_CHECK(end <= FUZZ_PAGES * 8 && end > k.a && tfs_le32(r->count) > 1,
+		           "space: shared range at unit %llu is malformed", (unsigned long long)k.a);
+		for (u = k.a; u < end; u++) {
+			FUZZ_CHECK(!said[u], "space: shared ranges overlap at unit %llu", (unsigned long long)u);
+			said[u] = tfs_le32(r->count);
+		}
 	}
 }
 
-/* Was it added before, for another window? */
-static bool shared_seen(const struct tfs_ptr *p)
+/* Counts a reference to them, and adds what it is the first to. */
+static void add_shared(const struct tfs_ptr *p)
 {
-	u32 i;
+	u64 u;
 
-	for (i = 0; i < shareds; i++)
-		if (shared[i].addr == p->addr && shared[i].units == p->len)
-			return shared[i].found++;
-	return false;
+	if (p->flags & TFS_PTR_GANG || p->addr + p->len > FUZZ_PAGES * 8) {
+		add_ptr(p);
+		return;
+	}
+	for (u = p->addr; u < p->addr + p->len; u++)
+		if (!said[u] || !found[u]++)
+			add(u, 1);
 }
 
 static void shared_check(void)
 {
-	u32 i;
+	u64 u;
 
-	for (i = 0; i < shareds; i++)
-		FUZZ_CHECK(shared[i].count > 1 && shared[i].count == shared[i].found,
-		           "space: shared unit %llu: expected a count of %u, found %u",
-		           (unsigned long long)shared[i].addr, shared[i].found, shared[i].count);
+	for (u = 0; shares && u < FUZZ_PAGES * 8; u++)
+		FUZZ_CHECK(said[u] == found[u], "space: shared unit %llu: expected a count of %u, found %u",
+		           (unsigned long long)u, found[u], said[u]);
 }
 
 static void items(struct tfs_vol *vol)
@@ -110,7 +118,9 @@ static void items(struct tfs_vol *vol)
 			continue; /* pieces of one compressed extent */
 		if (type == TFS_IT_EXTENT && seens < 16)
 			seen[seens++] = p.addr;
-		if (type != TFS_IT_EXTENT || !((const struct tfs_extent *)v)->codec || !shared_seen(&p))
+		if (type == TFS_IT_EXTENT)
+			add_shared(&p);
+		else
 			add_ptr(&p);
 	}
 }

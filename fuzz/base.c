@@ -139,14 +139,17 @@ static void fill_orphan(struct tfs_vol *vol)
 /* Who shares what "packed" holds: two extents, one of them cut in pieces. Last, so that nothing else moves. */
 static void fill_shared(struct tfs_vol *vol)
 {
-	u64 dir, packed, twin;
+	u64 dir, packed, raw, twin;
 	u8 type;
-	int err = tfs_lookup(vol, 1, "dir", 3, &dir, &type) | tfs_lookup(vol, dir, "packed", 6, &packed, &type);
+	int err = tfs_lookup(vol, 1, "dir", 3, &dir, &type) | tfs_lookup(vol, dir, "packed", 6, &packed, &type) |
+	          tfs_lookup(vol, dir, "raw", 3, &raw, &type);
 
 	FUZZ_CHECK(!err, "base: packed is not there");
 	twin = make(vol, dir, "twin", 0100644);
 	err = tfs_clone(vol, packed, 0, twin, 0, 4, 70000, NULL) | tfs_clone(vol, packed, 16, twin, 16, 2, 70000, NULL);
 	err |= tfs_clone(vol, packed, 7, twin, 39, 9, 48 * TFS_BLOCK, NULL);
+	err |= tfs_clone(vol, raw, 2, twin, 52, 5, 60 * TFS_BLOCK, NULL) |
+	       tfs_clone(vol, raw, 4, twin, 57, 2, 60 * TFS_BLOCK, NULL);
 	FUZZ_CHECK(!err, "base: cloning failed");
 }
 

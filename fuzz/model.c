@@ -604,7 +604,8 @@ static int do_clone(const struct op *op)
 		return -EINVAL;
 	if (op->from >= BLOCK_MAX)
 		return -EFBIG;
-	if (op->from % 16 != op->block % 16 || (op->parent == op->ino && op->from == op->block))
+	if (op->from % 16 + op->blocks > 16 ||
+	    (op->parent == op->ino && op->from < op->block + op->blocks && op->block < op->from + op->blocks))
 		return -EINVAL;
 	err = file_bad(op->parent);
 	if (!err)

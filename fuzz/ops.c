@@ -80,14 +80,15 @@ static void decode_data(struct op *op, const u8 *b)
 	op->size = some_size(b[6], b[7]);
 	op->codec = b[7] % 3;
 	op->seed = b[6] + b[3];
-	if (op->kind == OP_CLONE) { /* mostly the same place of its window */
+	if (op->kind == OP_CLONE) { /* often the same place of its window */
 		op->parent = some_inode(b[1], true);
-		op->from = b[7] >= 0xf8 ? some_block(b[7]) : op->block % 16 + b[7] % 4u * 16;
+		op->from = b[7] >= 0xf8 ? some_block(b[7]) : b[7] & 0x40 ? b[7] % 64u : op->block % 16 + b[7] % 4u * 16;
 	} else if (op->kind != OP_WRITE) {
 		return;
 	}
 	if (b[3] < 0xf0 && op->blocks) { /* mostly inside of a window */
-		u64 room = 16 - op->block % 16;
+		u64 high = op->kind == OP_CLONE && op->from % 16 > op->block % 16 ? op->from : op->block;
+		u64 room = 16 - high % 16;
 
 		op->blocks = op->blocks > room ? room : op->blocks;
 	}

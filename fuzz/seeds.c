@@ -220,7 +220,7 @@ static int data(struct tfs_vol *vol, u64 d, u32 n)
 	case 11:
 		return tfs_clone(vol, packed, 0, raw, 0, 4, 76000, NULL);
 	case 12:
-		return tfs_clone(vol, twin, 39, twin, 23, 9, 0, NULL);
+		return tfs_clone(vol, twin, 39, twin, 23, 9, 0, NULL) | tfs_clone(vol, raw, 1, packed, 20, 7, 0, NULL);
 	case 13:
 		return tfs_punch(vol, twin, 1, 41);
 	case 14:

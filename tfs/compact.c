@@ -276,11 +276,12 @@ static int pieces_choose(struct mover *m, u32 *n)
 
 	*n = 0;
 	for (i = 0; i < m->w->news; i++) {
-		struct tfs_ptr ptr = tfs_ptr_cpu(&m->w->piece[i].e.ptr);
+		const struct tfs_extent *e = &m->w->piece[i].e;
+		struct tfs_ptr ptr = tfs_ptr_cpu(&e->ptr);
 		bool shared = false;
 		int in = first_use(m->w, i) ? tfs_ptr_victim(m->vol, &ptr) : 0;
 
-		int err = in > 0 ? tfs_ref_prepare_drop(m->vol, &ptr, &shared) : in;
+		int err = in > 0 ? tfs_ref_prepare_drop(m->vol, &ptr, !e->codec, &shared) : in;
 
 		if (err)
 			return err;

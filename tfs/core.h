@@ -36,7 +36,7 @@ struct tfs_list_head {
 	u32 count;
 };
 
-#define TFS_NEEDS_MAX 256
+#define TFS_NEEDS_MAX 320 /* an operation's: two cut windows, and a range of 32 items with 96 keys of REFS */
 struct tfs_need {
 	int tree;
 	struct tfs_key key;
@@ -120,13 +120,20 @@ int tfs_ptr_prepare_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 void tfs_ptr_claim(struct tfs_vol *vol, const struct tfs_ptr *ptr);
 /* Units die; their blocks are reused after the next checkpoint. */
 void tfs_ptr_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr);
-/* Extents of files that may be shared (refs.c): as above, for one reference. *shared: there were others when it was
- * prepared. */
-int tfs_ref_prepare_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool *shared);
+/*
+ * Extents of files that may be shared (refs.c): as above, for one reference. raw: it is blocks, each counted by itself;
+ * else a compressed extent. *shared: others hold some of it, when it was prepared.
+ */
+int tfs_ref_prepare_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool raw, bool *shared);
 void tfs_ref_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool shared);
-/* One more reference to a live compressed extent. -EOPNOTSUPP: the count is full. */
-int tfs_ref_prepare_add(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+/* One more reference to what is live and in no gang. -EOPNOTSUPP: the count is full. */
+int tfs_ref_prepare_add(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool raw);
 void tfs_ref_add(struct tfs_vol *vol, const struct tfs_ptr *ptr);
+/* How many keys tfs_ref_prepare_drop will name, at most: 2 + 16 (TFS_REF_KEYS), 0 when nothing of it is shared. */
+#define TFS_REF_KEYS 18u
+int tfs_ref_keys(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool raw);
+/* Do others hold its first units? 0 or 1; *units: of how many that is the answer. */
+int tfs_ref_shared(struct tfs_vol *vol, const struct tfs_ptr *ptr, u32 *units);
 /* Places and writes content (birth = this epoch, crc filled). A failed operation may simply forget what it placed.
  * raw: whole blocks, returns how many blocks were placed contiguously (1..blocks): go on with the rest; crc is left 0.
  * packed: bytes rounded up to 512 (zero padded); contiguous, or a gang. */

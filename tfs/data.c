@@ -5,11 +5,11 @@
  * or punch are dropped to the end, and a file with a dirty tail has that block rewritten before it grows past it: both
  * leave the content as it is.
  */
-#include "tfs/window.h"
+#include "tfs/data.h"
 
 #define WINDOW_BYTES (TFS_WINDOW_BLOCKS * TFS_BLOCK)
 
-static int file_find(struct tfs_vol *vol, u64 ino, struct tfs_inode *inode)
+int tfs_file_find(struct tfs_vol *vol, u64 ino, struct tfs_inode *inode)
 {
 	int err = tfs_inode_find(vol, ino, inode);
 
@@ -18,10 +18,9 @@ static int file_find(struct tfs_vol *vol, u64 ino, struct tfs_inode *inode)
 	return err;
 }
 
-/* The file that an operation is about to change, with nothing pending. Its count of blocks is of before. */
-static int file_open(struct tfs_vol *vol, u64 ino, struct tfs_inode *inode)
+int tfs_file_open(struct tfs_vol *vol, u64 ino, struct tfs_inode *inode)
 {
-	int err = file_find(vol, ino, inode);
+	int err = tfs_file_find(vol, ino, inode);
 
 	return err ? err : tfs_pending_drain(vol, ino);
 }
@@ -36,7 +35,7 @@ static enum tfs_tier write_tier(struct tfs_vol *vol)
 
 /* ---- WRITE ---- */
 
-static void write_head(struct tfs_rec_write *r, u64 block, u32 blocks, u64 size, const struct tfs_time *mtime)
+void tfs_write_head(struct tfs_rec_write *r, u64 block, u32 blocks, u64 size, const struct tfs_time *mtime)
 {
 	r->block = tfs_cpu64(block);
 	r->blocks = tfs_cpu32(blocks);
@@ -129,19 +128,18 @@ static int write_inline(struct tfs_vol *vol, struct tfs_rec_write *r, const stru
 	return tfs_commit(vol, (u32)(sizeof(*r) + size));
 }
 
-static int window_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
-                        const struct tfs_time *mtime)
+int tfs_window_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
+                     const struct tfs_time *mtime)
 {
 	struct tfs_rec_write *r = tfs_rec_start(vol, TFS_REC_WRITE, ino, sizeof(*r));
 
-	write_head(r, block, e->blocks, size, mtime);
+	tfs_write_head(r, block, e->blocks, size, mtime);
 	if (!block && e->blocks == 1 && !e->codec && size && size <= TFS_INLINE_MAX)
 		return write_inline(vol, r, e, size);
 	return write_extents(vol, r, block, e);
 }
 
-/* Rewrites the last block with zeros behind the end, when the file is about to grow past it. */
-static int tail_fix(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode)
+int tfs_tail_fix(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode)
 {
 	u64 size = tfs_le64(inode->size), block = size / TFS_BLOCK, first = tfs_window_first(block);
 	u8 *data = (u8 *)tfs_scratch(vol) + 3 * WINDOW_BYTES;
@@ -157,21 +155,17 @@ static int tail_fix(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode)
 	memset(data + size % TFS_BLOCK, 0, TFS_BLOCK - size % TFS_BLOCK);
 	e.bytes = TFS_BLOCK;
 	e.buf = data;
-	return window_write(vol, ino, block, &e, size, NULL);
+	return tfs_window_write(vol, ino, block, &e, size, NULL);
 }
 
-static int write_check(u64 block, const struct tfs_encoded *e, u64 size)
+int tfs_write_check(u64 block, u32 blocks, u64 size)
 {
-	if (!e->blocks || e->blocks > TFS_WINDOW_BLOCKS || block >= TFS_BLOCK_MAX || size > TFS_FILE_SIZE_MAX)
+	if (!blocks || blocks > TFS_WINDOW_BLOCKS || block >= TFS_BLOCK_MAX || size > TFS_FILE_SIZE_MAX)
 		return -EFBIG;
-	return tfs_window_first(block) == tfs_window_first(block + e->blocks - 1) ? 0 : -EINVAL;
+	return tfs_window_first(block) == tfs_window_first(block + blocks - 1) ? 0 : -EINVAL;
 }
 
-/*
- * Before [block, block + blocks) is written: *size is asked for, and becomes the size that the file will have. 1: it
- * grows, and a dirty tail outside of the range was rewritten for that, so the operation begins anew.
- */
-static int size_settle(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, u64 block, u32 blocks, u64 *size)
+int tfs_size_settle(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, u64 block, u32 blocks, u64 *size)
 {
 	u64 old = tfs_le64(inode->size);
 	int err = 0;
@@ -181,7 +175,7 @@ static int size_settle(struct tfs_vol *vol, u64 ino, const struct tfs_inode *ino
 		return 0;
 	}
 	if (block > old / TFS_BLOCK || block + blocks <= old / TFS_BLOCK)
-		err = tail_fix(vol, ino, inode);
+		err = tfs_tail_fix(vol, ino, inode);
 	return err ? err : 1;
 }
 
@@ -189,52 +183,21 @@ int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded 
               const struct tfs_time *mtime)
 {
 	struct tfs_inode inode;
-	int err = mtime && tfs_le32(mtime->nsec) >= 1000000000u ? -EINVAL : write_check(block, e, size);
+	int err = mtime && tfs_le32(mtime->nsec) >= 1000000000u ? -EINVAL : tfs_write_check(block, e->blocks, size);
 
 	if (!err)
 		err = tfs_op_begin(vol, write_tier(vol), e->blocks + 2);
 	if (!err)
-		err = file_open(vol, ino, &inode);
+		err = tfs_file_open(vol, ino, &inode);
 	if (!err)
-		err = size_settle(vol, ino, &inode, block, e->blocks, &size);
+		err = tfs_size_settle(vol, ino, &inode, block, e->blocks, &size);
 	if (err > 0)
 		err = tfs_op_begin(vol, write_tier(vol), e->blocks + 2);
 	if (!err)
-		err = window_write(vol, ino, block, e, size, mtime);
+		err = tfs_window_write(vol, ino, block, e, size, mtime);
 	if (!err)
 		tfs_written_note(vol, e->blocks);
 	return err;
-}
-
-int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32 blocks, u64 size,
-              const struct tfs_time *mtime)
-{
-	const struct tfs_encoded range = {.blocks = blocks};
-	struct tfs_rec_clone *r;
-	struct tfs_inode inode;
-	int err = mtime && tfs_le32(mtime->nsec) >= 1000000000u ? -EINVAL : write_check(block, &range, size);
-
-	if (!err && from >= TFS_BLOCK_MAX)
-		err = -EFBIG;
-	if (!err && (from % TFS_WINDOW_BLOCKS != block % TFS_WINDOW_BLOCKS || (source == ino && from == block)))
-		err = -EINVAL;
-	if (!err)
-		err = tfs_op_begin(vol, TFS_TIER_NORMAL, 2);
-	if (!err)
-		err = file_open(vol, source, &inode);
-	if (!err)
-		err = file_open(vol, ino, &inode);
-	if (!err)
-		err = size_settle(vol, ino, &inode, block, blocks, &size);
-	if (err > 0)
-		err = tfs_op_begin(vol, TFS_TIER_NORMAL, 2);
-	if (err)
-		return err;
-	r = tfs_rec_start(vol, TFS_REC_CLONE, ino, sizeof(*r));
-	write_head(&r->to, block, blocks, size, mtime);
-	r->source = tfs_cpu64(source);
-	r->from = tfs_cpu64(from);
-	return tfs_commit(vol, sizeof(*r));
 }
 
 /* ---- TRUNCATE, PUNCH, PREALLOC ---- */
@@ -263,9 +226,9 @@ int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size)
 	int err = size > TFS_FILE_SIZE_MAX ? -EFBIG : tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 
 	if (!err)
-		err = file_open(vol, ino, &inode);
+		err = tfs_file_open(vol, ino, &inode);
 	if (!err && size > tfs_le64(inode.size) && tfs_le32(inode.flags) & TFS_INODE_TAIL) {
-		err = tail_fix(vol, ino, &inode);
+		err = tfs_tail_fix(vol, ino, &inode);
 		if (!err)
 			err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	}
@@ -285,7 +248,7 @@ int tfs_punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks)
 		blocks = TFS_BLOCK_MAX - block;
 	err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	if (!err)
-		err = file_open(vol, ino, &inode);
+		err = tfs_file_open(vol, ino, &inode);
 	if (!err)
 		err = range_commit(vol, TFS_REC_PUNCH, ino, block, blocks, 0);
 	return err ? err : drain_and_tidy(vol, ino);
@@ -397,9 +360,9 @@ int tfs_preallocate(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, u64 siz
 		return blocks ? -EFBIG : -EINVAL;
 	err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	if (!err)
-		err = file_open(vol, ino, &inode);
+		err = tfs_file_open(vol, ino, &inode);
 	if (!err && size > tfs_le64(inode.size))
-		err = tail_fix(vol, ino, &inode);
+		err = tfs_tail_fix(vol, ino, &inode);
 	if (err)
 		return err;
 	need = holes(vol, ino, block, end, 0, &stop);
@@ -424,7 +387,7 @@ s64 tfs_seek(struct tfs_vol *vol, u64 ino, u64 off, bool hole)
 {
 	struct tfs_inode inode;
 	u64 size, start = off, block = off / TFS_BLOCK;
-	int err = file_find(vol, ino, &inode);
+	int err = tfs_file_find(vol, ino, &inode);
 
 	if (err)
 		return err;
@@ -464,11 +427,38 @@ static void range_fill(const struct mapped *m, struct tfs_range *out)
 	out->units = m->gang ? 0 : m->units;
 }
 
+/* Of a raw range the part that ends after `block` and that others share, or none of it does. */
+static int range_shared(struct tfs_vol *vol, u64 block, struct tfs_range *r)
+{
+	struct tfs_ptr ptr = {.addr = r->addr};
+	u32 left = r->units, units;
+	int got;
+
+	for (;; ptr.addr += units, left -= units) {
+		ptr.len = (u16)left;
+		got = tfs_ref_shared(vol, &ptr, &units);
+		r->shared = got > 0;
+		if (got < 0 || r->codec)
+			return got < 0 ? got : 0;
+		if (units % TFS_UNITS_PER_BLOCK)
+			return tfs_corrupt(vol, 0, "shared range of a part of a block");
+		if (units == left || r->block + units / TFS_UNITS_PER_BLOCK > block)
+			break;
+		r->block += units / TFS_UNITS_PER_BLOCK;
+		r->blocks -= units / TFS_UNITS_PER_BLOCK;
+	}
+	r->addr = ptr.addr;
+	r->units = units;
+	r->blocks = units / TFS_UNITS_PER_BLOCK;
+	return 0;
+}
+
 int tfs_range_next(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_range *out)
 {
 	struct tfs_inode inode;
 	struct mapped m;
-	int err = file_find(vol, ino, &inode), got;
+	u64 from = block;
+	int err = tfs_file_find(vol, ino, &inode), got;
 
 	if (err)
 		return err;
@@ -481,6 +471,8 @@ int tfs_range_next(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_range *ou
 			break; /* what is pending is gone already */
 	}
 	range_fill(&m, out);
+	if (!err && out->units)
+		err = range_shared(vol, from, out);
 	return err ? err : 1;
 }
 

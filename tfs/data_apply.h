@@ -7,24 +7,25 @@
 #include "tfs/window.h"
 
 #define RANGE_ITEMS 32u
+#define RANGE_KEYS 96u /* of REFS, that dropping them may take; more than one window's 16 * 3 */
 #define SCRATCH_WINDOW (2u * 65536)
 #define PENDING_END (1ull << 52)
 
 struct range_item {
 	struct tfs_key key;
 	struct tfs_ptr ptr; /* addr 0: nothing dies with it (PREALLOC, or its window refers to the extent by another) */
-	bool shared;        /* set by range_need */
+	bool raw, shared;   /* shared: set by range_need */
 	u64 blocks;
 };
 
 struct range {
 	u64 first, end; /* whole windows */
-	u32 count, extents;
+	u32 count, extents, keys;
 	bool more; /* there are others behind the last on the list */
 	struct range_item item[RANGE_ITEMS + 1];
 };
 
-struct share { /* extents that a window begins to share */
+struct share { /* what a window begins to share */
 	struct tfs_ptr more[TFS_WINDOW_BLOCKS];
 	u32 mores;
 };

@@ -102,6 +102,10 @@ enum tfs_codec { TFS_CODEC_NONE = 0, TFS_CODEC_LZ4 = 1, TFS_CODEC_ZLIB = 2, TFS_
 /* Log writes may have data beside them (struct tfs_log_head). */
 #define TFS_INCOMPAT_BESIDE 1ull
 #define TFS_INCOMPAT_KNOWN TFS_INCOMPAT_BESIDE
+/* Set before the first of what they stand for: who does not know that must not write. */
+#define TFS_RO_COMPAT_SNAPSHOTS 1ull
+#define TFS_RO_COMPAT_SHARED 2ull /* raw blocks are shared, or compressed extents at other places of their windows */
+#define TFS_RO_COMPAT_KNOWN (TFS_RO_COMPAT_SNAPSHOTS | TFS_RO_COMPAT_SHARED)
 
 struct tfs_super {
 	struct tfs_block_head head;
@@ -326,7 +330,8 @@ TFS_ASSERT_SIZE(struct tfs_segment, 16);
 
 /*
  * ---- REFS tree: a = address in units, b = 0: a shared range ----
- * This version shares whole compressed extents that are no gang, counted once for each {inode, window} that refers.
+ * Of a compressed extent that is no gang the item is all of it, counted once for each {inode, window} that refers. Of
+ * raw content it is whole blocks, counted for each EXTENT item that maps them. Ranges do not overlap.
  */
 struct tfs_ref {
 	le32 len;   /* units */
@@ -338,7 +343,6 @@ struct tfs_ref {
  * A deadlist names what lost its last live reference: live in SPACE, held by the snapshots from `oldest` to `newest` as
  * they stand. Those in between that are gone or dying do not count: a list that no other lies in is to be freed.
  */
-#define TFS_RO_COMPAT_SNAPSHOTS 1ull /* set before the first snapshot: who does not know them must not write */
 #define TFS_SNAP_ITEM (1ull << 56)   /* a = this, b = epoch: struct tfs_snapshot */
 #define TFS_SNAP_LIST (2ull << 56)   /* a = this, b = list id: struct tfs_deadlist */
 #define TFS_SNAP_RUNS (3ull << 56)   /* a = this | list id, b = n: its runs from n * 64 on, struct tfs_run */
@@ -428,7 +432,7 @@ enum tfs_rec_type {
 	TFS_REC_TRUNCATE = 8,
 	TFS_REC_PUNCH = 9, /* a range of whole blocks reads as a hole */
 	TFS_REC_PREALLOC = 10,
-	TFS_REC_CLONE = 11, /* a range of one window shares another's compressed extents */
+	TFS_REC_CLONE = 11, /* a range of one window shares what another holds */
 	TFS_REC_MOVE = 12,  /* struct tfs_rec_write, size and flags 0: the same content at other places */
 };
 
@@ -522,7 +526,7 @@ TFS_ASSERT_SIZE(struct tfs_rec_write, 56);
 struct tfs_rec_clone {
 	struct tfs_rec_write to; /* flags: TFS_WRITE_TIMES at most; count: 0 */
 	le64 source;             /* inode whose extents it is to share */
-	le64 from;               /* its first file block, at the same place of its window as to.block */
+	le64 from;               /* its first file block; the range lies in one window there, too */
 };
 TFS_ASSERT_SIZE(struct tfs_rec_clone, 72);
 

@@ -95,9 +95,9 @@ static int features_check(struct tfs_vol *vol)
 		tfs_err(vol, "volume uses features %llx that this version does not know", (unsigned long long)unknown);
 		return -EOPNOTSUPP;
 	}
-	if (tfs_le64(vol->super.ro_compat) & ~TFS_RO_COMPAT_SNAPSHOTS && !vol->read_only) {
+	if (tfs_le64(vol->super.ro_compat) & ~TFS_RO_COMPAT_KNOWN && !vol->read_only) {
 		tfs_err(vol, "volume can only be mounted read-only: unknown features %llx",
-		        (unsigned long long)(tfs_le64(vol->super.ro_compat) & ~TFS_RO_COMPAT_SNAPSHOTS));
+		        (unsigned long long)(tfs_le64(vol->super.ro_compat) & ~TFS_RO_COMPAT_KNOWN));
 		return -EROFS;
 	}
 	return 0;

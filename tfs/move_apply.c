@@ -104,7 +104,7 @@ static int packed_move(struct tfs_window *w, const struct item *it)
 	for (i = 0; i < w->news; i++)
 		if (w->piece[i].e.codec && w->piece[i].e.ptr.addr == old.ptr.addr)
 			w->piece[i].e.ptr = it->e->ptr;
-	w->die[w->dead++] = tfs_ptr_cpu(&old.ptr);
+	w->die[w->dead++] = (struct tfs_dying){.ptr = tfs_ptr_cpu(&old.ptr)};
 	return 0;
 }
 

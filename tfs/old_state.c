@@ -10,7 +10,8 @@
  */
 #include "tfs/vol.h"
 
-#define STEP_FREES 64u /* places in one step, and the nodes on the way */
+#define STEP_FREES 64u               /* places in one step, and the nodes on the way */
+#define ITEM_FREES TFS_WINDOW_PIECES /* an item frees at most so many places */
 #define FREES_MAX (STEP_FREES + TFS_HEIGHT_MAX)
 
 static const struct tfs_key KEY_MAX = {~0ull, ~0ull};
@@ -181,20 +182,16 @@ static int frees_apply(struct frees *f)
 
 /* ---- FS and REFS ---- */
 
-static int shared_in(struct tfs_vol *vol, const struct tfs_old_state *o, const struct tfs_ptr *ptr, bool *shared)
+/* Was the place shared? 0 or 1; *units: that is the answer for so many, from its first on. */
+static int shared_in(struct tfs_vol *vol, const struct tfs_old_state *o, const struct tfs_ptr *ptr, u32 *units)
 {
-	struct tfs_ptr root = vol->root[TFS_TREE_REFS], old = tfs_ptr_cpu(&o->refs);
-	const void *v;
-	u32 len;
-	int err = -ENOENT;
+	struct tfs_ptr root = vol->root[TFS_TREE_REFS];
+	int got;
 
-	if (old.addr) {
-		vol->root[TFS_TREE_REFS] = old;
-		err = tfs_item_find(vol, TFS_TREE_REFS, (struct tfs_key){ptr->addr, 0}, &v, &len);
-		vol->root[TFS_TREE_REFS] = root;
-	}
-	*shared = !err;
-	return err == -ENOENT ? 0 : err;
+	vol->root[TFS_TREE_REFS] = tfs_ptr_cpu(&o->refs);
+	got = tfs_ref_shared(vol, ptr, units);
+	vol->root[TFS_TREE_REFS] = root;
+	return got;
 }
 
 /* Several items of a window, maybe in other leaves, may map parts of a compressed extent. */
@@ -205,19 +202,45 @@ static bool in_part(struct tfs_key key, const void *value)
 	return tfs_key_type(key) == TFS_IT_EXTENT && e->codec && tfs_le16(e->blocks) != tfs_le16(e->total);
 }
 
+/* Raw content, part by part: what was shared goes into the set by blocks, for other items cut it elsewhere. */
+static int raw_free(struct frees *f, struct tfs_ptr ptr)
+{
+	u64 end = ptr.addr + ptr.len;
+	u32 units, i;
+	int got;
+
+	if (ptr.len > ITEM_FREES * TFS_UNITS_PER_BLOCK)
+		return tfs_corrupt(f->vol, 0, "extent of an old state crosses a window");
+	for (; ptr.addr < end; ptr.addr += units) {
+		ptr.len = (u16)(end - ptr.addr);
+		got = shared_in(f->vol, &f->o, &ptr, &units);
+		if (got < 0 || units % TFS_UNITS_PER_BLOCK)
+			return got < 0 ? got : tfs_corrupt(f->vol, 0, "shared range of a part of a block");
+		ptr.len = (u16)units;
+		if (!got)
+			free_add(f, &ptr);
+		for (i = 0; got && i < units; i += TFS_UNITS_PER_BLOCK)
+			f->put[f->shared++] =
+			    (struct tfs_ptr){.addr = ptr.addr + i, .birth = ptr.birth, .len = TFS_UNITS_PER_BLOCK};
+	}
+	return 0;
+}
+
 static int item_free(struct frees *f, struct tfs_key key, const void *value)
 {
 	struct tfs_ptr ptr;
-	bool again;
-	int err = 0;
+	u32 units;
+	int again;
 
 	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) || ptr.birth <= tfs_le64(f->o.since))
 		return 0;
+	if (tfs_key_type(key) == TFS_IT_EXTENT && !((const struct tfs_extent *)value)->codec)
+		return raw_free(f, ptr);
 	again = in_part(key, value);
 	if (!again && tfs_key_type(key) == TFS_IT_EXTENT)
-		err = shared_in(f->vol, &f->o, &ptr, &again);
-	if (err)
-		return err;
+		again = shared_in(f->vol, &f->o, &ptr, &units);
+	if (again < 0)
+		return again;
 	if (again)
 		f->put[f->shared++] = ptr;
 	else
@@ -235,7 +258,7 @@ static int leaf_free(struct frees *f, struct tfs_node *leaf, struct tfs_key hi)
 		int err;
 
 		f->next = k;
-		if (f->n + f->shared == STEP_FREES)
+		if (f->n + f->shared + ITEM_FREES > STEP_FREES)
 			return 0;
 		err = item_free(f, k, tfs_leaf_value(leaf->buf, slot, &len));
 		if (err)
@@ -382,12 +405,12 @@ int tfs_old_state(struct tfs_vol *vol, struct tfs_old_info *out)
 	return 0;
 }
 
-int tfs_old_shared(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool *shared)
+int tfs_old_shared(struct tfs_vol *vol, const struct tfs_ptr *ptr, u32 *units)
 {
 	struct tfs_old_state o;
 	int err = vol->old ? old_get(vol, &o) : -ENOENT;
 
-	return err ? err : shared_in(vol, &o, ptr, shared);
+	return err ? err : shared_in(vol, &o, ptr, units);
 }
 
 /* Those of the way that were not reported yet: told by their places. */

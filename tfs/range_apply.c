@@ -29,13 +29,32 @@ static void range_add(struct range *g, struct tfs_key k, const void *v)
 	it->key = k;
 	if (tfs_key_type(k) == TFS_IT_EXTENT) {
 		it->blocks = tfs_le16(e->blocks);
-		if (!e->codec || !extent_listed(g, k, tfs_le64(e->ptr.addr)))
+		it->raw = !e->codec;
+		if (it->raw || !extent_listed(g, k, tfs_le64(e->ptr.addr)))
 			it->ptr = tfs_ptr_cpu(&e->ptr);
 		g->extents++;
 	} else {
 		it->blocks = tfs_le64(((const struct tfs_prealloc *)v)->blocks);
 	}
 	g->count++;
+}
+
+/* How many keys of REFS the last item takes: more than there is room for, and it is not on the list. */
+static int range_keys(struct tfs_vol *vol, struct range *g)
+{
+	const struct range_item *it = &g->item[g->count - 1];
+	int keys = it->ptr.addr ? tfs_ref_keys(vol, &it->ptr, it->raw) : 0;
+
+	if (keys < 0)
+		return keys;
+	if (g->keys + (u32)keys > RANGE_KEYS) {
+		g->count--;
+		g->extents--;
+		g->more = true;
+	} else {
+		g->keys += (u32)keys;
+	}
+	return 0;
 }
 
 /* Items of one type that begin in the range, as long as there is room. */
@@ -57,6 +76,9 @@ static int range_collect(struct tfs_vol *vol, u64 ino, u32 type, struct range *g
 			return 0;
 		}
 		range_add(g, k, v);
+		err = range_keys(vol, g);
+		if (err || g->more)
+			return err;
 	}
 }
 
@@ -75,16 +97,17 @@ static int range_load(struct tfs_vol *vol, u64 ino, u64 first, u64 end, struct r
 	return err;
 }
 
-/* Whole windows only: the last one on a list that was cut off may be half there. */
-static void range_whole_windows(struct range *g)
+/* Whole windows only: the last one on a list that was cut off may be half there. A sound window fits onto it. */
+static int range_whole_windows(struct tfs_vol *vol, u64 ino, struct range *g)
 {
 	u64 last;
 
 	if (!g->more || g->extents < g->count)
-		return;
-	last = tfs_window_first(tfs_key_pos(g->item[g->count - 1].key));
+		return 0;
+	last = g->count ? tfs_window_first(tfs_key_pos(g->item[g->count - 1].key)) : 0;
 	while (g->count && tfs_key_pos(g->item[g->count - 1].key) >= last)
 		g->count--;
+	return g->count ? 0 : tfs_corrupt(vol, ino, "extents overlap");
 }
 
 static int range_need(struct tfs_vol *vol, struct range *g)
@@ -95,7 +118,7 @@ static int range_need(struct tfs_vol *vol, struct range *g)
 	for (i = 0; !err && i < g->count; i++) {
 		tfs_need(vol, TFS_TREE_FS, g->item[i].key, 0);
 		if (g->item[i].ptr.addr)
-			err = tfs_ref_prepare_drop(vol, &g->item[i].ptr, &g->item[i].shared);
+			err = tfs_ref_prepare_drop(vol, &g->item[i].ptr, g->item[i].raw, &g->item[i].shared);
 	}
 	return err;
 }
@@ -337,10 +360,10 @@ int tfs_pending_step(struct tfs_vol *vol, u64 ino)
 	if (err <= 0)
 		return err;
 	err = range_load(vol, ino, tfs_key_pos(k), tfs_key_pos(k) + blocks, g);
-	if (err)
-		return err;
-	range_whole_windows(g);
-	err = step_apply(vol, ino, g, g->more ? none : k);
+	if (!err)
+		err = range_whole_windows(vol, ino, g);
+	if (!err)
+		err = step_apply(vol, ino, g, g->more ? none : k);
 	if (!err)
 		tfs_tidy(vol, TFS_TREE_FS, g->count ? g->item[0].key : k);
 	return err ? err : 1;
@@ -368,9 +391,10 @@ int tfs_data_free_step(struct tfs_vol *vol, u64 ino)
 	u64 blocks;
 	int err = range_load(vol, ino, 0, PENDING_END, g);
 
+	if (!err)
+		err = range_whole_windows(vol, ino, g);
 	if (err)
 		return err;
-	range_whole_windows(g);
 	if (!g->count) {
 		err = first_of(vol, ino, TFS_IT_INLINE, &done, &blocks);
 		if (!err)

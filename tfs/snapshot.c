@@ -175,15 +175,6 @@ static int item_put(struct tfs_vol *vol, u64 epoch, const union item *it)
 	return err;
 }
 
-/* The bit is there before the first snapshot: a crash between leaves a bit that means nothing. */
-static int feature_set(struct tfs_vol *vol)
-{
-	if (tfs_le64(vol->super.ro_compat) & TFS_RO_COMPAT_SNAPSHOTS)
-		return 0;
-	vol->super.ro_compat |= tfs_cpu64(TFS_RO_COMPAT_SNAPSHOTS);
-	return tfs_super_write(vol);
-}
-
 static void item_make(struct tfs_vol *vol, union item *it, const char *name, u32 len)
 {
 	u64 random;
@@ -210,7 +201,7 @@ static int create(struct tfs_vol *vol, const char *name, u32 len, u64 *epoch)
 	int err = tfs_snap_room(vol);
 
 	if (!err)
-		err = feature_set(vol);
+		err = tfs_super_feature(vol, TFS_RO_COMPAT_SNAPSHOTS);
 	if (!err)
 		err = tfs_settle_drops(vol);
 	if (err)

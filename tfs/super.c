@@ -244,6 +244,15 @@ int tfs_super_write(struct tfs_vol *vol)
 	return err;
 }
 
+/* The bit is there before what it stands for: a crash between leaves a bit that means nothing. */
+int tfs_super_feature(struct tfs_vol *vol, u64 ro_compat)
+{
+	if (tfs_le64(vol->super.ro_compat) & ro_compat)
+		return 0;
+	vol->super.ro_compat |= tfs_cpu64(ro_compat);
+	return vol->bulk ? 0 : tfs_super_write(vol); /* bulk: it is written when all is there */
+}
+
 int tfs_set_label(struct tfs_vol *vol, const char *label, u32 len)
 {
 	if (len >= sizeof(vol->super.label))

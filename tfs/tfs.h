@@ -207,6 +207,7 @@ struct tfs_range {
 	u32 units; /* 0: scattered */
 	enum tfs_range_kind kind;
 	u8 codec;
+	bool shared; /* other files, or other places of this one, refer to it */
 };
 int tfs_range_next(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_range *out);
 
@@ -228,13 +229,22 @@ void tfs_encode(int codec, int level, const void *data, u32 blocks, void *scratc
 int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded *e, u64 size,
               const struct tfs_time *mtime);
 /*
- * Blocks [block, block + blocks) of the file, within one window, come to share what source holds at `from`, at the same
- * place of its window: no data is written. Size and times as tfs_write. -EOPNOTSUPP: what lies there cannot be shared
- * (inline, raw, in a gang, or its end does not fit): copy it instead. -EINVAL: not the same place, or the same blocks.
- * On an error nothing changed.
+ * Blocks [block, block + blocks) of the file, within one window, come to share what source holds at `from`, within one
+ * window as well: no data is written. Size and times as tfs_write. -EOPNOTSUPP: what lies there cannot be shared
+ * (inline, in a gang, or its end does not fit): copy it instead. -EINVAL: not within windows, or of one file and
+ * overlapping. On an error nothing changed.
  */
 int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32 blocks, u64 size,
               const struct tfs_time *mtime);
+/*
+ * One step of the same for a range of any length: what can be shared is, and what cannot is copied, so that it only
+ * fails for want of space or memory, or by an error of the device. Returns how many blocks are done, at least one: the
+ * caller goes on behind them. Each step is one record: after a crash the first steps are there. size: of the file when
+ * all is done (smaller than it is: stays); a step makes it as large as it got. mtime NULL: no time changes, as for
+ * content that is equal already. The source's size must cover the range but for its last block.
+ */
+s64 tfs_reflink(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u64 blocks, u64 size,
+                const struct tfs_time *mtime);
 /* Sets the size, drops what lies behind, keeps PREALLOC below. Growing past a dirty tail rewrites that block first. */
 int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size);
 /* Whole blocks become a hole (PREALLOC in it is given back). */
@@ -389,8 +399,8 @@ int tfs_old_state(struct tfs_vol *vol, struct tfs_old_info *out); /* -ENOENT */
 /* The nodes of its FS or REFS tree that are still in use, parents first; in the first leaf items below `next` are not.
  * -EIO: one cannot be read (a message says which). */
 int tfs_old_walk(struct tfs_vol *vol, int tree, tfs_node_fn fn, void *arg);
-/* Is there an item for the place in its REFS tree? */
-int tfs_old_shared(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool *shared);
+/* Was the place shared, by its REFS tree? 0 or 1; *units: that is the answer for so many, from its first on. */
+int tfs_old_shared(struct tfs_vol *vol, const struct tfs_ptr *ptr, u32 *units);
 /* Bytes that deleting it would free. Its size is not bounded: it looks at each of its deadlists. */
 int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive);
 /* Until it is closed all that reads (names, attributes, data, items, walks) reads the snapshot; what writes fails with

@@ -394,6 +394,7 @@ u32 tfs_head_crc(const struct tfs_block_head *head, u32 length);
 void tfs_head_seal(struct tfs_block_head *head, int type, u64 volume, u32 length);
 const char *tfs_head_check(const void *block, int type, u64 volume, u32 max);
 int tfs_super_write(struct tfs_vol *vol);
+int tfs_super_feature(struct tfs_vol *vol, u64 ro_compat); /* sets the bit */
 int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor);
 int tfs_anchors_copy(struct tfs_vol *vol, u64 size); /* all slots, to where a volume of that size has its second */
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * One window's pieces: loading its EXTENT items, cutting a range out, adding new pieces, writing the difference back.
- * A raw piece is its 4 KiB blocks: a part cut off dies at once. A compressed extent is one range that several pieces
- * may use: the window's reference to it ends with the last of them, so the check is local (refs.c counts windows that
- * share one). Called by write_apply.c, range_apply.c and read.c; at most 16 pieces a window.
+ * A raw piece is its 4 KiB blocks: a part cut off dies at once (unless others share it). A compressed extent is one
+ * range that several pieces may use: the window's reference to it ends with the last of them, so the check is local
+ * (refs.c counts windows that share one). Called by write_apply.c, range_apply.c and read.c; at most 16 pieces a
+ * window.
  */
 #include "tfs/window.h"
 
@@ -44,8 +45,7 @@ int tfs_window_load(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_window *
 	return 0;
 }
 
-/* The part [skip, skip + blocks) of a piece. */
-static void piece_part(struct tfs_piece *out, const struct tfs_piece *p, u32 skip, u32 blocks)
+void tfs_piece_part(struct tfs_piece *out, const struct tfs_piece *p, u32 skip, u32 blocks)
 {
 	*out = *p;
 	out->block += skip;
@@ -77,7 +77,7 @@ static bool addr_used(const struct tfs_window *w, le64 addr)
 	if (tfs_window_uses(w, addr))
 		return true;
 	for (i = 0; i < w->dead; i++)
-		if (w->die[i].addr == tfs_le64(addr))
+		if (w->die[i].ptr.addr == tfs_le64(addr))
 			return true;
 	return false;
 }
@@ -102,20 +102,20 @@ static int piece_cut(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u32 i, 
 	memmove(&w->piece[i], &w->piece[i + 1], (w->news - i - 1) * sizeof(old));
 	w->news--;
 	if (tail) {
-		piece_part(&part, &old, head + cut, tail);
+		tfs_piece_part(&part, &old, head + cut, tail);
 		err = piece_insert(vol, ino, w, i, &part);
 	}
 	if (!err && head) {
-		piece_part(&part, &old, 0, head);
+		tfs_piece_part(&part, &old, 0, head);
 		err = piece_insert(vol, ino, w, i, &part);
 	}
 	w->mapped -= cut;
-	piece_part(&gone, &old, head, cut);
+	tfs_piece_part(&gone, &old, head, cut);
 	if (err || (old.e.codec && addr_used(w, old.e.ptr.addr)))
 		return err;
 	if (w->dead == TFS_WINDOW_BLOCKS)
 		return window_bad(vol, ino);
-	w->die[w->dead++] = tfs_ptr_cpu(&gone.e.ptr);
+	w->die[w->dead++] = (struct tfs_dying){.ptr = tfs_ptr_cpu(&gone.e.ptr), .raw = !gone.e.codec};
 	return 0;
 }
 
@@ -189,7 +189,7 @@ int tfs_window_need(struct tfs_vol *vol, u64 ino, struct tfs_window *w)
 			tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block),
 			         tfs_piece_bytes(&w->piece[i]));
 	for (i = 0; !err && i < w->dead; i++)
-		err = tfs_ref_prepare_drop(vol, &w->die[i], &w->shared[i]);
+		err = tfs_ref_prepare_drop(vol, &w->die[i].ptr, w->die[i].raw, &w->die[i].shared);
 	return err;
 }
 
@@ -205,5 +205,5 @@ void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
 			tfs_item_put(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block), w->piece[i].bytes,
 			             tfs_piece_bytes(&w->piece[i]));
 	for (i = 0; i < w->dead; i++)
-		tfs_ref_drop(vol, &w->die[i], w->shared[i]);
+		tfs_ref_drop(vol, &w->die[i].ptr, w->die[i].shared);
 }

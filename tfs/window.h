@@ -16,13 +16,17 @@ struct tfs_piece {
 	};
 };
 
+struct tfs_dying { /* what a window no longer refers to */
+	struct tfs_ptr ptr;
+	bool raw, shared; /* shared: others refer to it, set by tfs_window_need */
+};
+
 struct tfs_window {
 	u64 first; /* block, multiple of 16 */
 	u32 olds, news, dead;
 	s64 mapped; /* how many more blocks are mapped afterwards */
 	struct tfs_piece old[TFS_WINDOW_BLOCKS], piece[TFS_WINDOW_BLOCKS];
-	struct tfs_ptr die[TFS_WINDOW_BLOCKS]; /* what no piece uses afterwards */
-	bool shared[TFS_WINDOW_BLOCKS];        /* others do: set by tfs_window_need */
+	struct tfs_dying die[TFS_WINDOW_BLOCKS];
 };
 
 static inline u64 tfs_window_first(u64 block)
@@ -50,6 +54,8 @@ int tfs_window_cut(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u64 block
 int tfs_window_add(struct tfs_vol *vol, u64 ino, struct tfs_window *w, u64 block, const struct tfs_extent *e, u32 len);
 /* Names the keys and addresses of the change; then makes it. */
 int tfs_window_need(struct tfs_vol *vol, u64 ino, struct tfs_window *w);
+/* The part [skip, skip + blocks) of a piece. */
+void tfs_piece_part(struct tfs_piece *out, const struct tfs_piece *p, u32 skip, u32 blocks);
 /* Does a piece use that compressed extent? */
 bool tfs_window_uses(const struct tfs_window *w, le64 addr);
 void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w);

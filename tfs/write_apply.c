@@ -168,11 +168,11 @@ int tfs_apply_write(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 
 static int clone_sound(struct tfs_vol *vol, const struct tfs_rec_clone *r)
 {
-	u64 from = tfs_le64(r->from), to = tfs_le64(r->to.block);
+	u64 from = tfs_le64(r->from), to = tfs_le64(r->to.block), n = tfs_le32(r->to.blocks);
 
 	if (tfs_le32(r->to.head.len) < sizeof(*r) || tfs_le16(r->to.head.flags) & TFS_WRITE_INLINE ||
-	    from >= TFS_BLOCK_MAX || from % TFS_WINDOW_BLOCKS != to % TFS_WINDOW_BLOCKS ||
-	    (r->source == r->to.head.ino && from == to))
+	    from >= TFS_BLOCK_MAX || n > TFS_WINDOW_BLOCKS || from % TFS_WINDOW_BLOCKS + n > TFS_WINDOW_BLOCKS ||
+	    (r->source == r->to.head.ino && from < to + n && to < from + n))
 		return tfs_data_bad(vol, &r->to.head, "clone record out of range");
 	return write_sound(vol, &r->to);
 }
@@ -197,25 +197,25 @@ static int clone_piece(struct tfs_vol *vol, const struct tfs_rec_clone *r, const
 {
 	u64 from = tfs_le64(r->from), end = from + tfs_le32(r->to.blocks);
 	u64 first = p->block > from ? p->block : from, last = p->block + tfs_piece_blocks(p);
-	struct tfs_extent e = p->e;
-	struct tfs_ptr ptr = tfs_ptr_cpu(&e.ptr);
+	struct tfs_piece part;
+	struct tfs_ptr ptr;
 	int err = 0;
 
 	if (last > end)
 		last = end;
 	if (first >= last)
 		return 0;
-	if (!e.codec || ptr.flags & TFS_PTR_GANG)
+	tfs_piece_part(&part, p, (u32)(first - p->block), (u32)(last - first));
+	ptr = tfs_ptr_cpu(&part.e.ptr);
+	if (ptr.flags & TFS_PTR_GANG)
 		return -EOPNOTSUPP;
-	e.skip = tfs_cpu16((u16)(tfs_le16(e.skip) + (first - p->block)));
-	e.blocks = tfs_cpu16((u16)(last - first));
-	if (!tfs_window_uses(w, e.ptr.addr)) {
-		err = tfs_ref_prepare_add(vol, &ptr);
+	if (!part.e.codec || !tfs_window_uses(w, part.e.ptr.addr)) {
+		err = tfs_ref_prepare_add(vol, &ptr, !part.e.codec);
 		s->more[s->mores++] = ptr;
 	}
 	return err ? err
-	           : tfs_window_add(vol, tfs_le64(r->to.head.ino), w, tfs_le64(r->to.block) + (first - from), &e,
-	                            TFS_EXTENT_HEAD);
+	           : tfs_window_add(vol, tfs_le64(r->to.head.ino), w, tfs_le64(r->to.block) + (first - from), &part.e,
+	                            tfs_piece_bytes(&part));
 }
 
 static int clone_pieces(struct tfs_vol *vol, const struct tfs_rec_clone *r, struct tfs_window *w, struct share *s)

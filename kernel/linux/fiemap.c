@@ -31,13 +31,16 @@ static struct extent extent_of(const struct tfs_range *r)
 			e.flags |= FIEMAP_EXTENT_UNKNOWN; /* scattered */
 		break;
 	}
+	if (r->shared)
+		e.flags |= FIEMAP_EXTENT_SHARED;
 	return e;
 }
 
 /* Raw extents end at windows on disk; a reader sees them as one where they lie as one. */
 static bool joins(const struct extent *a, const struct extent *b)
 {
-	return !a->flags && !b->flags && a->logical + a->bytes == b->logical && a->physical + a->bytes == b->physical;
+	return a->flags == b->flags && !(a->flags & ~FIEMAP_EXTENT_SHARED) && a->logical + a->bytes == b->logical &&
+	       a->physical + a->bytes == b->physical;
 }
 
 static int give(struct fiemap_extent_info *info, const struct extent *e, bool last)

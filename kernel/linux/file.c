@@ -263,6 +263,7 @@ const struct file_operations tfs_file_ops = {
     .mmap = mmap,
     .fsync = tfs_fsync,
     .fallocate = fallocate,
+    .remap_file_range = tfs_remap_op,
     .unlocked_ioctl = tfs_ioctl,
     .compat_ioctl = compat_ptr_ioctl,
     .splice_write = iter_file_splice_write,

@@ -113,7 +113,10 @@ const struct address_space_operations tfs_aops = {
 
 /* ---- mmap ---- */
 
-/* With the folio locked no one can cut it off, and hole punching has unmapped it before it asks for the lock. */
+/*
+ * With the folio locked no one can cut it off, and hole punching has unmapped it before it asks for the lock. Who holds
+ * the invalidate_lock, as dedupe while it compares, sees no page turn dirty.
+ */
 static vm_fault_t page_mkwrite(struct vm_fault *vmf)
 {
 	struct folio *folio = page_folio(vmf->page);
@@ -123,6 +126,7 @@ static vm_fault_t page_mkwrite(struct vm_fault *vmf)
 
 	sb_start_pagefault(inode->i_sb);
 	file_update_time(vmf->vma->vm_file);
+	filemap_invalidate_lock_shared(inode->i_mapping);
 	err = tfs_reserve_block(inode);
 	if (err) {
 		ret = err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
@@ -139,6 +143,7 @@ static vm_fault_t page_mkwrite(struct vm_fault *vmf)
 	folio_mark_dirty(folio);
 	folio_wait_stable(folio);
 out:
+	filemap_invalidate_unlock_shared(inode->i_mapping);
 	sb_end_pagefault(inode->i_sb);
 	return ret;
 }

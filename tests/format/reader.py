@@ -420,7 +420,13 @@ class Volume:
                 p = e.ptr if e else Pointer(value, 6 + value[4]) if key[1] >> 56 == XATTR and value[5] else None
                 if not p or p.birth <= since or (stage == 1 and key < following):
                     continue
-                if e and e.codec and ((p.addr, 0) in counts or e.blocks < e.total):
+                if e and not e.codec:
+                    for addr in range(p.addr, p.addr + p.len, 8):
+                        if any(a <= addr < a + u32(v, 0) for (a, _), v in counts.items()):
+                            aside[addr] = Pointer.made(addr, 8, 0)
+                        else:
+                            self.run_mark(addr, 8)
+                elif e and e.codec and ((p.addr, 0) in counts or e.blocks < e.total):
                     aside[p.addr] = p
                 else:
                     self.mark(p)
@@ -513,17 +519,35 @@ class Volume:
 
     def space_check(self):
         """Everything that is live against the maps: of the checkpoint, so without replay."""
-        shared, owners = set(), {}
+        shared, owners, blocks = set(), {}, {}
         for (ino, b), value in self.items.items():
             if b >> 56 == EXTENT:
                 e = Extent(value)
-                self.mark(e.ptr, shared if e.codec else None)
                 if e.codec:
-                    owners.setdefault(e.ptr.addr, set()).add((ino, (b & POS) // WINDOW))
+                    self.mark(e.ptr, shared)
+                    if not e.ptr.gang:
+                        owners.setdefault((e.ptr.addr, e.ptr.len), set()).add((ino, (b & POS) // WINDOW))
+                for addr in range(e.ptr.addr, e.ptr.addr + e.ptr.len, 8) if not e.codec else ():
+                    blocks[addr] = blocks.get(addr, 0) + 1
+                    if blocks[addr] == 1:
+                        self.run_mark(addr, 8)
             elif b >> 56 == XATTR and value[5]:
                 self.mark(Pointer(value, 6 + value[4]))
-        counts = {addr: len(o) for addr, o in owners.items() if len(o) > 1}
-        expect(counts == {k[0]: u32(v, 4) for k, v in self.refs.items()}, 'REFS')
+        counts = {place: len(o) for place, o in owners.items() if len(o) > 1}
+        end = 0
+        for (addr, _), value in sorted(self.refs.items()):
+            units, n = u32(value, 0), u32(value, 4)
+            expect(addr >= end and units and n > 1, 'REFS item malformed')
+            end = addr + units
+            if (addr, units) in counts:
+                expect(counts.pop((addr, units)) == n, 'REFS of a compressed extent')
+                self.seen.add('shared extent')
+                continue
+            expect(addr % 8 == 0 and units % 8 == 0 and units <= 128, 'REFS item of part of a block')
+            for block in range(addr, end, 8):
+                expect(blocks.pop(block, 0) == n, 'REFS of block at unit %d' % block)
+            self.seen.add('shared blocks')
+        expect(not counts and all(n == 1 for n in blocks.values()), 'REFS')
         stated = {}
         per_chunk = min(1 << self.segment_bits, 4 << 20) // BLOCK
         for (a, chunk), value in self.space.items():

@@ -60,6 +60,7 @@ static void m_claim_raw(void)
 
 	e->crc[3] ^= 1;
 	e->crc[4] ^= 1;
+	e->ptr.birth = 0; /* no clone */
 	item_put(tfs_key(6, TFS_IT_EXTENT, 0), buf, len);
 	inode_load(6);
 	inode.size = tfs_cpu64(65536);
@@ -80,8 +81,9 @@ static void m_claim_xattr(void)
 	k.a = 6;
 	item_put(k, buf, len);
 }
-/* Inode 6 claims all that another does: two owners in each window, of which one is to be copied. */
-static void claim_all(u64 ino)
+/* Inode 6 claims all that another does: two owners in each window, of which one is to be copied unless they are alike.
+ */
+static void claim_all(u64 ino, bool alike)
 {
 	struct tfs_key k = item_first(ino, TFS_IT_EXTENT);
 	const void *v;
@@ -92,6 +94,8 @@ static void claim_all(u64 ino)
 		struct tfs_key to = {6, k.b};
 
 		memcpy(buf, v, len);
+		if (!alike)
+			((struct tfs_extent *)buf)->ptr.birth = 0;
 		item_put(to, buf, len);
 	}
 	inode_load(6);
@@ -101,14 +105,18 @@ static void claim_all(u64 ino)
 }
 static void m_claim_all(void)
 {
-	claim_all(7);
+	claim_all(7, false);
+}
+static void m_claim_blocks(void) /* as clones whose counts are lost */
+{
+	claim_all(7, true);
 }
 static void m_claim_full(void) /* no room for the copies */
 {
 	u64 ino = fill_make(0);
 
 	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
-	claim_all(ino);
+	claim_all(ino, false);
 }
 static int leaf_last(void *arg, const struct tfs_node_info *info)
 {
@@ -251,6 +259,7 @@ const struct mutation mutations_extents[] = {
     {"claim-raw", m_claim_raw, 50, 0, 0},
     {"claim-taken", m_claim_raw, 54, 0, 0},
     {"claim-all", m_claim_all, 50, 0, 0},
+    {"claim-blocks", m_claim_blocks, 60, 0, 0},
     {"claim-full", m_claim_full, 50, 0, 0},
     {"claim-xattr", m_claim_xattr, 50, 0, 0},
     {"claim-node", m_claim_node, 54, 0, 0},

@@ -81,6 +81,44 @@ static void m_ref_raw(void)
 {
 	ref_of(7, 0, 2);
 }
+/* ---- raw blocks: inode 15's are 16's, too, in items of 11 and of 5 blocks ---- */
+
+static void m_ref_blocks_high(void)
+{
+	ref_of(15, -5 * 8, 3);
+}
+static void m_ref_blocks_low(void)
+{
+	ref_of(15, -5 * 8, 1);
+}
+static void m_ref_blocks_none(void)
+{
+	ref_of(15, -5 * 8, 0);
+}
+static void m_ref_blocks_long(void) /* over the next item, and further */
+{
+	ref_of(15, 0, 2);
+}
+static void m_ref_blocks_far(void) /* longer than any that counts blocks */
+{
+	ref_of(15, 16, 2);
+}
+static void m_ref_blocks_short(void)
+{
+	ref_of(15, -7 * 8, 2);
+}
+static void m_ref_blocks_part(void) /* ends within a block */
+{
+	ref_of(15, -5 * 8 - 1, 2);
+}
+static void m_ref_blocks_cut(void) /* one block in the middle counted otherwise */
+{
+	struct tfs_extent e = shared_extent(15);
+
+	ref_put(tfs_le64(e.ptr.addr), 3 * 8, 2);
+	ref_put(tfs_le64(e.ptr.addr) + 3 * 8, 8, 3);
+	ref_put(tfs_le64(e.ptr.addr) + 4 * 8, 7 * 8, 2);
+}
 /* A block of raw content in the middle of what is shared; sound: its checksum is right. */
 static void raw_over(bool sound)
 {
@@ -161,6 +199,14 @@ const struct mutation mutations_space[] = {
     {"ref-alone-one", m_ref_alone_one, 60, 0, 0},
     {"ref-nothing", m_ref_nothing, 60, 0, 0},
     {"ref-raw", m_ref_raw, 60, 0, 0},
+    {"ref-blocks-high", m_ref_blocks_high, 60, 0, 0},
+    {"ref-blocks-low", m_ref_blocks_low, 60, 0, 0},
+    {"ref-blocks-none", m_ref_blocks_none, 60, 0, 0},
+    {"ref-blocks-long", m_ref_blocks_long, 60, 0, 0},
+    {"ref-blocks-far", m_ref_blocks_far, 60, 0, 0},
+    {"ref-blocks-short", m_ref_blocks_short, 60, 0, 0},
+    {"ref-blocks-part", m_ref_blocks_part, 60, 0, 0},
+    {"ref-blocks-cut", m_ref_blocks_cut, 60, 0, 0},
     {"ref-over", m_ref_over, 54, 0, 0},
     {"ref-over-sound", m_ref_over_sound, 50, 0, 0},
     {"ref-over-first", m_ref_over_first, 50, 0, 0},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The volumes that mutations are made in: /dir/{a,b,sub/deep}, /big raw, /packed lz4, /link, /twin (hard link of
- * dir/a), a directory whose xattr has the name of its file; /shared lz4, which /clone and /clone2 share. And what is
- * added to it for damage by bytes: a full log, leaves under several levels of index nodes, old leaves everywhere.
+ * dir/a), a directory whose xattr has the name of its file; /shared lz4, which /clone and /clone2 share; /raws raw,
+ * which /rawc shares at another place. And what is added to it for damage by bytes: a full log, leaves under several
+ * levels of index nodes, old leaves everywhere.
  */
 #include "tests/fsck/mutate.h"
 
@@ -19,7 +20,7 @@ void volume_make(const char *path)
 	struct tfs_env env = tfs_user_env();
 	struct tfs_file_dev dev;
 	static u8 big[8192];
-	u64 dir, a, shared;
+	u64 dir, a, shared, moved;
 
 	must(tfs_file_dev_open(&dev, path, 0, true, opt.size), path);
 	must(tfs_format(&dev.dev, &env, &opt, &vol), path);
@@ -48,6 +49,13 @@ void volume_make(const char *path)
 
 		for (u64 b = 0; b < 256; b += 16)
 			must(tfs_clone(vol, shared, b, ino, b, 16, (b + 16) * TFS_BLOCK, NULL), "clone");
+	}
+	shared = make(TFS_INO_ROOT, "raws", 0100644); /* 15 */
+	write_blocks(shared, 64, 0);
+	moved = make(TFS_INO_ROOT, "rawc", 0100644); /* 16: five blocks further on */
+	for (s64 b = 0, n; b < 64; b += n) {
+		n = tfs_reflink(vol, shared, (u64)b, moved, (u64)b + 5, (u64)(64 - b), 69 * TFS_BLOCK, NULL);
+		must(n < 0 ? (int)n : 0, "reflink");
 	}
 	must(tfs_format_finish(vol, 0), "finish");
 	must(tfs_unmount(vol), "unmount");

@@ -179,11 +179,12 @@ static int fiemap(char **argv)
 	for (unsigned i = 0; i < m->fm_mapped_extents; i++) {
 		struct fiemap_extent *e = &m->fm_extents[i];
 
-		printf("%llu+%llu%s%s%s%s%s%s\n", e->fe_logical >> 12, e->fe_length >> 12,
+		printf("%llu+%llu%s%s%s%s%s%s%s\n", e->fe_logical >> 12, e->fe_length >> 12,
 		       e->fe_flags & FIEMAP_EXTENT_ENCODED ? " encoded" : "",
 		       e->fe_flags & FIEMAP_EXTENT_DATA_INLINE ? " inline" : "",
 		       e->fe_flags & FIEMAP_EXTENT_UNWRITTEN ? " unwritten" : "",
 		       e->fe_flags & FIEMAP_EXTENT_UNKNOWN ? " unknown" : "",
+		       e->fe_flags & FIEMAP_EXTENT_SHARED ? " shared" : "",
 		       e->fe_flags & FIEMAP_EXTENT_LAST ? " last" : "", e->fe_physical ? " placed" : "");
 	}
 	return 0;

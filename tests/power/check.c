@@ -278,39 +278,52 @@ static struct tfs_ptr disk_ptr(const void *p)
 	return tfs_ptr_cpu(&d);
 }
 
-/* Shared extents: how often the REFS tree says, and how often windows refer. */
+/* What is shared: how often the REFS tree says, and how often it is referred to, for each unit that it names. */
 static struct shared {
 	u64 addr;
-	u32 units, count, found;
-} shared[512];
+	u32 units;
+} shared[4096];
 static u32 shareds;
+static u32 said[POWER_PAGES * 8], found[POWER_PAGES * 8];
 
 static int refs_load(struct tfs_vol *vol)
 {
 	struct tfs_key k = {0, 0};
 	const void *v;
-	u32 len;
+	u32 len, i;
 	int err;
 
+	for (i = 0; i < shareds; i++)
+		for (u64 u = shared[i].addr; u < shared[i].addr + shared[i].units; u++)
+			said[u] = found[u] = 0;
 	for (shareds = 0; !(err = tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len)); k.b++) {
 		const struct tfs_ref *r = v;
+		u32 units = tfs_le32(r->len), count = tfs_le32(r->count);
 
-		if (shareds == 512 || tfs_le32(r->count) < 2)
+		if (shareds == 4096 || count < 2 || !units || k.a >= POWER_PAGES * 8 || units > POWER_PAGES * 8 - k.a)
 			return -EUCLEAN;
-		shared[shareds++] = (struct shared){k.a, tfs_le32(r->len), tfs_le32(r->count), 0};
+		shared[shareds++] = (struct shared){k.a, units};
+		for (i = 0; i < units; i++) {
+			if (said[k.a + i]) /* they must not overlap */
+				return -EUCLEAN;
+			said[k.a + i] = count;
+		}
 	}
 	return err == -ENOENT ? 0 : err;
 }
 
-/* Was it counted before, for another window? */
-static bool ref_seen(const struct tfs_extent *e)
+/* Counts one reference to these units; were they counted before? */
+static bool ref_seen(const struct tfs_ptr *p)
 {
-	u32 i;
+	bool seen = false;
+	u64 u;
 
-	for (i = 0; e->codec && i < shareds; i++)
-		if (shared[i].addr == tfs_le64(e->ptr.addr) && shared[i].units == tfs_le16(e->ptr.len))
-			return shared[i].found++;
-	return false;
+	if (!shareds || p->flags & TFS_PTR_GANG || p->addr + p->len > POWER_PAGES * 8)
+		return false;
+	for (u = p->addr; u < p->addr + p->len; u++)
+		if (said[u])
+			seen |= found[u]++ > 0;
+	return seen;
 }
 
 static bool refs_exact(void)
@@ -318,9 +331,21 @@ static bool refs_exact(void)
 	u32 i;
 
 	for (i = 0; i < shareds; i++)
-		if (shared[i].count != shared[i].found)
-			return false;
+		for (u64 u = shared[i].addr; u < shared[i].addr + shared[i].units; u++)
+			if (said[u] != found[u])
+				return false;
 	return true;
+}
+
+/* Raw content is shared block by block. */
+static void raw_add(const struct tfs_ptr *p)
+{
+	struct tfs_ptr block = *p;
+
+	block.len = 8;
+	for (; block.addr < p->addr + p->len; block.addr += 8)
+		if (!ref_seen(&block))
+			ptr_add(&block);
 }
 
 static u64 inodes, promised; /* of the tree that was walked last */
@@ -357,10 +382,14 @@ static int items_add(struct tfs_vol *vol)
 		seen_window = window;
 		for (i = 0; i < seens && seen[i] != p.addr; i++)
 			;
-		if (i < seens && ((const struct tfs_extent *)v)->codec)
+		if (!((const struct tfs_extent *)v)->codec) {
+			raw_add(&p);
+			continue;
+		}
+		if (i < seens)
 			continue;
 		seen[seens++ % 16] = p.addr;
-		if (!ref_seen(v))
+		if (!ref_seen(&p))
 			ptr_add(&p);
 	}
 	return err == -ENOENT ? 0 : err;
@@ -443,7 +472,7 @@ static int old_node(void *arg, const struct tfs_node_info *info)
 		if ((old.stage == TFS_OLD_FS && tfs_key_cmp(k, old.next) < 0) ||
 		    !tfs_item_ptr(TFS_TREE_FS, k, v, &ptr) || ptr.birth <= old.since)
 			continue;
-		old_again = tfs_key_type(k) == TFS_IT_EXTENT && ((const struct tfs_extent *)v)->codec;
+		old_again = tfs_key_type(k) == TFS_IT_EXTENT; /* shared, or in pieces */
 		err = tfs_ptr_runs(vol, &ptr, old_run, NULL);
 	}
 	return err;

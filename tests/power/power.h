@@ -92,7 +92,8 @@ void power_step(struct tfs_vol *vol); /* the model and the live volume agree now
 extern void (*power_called)(struct tfs_vol *vol, int err);
 void power_states_keep(u64 upto); /* for later runs of the same workload, which begin with power_states_back */
 void power_states_back(void);
-extern bool power_frozen; /* the states are known from an earlier run of the same workload: records add none */
+extern u32 power_record_type; /* of the last record */
+extern bool power_frozen;     /* the states are known from an earlier run of the same workload: records add none */
 void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bool account);
 void power_base_make(u64 size, u8 codec); /* a, d and d/c, on a new volume */
 void power_base_take(void);               /* what power_run and the model hold now becomes the base */

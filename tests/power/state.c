@@ -72,10 +72,12 @@ void power_states_back(void)
 	power_hash = want[0];
 }
 
+u32 power_record_type;
+
 static void logged(void *ctx, u64 seq, const struct tfs_rec_head *rec)
 {
 	(void)ctx;
-	(void)rec;
+	power_record_type = tfs_le16(rec->type);
 	if (power_frozen)
 		return;
 	if (!power_known(seq + 1)) {
