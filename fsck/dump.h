@@ -9,7 +9,7 @@
 #include "tfs/user/lines.h"
 #include "tfs/user/file_dev.h"
 #include "tfs/user/reader.h"
-#include "tfs/nanos/nanos.h"
+#include "tfs/user/nanos_dev.h"
 
 enum dump_exit { DUMP_OK, DUMP_USAGE, DUMP_DAMAGE, DUMP_HOST };
 
@@ -29,9 +29,7 @@ struct dump {
 	bool by_ino, by_addr;
 	u64 ino, addr;
 	const char *glob, *types, *output, *snapshot, *format, *partition;
-	struct nanos_part part[NANOS_PARTS]; /* of a bootable image */
-	u32 parts;
-	u64 before, whole; /* of IMAGE: --offset, and the bytes from there on; dev has those of the volume */
+	struct tfs_nanos_place place;
 };
 
 /* Damage goes before what the host refused. Returns code. */

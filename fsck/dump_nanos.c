@@ -13,61 +13,12 @@
 
 /* ---- which volume ---- */
 
-static const struct nanos_part *part_choose(struct dump *d)
-{
-	const struct nanos_part *first = NULL, *last = NULL;
-	const char *p = d->partition ? d->partition : "root";
-
-	if (*p >= '1' && *p <= '4' && !p[1])
-		return (u32)(*p - '0') <= d->parts ? &d->part[*p - '1'] : NULL;
-	for (u32 i = 0; i < d->parts; i++)
-		if (d->part[i].volume) {
-			first = first ? first : &d->part[i];
-			last = &d->part[i];
-		}
-	return !strcmp(p, "root") ? last : !strcmp(p, "boot") && first != last ? first : NULL;
-}
-
-/* The root filesystem takes what the device has, as its kernel does; the others their partition. */
-static int part_enter(struct dump *d)
-{
-	const struct nanos_part *p = part_choose(d);
-	u64 left;
-
-	if (!p || !p->volume)
-		return -tfs_cli_fail(DUMP_USAGE, d->image,
-		                     "expected a partition with a volume: --partition root%s or 1-%u",
-		                     d->parts > 1 ? ", boot" : "", d->parts);
-	left = d->dev.dev.size - p->offset;
-	d->dev.offset += p->offset;
-	d->dev.dev.size = p == &d->part[d->parts - 1] || p->size > left ? left : p->size;
-	return 1;
-}
-
 int dump_nanos_find(struct dump *d)
 {
-	bool asked = d->format && !strcmp(d->format, "nanos");
-	u8 block[NANOS_BLOCK];
-	struct tfs_super super;
+	int found = tfs_nanos_find(&d->dev, &d->env, d->format, d->partition, &d->place);
 
-	d->before = d->dev.offset;
-	d->whole = d->dev.dev.size;
-	if (d->format && !asked)
-		return 0;
-	if (d->whole >= NANOS_BLOCK && !d->dev.dev.ops->io(&d->dev.dev, TFS_IO_READ, 0, block, NANOS_BLOCK, 0) &&
-	    nanos_probe(block)) {
-		if (d->partition)
-			return -tfs_cli_fail(DUMP_USAGE, d->image, "is a volume and has no partitions");
-		return 1;
-	}
-	if (!asked && !d->partition && !tfs_probe(&d->dev.dev, &d->env, &super, NULL))
-		return 0; /* boot code before one of ours may look like a partition table */
-	if (!nanos_parts(&d->dev.dev, d->part, &d->parts))
-		return part_enter(d);
-	if (!asked && !d->partition)
-		return 0;
-	return -tfs_cli_fail(DUMP_DAMAGE, d->image,
-	                     "expected a Nanos volume (NVMTFS at byte 0) or an image with a partition that is one");
+	return found >= 0 ? found
+	                  : -tfs_cli_fail(found == -ENOENT ? DUMP_USAGE : DUMP_DAMAGE, d->image, "%s", d->place.why);
 }
 
 /* ---- damage ---- */
@@ -80,11 +31,9 @@ static const char *const problem_text[] = {
     [NANOS_DIR_TWICE] = "leads to a directory that has another name already",
     [NANOS_TARGET] = "has a target that no symlink can have",
     [NANOS_LENGTH] = "has no length that can be read: shown as empty",
-    [NANOS_NLINK] = "states another number of links than it has names",
     [NANOS_EXTENT] = "has an extent that is none: it reads as zeros",
     [NANOS_RANGE] = "has an extent outside of the volume: it reads as zeros",
     [NANOS_OVERLAP] = "has two extents for the same block: the first is read",
-    [NANOS_BEYOND] = "has content behind its end",
     [NANOS_TWICE] = "shares blocks with another file or the log: its content may be another's",
 };
 
@@ -101,7 +50,8 @@ static int problem_tell(void *arg, const struct nanos_found *f)
 	const u8 *name;
 	u32 len;
 
-	if (f->problem == NANOS_NLINK) /* what is shown is what was counted */
+	/* what is shown is what was counted; what lies behind a file's end is not shown, and may be a crash's */
+	if (f->problem == NANOS_NLINK || f->problem == NANOS_BEYOND)
 		return 0;
 	dump_note(t->d, DUMP_DAMAGE);
 	if (t->count++ >= PROBLEMS_SHOWN)

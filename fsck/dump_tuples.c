@@ -215,11 +215,11 @@ int dump_nanos_crashlog(struct dump *d)
 	struct tfs_line l;
 	int err;
 
-	if (!d->parts)
+	if (!d->place.parts)
 		return tfs_cli_fail(DUMP_USAGE, d->image, "expected a bootable image: a data volume has no crash log");
-	whole.offset = d->before;
-	whole.dev.size = d->whole;
-	err = nanos_klog_read(&whole.dev, d->part, d->parts, &k);
+	whole.offset = d->place.before;
+	whole.dev.size = d->place.whole;
+	err = nanos_klog_read(&whole.dev, d->place.part, d->place.parts, &k);
 	if (err)
 		return tfs_cli_fail(DUMP_DAMAGE, d->image, "crash log cannot be read: %s", strerror(-err));
 	dump_begin_tall(d, &l, "crash log");
@@ -249,14 +249,14 @@ static void parts_show(struct dump *d, u64 chosen)
 {
 	struct tfs_line l;
 
-	for (u32 i = 0; i < d->parts; i++) {
+	for (u32 i = 0; i < d->place.parts; i++) {
 		dump_begin(d, &l, 0, "partition");
 		tfs_line_num(&l, "number", i + 1);
-		tfs_line_hex(&l, "type", d->part[i].type, 2);
-		tfs_line_num(&l, "offset", d->part[i].offset);
-		tfs_line_num(&l, "size", d->part[i].size);
-		tfs_line_bool(&l, "volume", d->part[i].volume);
-		tfs_line_bool(&l, "this", d->part[i].offset == chosen);
+		tfs_line_hex(&l, "type", d->place.part[i].type, 2);
+		tfs_line_num(&l, "offset", d->place.part[i].offset);
+		tfs_line_num(&l, "size", d->place.part[i].size);
+		tfs_line_bool(&l, "volume", d->place.part[i].volume);
+		tfs_line_bool(&l, "this", d->place.part[i].offset == chosen);
 		tfs_line_end(&l);
 	}
 }
@@ -272,7 +272,7 @@ int dump_nanos_super(struct dump *d)
 		counts[vol->entry[i].kind]++;
 	for (u32 i = 0; i < vol->exts; i++)
 		log += vol->ext[i].blocks;
-	parts_show(d, d->dev.offset - d->before);
+	parts_show(d, d->dev.offset - d->place.before);
 	tfs_cli_uuid_text(vol->uuid, uuid);
 	dump_begin_tall(d, &l, "volume");
 	tfs_line_text(&l, "format", "nanos");
@@ -318,7 +318,7 @@ static void record_show(void *arg, u64 at, u64 length, u32 pieces)
 
 int dump_nanos_log(struct dump *d)
 {
-	static const struct nanos_open_ops ops = {record_show, extension_show};
+	static const struct nanos_open_ops ops = {.record = record_show, .extension = extension_show};
 	struct tfs_line l;
 	struct nanos_vol *vol;
 	int err = nanos_open(&d->dev.dev, &d->env, &ops, d, &vol);

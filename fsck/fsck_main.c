@@ -3,7 +3,7 @@
  * fsck.tfs: options, the summary and the exit bits of fsck(8), which are enum fsck_exit. What is done lies in
  * fsck_run.c.
  */
-#include "fsck/fsck.h"
+#include "fsck/fsck_nanos.h"
 #include "tfs/user/file_dev.h"
 
 #include <fcntl.h>
@@ -24,11 +24,13 @@ static const char usage[] = "usage: fsck.tfs [options] IMAGE\n"
                             "  -q            say nothing about a sound volume\n"
                             "  --offset N    the volume begins at byte N of IMAGE\n"
                             "  --undo FILE   save every block that is changed; --restore FILE puts them back\n"
+                            "  --to FILE     of a Nanos volume: repair a copy\n"
+                            "  --format tfs|nanos  --partition root|boot|1-4   else: what the content says, root\n"
                             "  --problems    list all that is known to go wrong\n"
                             "exit: 0 sound, 1 repaired, 4 problems left, 8 could not be done, 16 usage, 32 cancelled\n";
 
 struct options {
-	const char *image, *undo, *restore;
+	const char *image, *undo, *restore, *to, *format, *partition;
 	u64 offset;
 	bool no, yes, preen, force;
 	int fd;
@@ -51,8 +53,9 @@ static int progress_fd(const char *text, int *fd)
 static int options_parse(struct options *o, struct fsck *f, int argc, char **argv)
 {
 	static const struct option list[] = {
-	    {"data", 0, 0, 'D'},    {"json", 0, 0, 'J'},     {"offset", 1, 0, 'O'}, {"undo", 1, 0, 'U'},
-	    {"restore", 1, 0, 'R'}, {"problems", 0, 0, 'L'}, {"help", 0, 0, 'h'},   {0, 0, 0, 0}};
+	    {"data", 0, 0, 'D'},    {"json", 0, 0, 'J'},      {"offset", 1, 0, 'O'}, {"undo", 1, 0, 'U'},
+	    {"restore", 1, 0, 'R'}, {"problems", 0, 0, 'L'},  {"help", 0, 0, 'h'},   {"to", 1, 0, 'T'},
+	    {"format", 1, 0, 'F'},  {"partition", 1, 0, 'X'}, {0, 0, 0, 0}};
 	int c;
 
 	o->fd = -1;
@@ -90,6 +93,17 @@ static int options_parse(struct options *o, struct fsck *f, int argc, char **arg
 		case 'R':
 			o->restore = optarg;
 			break;
+		case 'T':
+			o->to = optarg;
+			break;
+		case 'F':
+			o->format = optarg;
+			if (strcmp(optarg, "tfs") && strcmp(optarg, "nanos"))
+				return tfs_cli_fail(FSCK_USAGE, optarg, "expected --format tfs or nanos");
+			break;
+		case 'X':
+			o->partition = optarg;
+			break;
 		case 'O':
 			if (tfs_cli_size(optarg, &o->offset))
 				return tfs_cli_fail(FSCK_USAGE, optarg,
@@ -106,7 +120,8 @@ static int options_parse(struct options *o, struct fsck *f, int argc, char **arg
 			return FSCK_USAGE;
 		}
 	}
-	if (argc - optind != 1 || o->no + o->yes + o->preen > 1 || (o->no && (o->undo || o->restore))) {
+	if (argc - optind != 1 || o->no + o->yes + o->preen > 1 || (o->no && (o->undo || o->restore || o->to)) ||
+	    (o->to && (o->undo || o->restore))) {
 		fputs(usage, stderr);
 		return FSCK_USAGE;
 	}
@@ -172,11 +187,22 @@ static int conclude(struct fsck *f, int err)
 
 static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 {
+	struct tfs_nanos_place place;
+	struct fsck_nanos_options nanos = {o->image, o->to, o->undo, o->restore, &place};
 	int err, code;
 
 	f->dev = &file->dev;
 	f->image = o->image;
 	fsck_env = tfs_user_env();
+	err = tfs_nanos_find(file, &fsck_env, o->format, o->partition, &place);
+	if (err == -EINVAL && !o->partition) /* asked for: block 0 may be what is damaged */
+		err = 1;
+	if (err < 0)
+		return tfs_cli_fail(FSCK_USAGE, o->image, "%s", place.why);
+	if (err || (o->restore && fsck_nanos_undo_is(o->restore)))
+		return fsck_nanos_run(f, file, &nanos);
+	if (o->to)
+		return tfs_cli_fail(FSCK_USAGE, o->image, "--to is for Nanos volumes; --undo keeps a way back here");
 	if (o->restore)
 		return fsck_undo_restore(o->restore, f->dev) ? FSCK_FAILED : FSCK_FIXED;
 	if (o->undo) {
@@ -215,7 +241,7 @@ int main(int argc, char **argv)
 		return err;
 	if (f.mode == MODE_ASK && !o.restore && !isatty(STDIN_FILENO))
 		return tfs_cli_fail(FSCK_FAILED, o.image, "no terminal to ask on; give -n, -p or -y");
-	err = tfs_file_dev_open(&file, o.image, o.offset, f.mode != MODE_CHECK || o.restore, 0);
+	err = tfs_file_dev_open(&file, o.image, o.offset, (f.mode != MODE_CHECK && !o.to) || o.restore, 0);
 	if (err)
 		return tfs_cli_fail(FSCK_FAILED, o.image, "%s", tfs_file_dev_error(err));
 	err = run(&o, &f, &file);

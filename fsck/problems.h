@@ -50,7 +50,34 @@
 	P(67, OLD_STATE_BAD, "old-state-bad", SAFE, "what a rollback gave up cannot be read, or is in use",            \
 	  "its space is free again at once")                                                                           \
 	P(70, DATA_BAD, "data-bad", NONE, "data does not match its checksum", "none: restore the file")                \
-	P(71, DATA_CODE, "data-code", NONE, "data matches its checksum and does not decode", "none: restore the file")
+	P(71, DATA_CODE, "data-code", NONE, "data matches its checksum and does not decode", "none: restore the file") \
+	P(100, NLOG_HEAD, "nanos-log-head", LOSS, "the header of a Nanos log extension is damaged",                    \
+	  "written anew; what cannot be found of the log is given up")                                                 \
+	P(101, NLOG_LINK, "nanos-log-link", LOSS, "the chain of Nanos log extensions is broken",                       \
+	  "linked to the extension found; what cannot be found of the log is given up")                                \
+	P(102, NLOG_FRAME, "nanos-log-frame", LOSS, "the Nanos log cannot be read to its end",                         \
+	  "cut at the last whole record")                                                                              \
+	P(103, NLOG_RECORD, "nanos-log-record", LOSS,                                                                  \
+	  "a record of the Nanos log contradicts itself or what is before", "it and what follows are given up")        \
+	P(104, NROOT, "nanos-root", LOSS, "the root of a Nanos volume has no names",                                   \
+	  "made anew; what no other name leads to gets one in lost+found")                                             \
+	P(105, NNAME, "nanos-name", SAFE, "no file of a Nanos volume can have this name",                              \
+	  "what it leads to gets a name in lost+found")                                                                \
+	P(106, NENTRY, "nanos-entry", LOSS, "a name leads to no tuple", "removed")                                     \
+	P(107, NUNKNOWN, "nanos-unknown", SAFE, "a tuple is nothing that can have a name", "becomes an empty file")    \
+	P(108, NDIR_TWICE, "nanos-dir-twice", LOSS, "a directory has a second name, or is below itself",               \
+	  "the second is removed")                                                                                     \
+	P(109, NTARGET, "nanos-target", LOSS, "a symlink's target is none", "points to 'lost-target' from now on")     \
+	P(110, NLENGTH, "nanos-length", LOSS, "a file's length is none", "set to the end of its extents")              \
+	P(111, NNLINK, "nanos-nlink", SAFE, "link count differs", "set to what was found")                             \
+	P(112, NEXTENT, "nanos-extent", LOSS, "an extent is malformed: the file is damaged", "removed")                \
+	P(113, NRANGE, "nanos-range", LOSS, "an extent lies outside of the volume: the file is damaged", "removed")    \
+	P(114, NOVERLAP, "nanos-overlap", LOSS, "two extents hold one block of a file: it is damaged",                 \
+	  "the second is removed")                                                                                     \
+	P(115, NBEYOND, "nanos-beyond", SAFE, "a written extent lies behind the end of its file",                      \
+	  "marked as never written, so that nothing of it appears when the file grows")                                \
+	P(116, NTWICE, "nanos-twice", LOSS, "blocks are used twice: the files that have them are damaged",             \
+	  "the second extent is removed")
 
 enum fsck_problem {
 #define P(number, name, text, class, what, repair) FSCK_##name = number,

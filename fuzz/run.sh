@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 2
 seconds=$1; shift
 work=$PWD/build/fuzz/work
 mkdir -p "$work"
-build/bin/fuzz-seeds "$work/seeds" && build/bin/fuzz-tar-seeds "$work/seeds" || exit 2
+build/bin/fuzz-seeds "$work/seeds" && build/bin/fuzz-tar-seeds "$work/seeds" && tests/nanos/build.py seeds "$work/seeds/nanos" || exit 2
 export ASAN_OPTIONS=${ASAN_OPTIONS:-quarantine_size_mb=8}
 bad=0
 printf '%-8s %12s %8s %8s %8s %9s\n' target executions cov ft rss_mb findings

@@ -6,7 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "fuzz/check.h"
-#include "mkfs/mkfs.h"
+#include "mkfs/sink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +86,7 @@ static int build(void)
 
 	memset(&f, 0, sizeof(f));
 	f.target = &target;
+	f.sink = &mkfs_sink_ours;
 	mkfs_fill_env(&f, &options.format.created);
 	tfs_progress_start(&f.progress, true, -1, 2);
 	FUZZ_CHECK(!tfs_format(&fuzz_dev, &f.env, &options.format, &f.vol), "mkfs: expected a volume to begin with");

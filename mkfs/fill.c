@@ -5,7 +5,7 @@
  * directories get their times when all is in them. Called by main.c; archive entries and manifest lines are found by
  * path here, so that nothing an archive says leads out of the volume's root or through a symlink.
  */
-#include "mkfs/mkfs.h"
+#include "mkfs/sink.h"
 #include "tfs/user/acl.h"
 
 #include <stdlib.h>
@@ -73,7 +73,7 @@ int mkfs_fill_create(struct mkfs_fill *f, const struct mkfs_job *job, u64 parent
 	f->now = n->mtime;
 	f->files++;
 	tfs_progress_add(&f->progress, 1);
-	return mkfs_fill_error(f, job, tfs_create(f->vol, parent, name, len, &c, ino));
+	return mkfs_fill_error(f, job, f->sink->create(f, parent, name, len, &c, ino));
 }
 
 int mkfs_fill_attrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, const struct mkfs_node *n)
@@ -87,10 +87,10 @@ int mkfs_fill_attrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, co
 	                     .btime = n->mtime};
 
 	return mkfs_fill_error(f, job,
-	                       tfs_setattr(f->vol, ino,
-	                                   TFS_SET_MODE | TFS_SET_UID | TFS_SET_GID | TFS_SET_ATIME | TFS_SET_MTIME |
-	                                       TFS_SET_CTIME | TFS_SET_BTIME,
-	                                   &a));
+	                       f->sink->setattr(f, ino,
+	                                        TFS_SET_MODE | TFS_SET_UID | TFS_SET_GID | TFS_SET_ATIME |
+	                                            TFS_SET_MTIME | TFS_SET_CTIME | TFS_SET_BTIME,
+	                                        &a));
 }
 
 static int times_set(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, const struct tfs_time *t)
@@ -98,7 +98,7 @@ static int times_set(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino, c
 	struct tfs_attr a = {.atime = *t, .mtime = *t, .ctime = *t, .btime = *t};
 
 	return mkfs_fill_error(
-	    f, job, tfs_setattr(f->vol, ino, TFS_SET_ATIME | TFS_SET_MTIME | TFS_SET_CTIME | TFS_SET_BTIME, &a));
+	    f, job, f->sink->setattr(f, ino, TFS_SET_ATIME | TFS_SET_MTIME | TFS_SET_CTIME | TFS_SET_BTIME, &a));
 }
 
 int mkfs_fill_xattrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino)
@@ -115,7 +115,7 @@ int mkfs_fill_xattrs(struct mkfs_fill *f, const struct mkfs_job *job, u64 ino)
 			tfs_progress_end(&f->progress);
 			return tfs_cli_fail(MKFS_SOURCE, mkfs_job_path(job, path, sizeof(path)), "%s: %s", name, wrong);
 		}
-		err = mkfs_fill_error(f, job, tfs_setxattr(f->vol, ino, name, (u32)strlen(name), value, len, 0));
+		err = mkfs_fill_error(f, job, f->sink->setxattr(f, ino, name, (u32)strlen(name), value, len));
 	}
 	return err;
 }
@@ -131,13 +131,13 @@ static int data_put(struct mkfs_fill *f, const struct mkfs_job *job)
 	if (end > job->off + job->bytes)
 		end = job->off + job->bytes;
 	f->end = end;
-	return mkfs_fill_error(f, job, mkfs_twins_put(f, job, end));
+	return mkfs_fill_error(f, job, f->sink->put(f, job, end));
 }
 
 /* The file ends with a hole, or is one. */
 static int data_end(struct mkfs_fill *f, const struct mkfs_job *job, u64 size)
 {
-	return f->end < size ? mkfs_fill_error(f, job, tfs_truncate(f->vol, f->ino, size)) : 0;
+	return f->end < size ? mkfs_fill_error(f, job, f->sink->truncate(f, f->ino, size)) : 0;
 }
 
 static int file_end(struct mkfs_fill *f, struct mkfs_job *job)
@@ -182,7 +182,7 @@ static int link_take(struct mkfs_fill *f, const struct mkfs_job *job)
 {
 	f->now = job->node.mtime;
 	return mkfs_fill_error(f, job,
-	                       tfs_link(f->vol, job->seen->ino, *job->dir->ino, job->name, (u32)strlen(job->name)));
+	                       f->sink->link(f, job->seen->ino, *job->dir->ino, job->name, (u32)strlen(job->name)));
 }
 
 static int up_take(struct mkfs_fill *f, struct mkfs_job *job)
@@ -255,7 +255,7 @@ static int dir_make(struct mkfs_fill *f, const struct mkfs_job *job, const char 
 	struct mkfs_node n = {.mode = S_IFDIR | 0755, .mtime = f->created};
 	u64 parent = *ino;
 	struct tfs_attr a;
-	int err = mkfs_fill_error(f, job, tfs_getattr(f->vol, parent, &a));
+	int err = mkfs_fill_error(f, job, f->sink->getattr(f, parent, &a));
 
 	if (!err)
 		err = mkfs_fill_create(f, job, parent, name, len, &n, NULL, 0, ino);
@@ -269,7 +269,7 @@ static int step_down(struct mkfs_fill *f, const struct mkfs_job *job, const char
 {
 	u64 child;
 	u8 type;
-	int err = tfs_lookup(f->vol, *ino, name, len, &child, &type);
+	int err = f->sink->lookup(f, *ino, name, len, &child, &type);
 
 	if (err == -ENOENT && make)
 		return dir_make(f, job, name, len, ino);
@@ -313,16 +313,14 @@ int mkfs_fill_parent(struct mkfs_fill *f, const struct mkfs_job *job, const char
 int mkfs_fill_remove(struct mkfs_fill *f, const struct mkfs_job *job, u64 parent, const char *name, bool dir)
 {
 	u64 ino;
-	int err = tfs_unlink(f->vol, parent, name, (u32)strlen(name), dir, &ino);
+	int err = f->sink->unlink(f, parent, name, (u32)strlen(name), dir, &ino);
 
 	if (err == -ENOTEMPTY)
 		return refuse(f, job, "would replace a directory that is not empty");
 	if (dir)
 		f->parent_ino = 0; /* what was remembered may be gone */
 	if (!err)
-		do
-			err = tfs_evict(f->vol, ino);
-		while (err > 0);
+		err = f->sink->evict(f, ino);
 	return mkfs_fill_error(f, job, err);
 }
 
@@ -344,7 +342,7 @@ static int entry_root(struct mkfs_fill *f, struct mkfs_job *job)
 static int entry_clear(struct mkfs_fill *f, struct mkfs_job *job, u64 parent, const char *name, bool *stays)
 {
 	u8 type;
-	int err = tfs_lookup(f->vol, parent, name, (u32)strlen(name), &f->ino, &type);
+	int err = f->sink->lookup(f, parent, name, (u32)strlen(name), &f->ino, &type);
 
 	*stays = false;
 	if (err)
@@ -390,7 +388,7 @@ static int hard_take(struct mkfs_fill *f, struct mkfs_job *job)
 
 	if (err)
 		return err;
-	err = tfs_lookup(f->vol, parent, name, (u32)strlen(name), &ino, &type);
+	err = f->sink->lookup(f, parent, name, (u32)strlen(name), &ino, &type);
 	if (err == -ENOENT)
 		return refuse(f, job, "hard link to an entry that is not in the archive before it");
 	if (!err && type == S_IFDIR >> 12)
@@ -398,13 +396,13 @@ static int hard_take(struct mkfs_fill *f, struct mkfs_job *job)
 	if (err)
 		return mkfs_fill_error(f, job, err);
 	err = mkfs_fill_parent(f, job, job->text, true, &parent, &name);
-	if (!err && !tfs_lookup(f->vol, parent, name, (u32)strlen(name), &old, &type)) {
+	if (!err && !f->sink->lookup(f, parent, name, (u32)strlen(name), &old, &type)) {
 		if (old == ino)
 			return 0;
 		err = mkfs_fill_remove(f, job, parent, name, type == S_IFDIR >> 12);
 	}
 	f->now = job->node.mtime;
-	return err ? err : mkfs_fill_error(f, job, tfs_link(f->vol, ino, parent, name, (u32)strlen(name)));
+	return err ? err : mkfs_fill_error(f, job, f->sink->link(f, ino, parent, name, (u32)strlen(name)));
 }
 
 static int times_take(struct mkfs_fill *f, const struct mkfs_job *job)
@@ -416,7 +414,7 @@ static int times_take(struct mkfs_fill *f, const struct mkfs_job *job)
 
 	for (i = 0; !err && i < f->lates; i++) {
 		root |= f->late[i].ino == TFS_INO_ROOT;
-		if (tfs_getattr(f->vol, f->late[i].ino, &a) != -ENOENT) /* replaced later on */
+		if (f->sink->getattr(f, f->late[i].ino, &a) != -ENOENT) /* replaced later on */
 			err = times_set(f, job, f->late[i].ino, &f->late[i].mtime);
 	}
 	return err || root ? err : times_set(f, job, TFS_INO_ROOT, &f->created);
@@ -478,7 +476,7 @@ int mkfs_fill(struct mkfs_fill *f, struct mkfs_pool *pool)
 		else
 			name_keep(job, name, sizeof(name));
 		if (f->grows)
-			err = mkfs_grow(f);
+			err = f->sink->grow(f);
 		if (!job->code && !err)
 			err = job_apply(f, job);
 		if (job->code && !err) {

@@ -4,7 +4,7 @@
  * goes in by the three kinds of thread of mkfs.h; then checkpoint, anchors, and the superblocks last, so that an
  * interrupted run leaves nothing mountable. Exit codes are enum mkfs_exit.
  */
-#include "mkfs/mkfs.h"
+#include "mkfs/nanos.h"
 
 #include <json-c/json.h>
 #include <signal.h>
@@ -86,6 +86,11 @@ static void auto_size(struct mkfs_options *o, struct plan *p)
 	p->size = GROW_SEGMENTS << *bits;
 }
 
+u64 mkfs_size_min(const struct mkfs_options *o)
+{
+	return o->nanos ? MKFS_NANOS_MIN : TFS_MIN_VOLUME;
+}
+
 static int plan_make(struct mkfs_options *o, struct plan *p, bool progress)
 {
 	bool filled = o->from || o->tar || o->manifest;
@@ -101,8 +106,9 @@ static int plan_make(struct mkfs_options *o, struct plan *p, bool progress)
 		                    "'auto' is for image files; a device is used whole, or as far as SIZE");
 	if (o->size && !p->automatic && tfs_cli_size(o->size, &p->size))
 		return tfs_cli_fail(MKFS_USAGE, o->size, "expected a size such as 512M, or auto");
-	if (o->size && !p->automatic && p->size < TFS_MIN_VOLUME)
-		return tfs_cli_fail(MKFS_USAGE, o->size, "expected at least 16M");
+	if (o->size && !p->automatic && p->size < mkfs_size_min(o))
+		return tfs_cli_fail(MKFS_USAGE, o->size, "expected at least %llu bytes",
+		                    (unsigned long long)mkfs_size_min(o));
 	err = sources_count(o, p, progress);
 	if (!err && p->automatic)
 		auto_size(o, p);
@@ -273,6 +279,7 @@ static int make(struct mkfs_options *o, struct plan *p, bool progress)
 	if (err)
 		return err;
 	f.target = &t;
+	f.sink = &mkfs_sink_ours;
 	f.grows = p->automatic;
 	mkfs_fill_env(&f, &o->format.created);
 	tfs_progress_start(&f.progress, !progress, -1, 2);
@@ -290,6 +297,17 @@ static int make(struct mkfs_options *o, struct plan *p, bool progress)
 	if (mkfs_target_close(&t) && !err)
 		err = tfs_cli_fail(MKFS_DEVICE, o->image, "cannot be written to its end: %s", strerror(errno));
 	return err;
+}
+
+static int make_nanos(struct mkfs_options *o, struct plan *p, bool progress)
+{
+	const struct mkfs_plan_nanos plan = {.found = &p->found,
+	                                     .size = p->size,
+	                                     .automatic = p->automatic,
+	                                     .progress = progress,
+	                                     .files = p->count.known ? p->count.files : 0};
+
+	return mkfs_nanos_make(o, &plan, fill);
 }
 
 int main(int argc, char **argv)
@@ -313,7 +331,9 @@ int main(int argc, char **argv)
 	err = identity(&o);
 	if (!err)
 		err = plan_make(&o, &plan, progress);
-	if (!err)
+	if (!err && o.nanos)
+		err = make_nanos(&o, &plan, progress);
+	else if (!err)
 		err = make(&o, &plan, progress);
 	return tfs_cli_end(err, MKFS_DEVICE);
 }

@@ -5,7 +5,7 @@
  * in the last line costs nothing. Parsing is the producer's, applying the taker's part. Called by main.c and fill.c.
  */
 #define _GNU_SOURCE
-#include "mkfs/mkfs.h"
+#include "mkfs/sink.h"
 #include "tfs/user/acl.h"
 
 #include <fcntl.h>
@@ -424,7 +424,7 @@ static int replace(struct mkfs_fill *f, struct mkfs_job *job, u64 parent, const 
 {
 	struct tfs_attr dir;
 	struct mkfs_node times;
-	int err = mkfs_fill_error(f, job, tfs_getattr(f->vol, parent, &dir));
+	int err = mkfs_fill_error(f, job, f->sink->getattr(f, parent, &dir));
 
 	if (!err && old)
 		err = mkfs_fill_remove(f, job, parent, name, S_ISDIR(old->mode));
@@ -455,7 +455,7 @@ static int change(struct mkfs_fill *f, struct mkfs_job *job, u64 ino, const stru
 
 	f->now = n->mtime;
 	if (job->line->has & HAS_CONTENT)
-		err = mkfs_fill_error(f, job, tfs_truncate(f->vol, ino, 0));
+		err = mkfs_fill_error(f, job, f->sink->truncate(f, ino, 0));
 	return err ? err : mkfs_fill_attrs(f, job, ino, n);
 }
 
@@ -474,7 +474,7 @@ static int apply_at(struct mkfs_fill *f, struct mkfs_job *job, u64 parent, const
 		n = node_merge(f, l, NULL);
 		return replace(f, job, parent, name, NULL, &n, &f->ino);
 	}
-	err = mkfs_fill_error(f, job, tfs_getattr(f->vol, ino, &old));
+	err = mkfs_fill_error(f, job, f->sink->getattr(f, ino, &old));
 	if (err)
 		return err;
 	other = l->has & HAS_TYPE && (l->node.mode & S_IFMT) != (old.mode & S_IFMT);
@@ -499,7 +499,7 @@ int mkfs_manifest_apply(struct mkfs_fill *f, struct mkfs_job *job)
 		err = mkfs_fill_parent(f, job, path, true, &parent, &name);
 		if (err)
 			return err;
-		err = tfs_lookup(f->vol, parent, name, (u32)strlen(name), &ino, &type);
+		err = f->sink->lookup(f, parent, name, (u32)strlen(name), &ino, &type);
 		if (err == -ENOENT)
 			ino = 0;
 		else if (err)

@@ -25,11 +25,11 @@ enum mkfs_exit { MKFS_OK = 0, MKFS_USAGE = 1, MKFS_SOURCE = 2, MKFS_DEVICE = 3, 
 #define MKFS_ZLIB_LEVEL 10
 
 struct mkfs_options {
-	const char *from, *tar, *manifest, *size, *image;
+	const char *from, *tar, *manifest, *size, *image, *config;
 	struct tfs_format_options format;
 	u32 jobs;
 	u8 level; /* of zlib: libdeflate's, 1 to 12 */
-	bool force, quiet, all_root, uuid_given, dry_run, json;
+	bool force, quiet, all_root, uuid_given, dry_run, json, nanos;
 };
 /* MKFS_OK, or the exit code after a message; *done: there is nothing to do (--help, -V). */
 int mkfs_options_parse(struct mkfs_options *o, int argc, char **argv, bool *done);
@@ -136,6 +136,7 @@ void mkfs_pool_stop(struct mkfs_pool *p);
 /* The file that the producer is at: workers may read it until the end, so when all stops it goes with the pool. */
 void mkfs_pool_keep(struct mkfs_pool *p, struct mkfs_file *file);
 u32 mkfs_cpus(void);
+u64 mkfs_size_min(const struct mkfs_options *o); /* main.c: bytes of the smallest volume */
 
 /* ---- xattr.c: a list of attributes as one block of bytes ---- */
 /* Adds one; -1: out of memory or too much. */
@@ -192,8 +193,12 @@ struct mkfs_late { /* a directory's time, set when all is in it */
 	struct tfs_time mtime;
 };
 struct mkfs_target;
+struct mkfs_sink_ops;
+struct mkfs_nanos;
 struct mkfs_fill {
+	const struct mkfs_sink_ops *sink; /* what is filled: vol or nanos */
 	struct tfs_vol *vol;
+	struct mkfs_nanos *nanos;
 	struct mkfs_target *target;
 	struct tfs_env env;
 	struct tfs_time now, created;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* mkfs.tfs: its command line. The man page docs/man/mkfs.tfs.8 says the same at more length. Called by main.c. */
 #include "mkfs/mkfs.h"
+#include "tfs/nanos/nanos.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@ static const char usage[] =
     "  --size N|auto          bytes, or 512M, 4G; auto: what the content needs and a reserve\n"
     "  --compress none|lz4|zlib[:LEVEL]   of new files (lz4)\n"
     "  -L, --label TEXT  -U, --uuid UUID  --segment-size N\n"
+    "  --format tfs|nanos     nanos: a volume of the Nanos kernel; no modes, owners, devices in it\n"
+    "  --config FILE          of such a volume: the root tuple's configuration, JSON\n"
     "  --all-root             everything belongs to root, but for what the manifest says\n"
     "  --dry-run              make it in a temporary file, say how much it takes, and throw it away\n"
     "  --json                 one line of JSON about the volume\n"
@@ -133,6 +136,14 @@ static int option_take(struct mkfs_options *o, int c, const char *arg)
 		return uuid_parse(arg, o);
 	case 'g':
 		return segment_parse(arg, &o->format);
+	case 'C':
+		o->config = arg;
+		return 0;
+	case 'F':
+		o->nanos = !strcmp(arg, "nanos");
+		return o->nanos || !strcmp(arg, "tfs")
+		           ? 0
+		           : tfs_cli_fail(MKFS_USAGE, arg, "expected --format tfs or nanos");
 	case 'j':
 		return jobs_parse(arg, o);
 	}
@@ -159,13 +170,29 @@ static int operands_take(struct mkfs_options *o, int n, char **v)
 	return 0;
 }
 
+/* What does not go together with the kind of volume. */
+static int format_check(struct mkfs_options *o)
+{
+	if (!o->nanos)
+		return o->config ? tfs_cli_fail(MKFS_USAGE, "--config", "is for --format nanos") : 0;
+	if (o->format.segment_bits)
+		return tfs_cli_fail(MKFS_USAGE, "--segment-size", "a Nanos volume has no segments");
+	if (strlen(o->format.label) > NANOS_LABEL_MAX)
+		return tfs_cli_fail(MKFS_USAGE, o->format.label, "expected a label of at most %u bytes",
+		                    NANOS_LABEL_MAX);
+	o->format.codec = TFS_CODEC_NONE;
+	return 0;
+}
+
 int mkfs_options_parse(struct mkfs_options *o, int argc, char **argv, bool *done)
 {
 	static const struct option list[] = {
-	    {"from", 1, 0, 'd'},     {"tar", 1, 0, 't'},     {"manifest", 1, 0, 'm'}, {"size", 1, 0, 's'},
-	    {"compress", 1, 0, 'c'}, {"label", 1, 0, 'L'},   {"uuid", 1, 0, 'U'},     {"segment-size", 1, 0, 'g'},
-	    {"all-root", 0, 0, 'r'}, {"dry-run", 0, 0, 'n'}, {"json", 0, 0, 'J'},     {"force", 0, 0, 'f'},
-	    {"quiet", 0, 0, 'q'},    {"version", 0, 0, 'V'}, {"help", 0, 0, 'h'},     {0, 0, 0, 0}};
+	    {"from", 1, 0, 'd'},    {"tar", 1, 0, 't'},          {"manifest", 1, 0, 'm'},
+	    {"size", 1, 0, 's'},    {"compress", 1, 0, 'c'},     {"label", 1, 0, 'L'},
+	    {"uuid", 1, 0, 'U'},    {"segment-size", 1, 0, 'g'}, {"all-root", 0, 0, 'r'},
+	    {"dry-run", 0, 0, 'n'}, {"json", 0, 0, 'J'},         {"force", 0, 0, 'f'},
+	    {"quiet", 0, 0, 'q'},   {"version", 0, 0, 'V'},      {"help", 0, 0, 'h'},
+	    {"format", 1, 0, 'F'},  {"config", 1, 0, 'C'},       {0, 0, 0, 0}};
 	int c, err = 0;
 
 	o->format.codec = TFS_CODEC_LZ4;
@@ -181,5 +208,7 @@ int mkfs_options_parse(struct mkfs_options *o, int argc, char **argv, bool *done
 			return tfs_cli_end(MKFS_OK, MKFS_DEVICE);
 		err = option_take(o, c, optarg);
 	}
+	if (!err)
+		err = format_check(o);
 	return err ? err : operands_take(o, argc - optind, argv + optind);
 }

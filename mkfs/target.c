@@ -276,11 +276,11 @@ int mkfs_target_open(struct mkfs_target *t, const struct mkfs_options *o, const 
 		return err;
 	t->dev = t->file.dev;
 	t->dev.ops = &ops;
-	if (t->dev.size < TFS_MIN_VOLUME || t->dev.size < size) {
+	if (t->dev.size < mkfs_size_min(o) || t->dev.size < size) {
 		mkfs_target_close(t);
 		return tfs_cli_fail(MKFS_DEVICE, o->image, "has %llu bytes; expected at least %llu",
 		                    (unsigned long long)t->file.dev.size,
-		                    (unsigned long long)(size > TFS_MIN_VOLUME ? size : TFS_MIN_VOLUME));
+		                    (unsigned long long)(size > mkfs_size_min(o) ? size : mkfs_size_min(o)));
 	}
 	err = old_clear(t);
 	if (!err)

@@ -7,11 +7,11 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 san=${SAN:-}
 bin=build/bin${san:+-san}
-[ $# -gt 0 ] || set -- image replay items ops fsck tar frames backup
+[ $# -gt 0 ] || set -- image replay items ops fsck tar frames backup nanos
 make -s SAN="$san" "${@/#/$bin/fuzz-}" "$bin/fuzz-seeds" "$bin/fuzz-tar-seeds" || exit 2
 seeds=build/fuzz-seeds
 rm -rf "$seeds"
-"$bin/fuzz-seeds" "$seeds" && "$bin/fuzz-tar-seeds" "$seeds" || exit 1
+"$bin/fuzz-seeds" "$seeds" && "$bin/fuzz-tar-seeds" "$seeds" && tests/nanos/build.py seeds "$seeds/nanos" || exit 1
 bad=0
 for target; do
 	inputs=("$seeds/$target")

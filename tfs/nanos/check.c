@@ -214,7 +214,7 @@ static int names_check(struct check *c, u32 dir, u8 *met, u32 *queue, u32 *write
 				queue[(*write)++] = node;
 			err = node_check(c, node);
 		} else if (nanos_children(vol, node)) {
-			err = say(c, NANOS_DIR_TWICE, dir, names, i, 0, node);
+			err = say(c, NANOS_DIR_TWICE, dir, names, i, node, 0);
 		}
 	}
 	return err;

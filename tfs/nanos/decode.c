@@ -265,13 +265,29 @@ static int record_read(struct decode *d)
 	return err;
 }
 
+static int look(struct decode *d)
+{
+	u32 entries = d->vol->entries;
+	int err = d->len > 1u << 30 ? wrong(d, 0, "record is longer than 1 GiB") : record_read(d);
+
+	d->vol->entries = entries;
+	return err;
+}
+
+bool nanos_fits(struct nanos_vol *vol, const u8 *p, u64 len, struct nanos_fault *f)
+{
+	struct decode d = {.vol = vol, .p = p, .len = len, .look = true, .fault = f};
+	int err = look(&d);
+
+	tfs_port_free(d.stack);
+	return !err;
+}
+
 int nanos_decode(struct nanos_vol *vol, const u8 *p, u64 len, bool old, struct nanos_fault *f)
 {
 	struct decode d = {.vol = vol, .p = p, .len = len, .old = old, .look = true, .fault = f};
-	u32 entries = vol->entries;
-	int err = len > 1u << 30 ? wrong(&d, 0, "record is longer than 1 GiB") : record_read(&d);
+	int err = look(&d);
 
-	vol->entries = entries;
 	d.look = false;
 	if (!err)
 		err = record_read(&d);

@@ -184,15 +184,10 @@ static int file_attr(struct nanos_vol *vol, u32 ino, struct tfs_attr *out)
 	return err;
 }
 
-int nanos_getattr(struct nanos_vol *vol, u64 ino, struct tfs_attr *out)
+int nanos_getattr_quick(struct nanos_vol *vol, u64 ino, struct tfs_attr *out)
 {
-	u64 rdev = 0;
-	u32 len;
-	int err;
-
 	if (!is_tuple(vol, ino))
 		return -ENOENT;
-	err = nanos_links(vol);
 	memset(out, 0, sizeof(*out));
 	out->ino = ino;
 	out->mode = mode_of(vol, (u32)ino);
@@ -202,6 +197,17 @@ int nanos_getattr(struct nanos_vol *vol, u64 ino, struct tfs_attr *out)
 	out->ctime = out->btime = out->mtime;
 	if (nanos_find(vol, (u32)ino, "readonly"))
 		out->mode &= ~0222u;
+	return 0;
+}
+
+int nanos_getattr(struct nanos_vol *vol, u64 ino, struct tfs_attr *out)
+{
+	u64 rdev = 0;
+	u32 len;
+	int err = nanos_links(vol);
+
+	if (!err)
+		err = nanos_getattr_quick(vol, ino, out);
 	if (err)
 		return err;
 	switch (out->mode & 0170000) {

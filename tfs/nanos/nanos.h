@@ -100,10 +100,18 @@ struct nanos_vol {
 };
 
 /* ---- open.c ---- */
-#define NANOS_OPEN_RECORDS 1u /* tell `record` of each */
 /* Reads the log. -EINVAL: no Nanos volume; -ENOMEM; -EIO when block 0 cannot be read. A fault in the log is no error:
  * see vol->fault; then the tree holds the records before it. The device is the caller's. */
+struct nanos_join {            /* where the log goes on behind a link that is damaged */
+	struct nanos_vol *vol; /* as far as it was read */
+	u64 left;              /* bytes missing of the record that is being read */
+	u64 start, blocks;     /* in: what the link said, 0 if unknown. out: the extension */
+	bool headless;         /* out: its header is damaged too */
+};
 struct nanos_open_ops {
+	bool force; /* block 0 may be damaged */
+	/* A fault of kind HEAD or LINK: true when *j says where to go on. May be NULL. */
+	bool (*relink)(void *arg, const struct nanos_fault *f, struct nanos_join *j);
 	/* at: byte of the frame; length of the whole record's value; pieces: segments it came in. May be NULL. */
 	void (*record)(void *arg, u64 at, u64 length, u32 pieces);
 	void (*extension)(void *arg, u64 start, u64 blocks, u32 version);
@@ -144,6 +152,8 @@ int nanos_grow(void *array, u32 *max, u64 need, size_t each); /* array: address 
 int nanos_decode(struct nanos_vol *vol, const u8 *p, u64 len, bool old, struct nanos_fault *f);
 /* Varint at p[*at]: false when it does not end before len or does not fit. */
 bool nanos_varint(const u8 *p, u64 len, u64 *at, u64 *out);
+/* Would the value decode, in version 5? Nothing changes. */
+bool nanos_fits(struct nanos_vol *vol, const u8 *p, u64 len, struct nanos_fault *f);
 
 /* ---- files.c: what a volume's names lead to ---- */
 enum nanos_node { NANOS_NO_NODE, NANOS_DIR, NANOS_FILE, NANOS_LINK, NANOS_SOCKET, NANOS_DEVICE };
@@ -156,6 +166,7 @@ int nanos_extents(struct nanos_vol *vol, u32 file);
 int nanos_extent_of(struct nanos_vol *vol, u32 tuple, struct nanos_extent *e); /* all but block. -EINVAL */
 /* As those of tfs.h. Inode numbers are numbers of tuples. */
 int nanos_getattr(struct nanos_vol *vol, u64 ino, struct tfs_attr *out);
+int nanos_getattr_quick(struct nanos_vol *vol, u64 ino, struct tfs_attr *out); /* without what counting takes */
 int nanos_lookup(struct nanos_vol *vol, u64 dir, const char *name, u32 len, u64 *ino, u8 *type);
 int nanos_readdir(struct nanos_vol *vol, u64 dir, u64 *pos, tfs_emit_fn emit, void *arg);
 int nanos_readlink(struct nanos_vol *vol, u64 ino, char *buf, u32 size);
@@ -170,6 +181,7 @@ struct nanos_sink { /* bytes of records, one record at a time */
 	void *arg;
 };
 int nanos_encode(struct nanos_vol *vol, const struct nanos_sink *sink);
+u32 nanos_varint_put(u8 out[10], u64 v); /* bytes */
 /*
  * The whole log anew: its extensions where `place` says (NANOS_EXTENSION blocks each, -ENOSPC ends it), then a flush,
  * then block 0, which makes it the volume's, then a flush. Until block 0 is written the old log is what counts.

@@ -8,6 +8,7 @@
 
 #define MAGIC "NVMTFS"
 #define MAGIC_LEN 6u
+#define HEAD_LEN 9u           /* of an extension of NANOS_EXTENSION blocks: magic, version, length */
 #define EXTENSION_MAX 131072u /* blocks: 64 MiB; known writers make 1 and 1024 */
 #define EXTENSIONS_MAX 16384u
 enum { FRAME_END = 1, FRAME_TUPLE, FRAME_MORE, FRAME_PAD, FRAME_LINK };
@@ -84,6 +85,17 @@ static int extension_note(struct nanos_vol *vol, u64 start, u64 blocks, bool *fr
 	vol->ext[lo] = (struct nanos_run){start, blocks};
 	vol->exts++;
 	return 0;
+}
+
+/* It was none after all. */
+static void extension_forget(struct nanos_vol *vol, u64 start)
+{
+	for (u32 i = 0; i < vol->exts; i++)
+		if (vol->ext[i].start == start) {
+			vol->exts--;
+			memmove(vol->ext + i, vol->ext + i + 1, (vol->exts - i) * sizeof(*vol->ext));
+			return;
+		}
 }
 
 /* ---- headers ---- */
@@ -242,7 +254,7 @@ static int link_read(struct chain *c, u64 frame)
  * A link whose frame byte was damaged into END_OF_LOG would cut the log silently. Who really ends a log there has not
  * written a link behind it that leads to an extension.
  */
-static bool link_follows(struct chain *c)
+static __attribute__((noinline)) bool link_follows(struct chain *c)
 {
 	u64 at = c->at, start, blocks;
 	u8 block[NANOS_BLOCK];
@@ -331,7 +343,7 @@ static int extension_load(struct chain *c, u64 blocks)
 	return 0;
 }
 
-static int extension_read(struct chain *c, u64 start, u64 blocks)
+static int extension_read(struct chain *c, u64 start, u64 blocks, bool headless)
 {
 	u64 from = c->vol->log_end;
 	bool fresh = false;
@@ -346,23 +358,52 @@ static int extension_read(struct chain *c, u64 start, u64 blocks)
 		return -EUCLEAN;
 	}
 	c->start = start;
+	c->next_start = start;
 	c->next_blocks = 0;
 	err = extension_load(c, blocks);
-	if (!err)
-		err = head_read(c, blocks);
+	if (!err && headless)
+		c->at = HEAD_LEN;
+	else if (!err && (err = head_read(c, blocks)) && start)
+		extension_forget(c->vol, start);
 	if (!err && !c->vol->record_at)
 		c->vol->record_at = start * NANOS_BLOCK + c->at;
 	return err ? err : frames_read(c);
 }
 
+/* Behind a fault of the chain: the caller may know where it goes on. */
+static bool rejoin(struct chain *c, struct nanos_join *j)
+{
+	const struct nanos_fault f = c->vol->fault;
+
+	if (!c->ops || !c->ops->relink || (f.kind != NANOS_FAULT_HEAD && f.kind != NANOS_FAULT_LINK))
+		return false;
+	*j = (struct nanos_join){.vol = c->vol, .left = c->left};
+	if (f.kind == NANOS_FAULT_HEAD && c->start) {
+		j->start = c->start;
+		j->blocks = c->len / NANOS_BLOCK;
+	}
+	if (!c->ops->relink(c->arg, &f, j))
+		return false;
+	c->vol->fault = (struct nanos_fault){0};
+	if (c->vol->version < NANOS_VERSION)
+		c->vol->version = NANOS_VERSION;
+	return true;
+}
+
 static int chain_read(struct chain *c)
 {
-	int err = extension_read(c, 0, 1);
+	struct nanos_join j = {.start = 0, .blocks = 1};
+	int err;
 
-	while (!err && !c->ended)
-		err = extension_read(c, c->next_start, c->next_blocks);
-	if (err == -EUCLEAN && c->vol->fault.kind == NANOS_FAULT_HEAD && !c->start && !c->vol->version)
-		return -EINVAL; /* not even a version: nothing of ours */
+	for (;;) {
+		err = extension_read(c, j.start, j.blocks, j.headless);
+		if (!err && c->ended)
+			return 0;
+		if (!err)
+			j = (struct nanos_join){.start = c->next_start, .blocks = c->next_blocks};
+		else if (err != -EUCLEAN || !rejoin(c, &j))
+			break;
+	}
 	return err == -EUCLEAN ? 0 : err;
 }
 
@@ -382,21 +423,23 @@ static struct nanos_vol *vol_new(struct tfs_dev *dev, const struct tfs_env *env)
 	return vol;
 }
 
+static __attribute__((noinline)) int first_look(struct tfs_dev *dev, bool force)
+{
+	u8 block[NANOS_BLOCK];
+	int err = dev->size < NANOS_BLOCK ? -EINVAL : dev_read(dev, 0, block, NANOS_BLOCK);
+
+	return err || force || nanos_probe(block) ? err : -EINVAL;
+}
+
 int nanos_open(struct tfs_dev *dev, const struct tfs_env *env, const struct nanos_open_ops *ops, void *arg,
                struct nanos_vol **out)
 {
-	u8 block[NANOS_BLOCK];
 	struct chain c = {.ops = ops, .arg = arg};
-	int err;
+	int err = first_look(dev, ops && ops->force);
 
 	*out = NULL;
-	if (dev->size < NANOS_BLOCK)
-		return -EINVAL;
-	err = dev_read(dev, 0, block, NANOS_BLOCK);
 	if (err)
 		return err;
-	if (!nanos_probe(block))
-		return -EINVAL;
 	c.vol = vol_new(dev, env);
 	if (!c.vol)
 		return -ENOMEM;

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The configuration of a root filesystem, from JSON as `dump.tfs config` prints it: objects become tuples, arrays
+ * vectors, strings strings, whole numbers integers, null a flag. What else JSON has, the format has not. json-c reads
+ * at most 32 levels, which bounds the recursion here.
+ */
+#include "mkfs/nanos.h"
+
+#include <json-c/json.h>
+
+static int wrong(const char *path, const char *name, const char *what)
+{
+	char object[4200];
+
+	snprintf(object, sizeof(object), "%s: %s", path, name);
+	return tfs_cli_fail(MKFS_USAGE, object, "%s", what);
+}
+
+static int value_take(struct mkfs_nanos *m, const char *path, const char *name, struct json_object *j,
+                      struct nanos_value *v);
+
+static int members_take(struct mkfs_nanos *m, const char *path, struct json_object *j, u32 tuple)
+{
+	struct nanos_value v;
+	int err = 0;
+
+	json_object_object_foreach(j, key, member)
+	{
+		err = *key ? value_take(m, path, key, member, &v) : wrong(path, "", "expected a name");
+		if (!err && nanos_set_named(m->vol, tuple, key, v))
+			err = tfs_cli_fail(MKFS_DEVICE, path, "out of memory");
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static int items_take(struct mkfs_nanos *m, const char *path, const char *name, struct json_object *j, u32 vector)
+{
+	struct nanos_value v;
+	int err = 0;
+
+	for (size_t i = 0; i < json_object_array_length(j) && !err; i++) {
+		err = value_take(m, path, name, json_object_array_get_idx(j, i), &v);
+		if (!err && nanos_append(m->vol, vector, v))
+			err = tfs_cli_fail(MKFS_DEVICE, path, "out of memory");
+	}
+	return err;
+}
+
+static int value_take(struct mkfs_nanos *m, const char *path, const char *name, struct json_object *j,
+                      struct nanos_value *v)
+{
+	s64 n;
+	u32 object;
+	int err = 0;
+
+	switch (json_object_get_type(j)) {
+	case json_type_null:
+		err = nanos_value_bytes(m->vol, NANOS_BYTES, "", 1, v);
+		break;
+	case json_type_string:
+		err = nanos_value_bytes(m->vol, NANOS_STRING, json_object_get_string(j),
+		                        (u32)json_object_get_string_len(j), v);
+		break;
+	case json_type_int:
+		n = json_object_get_int64(j);
+		*v = nanos_int(n < 0 ? 0 - (u64)n : json_object_get_uint64(j));
+		v->negative = n < 0;
+		break;
+	case json_type_object:
+	case json_type_array:
+		if (nanos_object_new(
+		        m->vol, json_object_is_type(j, json_type_object) ? NANOS_IS_TUPLE : NANOS_IS_VECTOR, &object))
+			return tfs_cli_fail(MKFS_DEVICE, path, "out of memory");
+		*v = nanos_object(json_object_is_type(j, json_type_object) ? NANOS_TUPLE : NANOS_VECTOR, object);
+		return v->type == NANOS_TUPLE ? members_take(m, path, j, object) : items_take(m, path, name, j, object);
+	default:
+		return wrong(path, name,
+		             "expected an object, array, string, whole number or null; a flag that is on is null, "
+		             "or \"t\"");
+	}
+	return err ? tfs_cli_fail(MKFS_DEVICE, path, "out of memory") : 0;
+}
+
+int mkfs_nanos_config(struct mkfs_nanos *m, const char *path)
+{
+	struct json_object *j = json_object_from_file(path);
+	int err;
+
+	if (!j)
+		return tfs_cli_fail(MKFS_SOURCE, path, "expected a file of JSON: %s", json_util_get_last_err());
+	if (!json_object_is_type(j, json_type_object))
+		err = tfs_cli_fail(MKFS_USAGE, path, "expected a JSON object");
+	else if (json_object_object_get_ex(j, "children", NULL))
+		err = wrong(path, "children", "files come from --from, --tar or --manifest");
+	else
+		err = members_take(m, path, j, 1);
+	json_object_put(j);
+	return err;
+}
