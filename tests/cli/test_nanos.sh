@@ -67,7 +67,7 @@ image() {
 	run 0 $dump ls --offset $off "$i"; said 'appended'
 	run 0 $dump ls --offset $off --partition boot "$i"; said etc
 	run 0 $dump ls --offset $off --partition 2 "$i"; said etc
-	run 1 $dump ls --offset $off --partition 1 "$i"; said 'expected a partition with a volume'
+	run 1 $dump ls --offset $off --partition 1 "$i"; said 'expected --partition root, boot'
 	run 1 $dump ls --offset $off --partition 4 "$i"
 	run 0 $dump crashlog --offset $off "$i"; said 'boot_id        77'; said 'exit_code      -5'; said 'at \x1b[31m0x10'
 	run 0 $dump crashlog --json --offset $off "$i"; said '"exit_code":"-5"'
@@ -77,7 +77,7 @@ image() {
 
 # made by mkfs.tfs, read by the independent reader and by dump.tfs
 make_() {
-	local src=$tmp/src; export SOURCE_DATE_EPOCH=1700000000
+	local i src=$tmp/src; export SOURCE_DATE_EPOCH=1700000000
 	mkdir -p "$src/a/b/c" "$src/many"
 	seq 20000 >"$src/a/nums"; echo hi >"$src/a/b/hi"; ln -s ../nums "$src/a/b/link"; ln "$src/a/nums" "$src/a/b/hard"; ln "$src/a/nums" "$src/zz"
 	truncate -s 3M "$src/a/hole"; echo end >>"$src/a/hole"; truncate -s 100000 "$src/a/all-hole"; : >"$src/a/empty"; : >"$src/$(printf 'h\303\251 x')"
