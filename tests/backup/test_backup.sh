@@ -55,6 +55,13 @@ cp "$tmp/1.img" "$tmp/back.img"; "$bin/bk-change" "$tmp/back.img" some 77 60
 expect 0 "$bk" run "$R" "$tmp/back.img" --json; [ "$(field base)" = 1 ] || fail "a volume that was set back: base"
 same 9 "$tmp/back.img"
 
+# two copies that come to the same epochs with other content: each builds on its own
+cp "$tmp/back.img" "$tmp/back9.img"; cp "$tmp/back.img" "$tmp/twin.img"; "$bin/bk-change" "$tmp/back.img" some 5 9; "$bin/bk-change" "$tmp/twin.img" some 6 9
+expect 0 "$bk" run "$R" "$tmp/back.img" --json; a=$(field backup); expect 0 "$bk" run "$R" "$tmp/twin.img" --json; b=$(field backup)
+expect 0 "$bk" show "$R" "$a" --json; e=$(field epoch); expect 0 "$bk" show "$R" "$b" --json; [ "$(field epoch)" = "$e" ] || fail "the copies are at other epochs: nothing is shown"
+"$bin/bk-change" "$tmp/back.img" some 8 9; expect 0 "$bk" run "$R" "$tmp/back.img" --json
+[ "$(field base)" = "$a" ] || fail "builds on $(field base), another copy's backup, and not on $a"; same latest "$tmp/back.img"
+
 # ---- a mounted or damaged volume ----
 cp "$i" "$tmp/bad.img"; "$bin/bk-change" "$tmp/bad.img" file victim 16
 at=$("$bin/dump.tfs" object "$tmp/bad.img" "$("$bin/dump.tfs" ls -i "$tmp/bad.img" victim | awk '{print $1}')" | sed -n 's/.*extent.* addr=\([0-9]*\).*/\1/p' | head -1)
@@ -82,7 +89,7 @@ cp -a "$R" "$tmp/older"; "$bin/bk-change" "$i" some 3 10; expect 0 "$bk" run "$R
 mv "$R" "$tmp/newer"; cp -a "$tmp/older" "$R"
 expect 6 "$bk" list "$R"; says 'set back'
 expect 6 "$bk" run "$R" "$i"
-expect 6 env XDG_STATE_HOME="$tmp/fresh" "$bk" list "$R" --expect 10
+expect 6 env XDG_STATE_HOME="$tmp/fresh" "$bk" list "$R" --expect 13
 expect 0 env XDG_STATE_HOME="$tmp/fresh" "$bk" list "$R"
 rm -r "$R"; mv "$tmp/newer" "$R"
 mkdir "$tmp/aside"; mv "$(find "$R" -name 0000000000000005)" "$tmp/aside/m"
@@ -91,6 +98,14 @@ mv "$tmp/aside/m" "$R/manifests/0000000000000005"
 cp "$R/manifests/0000000000000004" "$tmp/aside/4"; cp "$R/manifests/0000000000000003" "$R/manifests/0000000000000004"
 expect 2 "$bk" list "$R"; says 'was changed, or put in another'
 cp "$tmp/aside/4" "$R/manifests/0000000000000004"; expect 0 "$bk" list "$R"
+
+# a repository that went on in two ways: one's manifest in the other's chain
+cp -a "$R" "$tmp/fork"; F=$tmp/fork; export XDG_STATE_HOME=$tmp/forked
+cp "$i" "$tmp/f.img"; cp "$i" "$tmp/g.img"
+expect 0 "$bk" run "$F" "$tmp/f.img"; expect 0 "$bk" run "$F" "$tmp/f.img"; n=$(ls "$F/manifests" | tail -2 | head -1)
+cp -a "$R" "$tmp/fork2"; expect 0 "$bk" run "$tmp/fork2" "$tmp/g.img" --state "$tmp/s2"; cp "$tmp/fork2/manifests/$n" "$F/manifests/$n"
+expect 2 "$bk" list "$F" --state "$tmp/s3"; says 'not the one that its successor names'
+export XDG_STATE_HOME=$tmp/state; rm -rf "$tmp/fork" "$tmp/fork2"
 
 # ---- a missing pack ----
 pack=$(find "$R/packs" -type f -size +100k | head -1); mv "$pack" "$tmp/aside/p"
@@ -109,15 +124,15 @@ for n in 1 2 3; do
 	wait $b || { cat "$tmp/e2"; fail "the second of two writers"; }
 done
 expect 0 "$bk" verify "$R" --read-data
-expect 0 "$bk" list "$R" --json; [ "$(wc -l <"$tmp/o")" = 16 ] || fail "expected 16 backups"
+expect 0 "$bk" list "$R" --json; [ "$(wc -l <"$tmp/o")" = 19 ] || fail "expected 19 backups"
 
 # ---- forget and prune ----
 expect 1 "$bk" forget "$R"
 expect 1 "$bk" forget "$R" 77
-expect 0 "$bk" forget "$R" --keep-last 2 --dry-run; expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 16 ] || fail "a dry run forgets"
+expect 0 "$bk" forget "$R" --keep-last 2 --dry-run; expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 19 ] || fail "a dry run forgets"
 expect 0 "$bk" forget "$R" 2 3
-expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 14 ] || fail "expected 14 backups"
-same 4 "$tmp/4.img"; same 9 "$tmp/back.img"
+expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 17 ] || fail "expected 17 backups"
+same 4 "$tmp/4.img"; same 9 "$tmp/back9.img"
 expect 0 "$bk" forget "$R" --keep-last 1
 expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 2 ] || fail "expected 2 backups"
 expect 0 "$bk" prune "$R"; has '^0 objects deleted; 0 .* condemned'

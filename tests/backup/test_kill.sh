@@ -15,7 +15,7 @@ die() { # AT COMMAND...: killed there; 1: it ended before
 	return 1
 }
 age() { find "$R" -type f -exec touch -d "$1" {} +; } # as if all had been put then
-back() { rm -rf "$R" "$i"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
+back() { rm -rf "$R" "$i" "$XDG_STATE_HOME"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
 packs() { find "$R/packs" -type f ! -name '.tmp*' 2>/dev/null | wc -l; }
 bytes() { find "$R/packs" -type f ! -name '.tmp*' -printf '%s\n' 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
 
@@ -25,7 +25,7 @@ cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"
 expect 0 "$bk" run "$R" "$i" --pack-size 1M --json; full=$(field sent); want=$(tree "$i"); n_packs=$(packs)
 [ "$n_packs" -ge 8 ] || fail "only $n_packs packs"
 for ((n = 1; ; n += step)); do
-	back; rm -rf "$XDG_STATE_HOME"
+	back
 	die $n "$bk" run "$R" "$i" --pack-size 1M || break
 	points=$((points + 1)); there=$(bytes)
 	expect 0 "$bk" verify "$R" --read-data
@@ -40,13 +40,13 @@ for ((n = 1; ; n += step)); do
 	[ "$(find "$R/intents" -type f 2>/dev/null | wc -l)" -le 1 ] || fail "killed at $n: intents are left" # one without a snapshot ends by its age
 	[ "$("$bin/dump.tfs" snapshots "$i" | grep -c 'tfs-backup.*holds=1')" = 1 ] || fail "killed at $n: snapshots are left"
 done
-[ $points -ge 8 ] || fail "only $points points in run"
+[ $((points * step)) -ge 60 ] || fail "only $points points in run"
 
 # ---- run, incremental: then from what is restored, again ----
 back; expect 0 "$bk" run "$R" "$i"; "$bin/bk-change" "$i" some 4 40
 rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; want=$(tree "$i")
 for ((n = 2; ; n += step)); do
-	back; rm -rf "$XDG_STATE_HOME"
+	back
 	die $n "$bk" run "$R" "$i" || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R"
@@ -54,12 +54,24 @@ for ((n = 2; ; n += step)); do
 	same latest "$tmp/v0.img"
 done
 
+# ---- restore: half a volume does not mount, and again with --force ----
+for ((n = 1; ; n += 4 * step)); do
+	rm -f "$tmp/restored"
+	die $n "$bk" restore "$R" latest --to "$tmp/restored" || break
+	points=$((points + 1))
+	if "$bin/dump.tfs" ls "$tmp/restored" >/dev/null 2>&1; then
+		expect 0 "$bin/fsck.tfs" -fn --data "$tmp/restored"; [ "$(tree "$tmp/restored")" = "$want" ] || fail "killed at $n: half a volume mounts"
+	fi
+	expect 0 "$bk" restore "$R" latest --to "$tmp/restored" --force
+	[ "$(tree "$tmp/restored")" = "$want" ] || fail "killed at $n: restored again, it differs"
+done
+
 # ---- forget ----
 back
 for n in 5 6 7; do "$bin/bk-change" "$i" some $n 20; expect 0 "$bk" run "$R" "$i"; done
 rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"
 for ((n = 1; ; n += 2)); do
-	back; rm -rf "$XDG_STATE_HOME"
+	back
 	die $n "$bk" forget "$R" 1 2 || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R"
@@ -77,7 +89,7 @@ age '2 hours ago'
 expect 0 "$bk" prune "$R" --dry-run; has '^0 objects would be deleted; [1-9]'; [ ! -d "$R/condemned" ] || fail "a dry run condemns"
 rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; all=$(packs)
 for ((n = 1; ; n++)); do
-	back; rm -rf "$XDG_STATE_HOME"
+	back
 	die $n "$bk" prune "$R" || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R" --read-data
@@ -86,7 +98,7 @@ done
 expect 0 "$bk" prune "$R"; has '^0 objects deleted; 0 ' # what is condemned waits
 age '2 hours ago'; rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"
 for ((n = 1; ; n++)); do
-	back; rm -rf "$XDG_STATE_HOME"
+	back
 	die $n "$bk" prune "$R" || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R" --read-data

@@ -60,3 +60,18 @@ show build/bin/fsck.tfs -f -p --data "$tmp/volume.img"
 show build/bin/dump.tfs extract "$tmp/volume.img" "$tmp/out"
 show diff -r --no-dereference "$tmp/expected" "$tmp/out"
 echo; echo "the volume holds exactly what it should"
+
+say "back it up, encrypted, into a directory; change it; back it up again: only what changed is sent"
+head -c 64 /dev/urandom >"$tmp/key"; export TFS_BACKUP_KEY_FILE=$tmp/key XDG_STATE_HOME=$tmp/state
+show build/bin/tfs-backup init "$tmp/backup"
+show build/bin/tfs-backup run "$tmp/backup" "$tmp/volume.img"
+show build/bin/bk-change "$tmp/volume.img" file changed 4
+show build/bin/tfs-backup run "$tmp/backup" "$tmp/volume.img"
+show build/bin/tfs-backup diff "$tmp/backup" 1 2
+show build/bin/tfs-backup verify "$tmp/backup" --read-data
+say "restore the first one onto a new image, and compare"
+show build/bin/tfs-backup restore "$tmp/backup" 1 --to "$tmp/restored.img"
+show build/bin/fsck.tfs -fn --data "$tmp/restored.img"
+rm -rf "$tmp/out"; show build/bin/dump.tfs extract "$tmp/restored.img" "$tmp/out"
+show diff -r --no-dereference "$tmp/expected" "$tmp/out"
+echo; echo "the restored volume holds exactly what was backed up"

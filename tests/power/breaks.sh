@@ -68,6 +68,7 @@ try() {
 	for f in $file; do cp "$tmp/sound-${f//\//-}" "$t/$f"; done
 }
 power() { try "$1" "$2" "$3" "$4" "$5" build/bin/tfs-power; }
+backup() { try B "$1" "$2" "$3" "tests/backup/$4" build/bin/{tfs-backup,bk-change,bk-flip,die.so,mkfs.tfs,fsck.tfs,dump.tfs}; }
 
 # 1. Prefix consistency
 power 1 sync-without-flush tfs/log.c 's/vol->dev->ops->flush\(vol->dev\)/0/' "$crash"
@@ -189,6 +190,19 @@ mk="build/bin/mkfs.tfs build/bin/dump.tfs build/bin/fsck.tfs"
 try 9 names-not-sorted mkfs/walk.c 's/^\tif \(n->count\)$/\tif (0)/' "tests/cli/test_mkfs.sh same_image" $mk
 try 9 uninitialised-padding mkfs/encode.c 's/^\tmemset\(job->data \+ job->bytes, 0, .*$//' "tests/cli/test_mkfs.sh same_image" $mk
 try 9 time-of-the-moment mkfs/main.c 's/getenv\("SOURCE_DATE_EPOCH"\)/NULL/' "tests/cli/test_mkfs.sh same_image" $mk
+
+# B. Backups (docs/REPOSITORY.md)
+backup authentication-not-checked backup/crypt.c '/^int bk_open/,/^}/s/\? -EBADMSG/? 0/' test_damage.sh
+backup pack-names-not-checked backup/verify.c 's/len != k->size \|\| memcmp\(hash, o->name, BK_HASH\)/len != k->size/' test_damage.sh
+backup chain-not-checked backup/chain.c 's/\} else if \(memcmp\(digest, want, BK_HASH\)\) \{/} else if (0) {/' test_backup.sh
+backup base-by-its-epoch backup/source.c 's/&& !memcmp\(i.id, m->snapshot, sizeof\(i.id\)\) &&$/|| 1;/;s/^\t +ptr_same\(&i.fs, .*$//' test_backup.sh
+backup rewound-not-noticed backup/state.c 's/bad = sequence > r->chain.head \|\| .*$/bad = false;/' test_backup.sh
+backup base-an-epoch-late backup/source.c 's/ptr.birth <= w->base\)/ptr.birth <= w->base + 2)/' test_backup.sh
+backup oldest-birth-counts backup/index.c 's/best && p->birth <= best->birth/best \&\& p->birth > best->birth/' test_backup.sh
+backup packs-sent-again backup/pack.c 's/!bk_names_have\(&p->known, ref->name\)/true/' test_kill.sh
+backup prune-does-not-wait backup/prune.c 's/p->now - e->time < p->r->grace/false/' test_kill.sh
+backup superblock-first backup/restore.c 's/^\ts->t.super = i->super;$/s->t.super = i->super; supers_write(s);/;s/^static int heads_write/static int supers_write(struct restore *s);\n&/' test_kill.sh
+backup old-index-sent-again backup/run.c 's/n >= FOLD && bytes <= budget/n/' test_size.sh
 
 if [ -s "$table" ]; then
 	echo; echo "| promise | change | test that failed | first line of failure |"; echo "|---|---|---|---|"; cat "$table"; echo
