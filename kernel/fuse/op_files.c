@@ -176,3 +176,81 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 	else
 		fuse_reply_lseek(req, at);
 }
+
+/* ---- copy_file_range: shared where both places are whole blocks (FICLONE itself never reaches a FUSE host) ---- */
+
+#define SHARE_MAX (64u << 20) /* bytes a request: others wait for it */
+
+/* How much of the range can be shared: whole blocks, and the rest of the last one where it is the end of both. */
+static s64 share_bytes(struct host *h, u64 ino, u64 off, u64 to_ino, u64 to, u64 len)
+{
+	struct tfs_attr in, out;
+	int err = tfs_cache_getattr(h->cache, ino, &in);
+
+	if (!err)
+		err = tfs_cache_getattr(h->cache, to_ino, &out);
+	if (err)
+		return err;
+	if (off >= in.size)
+		return 0;
+	if (len > in.size - off)
+		len = in.size - off;
+	if (len > SHARE_MAX)
+		len = SHARE_MAX;
+	if (to > TFS_FILE_SIZE_MAX - len)
+		return -EFBIG;
+	if (off + len < in.size || to + len < out.size)
+		len -= len % TFS_BLOCK;
+	return off % TFS_BLOCK || to % TFS_BLOCK || !len ? -EOPNOTSUPP : (s64)len;
+}
+
+/* Bytes shared, fewer than asked for when something fails behind them. */
+static s64 range_share(struct host *h, u64 ino, u64 off, u64 to_ino, u64 to, u64 len)
+{
+	u64 from = off / TFS_BLOCK, block = to / TFS_BLOCK, blocks = (len + TFS_BLOCK - 1) / TFS_BLOCK, done = 0;
+	struct tfs_time now = host_now();
+	bool again = false;
+
+	while (done < blocks) {
+		s64 n = tfs_reflink(h->vol, ino, from + done, to_ino, block + done, blocks - done, to + len, &now);
+
+		if (n == -ENOSPC && !again && tfs_cache_shrink(h->cache)) {
+			again = true;
+			continue;
+		}
+		if (n < 0)
+			return done ? (s64)(done * TFS_BLOCK) : n;
+		done += (u64)n;
+	}
+	return (s64)len;
+}
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t off, struct fuse_file_info *fi, fuse_ino_t to_ino,
+                        off_t to, struct fuse_file_info *to_fi, size_t len, int flags)
+{
+	struct host *h = host_of(req);
+	s64 n = h->read_only ? -EROFS : off < 0 || to < 0 || flags ? -EINVAL : 0;
+
+	(void)fi;
+	if (!n)
+		n = share_bytes(h, ino, (u64)off, to_ino, (u64)to, len);
+	if (n > 0) {
+		len = (size_t)n;
+		n = host_group_bit_drop(req, to_ino);
+		if (!n)
+			n = tfs_cache_flush(h->cache, ino);
+		if (!n)
+			n = tfs_cache_flush(h->cache, to_ino);
+		if (!n)
+			n = range_share(h, ino, (u64)off, to_ino, (u64)to, len);
+	}
+	if (n > 0 && to_fi && to_fi->flags & (O_SYNC | O_DSYNC)) {
+		int err = tfs_sync(h->vol);
+
+		n = err ? err : n;
+	}
+	if (n < 0)
+		fuse_reply_err(req, n == -EUCLEAN ? EIO : (int)-n); /* EOPNOTSUPP: the kernel copies */
+	else
+		fuse_reply_write(req, (size_t)n);
+}

@@ -50,4 +50,5 @@ const struct fuse_lowlevel_ops host_ops = {
     .fsync = op_fsync,
     .fallocate = op_fallocate,
     .lseek = op_lseek,
+    .copy_file_range = op_copy_file_range,
 };

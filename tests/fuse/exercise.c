@@ -416,7 +416,7 @@ static void do_copy(int i)
 	loff_t at, to;
 	ssize_t n;
 
-	if (!span_any(i, &s, 1))
+	if (!span_any(i, &s, rnd(2) ? 4096 : 1)) /* whole blocks may be shared */
 		return;
 	at = (loff_t)s.at;
 	to = (loff_t)s.to_at;

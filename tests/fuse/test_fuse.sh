@@ -51,6 +51,13 @@ for seed in 1 2 3; do
 	sound "exercise"
 done
 
+# 1b2. what cp copies within a volume shares its blocks, and is its own
+fresh 64M; up; head -c 8000100 /dev/urandom >"$m/one"; sync -f "$m/one"; before=$(stat -f -c %f "$m")
+cp "$m/one" "$m/two" || bad "cp"; sync -f "$m/two"; n=$((before - $(stat -f -c %f "$m")))
+[ $n -lt 200 ] || bad "a copy of 1954 blocks took $n"
+echo changed | dd of="$m/one" bs=1 seek=5000 conv=notrunc 2>/dev/null; sum=$(sha1sum <"$m/two"); [ "$sum" != "$(sha1sum <"$m/one")" ] || bad "a copy follows"
+rm "$m/one"; down; up; [ "$sum" = "$(sha1sum <"$m/two")" ] || bad "a copy lost content"; down; sound "shared copies"
+
 # 1c. free space in small holes becomes whole segments when nobody asks for anything, and not with compact=off
 whole() { "$bin/dump.tfs" segments "$i" | sed -n 's/^space .*whole_free_segments=\([0-9]*\) .*/\1/p'; }
 fresh 48M; up; for k in $(seq 1000); do head -c 40000 /dev/urandom >"$m/f$k"; done
