@@ -26,7 +26,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c tfs/nanos/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship tfs-backup)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test store_fault store_tool bk-change bk-flip die.so) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix store_test store_fault store_tool bk-change bk-flip die.so norename.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
@@ -163,6 +163,9 @@ DUMP := $(patsubst %.c,$(B)/%.o,$(filter-out fsck/dump_main.c,$(wildcard fsck/du
 $(BIN)/tfs-backup: $(B)/backup/main.o $(BACKUP) $(DUMP) $(CORE) $(USER)
 $(BIN)/bk-flip: $(B)/tests/backup/flip.o $(BACKUP) $(DUMP) $(CORE) $(USER)
 $(BIN)/bk-change: $(B)/tests/backup/change.o $(CORE) $(USER)
+$(BIN)/norename.so: tests/backup/norename.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<
 $(BIN)/die.so: tests/backup/die.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<

@@ -7,6 +7,10 @@ cd "$(dirname "$0")/../.."
 T=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d); trap 'rm -rf "$T"' EXIT
 fail() { echo "test_store: $*"; exit 1; }
 build/bin/store_test "$T/dir" "file://$T/dir2" >"$T/log" 2>&1 || { grep -v '^\[ *\(RUN\|OK\)' "$T/log"; fail "a directory"; }
+# where there is no RENAME_NOREPLACE, and where the answer to a link was lost
+LD_PRELOAD=$PWD/build/bin/norename.so build/bin/store_test -t if_absent "$T/dir" >"$T/log" 2>&1 || { cat "$T/log"; fail "put if absent by links"; }
+LD_PRELOAD=$PWD/build/bin/norename.so build/bin/store_test -t race "$T/dir" >"$T/log" 2>&1 || { cat "$T/log"; fail "a race by links"; }
+LOST_LINK=1 LD_PRELOAD=$PWD/build/bin/norename.so build/bin/store_test -t if_absent "$T/dir" >"$T/log" 2>&1 || { cat "$T/log"; fail "a lost link"; }
 find "$T/dir" -type f | grep . && fail "the suite left files"
 
 # What an interrupted put leaves: gone when its writer is dead and it is old, and never listed.

@@ -13,7 +13,8 @@ server=
 end() { fusermount3 -uq "$tmp/mnt" 2>/dev/null || true; [ -z "$server" ] || tests/backup/ceph.sh stop "$tmp/ceph"; rm -rf "$tmp"; }
 trap end EXIT
 export AWS_ACCESS_KEY_ID=AKTEST AWS_SECRET_ACCESS_KEY=SKTEST AWS_EC2_METADATA_DISABLED=true no_proxy='*'
-export TFS_BACKUP_KEY_FILE=$tmp/key RESTIC_PASSWORD=x XDG_CACHE_HOME=$tmp/cache HOME=$tmp
+unset AWS_CA_BUNDLE AWS_PROFILE AWS_REGION AWS_ENDPOINT_URL
+export RCLONE_CONFIG=/dev/null TFS_BACKUP_KEY_FILE=$tmp/key RESTIC_PASSWORD=x XDG_CACHE_HOME=$tmp/cache HOME=$tmp
 head -c 64 /dev/urandom >"$tmp/key"
 if [ "${STORE:-rgw}" = rgw ]; then
 	server=$(tests/backup/ceph.sh start "$tmp/ceph" memstore) || { echo "no RGW (STORE=dir goes without)"; exit 77; }
