@@ -55,6 +55,7 @@ struct s3_call {
 	u64 offset;
 	size_t length;
 	bool ranged;
+	bool xml;        /* a success has a document; one that is not whole is asked for again */
 	s64 deadline_ms; /* 0: from the option patience */
 	void (*done)(struct s3_call *c);
 	void *arg;
@@ -119,8 +120,6 @@ static inline struct s3_store *s3_of(struct tfs_store *s)
 }
 
 /* ---- s3_error.c ---- */
-/* Reads code, message and region from an <Error> body. true: it is one. */
-bool s3_error_body(struct s3_reply *r, const char *text, size_t length);
 /* What to do after an attempt; sets c->result (used with S3_DONE and S3_GIVE_UP). */
 enum s3_next s3_judge(struct s3_call *c, CURLcode code);
 /* c->error from the last attempt. */

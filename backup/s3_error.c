@@ -168,11 +168,10 @@ static void take_element(void *arg, const char *path, const char *text)
 		snprintf(r->region, sizeof(r->region), "%s", text);
 }
 
-bool s3_error_body(struct s3_reply *r, const char *text, size_t length)
+/* Reads code, message and region from an <Error> body. true: it is a whole document. */
+static bool read_error(struct s3_call *c)
 {
-	if (length)
-		s3_xml_parse(text, length, take_element, r);
-	return r->code[0] != 0;
+	return c->text.length && !s3_xml_parse(c->text.s, c->text.length, take_element, &c->reply);
 }
 
 /* ---- judging ---- */
@@ -235,10 +234,18 @@ enum s3_next s3_judge(struct s3_call *c, CURLcode code)
 		c->result = -EIO;
 		return S3_AGAIN; /* asked why it was refused, it is not any more */
 	}
-	if (r->status >= 200 && r->status < 300 && (c->into || !s3_error_body(r, c->text.s, c->text.length)))
-		return judge_success(c);
-	if (r->status >= 300)
-		s3_error_body(r, c->text.s, c->text.length);
+	if (r->status >= 200 && r->status < 300) {
+		bool whole = !c->into && read_error(c);
+
+		if (c->xml && !whole) {
+			c->result = -EIO;
+			return S3_AGAIN;
+		}
+		if (!r->code[0])
+			return judge_success(c);
+	} else {
+		read_error(c);
+	}
 	m = meaning_of(c);
 	c->result = m->err;
 	if (!strcmp(c->method, "DELETE") && is_locked(r))

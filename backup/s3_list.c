@@ -201,8 +201,10 @@ struct s3_call *s3_list_call(struct s3_store *s, const char *prefix, const char 
 		s3_text_printf(&whole, "%s%s", s->prefix, after);
 		s3_call_query(c, "start-after", whole.s ? whole.s : "");
 	}
-	if (c)
+	if (c) {
 		c->text.failed |= whole.failed;
+		c->xml = true;
+	}
 	s3_text_free(&whole);
 	return c;
 }
@@ -397,6 +399,8 @@ static int clean_uploads(struct s3_store *s, s64 before, u64 *removed)
 		struct uploads u = {.a = {.take = take_uploads}};
 		struct s3_call *c = s3_call_new(s, "GET", "list of uploads", NULL);
 
+		if (c)
+			c->xml = true;
 		s3_call_query(c, "uploads", "");
 		s3_call_query(c, "encoding-type", "url");
 		s3_call_query(c, "prefix", s->prefix);

@@ -136,6 +136,7 @@ static void start_complete(struct s3_job *j)
 		c->body = c->own_body = xml.s;
 		c->body_length = xml.length;
 		c->text.failed |= xml.failed;
+		c->xml = true;
 	} else {
 		s3_text_free(&xml);
 	}
@@ -244,8 +245,10 @@ static void start_create(struct s3_job *j)
 	struct s3_call *c = s3_call_new(j->store, "POST", "beginning the put", j->r->name);
 
 	s3_call_query(c, "uploads", "");
-	if (c)
+	if (c) {
 		s3_object_headers(j, c);
+		c->xml = true;
+	}
 	if (s3_call_start(c, created, j))
 		s3_job_fail(j, -ENOMEM, "no memory");
 }

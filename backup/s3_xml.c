@@ -85,6 +85,8 @@ int s3_xml_parse(const char *data, size_t length, void (*element)(void *arg, con
 	XML_SetElementHandler(p.parser, on_start, on_end);
 	XML_SetCharacterDataHandler(p.parser, on_text);
 	XML_SetStartDoctypeDeclHandler(p.parser, on_doctype);
+	while (length && strchr(" \t\r\n", *data)) /* sent while a long completion is under way */
+		data++, length--;
 	if (length > 1u << 30 || XML_Parse(p.parser, data, (int)length, 1) != XML_STATUS_OK || p.bad)
 		err = -EINVAL;
 	XML_ParserFree(p.parser);

@@ -13,7 +13,8 @@ Requests go on as they are, Host and all, so signatures stay good. Faults:
   reset-answer truncated        the answer breaks off in the middle of its body, by a reset, quietly
   stalled                       half of the answer's body, then nothing
   slow                          the answer comes in small pieces
-  short-range                   an answer to a range says another range
+  other-range                   an answer to a range is another range, and says so
+  unsaid                        half of the answer's body, without a word how long it is
   error200 error200-late        a completion is answered by 200 and <Error>, without asking, after asking
   etag                          a put's ETag is another one
 What has no body to break, or is no completion, passes unharmed and does not count as done."""
@@ -165,12 +166,20 @@ class Session:
         if fault == "etag":
             done(fault)
             answer = re.sub(rb"(?im)^etag:[^\r\n]*", b'ETag: "00000000000000000000000000000000"', answer)
-        if fault == "short-range" and header(answer, rb"content-range"):
+        range_ = re.search(rb"(?im)^content-range: bytes (\d+)-(\d+)/(\d+)", answer)
+        if fault == "other-range" and range_:
             done(fault)
-            answer = re.sub(rb"(?im)^(content-range: bytes )(\d+)", rb"\g<1>1\2", answer)
+            first, last, total = (int(x) for x in range_.groups())
+            answer = answer.replace(range_[0], b"Content-Range: bytes %d-%d/%d" % (first + 1, last + 1, total + 1))
+            data = data[1:] + b"x"
         if not data:
             return answer, data
         half = len(data) // 2
+        if fault == "unsaid":
+            done(fault)
+            answer = re.sub(rb"(?im)^(content-length|transfer-encoding):[^\r\n]*", b"Connection: close", answer)
+            self.client.sendall(answer + data[:half])
+            raise Gone
         if fault in ("reset-answer", "truncated", "stalled"):
             done(fault)
             self.client.sendall(answer + data[:half])

@@ -18,11 +18,11 @@ static const struct fault {
 	int may;    /* an errno that some requests may end with; 0: all complete */
 	bool lossy; /* ends what it hits: then others may miss the object */
 } faults[] = {
-    {"slowdown", 0, false},      {"throttle", 0, false}, {"error500", 0, false},     {"denied", -EACCES, true},
-    {"expired", 0, false},       {"skewed", 0, false},   {"reset-early", 0, false},  {"reset-request", 0, false},
-    {"error500-late", 0, false}, {"lost", 0, false},     {"reset-answer", 0, false}, {"truncated", 0, false},
-    {"stalled", 0, false},       {"slow", 0, false},     {"short-range", 0, false},  {"error200", 0, false},
-    {"error200-late", 0, false}, {"etag", 0, false},
+    {"slowdown", 0, false},      {"throttle", 0, false},      {"error500", 0, false},     {"denied", -EACCES, true},
+    {"expired", 0, false},       {"skewed", 0, false},        {"reset-early", 0, false},  {"reset-request", 0, false},
+    {"error500-late", 0, false}, {"lost", 0, false},          {"reset-answer", 0, false}, {"truncated", 0, false},
+    {"stalled", 0, false},       {"slow", 0, false},          {"other-range", 0, false},  {"unsaid", 0, false},
+    {"error200", 0, false},      {"error200-late", 0, false}, {"etag", 0, false},
 };
 
 static const char *proxy, *url, *prefix;

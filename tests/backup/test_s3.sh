@@ -125,7 +125,7 @@ fi
 # ---- faults: at every request in turn (make test-backup: all of them) ----
 $here/proxy.py "$T/proxyport" "$S" & await "$T/proxyport"
 P=http://127.0.0.1:$(cat "$T/proxyport")
-for fault in ${FAULTS:-denied lost truncated error200-late}; do
+for fault in ${FAULTS:-denied lost unsaid other-range error200-late}; do
 	"$BIN/store_fault" -o endpoint="$P" -o part-size=96K -o stall=1 -o patience=30 -f "$fault" "$P" s3://tfs/faults >"$T/out" 2>&1 ||
 		fail "fault $fault"
 	[ -z "${VERBOSE:-}" ] || cat "$T/out"
