@@ -48,5 +48,6 @@ int admin_snapshot_diff(struct admin *a);
 int admin_snapshot_auto(struct admin *a);
 int admin_df(struct admin *a);
 int admin_compact(struct admin *a);
+int admin_convert(struct admin *a); /* its target is not open */
 
 #endif

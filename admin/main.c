@@ -22,6 +22,7 @@ static const char usage[] =
     "                                       --keep-monthly N  --keep-yearly N  --prefix TEXT  -n (say, do not do)\n"
     "  df TARGET                            space: used, held by snapshots, free and in which pieces\n"
     "  compact TARGET [off|auto|now]        gathers free space; without an argument: the state\n"
+    "  convert TARGET NEW [SIZE]            an image of ours becomes one of the Nanos kernel, or the other way round\n"
     "options: --json, --offset N[KMGT] (of the volume in an image), -q (no progress)\n"
     "exit: 0 done, 1 usage or no such snapshot, 2 no volume or damage, 3 refused: in use, held, full, not permitted\n";
 
@@ -43,6 +44,7 @@ static const struct command commands[] = {
     {"snapshot", "auto", admin_snapshot_auto, 0, 0, 0, "nP012345"},
     {NULL, "df", admin_df, 0, 0, -1, ""},
     {NULL, "compact", admin_compact, 0, 1, 1, ""},
+    {NULL, "convert", admin_convert, 1, 2, -1, ""},
 };
 
 int admin_fail(const struct admin *a, const char *object, int err)
@@ -176,6 +178,8 @@ int main(int argc, char **argv)
 	code = options_parse(&a, argc, argv, &cmd);
 	if (code)
 		return code < 0 ? tfs_cli_end(0, ADMIN_REFUSED) : code;
+	if (cmd->run == admin_convert)
+		return tfs_cli_end(cmd->run(&a), ADMIN_REFUSED);
 	code = target_open(&a.target, a.target.path, a.offset, cmd->writes >= 0 && a.args >= cmd->writes);
 	if (code)
 		return code;

@@ -31,9 +31,9 @@ static const char *const problem_text[] = {
     [NANOS_DIR_TWICE] = "leads to a directory that has another name already",
     [NANOS_TARGET] = "has a target that no symlink can have",
     [NANOS_LENGTH] = "has no length that can be read: shown as empty",
-    [NANOS_EXTENT] = "has an extent that is none: it reads as zeros",
-    [NANOS_RANGE] = "has an extent outside of the volume: it reads as zeros",
-    [NANOS_OVERLAP] = "has two extents for the same block: the first is read",
+    [NANOS_EXTENT] = "has an extent that is none: its content is not read",
+    [NANOS_RANGE] = "has an extent outside of the volume: its content is not read",
+    [NANOS_OVERLAP] = "has two extents for the same block: its content is not read",
     [NANOS_TWICE] = "shares blocks with another file or the log: its content may be another's",
 };
 

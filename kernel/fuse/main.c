@@ -6,6 +6,8 @@
  */
 #include "kernel/fuse/fuse_host.h"
 #include "tfs/user/file_dev.h"
+#include "kernel/fuse/view.h"
+#include "tfs/user/nanos_dev.h"
 #include "tfs/user/rollback.h"
 #include "tfs/user/port.h"
 
@@ -417,6 +419,81 @@ static void owner_hint(struct host *h, const struct options *o)
 	             a.uid, a.mode & 07777, geteuid());
 }
 
+/* ---- a volume of the Nanos kernel: read-only ---- */
+
+static int view_run(struct options *o, struct view_host *h)
+{
+	char *argv[] = {"tfs-fuse", "-o", o->fuse};
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_session *se;
+	int err = EXIT_MOUNT;
+
+	source_add(o);
+	if (!strstr(o->fuse, ",ro") && strlen(o->fuse) + 4 < sizeof(o->fuse))
+		strcat(o->fuse, ",ro");
+	se = view_session(&args, h);
+	if (!se)
+		return EXIT_USED_WRONG; /* libfuse has said why */
+	if (fuse_session_mount(se, o->dir)) {
+		fuse_session_destroy(se);
+		return tfs_cli_fail(EXIT_MOUNT, o->dir,
+		                    "cannot be mounted; expected a directory of yours and /dev/fuse");
+	}
+	if (!fuse_set_signal_handlers(se) && (o->foreground || !fuse_daemonize(0)))
+		err = fuse_session_loop(se) < 0 ? EXIT_MOUNT : 0;
+	fuse_remove_signal_handlers(se);
+	fuse_session_unmount(se);
+	fuse_session_destroy(se);
+	fuse_opt_free_args(&args);
+	return err;
+}
+
+/* Nothing is written, so whoever writes to the image elsewhere is kept away by a shared lock only. */
+static int nanos_run(struct options *o)
+{
+	struct tfs_env env = tfs_user_env();
+	struct tfs_nanos_place place;
+	struct view_host h = {.size = 0};
+	struct tfs_file_dev dev;
+	struct nanos_vol *vol = NULL;
+	int err = tfs_file_dev_open(&dev, o->image, o->offset, false, 0), code;
+
+	if (err)
+		return tfs_cli_fail(EXIT_IMAGE, o->image, "%s", tfs_file_dev_error(err));
+	err = tfs_nanos_find(&dev, &env, NULL, NULL, &place);
+	if (err == 1)
+		err = nanos_open(&dev.dev, &env, NULL, NULL, &vol);
+	if (err || vol->entries < 2)
+		code = tfs_cli_fail(EXIT_IMAGE, o->image, "its log cannot be read; run fsck.tfs");
+	else if (vol->fault.kind != NANOS_SOUND && !o->read_only)
+		code = tfs_cli_fail(
+		    EXIT_IMAGE, o->image,
+		    "its log is damaged at byte %llu: %s; run fsck.tfs, or mount what is before with -o ro",
+		    (unsigned long long)vol->fault.at, vol->fault.what);
+	else {
+		h.view = tfs_reader_of_nanos(vol);
+		h.size = dev.dev.size;
+		code = view_run(o, &h);
+	}
+	nanos_close(vol);
+	tfs_file_dev_close(&dev);
+	return code;
+}
+
+static bool is_nanos(const struct options *o)
+{
+	struct tfs_env env = tfs_user_env();
+	struct tfs_nanos_place place;
+	struct tfs_file_dev dev;
+	bool is;
+
+	if (tfs_file_dev_open(&dev, o->image, o->offset, false, 0))
+		return false; /* the mount says why */
+	is = tfs_nanos_find(&dev, &env, NULL, NULL, &place) == 1;
+	tfs_file_dev_close(&dev);
+	return is;
+}
+
 int main(int argc, char **argv)
 {
 	static struct options o;
@@ -431,6 +508,8 @@ int main(int argc, char **argv)
 	code = place_check(o.dir);
 	if (code)
 		return code;
+	if (is_nanos(&o))
+		return nanos_run(&o);
 	err = device_open(&dev, &o);
 	if (err)
 		return tfs_cli_fail(EXIT_IMAGE, o.image, "%s", tfs_file_dev_error(err));

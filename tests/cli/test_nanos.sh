@@ -42,6 +42,10 @@ samples() {
 	run 0 $dump object "$tmp/live-small.img" 5 --json
 	run 1 $dump segments "$tmp/live-small.img"; said 'a Nanos volume has no such thing'
 	run 1 $dump crashlog "$tmp/live-small.img"; said 'expected a bootable image'
+	head -c 2000000 "$tmp/live-small.img" >"$tmp/cut.img"
+	run 2 $dump extract "$tmp/cut.img" "$tmp/cut"; said 'outside of the volume: its content is not read'
+	[ -e "$tmp/cut/big" ] && bad "a file whose content is cut off was extracted"
+	run 2 $dump tar -o "$tmp/cut.tar" "$tmp/cut.img"
 	run 1 $dump ls "$tmp/live-small.img" none; said 'no such file'
 	run 2 $dump ls --format tfs "$tmp/live-small.img"; said 'expected a TFS superblock'
 }
@@ -160,7 +164,34 @@ odd() {
 	done
 }
 
-sections='samples image make_ check_ odd'
+# to our format and back: the same files, label and uuid; and mounted read-only
+convert() {
+	local o=$tmp/live-small.img
+	facts "$o" >"$tmp/facts"; uuid=$(head -1 "$tmp/all" | sed 's/.*"uuid": "\([0-9a-f]*\)".*/\1/')
+	run 0 $bin/tfs convert "$o" "$tmp/ours.img"; said 'has no owners and modes'
+	run 0 $bin/fsck.tfs -fn --data "$tmp/ours.img"
+	run 0 $dump extract "$tmp/ours.img" "$tmp/ours"; same "$tmp/ours" "$tmp/facts" "files differ in our format"
+	run 0 $dump super "$tmp/ours.img"; said 'label          datavol'; tr -d - <"$tmp/out" | grep -q "$uuid" || bad "uuid"
+	run 0 $bin/tfs convert "$tmp/ours.img" "$tmp/back.img" 40M; said 'are not kept'
+	facts "$tmp/back.img" | diff "$tmp/facts" - >"$tmp/out" || bad "files differ after the way back"
+	run 0 $bin/fsck.tfs -n "$tmp/back.img"
+	run 0 $bin/tfs convert "$tmp/mkfs-small.img" "$tmp/ours2.img"; said 'the configuration in its root is not kept'
+	run 2 $bin/tfs convert "$tmp/facts" "$tmp/none.img"; said 'expected a volume'
+	run 3 $bin/tfs convert "$o" "$tmp/ours.img"; said 'was not made'
+	head -c 2000000 "$o" >"$tmp/short.img"
+	run 2 $bin/tfs convert "$tmp/short.img" "$tmp/rest.img"; said 'holds what could be read'
+}
+
+mounted() {
+	[ -e /dev/fuse ] || { echo "no /dev/fuse: not mounted here"; return; }
+	mkdir "$tmp/mnt"
+	run 0 $bin/tfs-fuse "$tmp/live-small.img" "$tmp/mnt"
+	facts "$tmp/live-small.img" >"$tmp/facts"; same "$tmp/mnt" "$tmp/facts" "files differ when mounted"
+	(echo x >"$tmp/mnt/new") 2>/dev/null && bad "a file can be made"
+	fusermount3 -u "$tmp/mnt" || bad "cannot be unmounted"
+}
+
+sections='samples image make_ check_ odd convert mounted'
 [ $# = 0 ] && set -- $sections
 for section; do $section; done
 [ $failed = 0 ] && echo "nanos: as expected"

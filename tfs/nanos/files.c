@@ -362,12 +362,13 @@ static void extents_sort(struct nanos_extent *e, u32 n)
 /* Of extents that map one block the first keeps it all, the other goes. */
 static void overlaps_drop(struct nanos_vol *vol)
 {
-	u32 kept = 0;
+	u32 kept = 0, had = vol->extents;
 
 	for (u32 i = 0; i < vol->extents; i++)
 		if (!kept || vol->extent[kept - 1].block + vol->extent[kept - 1].length <= vol->extent[i].block)
 			vol->extent[kept++] = vol->extent[i];
 	vol->extents = kept;
+	vol->broken |= kept != had;
 }
 
 int nanos_extents(struct nanos_vol *vol, u32 file)
@@ -380,14 +381,19 @@ int nanos_extents(struct nanos_vol *vol, u32 file)
 		return 0;
 	vol->extents = vol->cached = 0;
 	v = nanos_find(vol, file, "extents");
+	vol->broken = v && v->type != NANOS_TUPLE;
 	for (u32 i = v && v->type == NANOS_TUPLE ? vol->entry[v->n].first : 0; i && !err; i = vol->attr[i].next) {
 		const struct nanos_attr *a = &vol->attr[i];
 		const u8 *name = nanos_bytes(vol, a->name, &len);
 		struct nanos_extent e;
 
-		if (a->v.type != NANOS_TUPLE || nanos_decimal(name, len, &e.block) ||
-		    nanos_extent_of(vol, (u32)a->v.n, &e) || !extent_sound(vol, &e))
+		if (a->v.type == NANOS_NONE)
 			continue;
+		if (a->v.type != NANOS_TUPLE || nanos_decimal(name, len, &e.block) ||
+		    nanos_extent_of(vol, (u32)a->v.n, &e) || !extent_sound(vol, &e)) {
+			vol->broken = true;
+			continue;
+		}
 		err = nanos_grow(&vol->extent, &vol->extents_max, vol->extents + 1ull, sizeof(e));
 		if (!err)
 			vol->extent[vol->extents++] = e;
@@ -443,6 +449,8 @@ static int file_open(struct nanos_vol *vol, u64 ino, u64 *size)
 
 	if (!err && (a.mode & 0170000) != IFREG)
 		err = -EINVAL;
+	if (!err && vol->broken)
+		err = -EIO;
 	*size = a.size;
 	return err;
 }

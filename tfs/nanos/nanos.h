@@ -97,6 +97,7 @@ struct nanos_vol {
 	struct nanos_extent *extent; /* of `cached` */
 	u32 extents, extents_max, cached;
 	bool linked;
+	bool broken; /* `cached` has extents that are none, or overlap: its content is not read */
 };
 
 /* ---- open.c ---- */
@@ -161,7 +162,7 @@ enum nanos_node nanos_node_of(struct nanos_vol *vol, u32 tuple);
 u32 nanos_children(struct nanos_vol *vol, u32 dir); /* tuple of its names, 0: none */
 bool nanos_name_valid(const u8 *name, u32 len);
 int nanos_links(struct nanos_vol *vol); /* counts names */
-/* Fills vol->extent, ascending; what cannot be one is left out. */
+/* Fills vol->extent, ascending; what cannot be one is left out, and vol->broken says so. */
 int nanos_extents(struct nanos_vol *vol, u32 file);
 int nanos_extent_of(struct nanos_vol *vol, u32 tuple, struct nanos_extent *e); /* all but block. -EINVAL */
 /* As those of tfs.h. Inode numbers are numbers of tuples. */
