@@ -15,7 +15,7 @@ files=(); for g in rows aged full sync sqlite pgbench fio files tree mount laten
 	echo "# TFS beside ext4, XFS, btrfs, F2FS and NILFS2: kernel ${name%%-amd64*}"
 	echo; echo "Made by \`make bench\`; how each row is measured is in tests/bench/guest/. All filesystems as their mkfs and mount make them, but for"
 	echo "noatime, in one guest of QEMU (TCG), two CPUs, raw images in the host's memory. Disks: $([ -z "$limit" ] && echo unthrottled || echo "at most ${limit%,*} requests and ${limit#*,} bytes a second each, flushes not counted")."
-	[ -z "$limit" ] || echo "An ordinary cloud disk (gp3) has 3,000 requests and 125 MiB/s, 42 KiB for each; here it is as much slower as TCG's processor is, in the same proportion."
+	[ "$limit" != 100,4369067 ] || echo "That is a thirtieth of an ordinary cloud disk (gp3: 3,000 requests, 125 MiB/s), about as much slower as the guest's processor is in TCG."
 	[ ! -e "$from/quick" ] || echo "Some rows are of \`guest.sh -q\`, a tenth of the size; rows that are missing were not run."
 	echo "tfs has codec none; tfs-lz4 is beside, without being compared. ![ratios]($name.svg)"
 	awk -v limit="$limit" -v svg="$out/$name.svg" -f tests/bench/report.awk "${files[@]}"
