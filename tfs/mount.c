@@ -230,7 +230,7 @@ int tfs_orphans_evict(struct tfs_vol *vol)
 }
 
 /* Ends recovery: a checkpoint under a new generation. */
-static int session_start(struct tfs_vol *vol)
+static int session_start(struct tfs_vol *vol, bool frees)
 {
 	int err = tfs_log_start(vol);
 
@@ -238,7 +238,8 @@ static int session_start(struct tfs_vol *vol)
 		err = tfs_checkpoint_run(vol, false);
 	if (err)
 		return err;
-	err = tfs_snapshots_finish(vol);
+	if (!frees)
+		err = tfs_snapshots_finish(vol);
 	if (!err)
 		err = tfs_orphans_evict(vol);
 	return err == -ENOSPC && vol->snaps ? 0 : err; /* orphans that snapshots hold wait for one to be deleted */
@@ -270,7 +271,7 @@ static int vol_open(struct tfs_vol *vol, const struct tfs_anchor *a, u32 flags)
 	if (err || !want_write || vol->damaged)
 		return err;
 	vol->read_only = false;
-	return session_start(vol);
+	return session_start(vol, flags & TFS_MOUNT_FREES);
 }
 
 int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_mount_options *opt, struct tfs_vol **out)

@@ -481,7 +481,7 @@ int tfs_view_find(struct tfs_vol *vol, u64 epoch, struct tfs_view *out)
 
 	if (err)
 		return err;
-	if (!it.s.fs.addr) /* its checkpoint is not through */
+	if (!it.s.fs.addr || epoch > vol->anchor) /* its checkpoint is not through */
 		return -EBUSY;
 	*out = (struct tfs_view){epoch, tfs_ptr_cpu(&it.s.fs), tfs_ptr_cpu(&it.s.refs)};
 	return 0;

@@ -80,6 +80,7 @@ u64 tfs_format_min_size(struct tfs_vol *vol);
 #define TFS_MOUNT_RO 1u       /* replays into memory, writes nothing */
 #define TFS_MOUNT_NOREPLAY 2u /* with RO: the last checkpoint only */
 #define TFS_MOUNT_DISCARD 8u  /* tells the device of blocks when they become reusable, after each checkpoint */
+#define TFS_MOUNT_FREES 16u   /* the host calls tfs_snapshot_step by itself: a mount does not wait for it */
 #define TFS_MOUNT_REPAIR 4u   /* with RO: whatever can be read and replayed, for tfs_repair_*; SPACE is not looked at */
 struct tfs_mount_options {
 	u32 flags;
@@ -376,7 +377,8 @@ int tfs_snapshot_rename(struct tfs_vol *vol, u64 epoch, const char *name, u32 le
 int tfs_snapshot_hold(struct tfs_vol *vol, u64 epoch, bool hold);
 /* Out of sight at once; then tfs_snapshot_step frees what it alone held. Both work on a full volume. -EBUSY: held. */
 int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch);
-/* Bounded: 1 while there is more, 0 when nothing of a deleted snapshot is left. A read-write mount does all of it. */
+/* Bounded: 1 while there is more, 0 when nothing of a deleted snapshot is left. A read-write mount does all of it,
+ * without TFS_MOUNT_FREES. */
 int tfs_snapshot_step(struct tfs_vol *vol);
 /*
  * The snapshot's state becomes the live state; later snapshots are deleted, and what was born since is freed by

@@ -25,7 +25,8 @@ struct host {
 	struct tfs_vol *vol;
 	struct tfs_cache *cache;
 	struct host_inode *bucket[HOST_BUCKETS];
-	bool read_only, noatime, nodiratime, compact;
+	bool read_only, noatime, nodiratime;
+	bool dying;       /* something of deleted snapshots is to be freed */
 	u64 compact_seen; /* the compactor found nothing to do at this sequence */
 	bool acls;        /* the kernel asks for POSIX ACLs, and leaves the umask to us */
 	u64 acl_told;     /* the last inode whose malformed list was reported */
@@ -105,6 +106,8 @@ void op_fsync(fuse_req_t, fuse_ino_t, int, struct fuse_file_info *);
 void op_copy_file_range(fuse_req_t, fuse_ino_t, off_t, struct fuse_file_info *, fuse_ino_t, off_t,
                         struct fuse_file_info *, size_t, int);
 void op_fallocate(fuse_req_t, fuse_ino_t, int, off_t, off_t, struct fuse_file_info *);
+void op_ioctl(fuse_req_t, fuse_ino_t, int, void *, struct fuse_file_info *, unsigned, const void *, size_t,
+              size_t); /* op_admin.c */
 void op_lseek(fuse_req_t, fuse_ino_t, off_t, int, struct fuse_file_info *);
 
 #endif

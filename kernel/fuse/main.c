@@ -189,7 +189,7 @@ static int idle_work(struct host *h)
 {
 	int more;
 
-	if (h->read_only || !h->compact || h->compact_seen == tfs_sequence(h->vol))
+	if (h->read_only || h->compact_seen == tfs_sequence(h->vol))
 		return IDLE_MS;
 	more = tfs_compact_step(h->vol, COMPACT_BLOCKS, 0);
 	if (more <= 0)
@@ -205,7 +205,11 @@ static int serve(struct fuse_session *se, struct host *h)
 	int n = 0, wait = IDLE_MS;
 
 	while (!stop && !fuse_session_exited(se)) {
-		n = poll(&p, 1, wait);
+		if (h->dying && !h->read_only)
+			h->dying = tfs_snapshot_step(h->vol) > 0;
+		n = poll(&p, 1, h->dying ? 0 : wait);
+		if (!n && h->dying)
+			continue;
 		if (!n)
 			wait = idle_work(h);
 		if (n > 0) {
@@ -364,7 +368,7 @@ static int rollback(const struct options *o, struct host *h)
 
 static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *dev)
 {
-	struct tfs_mount_options opt = {.flags = o->read_only ? TFS_MOUNT_RO : 0, .cache_nodes = 4096};
+	struct tfs_mount_options opt = {.flags = o->read_only ? TFS_MOUNT_RO : TFS_MOUNT_FREES, .cache_nodes = 4096};
 	struct tfs_env env = tfs_user_env();
 	struct tfs_stat st;
 	int err = tfs_mount(&dev->dev, &env, &opt, &h->vol);
@@ -385,7 +389,8 @@ static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *d
 	h->read_only = o->read_only;
 	h->noatime = o->noatime;
 	h->nodiratime = o->nodiratime;
-	h->compact = !o->compact_off;
+	h->dying = st.dying;
+	tfs_compact_set(h->vol, o->compact_off);
 	h->timeout = 1.0;
 	h->buf = malloc(HOST_READ_MAX);
 	if (!h->buf || tfs_cache_create(h->vol, o->cache, &h->cache))

@@ -51,4 +51,5 @@ const struct fuse_lowlevel_ops host_ops = {
     .fallocate = op_fallocate,
     .lseek = op_lseek,
     .copy_file_range = op_copy_file_range,
+    .ioctl = op_ioctl,
 };

@@ -27,7 +27,10 @@ entries 'MOUNT OPTIONS OF THE KERNEL' | same "mount options of the module"
 entries 'MOUNT OPTIONS OF TFS-FUSE' | same "mount options of tfs-fuse"
 sed -n 's/^COUNTER(\([a-z_]*\),.*/\1/p' kernel/linux/sysfs.c >"$tmp/code"
 entries COUNTERS | same "counters"
-sed -n '/^long tfs_ioctl/,/^}/s/.*case \([A-Z_]*\):.*/\1/p' kernel/linux/ioctl.c >"$tmp/code"
+{
+	sed -n '/^long tfs_ioctl/,/^}/s/.*case \([A-Z_]*\):.*/\1/p' kernel/linux/ioctl.c
+	sed -n '/^static const struct request {/,/^};/s/.*{\(TFS_IOC_[A-Z_]*\), .*/\1/p' tfs/admin.c
+} >"$tmp/code"
 entries IOCTLS | same "ioctls"
 {
 	sed -n 's/.*{\.prefix = XATTR_\([A-Z]*\)_PREFIX.*/\1./p' kernel/linux/xattr.c | tr A-Z a-z
