@@ -56,13 +56,15 @@ function costs(    r, i, line, row) {
 		print line
 	}
 }
+# the row used so little of the disk's limit that its time is the guest's processor's, or of a host that did other things
+function busy(row,    v) { v = median(row, "tfs", "share most"); return v != "" && v < 75 }
 function times(    r, i, line, row, q) {
 	print "\n## Throughput and times\n"; header("row", "tfs / best peer")
 	for (r = 1; r <= rows; r++) {
 		row = row_of[r]; if (kind[row] != "time") continue
 		line = "| " row ", " unit[row] " |"
 		for (i = 1; i <= names; i++) line = line " " number(median(row, name[i], "v")) " |"
-		q = ratio(row, "tfs"); print line (q == "" ? " |" : sprintf(" %.2f (%s) |", q, best_name))
+		q = ratio(row, "tfs"); print line (q == "" ? " |" : sprintf(" %.2f (%s)%s |", q, best_name, busy(row) ? ", not the disk" : ""))
 	}
 }
 function range(a, b, format) { return a == "" ? "" : b <= 1.05 * a ? sprintf(format, a) : sprintf(format " to " format, a, b) }
@@ -96,13 +98,13 @@ function xml(s) { gsub(/&/, "\\&amp;", s); gsub(/</, "\\&lt;", s); return s }
 function plot(    r, row, q, x, y, w, shown, i) {
 	for (r = 1; r <= rows; r++) if (kind[row_of[r]] == "time" && ratio(row_of[r], "tfs") != "") shown++
 	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"900\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n<!-- SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause -->\n", shown * 20 + 60 >svg
-	print "<rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"10\" y=\"20\" font-size=\"14\">TFS (codec none) against the best of ext4, XFS, btrfs, F2FS, NILFS2: to the right is better</text>" >svg
+	print "<rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"10\" y=\"20\" font-size=\"14\">TFS (codec none) against the best of ext4, XFS, btrfs, F2FS, NILFS2: to the right is better; grey: the disk was not what was measured</text>" >svg
 	for (i = -1; i <= 1; i += 0.5) { x = 640 + 200 * i; printf "<line x1=\"%.0f\" y1=\"42\" x2=\"%.0f\" y2=\"%d\" stroke=\"#ccc\"/><text x=\"%.0f\" y=\"38\" text-anchor=\"middle\">%.2g</text>\n", x, x, shown * 20 + 48, x, exp(i * log(10)) >svg }
 	y = 48
 	for (r = 1; r <= rows; r++) {
 		row = row_of[r]; q = kind[row] == "time" ? ratio(row, "tfs") : ""; if (q == "") continue
 		w = 200 * log(q) / log(10); if (w > 240) w = 240; if (w < -240) w = -240
-		printf "<text x=\"390\" y=\"%d\" text-anchor=\"end\">%s</text><rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"13\" fill=\"%s\"/><text x=\"%.1f\" y=\"%d\"%s>%.2f</text>\n", y + 11, xml(row), (w < 0 ? 640 + w : 640), y, (w < 0 ? -w : w), (q >= 1 ? "#2a7" : "#c63"), 640 + w + (w < 0 ? -4 : 4), y + 11, (w < 0 ? " text-anchor=\"end\"" : ""), q >svg
+		printf "<text x=\"390\" y=\"%d\" text-anchor=\"end\">%s</text><rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"13\" fill=\"%s\"/><text x=\"%.1f\" y=\"%d\"%s>%.2f</text>\n", y + 11, xml(row), (w < 0 ? 640 + w : 640), y, (w < 0 ? -w : w), (busy(row) ? "#aaa" : q >= 1 ? "#2a7" : "#c63"), 640 + w + (w < 0 ? -4 : 4), y + 11, (w < 0 ? " text-anchor=\"end\"" : ""), q >svg
 		y += 20
 	}
 	print "</svg>" >svg
