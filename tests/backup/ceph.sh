@@ -90,7 +90,7 @@ mon data avail warn = 2
 [osd]
 osd data = $D/osd0
 osd objectstore = $STORE
-memstore device bytes = 2147483648
+memstore device bytes = 6442450944
 bluestore block size = 8589934592
 bluestore fsck on mount = false
 osd memory target = 939524096

@@ -81,7 +81,7 @@ conf <<<''; job 1 nobody; says 'has no job nobody'
 # ---- no overlap; TERM undoes the hooks ----
 conf <<C
 pre = touch $T/held; sleep 100
-post = rm $T/held; touch $T/undone
+post = sleep 1; rm $T/held; touch $T/undone
 C
 "$BIN/tfs-backup" job a --config "$T/conf" >"$T/out2" 2>&1 & first=$!
 for _ in $(seq 200); do [ -e "$T/held" ] && break; sleep .05; done
