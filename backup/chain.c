@@ -13,6 +13,7 @@
 
 #define CATALOG_EVERY 64u
 #define MANIFEST_MAX (64u << 20)
+#define CHAIN_TRIES 8u
 
 static void manifest_name(char out[BK_KEY_MAX], u64 sequence)
 {
@@ -162,7 +163,7 @@ void bk_chain_free(struct bk_chain *c)
 	memset(c, 0, sizeof(*c));
 }
 
-int bk_chain_load(struct bk_repo *r)
+static int chain_read(struct bk_repo *r)
 {
 	struct bk_chain *c = &r->chain;
 	u8 want[BK_HASH] = {0};
@@ -186,6 +187,35 @@ int bk_chain_load(struct bk_repo *r)
 		if (!is_present(c, c->live[i].sequence))
 			return missing(r, c->live[i].sequence);
 	return 0;
+}
+
+/* The newest number that is there now, by itself: *head 0 when the list cannot be read. */
+static void head_look(struct bk_repo *r, u64 *head)
+{
+	struct bk_chain now = {0};
+
+	*head = 0;
+	if (!tfs_store_list(r->store, "manifests/", NULL, present_add, &now))
+		for (size_t i = 0; i < now.presents; i++)
+			*head = now.present[i] > *head ? now.present[i] : *head;
+	bk_chain_free(&now);
+}
+
+/* What is missing may have been forgotten by another program while it was read: then there is a newer manifest. */
+int bk_chain_load(struct bk_repo *r)
+{
+	int code = chain_read(r);
+	u64 head;
+
+	for (u32 tries = 0; code == BK_DAMAGE && tries < CHAIN_TRIES; tries++) {
+		head_look(r, &head);
+		if (head <= r->chain.head)
+			break;
+		tfs_cli_warn(r->url, "another program has added manifest %llu meanwhile; all are read again",
+		             (unsigned long long)head);
+		code = chain_read(r);
+	}
+	return code;
 }
 
 const struct bk_listed *bk_chain_find(const struct bk_repo *r, u64 sequence)
@@ -309,6 +339,7 @@ int bk_chain_commit(struct bk_repo *r, struct bk_manifest *m, const struct bk_sh
                     int (*still)(void *arg, struct bk_repo *r), void *arg)
 {
 	int err, code;
+	u64 before;
 
 	for (;;) {
 		code = still ? still(arg, r) : 0;
@@ -316,8 +347,14 @@ int bk_chain_commit(struct bk_repo *r, struct bk_manifest *m, const struct bk_sh
 			code = append(r, m, shard, shards, &err);
 		if (!code || err != -EEXIST)
 			return code;
+		before = r->chain.head;
 		code = bk_chain_load(r); /* who was first */
 		if (code)
 			return code;
+		if (r->chain.head <= before)
+			return tfs_cli_fail(
+			    BK_STORE, r->url,
+			    "says that manifest %llu is there, and does not list it: the store is not consistent",
+			    (unsigned long long)before + 1);
 	}
 }

@@ -57,12 +57,17 @@ static bool state_read(const struct bk_repo *r, u64 *sequence, u8 digest[BK_HASH
 
 void bk_state_save(const struct bk_repo *r)
 {
-	char path[4096], temp[4096], hex[2 * BK_HASH + 1];
+	char path[4096], temp[4096], hex[2 * BK_HASH + 1], end[32];
+	u8 digest[BK_HASH];
+	u64 seen;
 	FILE *f;
 	bool ok;
 
+	if (!r->o->force && state_read(r, &seen, digest) && seen > r->chain.head)
+		return; /* by another program, which saw more */
+	snprintf(end, sizeof(end), ".%ld", (long)getpid());
 	path_make(r, path, sizeof(path), "");
-	path_make(r, temp, sizeof(temp), ".new");
+	path_make(r, temp, sizeof(temp), end);
 	folders_make(temp);
 	bk_hex(r->chain.head_digest, BK_HASH, hex);
 	f = fopen(temp, "we");
@@ -96,23 +101,33 @@ static int rewound(const struct bk_repo *r, u64 sequence, const char *who)
 	    (unsigned long long)r->chain.head, who, (unsigned long long)sequence);
 }
 
+/* What was seen, and whether the chain as it was read contradicts that. */
+static bool contradicts(const struct bk_repo *r, u64 sequence, const u8 digest[BK_HASH])
+{
+	const u8 *now = digest_of(r, sequence);
+
+	return sequence > r->chain.head || (now && memcmp(now, digest, BK_HASH));
+}
+
 int bk_state_check(struct bk_repo *r)
 {
 	u8 digest[BK_HASH];
-	const u8 *now;
-	u64 sequence;
-	bool bad = false;
+	u64 sequence = 0;
+	bool known;
+	int code;
 
 	if (r->o->expect > r->chain.head)
 		return rewound(r, r->o->expect, "--expect");
-	if (state_read(r, &sequence, digest)) {
-		now = digest_of(r, sequence);
-		bad = sequence > r->chain.head || (now && memcmp(now, digest, BK_HASH));
-		if (bad && !r->o->force)
+	known = state_read(r, &sequence, digest);
+	if (known && contradicts(r, sequence, digest)) {
+		/* another program on this machine may have seen more since the chain was read */
+		code = bk_chain_load(r);
+		if (code)
+			return code;
+		if (contradicts(r, sequence, digest) && !r->o->force)
 			return rewound(r, sequence, "this machine");
-		if (sequence == r->chain.head && !bad)
-			return 0;
 	}
-	bk_state_save(r);
+	if (!known || sequence != r->chain.head)
+		bk_state_save(r);
 	return 0;
 }
