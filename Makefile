@@ -107,7 +107,7 @@ install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/l
 	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 bench: all ## measure the tools (minutes), and the module beside five other filesystems in one guest (hours), into docs/bench
-	@for b in tests/bench/mkfs.sh tests/bench/fsck.sh tests/bench/age.sh; do echo "== $$b"; "$$b" || [ $$? = 77 ] || exit 1; done
+	@for b in tests/bench/mkfs.sh tests/bench/fsck.sh tests/bench/nanos.sh tests/bench/age.sh; do echo "== $$b"; "$$b" || [ $$? = 77 ] || exit 1; done
 	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(KERNEL_PACKAGES) $(HEAVY_PACKAGES) $(BENCH_PACKAGES) >/dev/null
 	@tests/bench/guest.sh && tests/bench/guest.sh -c && tests/bench/report.sh
 
