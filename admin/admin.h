@@ -19,7 +19,8 @@ struct admin {
 	char **arg; /* after TARGET, `args` of them */
 	int args;
 	bool json, quiet, inodes, dry_run;
-	const char *prefix;
+	const char *prefix, *cursor;
+	u64 rate; /* bytes a second, 0: as fast as it goes */
 	u64 keep[KEEPS];
 	u64 offset;
 };
@@ -49,5 +50,8 @@ int admin_snapshot_auto(struct admin *a);
 int admin_df(struct admin *a);
 int admin_compact(struct admin *a);
 int admin_convert(struct admin *a); /* its target is not open */
+int admin_rollback(struct admin *a);
+int admin_grow(struct admin *a);
+int admin_scrub(struct admin *a);
 
 #endif

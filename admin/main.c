@@ -23,6 +23,10 @@ static const char usage[] =
     "  df TARGET                            space: used, held by snapshots, free and in which pieces\n"
     "  compact TARGET [off|auto|now]        gathers free space; without an argument: the state\n"
     "  convert TARGET NEW [SIZE]            an image of ours becomes one of the Nanos kernel, or the other way round\n"
+    "  rollback TARGET NAME                 back to that snapshot: what came later is lost; not of what is mounted\n"
+    "  grow TARGET [SIZE]                   to all of its device, or an image to that size; nothing shrinks\n"
+    "  scrub TARGET                         verifies every live byte; --rate BYTES a second, --cursor FILE to go on\n"
+    "                                       where it was stopped\n"
     "options: --json, --offset N[KMGT] (of the volume in an image), -q (no progress)\n"
     "exit: 0 done, 1 usage or no such snapshot, 2 no volume or damage, 3 refused: in use, held, full, not permitted\n";
 
@@ -45,6 +49,9 @@ static const struct command commands[] = {
     {NULL, "df", admin_df, 0, 0, -1, ""},
     {NULL, "compact", admin_compact, 0, 1, 1, ""},
     {NULL, "convert", admin_convert, 1, 2, -1, ""},
+    {NULL, "rollback", admin_rollback, 1, 1, 0, ""},
+    {NULL, "grow", admin_grow, 0, 1, 0, ""},
+    {NULL, "scrub", admin_scrub, 0, 0, -1, "RC"},
 };
 
 int admin_fail(const struct admin *a, const char *object, int err)
@@ -101,6 +108,13 @@ static int option_take(struct admin *a, int c, const char *value)
 	case 'P':
 		a->prefix = value;
 		return 0;
+	case 'C':
+		a->cursor = value;
+		return 0;
+	case 'R':
+		if (tfs_cli_size(value, &a->rate) || !a->rate)
+			return tfs_cli_fail(ADMIN_USAGE, value, "expected bytes a second, such as 50M");
+		return 0;
 	default: /* O */
 		if (tfs_cli_size(value, &a->offset))
 			return tfs_cli_fail(ADMIN_USAGE, value, "expected an offset such as 1048576 or 1M");
@@ -149,6 +163,7 @@ static int options_parse(struct admin *a, int argc, char **argv, const struct co
 	static const struct option list[] = {{"json", 0, 0, 'J'},         {"quiet", 0, 0, 'q'},
 	                                     {"offset", 1, 0, 'O'},       {"inodes", 0, 0, 'i'},
 	                                     {"dry-run", 0, 0, 'n'},      {"prefix", 1, 0, 'P'},
+	                                     {"rate", 1, 0, 'R'},         {"cursor", 1, 0, 'C'},
 	                                     {"keep-last", 1, 0, '0'},    {"keep-hourly", 1, 0, '1'},
 	                                     {"keep-daily", 1, 0, '2'},   {"keep-weekly", 1, 0, '3'},
 	                                     {"keep-monthly", 1, 0, '4'}, {"keep-yearly", 1, 0, '5'},

@@ -182,8 +182,9 @@ int fsck_seen_add(struct fsck *f, int tree, const struct tfs_ptr *ptr); /* what 
 int fsck_snaps(struct fsck *f);                                         /* fsck_snaps.c: snapshots and deadlists */
 int fsck_snaps_try(struct fsck *f);   /* in a repair, after damaged nodes; f->live is of no use afterwards */
 int fsck_snaps_again(struct fsck *f); /* in a repair, when the live trees are counted: deadlists built anew */
-int fsck_old(struct fsck *f);         /* fsck_old.c: what a rollback left */
-int fsck_old_pin(struct fsck *f);     /* in a repair, before it is given up */
+int fsck_bad(void *arg, const struct tfs_bad *b); /* fsck_data.c: reports what verifying found; arg: the struct fsck */
+int fsck_old(struct fsck *f);                     /* fsck_old.c: what a rollback left */
+int fsck_old_pin(struct fsck *f);                 /* in a repair, before it is given up */
 /* A list that the rollback is about to empty: it says nothing. */
 bool fsck_list_void(const struct fsck *f, u64 id, const struct tfs_deadlist *l);
 struct fsck_ref *fsck_ref_of(const struct fsck *f, const struct tfs_ptr *ptr); /* NULL: not shared */

@@ -4,6 +4,7 @@
  * lies behind the end of a file is zero or marked. Changes nothing but for that mark. Called by fsck_extents.c.
  */
 #include "fsck/fsck_items.h"
+#include "tfs/user/damage.h"
 
 /* The file's last block, which the extent maps if it ends inside it and says nothing of what lies behind the end. */
 bool fsck_tail_here(const struct fsck_item_state *s, const struct tfs_extent *e, u64 block)
@@ -27,58 +28,27 @@ static void tail_check(struct fsck_item_state *s, const u8 *data, u64 block)
 		}
 }
 
-/* The stored bytes against their checksums. 1: they differ, and that is said. */
-static int crc_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr,
-                     const char *object)
+int fsck_bad(void *arg, const struct tfs_bad *b)
 {
-	int bad = 0, err = tfs_read_ptr(s->f->vol, ptr, s->buf, e->codec != 0);
+	char object[TFS_DAMAGE_TEXT], detail[TFS_DAMAGE_TEXT];
+	struct fsck *f = arg;
+	enum fsck_problem p = b->kind == TFS_BAD_CODE ? FSCK_DATA_CODE : FSCK_DATA_BAD;
 
-	if (err == -ENOMEM)
-		return err;
-	if (err) {
-		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
-		return 1;
-	}
-	for (u32 i = 0; !e->codec && i < tfs_le16(e->blocks); i++) {
-		u32 crc = tfs_port_crc32c(0, s->buf + i * TFS_BLOCK, TFS_BLOCK);
-
-		if (crc == tfs_le32(e->crc[i]))
-			continue;
-		fsck_problem(s->f, FSCK_DATA_BAD, object, "block %u at unit %llu: expected CRC %08x, found %08x", i,
-		             (unsigned long long)ptr->addr, tfs_le32(e->crc[i]), crc);
-		bad = 1;
-	}
-	return bad;
+	tfs_damage_object(b, object, sizeof(object));
+	tfs_damage_detail(b, detail, sizeof(detail));
+	fsck_problem(f, p, object, "%s", detail);
+	return 0;
 }
 
-/* What the extent's blocks decode to, NULL: they do not, and that is said. */
-static const u8 *decoded(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr,
-                         const char *object)
+int fsck_data_check(struct fsck_item_state *s, const struct tfs_extent *e, u64 block)
 {
-	u32 total = tfs_le16(e->total);
-	u8 *out = s->buf + FSCK_WINDOW_BLOCKS * TFS_BLOCK;
+	struct tfs_key key = fsck_key(s->ino, TFS_IT_EXTENT, block);
+	int bad = tfs_data_verify(s->f->vol, key, e, s->buf, fsck_bad, s->f);
 
-	if (!e->codec)
-		return s->buf;
-	if (!tfs_port_decompress(e->codec, out, total * TFS_BLOCK, s->buf, ptr->len * TFS_UNIT))
-		return out + tfs_le16(e->skip) * TFS_BLOCK;
-	fsck_problem(s->f, FSCK_DATA_CODE, object, "expected codec %u to give %u blocks from unit %llu+%u, found other",
-	             e->codec, total, (unsigned long long)ptr->addr, ptr->len);
-	return NULL;
-}
-
-int fsck_data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, u64 block)
-{
-	const u8 *data;
-	char object[64];
-	int err;
-
-	fsck_item_name(s->ino, object, sizeof(object), "block", block);
-	err = crc_check(s, e, ptr, object);
-	if (err)
-		return err < 0 ? err : 0;
-	data = decoded(s, e, ptr, object);
-	if (data && fsck_tail_here(s, e, block))
-		tail_check(s, data, block);
+	if (bad)
+		return bad == -ENOMEM ? bad : 0;
+	if (fsck_tail_here(s, e, block))
+		tail_check(s, e->codec ? s->buf + TFS_VERIFY_UNITS * TFS_UNIT + tfs_le16(e->skip) * TFS_BLOCK : s->buf,
+		           block);
 	return 0;
 }

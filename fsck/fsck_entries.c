@@ -119,8 +119,9 @@ static int value_far(struct fsck_item_state *s, struct tfs_key key, const struct
 	err = fsck_place_use(s, key, ptr, NULL, "xattr at", key.b & TFS_POS_MASK);
 	if (err)
 		return err < 0 ? err : 0;
-	if (s->f->data && tfs_read_ptr(s->f->vol, ptr, s->buf, true))
-		fsck_problem(s->f, FSCK_DATA_BAD, object, "%s", fsck_core_message());
+	err = s->f->data ? tfs_data_verify(s->f->vol, key, x, s->buf, fsck_bad, s->f) : 0;
+	if (err == -ENOMEM)
+		return err;
 	return acl_check_far(s, key, x, ptr);
 }
 

@@ -125,7 +125,7 @@ int fsck_extent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_
 		read = s->f->data;
 	}
 	if (read || (s->f->data && fsck_tail_here(s, e, block)))
-		err = fsck_data_check(s, e, &ptr, block);
+		err = fsck_data_check(s, e, block);
 	s->end = block + n;
 	s->blocks += n;
 	if (s->past == ~0ull && s->end > size)

@@ -52,7 +52,7 @@ int fsck_place_use(struct fsck_item_state *s, struct tfs_key key, const struct t
                    const char *what, u64 n);
 /* fsck_data.c: --data. */
 bool fsck_tail_here(const struct fsck_item_state *s, const struct tfs_extent *e, u64 block);
-int fsck_data_check(struct fsck_item_state *s, const struct tfs_extent *e, const struct tfs_ptr *ptr, u64 block);
+int fsck_data_check(struct fsck_item_state *s, const struct tfs_extent *e, u64 block);
 /* fsck_entries.c: names and xattrs. */
 int fsck_dirent(struct fsck_item_state *s, struct tfs_key key, const struct tfs_dirent *d);
 int fsck_xattr(struct fsck_item_state *s, struct tfs_key key, const struct tfs_xattr *x);

@@ -24,6 +24,8 @@ struct snaps {
 	u32 at; /* the snapshot being walked */
 	u32 oldest;
 	const char *why; /* it cannot be read whole; NULL: so far it can */
+	u8 *buf;         /* for --data */
+	u64 fresh;       /* units that were met first */
 };
 
 /* ---- nodes that were walked ---- */
@@ -127,6 +129,7 @@ static int unit_new(void *arg, u64 addr, u32 units)
 {
 	struct snaps *s = arg;
 
+	s->fresh += units;
 	return held_add(&s->want, &s->wants, &s->wants_max, addr, units, s->oldest, s->at);
 }
 
@@ -151,17 +154,33 @@ static int place_add(struct snaps *s, const struct tfs_ptr *ptr)
 	return err;
 }
 
+/* No reason to give the snapshot up: the rest of it can be read. */
+static int data_bad(void *arg, const struct tfs_bad *b)
+{
+	struct snaps *s = arg;
+	struct tfs_bad with = *b;
+
+	with.snapshot = s->f->snap[s->at].epoch;
+	return fsck_bad(s->f, &with);
+}
+
 static int item(void *arg, struct tfs_key key, const void *value, u32 len)
 {
 	struct snaps *s = arg;
+	u64 fresh = s->fresh;
 	struct tfs_ptr ptr;
+	int err;
 
 	(void)len;
 	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr))
 		return 0;
 	if (!fsck_place_sound(s->f, key, value, &ptr))
 		return bad(s, "a place in it is outside of the volume");
-	return place_add(s, &ptr);
+	err = place_add(s, &ptr);
+	if (err || !s->buf || s->fresh == fresh)
+		return err;
+	err = tfs_data_verify(s->f->vol, key, value, s->buf, data_bad, s);
+	return err == -ENOMEM ? err : 0;
 }
 
 static int node(void *arg, const struct tfs_node_info *info)
@@ -379,6 +398,7 @@ static void snaps_free(struct snaps *s)
 {
 	free(s->want);
 	free(s->found);
+	free(s->buf);
 }
 
 int fsck_snaps(struct fsck *f)
@@ -389,6 +409,9 @@ int fsck_snaps(struct fsck *f)
 
 	if (!err && f->snaps)
 		tfs_progress_pass(&f->progress, "snapshots", 0);
+	s.buf = f->data ? malloc(TFS_VERIFY_BYTES) : NULL;
+	if (!err && f->data && !s.buf)
+		err = -ENOMEM;
 	if (!err)
 		err = snapshots_walk(&s, true);
 	if (!err)

@@ -124,5 +124,5 @@ static u64 random_next(void *ctx)
 }
 
 static const struct tfs_dev_ops ops = {io, flush, NULL};
-struct tfs_dev fuzz_dev = {&ops, FUZZ_SIZE, false};
+struct tfs_dev fuzz_dev = {.ops = &ops, .size = FUZZ_SIZE};
 struct tfs_env fuzz_env = {.now = now, .random = random_next};

@@ -24,6 +24,7 @@ run "faults: every allocation and every request fails once" build/bin/tfs-power 
 run "flips: a bit wrong in every byte read gives an error or nothing" build/bin/tfs-power --flip
 run "fuzzers: seeds and past findings" tests/fuzz/replay.sh
 run "fsck: each mutation is reported, mended in one run, and gone in the next" tests/fsck/test_fsck.sh
+run "tfs rollback, grow, scrub" tests/cli/test_volume.sh
 run "growing: cut off at each write" tests/fsck/test_grow.sh
 run "fsck: repairs that are cut off at each write leave what the next run mends" tests/fsck/stop.sh
 run "tfs-fuse: system calls as on tmpfs; full, killed, read back" tests/fuse/test_fuse.sh

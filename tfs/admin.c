@@ -266,6 +266,86 @@ static int compact(struct tfs_vol *vol, void *arg)
 	return err < 0 ? err : 0;
 }
 
+/* ---- size, and what is stored ---- */
+
+static int grow(struct tfs_vol *vol, void *arg)
+{
+	struct tfs_ioc_grow *g = arg;
+	int err;
+
+	if (g->before || !ALL_ZERO(g->reserved))
+		return -EINVAL;
+	if (vol->read_only)
+		return -EROFS;
+	g->before = tfs_le64(vol->super.size);
+	err = tfs_grow(vol, g->size);
+	g->size = tfs_le64(vol->super.size);
+	return err;
+}
+
+#define SCRUB_BYTES_MAX (16u << 20)
+
+static int bad_put(void *arg, const struct tfs_bad *b)
+{
+	struct tfs_ioc_scrub *q = arg;
+
+	if (q->told < TFS_IOC_BADS)
+		q->bad[q->told++] = (struct tfs_ioc_bad){
+		    .snapshot = b->snapshot,
+		    .a = b->key.a,
+		    .b = b->key.b,
+		    .addr = b->ptr.addr,
+		    .kind = b->kind,
+		    .tree = b->tree,
+		    .level = b->level,
+		    .units = b->ptr.len,
+		    .block = (u32)b->block,
+		    .expected = b->expected,
+		    .found = b->found,
+		    .error = (u32)-b->err,
+		};
+	return 0;
+}
+
+static int scrub(struct tfs_vol *vol, void *arg)
+{
+	struct tfs_ioc_scrub *q = arg;
+	struct tfs_scrub *s;
+	int err;
+
+	if (q->volume != vol->volume || !q->budget || q->budget > SCRUB_BYTES_MAX || q->tree > TFS_TREES ||
+	    q->reserved0 || !ALL_ZERO(q->reserved))
+		return -EINVAL;
+	s = tfs_port_alloc(sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	memset(q->bad, 0, sizeof(q->bad));
+	q->told = 0;
+	*s = (struct tfs_scrub){.since = q->since,
+	                        .snapshot = q->snapshot,
+	                        .tree = q->tree,
+	                        .next = {q->next_a, q->next_b},
+	                        .bytes = q->bytes,
+	                        .nodes = q->nodes,
+	                        .places = q->places,
+	                        .bad = q->damaged};
+	memcpy(s->recent, q->recent, sizeof(s->recent));
+	err = tfs_scrub_step(vol, s, q->budget, bad_put, q);
+	q->more = err > 0;
+	q->since = s->since;
+	q->snapshot = s->snapshot;
+	q->tree = s->tree;
+	q->next_a = s->next.a;
+	q->next_b = s->next.b;
+	q->bytes = s->bytes;
+	q->nodes = s->nodes;
+	q->places = s->places;
+	q->damaged = s->bad;
+	memcpy(q->recent, s->recent, sizeof(q->recent));
+	tfs_port_free(s);
+	return err < 0 ? err : 0;
+}
+
 /* ---- the table ---- */
 
 static const struct request {
@@ -282,6 +362,8 @@ static const struct request {
     {TFS_IOC_SNAPSHOT_RELEASE, snapshot_release},
     {TFS_IOC_ITEMS, items},
     {TFS_IOC_COMPACT, compact},
+    {TFS_IOC_GROW, grow},
+    {TFS_IOC_SCRUB, scrub},
 };
 #define REQUESTS (sizeof(requests) / sizeof(*requests))
 

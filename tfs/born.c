@@ -39,8 +39,13 @@ int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64
 {
 	struct tfs_ptr ptr = *root;
 	struct tfs_node *n;
-	int err = is_new(&ptr, since) ? tfs_cache_get(vol, tree, &ptr, -1, KEY_MIN, KEY_MAX, &n) : -ENOENT;
+	int err;
 
+	p->next = ptr;
+	p->next_level = 0;
+	p->lo[0] = KEY_MIN;
+	p->hi[0] = KEY_MAX;
+	err = is_new(&ptr, since) ? tfs_cache_get(vol, tree, &ptr, -1, KEY_MIN, KEY_MAX, &n) : -ENOENT;
 	if (err)
 		return err;
 	p->top = p->level = n->level;
@@ -50,6 +55,8 @@ int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64
 	while (p->level && child_new(p, since, key, &ptr)) {
 		int level = p->level - 1;
 
+		p->next = ptr;
+		p->next_level = level;
 		err = tfs_cache_get(vol, tree, &ptr, level, p->lo[level], p->hi[level], &p->node[level]);
 		if (err)
 			return err;

@@ -11,8 +11,11 @@
 
 static int size_check(struct tfs_vol *vol, u64 *size, u64 *segments)
 {
+	int err = vol->dev->resized ? vol->dev->resized(vol->dev) : 0;
 	u64 old = tfs_le64(vol->super.size), all = vol->dev->size & ~(u64)(TFS_BLOCK - 1);
 
+	if (err)
+		return err;
 	*size = *size ? *size & ~(u64)(TFS_BLOCK - 1) : all;
 	if (*size > all || *size < old || *size > TFS_MAX_VOLUME)
 		return -EINVAL;

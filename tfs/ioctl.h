@@ -128,6 +128,44 @@ struct tfs_ioc_compact {
 };
 #define TFS_IOC_COMPACT TFS_IOC(32, struct tfs_ioc_compact)
 
+/* ---- size, and what is stored ---- */
+struct tfs_ioc_grow {
+	u64 size;   /* in: bytes, 0: all of the device; out: what it is now */
+	u64 before; /* out */
+	u64 reserved[6];
+};
+#define TFS_IOC_GROW                                                                                                   \
+	TFS_IOC(33, struct tfs_ioc_grow) /* EINVAL: less than it has, more than its device; EFBIG; ENOSPC */
+
+/*
+ * Scrub, a step: zeros at first but for `volume` and budget, then as it came back, until more is 0. It is its own cursor,
+ * good over remounts.
+ */
+#define TFS_IOC_BADS 32u
+struct tfs_ioc_bad { /* struct tfs_bad */
+	u64 snapshot, a, b, addr;
+	u32 kind, tree, level, units;
+	u32 block;                  /* ~0: all of the place */
+	u32 expected, found, error; /* errno, 0: it could be read */
+};
+struct tfs_ioc_scrub {
+	u64 volume; /* in: as TFS_IOC_INFO says */
+	u64 budget; /* in: bytes to verify, about; 1 to 16 MiB */
+	u64 since, snapshot, next_a, next_b;
+	u64 bytes, nodes, places, damaged; /* so far */
+	u32 tree;
+	u32 more; /* out */
+	u32 told; /* out: of bad[]; where a step finds more, they are only counted */
+	u32 reserved0;
+	u64 reserved[4];
+	u64 recent[256];
+	struct tfs_ioc_bad bad[TFS_IOC_BADS];
+};
+#define TFS_IOC_SCRUB TFS_IOC(34, struct tfs_ioc_scrub)
+
+TFS_ASSERT_SIZE(struct tfs_ioc_grow, 64);
+TFS_ASSERT_SIZE(struct tfs_ioc_bad, 64);
+TFS_ASSERT_SIZE(struct tfs_ioc_scrub, 4224);
 TFS_ASSERT_SIZE(struct tfs_ioc_info, 392);
 TFS_ASSERT_SIZE(struct tfs_ioc_spread, 320);
 TFS_ASSERT_SIZE(struct tfs_ioc_snapshot, 400);

@@ -19,6 +19,7 @@ struct tfs_dev {
 	const struct tfs_dev_ops *ops;
 	u64 size; /* bytes */
 	bool read_only;
+	int (*resized)(struct tfs_dev *dev); /* sets size to what it is now, for tfs_grow. NULL: it is what it was */
 };
 struct tfs_dev_ops {
 	/* Whole blocks (offset and bytes multiples of 4096). A write may be deferred until flush or a later call of
@@ -282,8 +283,8 @@ struct tfs_stat {
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);
 const struct tfs_super *tfs_super_of(const struct tfs_vol *vol);
 /*
- * The volume becomes new_size bytes (rounded down to blocks; 0: all of its device), on a device whose dev->size the
- * host has set to what it is now. Data, snapshots and open files stay as they are. Durable when it returns 0; a crash
+ * The volume becomes new_size bytes (rounded down to blocks; 0: all of its device), on a device that was made larger
+ * before (dev->resized tells). Data, snapshots and open files stay as they are. Durable when it returns 0; a crash
  * leaves the old or the new size. Nothing happens where it would grow by less than 32 KiB. A volume never shrinks:
  * -EINVAL, also for more than the device has; -EFBIG: more segments than the format holds; -ENOSPC: too full for the
  * table of so many, grow by less first; -ENOMEM. The end's old copies are zeros afterwards.
@@ -493,6 +494,42 @@ struct tfs_repair_counters {
 /* After tfs_repair_space: makes it durable. The volume is mounted read-write afterwards. */
 int tfs_repair_finish(struct tfs_vol *vol, const struct tfs_repair_counters *c);
 u64 tfs_name_position(const struct tfs_vol *vol, const void *name, u32 len); /* of a dirent or xattr, n = 0 */
+
+/*
+ * ---- verifying what is stored, for fsck.tfs --data and scrub: what does not match is told, nothing is changed ----
+ */
+enum tfs_bad_kind { TFS_BAD_NODE, TFS_BAD_DATA, TFS_BAD_CODE, TFS_BAD_GANG }; /* CODE: matches and does not decode */
+struct tfs_bad {
+	enum tfs_bad_kind kind;
+	u8 tree, level;      /* of a node */
+	struct tfs_key key;  /* of the item; of a node its lower bound */
+	u64 snapshot;        /* epoch of the one it was found in; 0: live */
+	struct tfs_ptr ptr;  /* the place */
+	int block;           /* of a raw extent: which one; -1: all of the place */
+	u32 expected, found; /* CRC-32C; CODE: the codec, and the blocks that it was to give */
+	int err;             /* it could not be read: why; 0 */
+};
+typedef int (*tfs_bad_fn)(void *arg, const struct tfs_bad *bad); /* what it returns is not looked at */
+#define TFS_VERIFY_UNITS 128u                                    /* of a place, at most; and as much decoded */
+#define TFS_VERIFY_BYTES (2 * TFS_VERIFY_UNITS * TFS_UNIT)
+/* The content of an extent or large attribute value. buf: TFS_VERIFY_BYTES; what was read, and behind TFS_VERIFY_UNITS of
+ * them what it decodes to. 0: sound, or there is none; 1: it is not, and fn was told; -EOPNOTSUPP: larger than this
+ * version writes; -ENOMEM. */
+int tfs_data_verify(struct tfs_vol *vol, struct tfs_key key, const void *value, u8 *buf, tfs_bad_fn fn, void *arg);
+/*
+ * Every live place, once (of the nodes of all trees, extents, attribute values, gangs; snapshots' too), in steps of about
+ * `bytes` beside any operations: how often is the host's to say. *s is zero at first and the host's own, also over
+ * remounts; what is dropped before its turn comes is not looked at, what is new behind the cursor not waited for. 1:
+ * there is more, 0: done. -ENOMEM: as if not called; -EBUSY: a view is open.
+ */
+struct tfs_scrub {
+	u64 since, snapshot; /* epochs: what was born by then is done; the snapshot under way, 0: the live trees */
+	u32 tree;            /* TFS_TREES: done */
+	struct tfs_key next;
+	u64 bytes, nodes, places, bad; /* verified so far; damage found */
+	u64 recent[256];               /* places of compressed extents, which other items may name */
+};
+int tfs_scrub_step(struct tfs_vol *vol, struct tfs_scrub *s, u64 bytes, tfs_bad_fn fn, void *arg);
 
 /* Verifiers: NULL or a static text of what is wrong. */
 const char *tfs_super_check(const void *block, u64 dev_size);

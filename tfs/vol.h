@@ -258,6 +258,8 @@ struct tfs_born {
 	struct tfs_node *node[TFS_HEIGHT_MAX];
 	struct tfs_key lo[TFS_HEIGHT_MAX], hi[TFS_HEIGHT_MAX];
 	int top, level;
+	struct tfs_ptr next; /* on an error: of the node that cannot be read, its range in lo and hi */
+	int next_level;      /* a damaged root: 0 */
 };
 /*
  * The way to the first leaf at or behind *key whose nodes were all born after `since` (or are in memory only): *key is
@@ -359,6 +361,10 @@ int tfs_snapshot_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks); /* 
 int tfs_deadlist_step(struct tfs_vol *vol, u64 id, const struct tfs_deadlist *l, bool keep);
 int tfs_deadlist_next(struct tfs_vol *vol, u64 *id, struct tfs_deadlist *out); /* -ENOENT */
 int tfs_snap_remove_item(struct tfs_vol *vol, struct tfs_key key);             /* of the SNAP tree */
+
+/* verify.c: a node's stored form; buf: TFS_VERIFY_BYTES. As tfs_data_verify. */
+int tfs_node_verify(struct tfs_vol *vol, int tree, int level, struct tfs_key lo, const struct tfs_ptr *ptr, u8 *buf,
+                    tfs_bad_fn fn, void *arg);
 
 /* old_state.c: what a rollback left */
 int tfs_old_load(struct tfs_vol *vol);

@@ -279,6 +279,12 @@ static int bdev_discard(struct tfs_dev *dev, u64 offset, u64 bytes)
 	return blkdev_issue_discard(d->bdev, offset >> SECTOR_SHIFT, bytes >> SECTOR_SHIFT, GFP_NOIO);
 }
 
+static int bdev_resized(struct tfs_dev *dev)
+{
+	dev->size = bdev_nr_bytes(container_of(dev, struct tfs_bdev, dev)->bdev);
+	return 0;
+}
+
 static const struct tfs_dev_ops bdev_ops = {.io = bdev_io, .flush = bdev_flush, .discard = bdev_discard};
 
 int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev)
@@ -297,6 +303,7 @@ int tfs_bdev_open(struct tfs_bdev *d, struct block_device *bdev)
 	}
 	d->dev.ops = &bdev_ops;
 	d->dev.size = bdev_nr_bytes(bdev);
+	d->dev.resized = bdev_resized;
 	d->dev.read_only = bdev_read_only(bdev);
 	d->bdev = bdev;
 	spin_lock_init(&d->lock);

@@ -306,7 +306,7 @@ static void volume_make(void)
 	struct tfs_env env = {.now = env_now, .random = env_random};
 	struct tfs_mount_options m = {.cache_nodes = 16384};
 
-	disk.dev = (struct tfs_dev){&disk_ops, f.size, false};
+	disk.dev = (struct tfs_dev){.ops = &disk_ops, .size = f.size};
 	disk.data = mmap(NULL, f.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must(disk.data == MAP_FAILED ? -ENOMEM : 0, "mmap");
 	must(tfs_format(&disk.dev, &env, &f, &vol), "format");

@@ -138,6 +138,10 @@ power 4 list-crc-not-checked "tfs/super.c tfs/mount.c" 's/return tfs_head_crc\(h
 # No crash leaves a write that fits all these and yet follows another: only an exchanged one does, see replay.c.
 power 4 log-chain-not-checked tfs/replay.c 's/if \(tfs_le32\(h->prev_crc\) == s->pos.prev_crc\)/if (1)/' "$flips"
 power 4 evidence-not-looked-for tfs/replay.c 's/tfs_le64\(h->durable\) > lost \|\| tfs_le64\(h->anchor\) > s->vol->anchor/0/' "$flips"
+power 4 scrub-reads-memory tfs/scrub.c 's/if \(n->epoch\)/if (1)/' "$crash"
+power 4 scrub-forgets-snapshots tfs/scrub.c 's/if \(i->dying \|\| !i->fs.addr\)/if (1)/' "$crash"
+power 4 scrub-skips-after-an-item tfs/scrub.c 's/^\tt->s->next = hi;/\tt->s->next = KEY_MAX;/' "$crash"
+try 4 scrub-believes-raw-data tfs/verify.c 's/if \(crc != tfs_le32\(e->crc\[i\]\)\)/if (0)/' tests/cli/test_volume.sh build/bin/tfs build/bin/fsck.tfs build/bin/dump.tfs build/bin/mutate
 
 # 5. Any image may be hostile: the checks of items and nodes, under ASan
 try 5 leaf-item-bounds tfs/node.c 's/if \(off < heap \|\| off % 8 \|\| off \+ len > TFS_NODE_SIZE \|\| len > TFS_ITEM_MAX\)/if (0)/' "$(fuzz "image items")"

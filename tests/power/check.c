@@ -694,6 +694,42 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 	return st.live_units == live ? NULL : "live units differ";
 }
 
+/* ---- scrub ---- */
+
+static int scrub_bad(void *arg, const struct tfs_bad *b)
+{
+	(void)arg;
+	if (!b->err && b->expected != b->found)
+		power_fail("scrub", "a sound place is called damaged");
+	return 0;
+}
+
+int power_scrub(struct tfs_vol *vol)
+{
+	static u8 read[POWER_PAGES];
+	static struct tfs_scrub s;
+	u64 b;
+	int err = tfs_checkpoint(vol);
+
+	memset(&s, 0, sizeof(s));
+	memset(read, 0, sizeof(read));
+	power_run.reads = read;
+	while (!err && (err = tfs_scrub_step(vol, &s, 50000, scrub_bad, NULL)) > 0)
+		err = 0;
+	power_run.reads = NULL;
+	if (err || s.bad)
+		return err ? err : -EIO;
+	err = maps_take(vol, &power_run.dev, true);
+	if (!err)
+		err = snaps_add(vol);
+	for (b = 0; !err && b < POWER_PAGES; b++)
+		if (want[b] && !read[b]) {
+			power_fail("scrub", "a live block is not read");
+			break;
+		}
+	return err;
+}
+
 /* ---- pins ---- */
 
 /* Blocks that a pin alone keeps from use, beyond log runs, checkpoint blocks and what the open epoch dropped. */

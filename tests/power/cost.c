@@ -182,7 +182,7 @@ static void volume_make(u64 size)
 	char name[16];
 	u32 i;
 
-	disk.dev = (struct tfs_dev){&disk_ops, size, false};
+	disk.dev = (struct tfs_dev){.ops = &disk_ops, .size = size};
 	disk.data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (disk.data == MAP_FAILED)
 		power_must(-ENOMEM, "mmap");

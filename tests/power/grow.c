@@ -35,6 +35,12 @@ static void left_over(u64 page, u8 *data)
 	}
 }
 
+void power_size_reset(void)
+{
+	size_now = power_run.size_first;
+	size_coming = 0;
+}
+
 void power_size_settle(struct tfs_vol *vol)
 {
 	size_now = tfs_le64(tfs_super_of(vol)->size);

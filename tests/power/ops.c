@@ -63,6 +63,7 @@ void power_model_reset(void)
 
 	fill_state = 88172645463325252ull;
 	power_snaps_reset();
+	power_size_reset();
 	for (i = 0; i < POWER_FILES; i++)
 		power_content[i].ino = 0;
 	for (i = 0; i < saveds; i++)
@@ -748,6 +749,7 @@ static int rewrite_and_rollback(struct tfs_vol *vol)
 	OP("roll back to p", called(vol, power_rollback(vol, "p", -1)))                                                \
 	OP("roll back to q in part", called(vol, power_rollback(vol, "q", 2)))                                         \
 	OP("rewrite a and roll back", called(vol, rewrite_and_rollback(vol)))                                          \
+	OP("scrub", called(vol, power_scrub(vol)))                                                                     \
 	OP("grow by 4M", called(vol, power_grow(vol, 4u << 20)))                                                       \
 	OP("grow by 300K and write", (called(vol, power_grow(vol, 300u << 10)), put(vol, "a", 0, 65536, 1)))
 

@@ -136,6 +136,7 @@ void power_snapshot_any(struct tfs_vol *vol, u64 r);
 /* ---- grow.c ---- */
 int power_grow(struct tfs_vol *vol, u64 bytes);              /* the device, by so much, and then the volume */
 const char *power_size_judge(struct tfs_dev *dev, u64 size); /* NULL, or what is wrong with its ends */
+void power_size_reset(void);                                 /* that of the base */
 void power_size_settle(struct tfs_vol *vol);                 /* what it is now is what it has to be */
 
 /* ---- crash.c: states of a crash ---- */
@@ -187,6 +188,8 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev);
 /* What is in use but for SPACE itself, by segment, as tfs_repair_finish asks for it. */
 int power_maps_take(struct tfs_vol *vol, struct tfs_dev *dev);
 const u8 *power_map(void *vol, u64 segment);
+/* A checkpoint and a whole scrub: nothing is damaged, and of what lives every block is read. */
+int power_scrub(struct tfs_vol *vol);
 /* Blocks pinned for no reason, right after a checkpoint. */
 s64 power_pins_stray(const struct tfs_vol *vol);
 

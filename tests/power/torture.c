@@ -355,7 +355,7 @@ static void volume_make(u64 size)
 	struct tfs_stat st;
 
 	free(disk.data);
-	disk.dev = (struct tfs_dev){&disk_ops, size, false};
+	disk.dev = (struct tfs_dev){.ops = &disk_ops, .size = size};
 	disk.data = calloc(1, size);
 	power_must(disk.data ? 0 : -ENOMEM, "memory");
 	memset(files, 0, sizeof(files));

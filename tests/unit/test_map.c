@@ -80,7 +80,7 @@ static void quiesce(void *ctx, u64 epoch)
 }
 
 static const struct tfs_dev_ops ops = {ram_io, flush, discard};
-static struct tfs_dev dev = {&ops, SIZE, false};
+static struct tfs_dev dev = {.ops = &ops, .size = SIZE};
 static const struct tfs_env env = {.now = ram_now, .random = rnd, .quiesce = quiesce};
 static const struct tfs_mount_options rw = {.flags = TFS_MOUNT_DISCARD};
 

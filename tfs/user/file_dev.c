@@ -48,8 +48,9 @@ static int file_flush(struct tfs_dev *dev)
 	return fdatasync(((struct tfs_file_dev *)dev)->fd) ? -errno : 0;
 }
 
-int tfs_file_dev_resized(struct tfs_file_dev *d)
+static int file_resized(struct tfs_dev *dev)
 {
+	struct tfs_file_dev *d = (struct tfs_file_dev *)dev;
 	struct stat st;
 	u64 size;
 
@@ -74,7 +75,7 @@ static int file_prepare(struct tfs_file_dev *d, bool write, u64 size)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (size && S_ISREG(st.st_mode) && (ftruncate(d->fd, 0) || ftruncate(d->fd, (off_t)size)))
 		return -errno;
-	return tfs_file_dev_resized(d);
+	return file_resized(&d->dev);
 }
 
 /* A block device that is mounted, or otherwise held, is busy for writers. */
@@ -92,6 +93,7 @@ int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u6
 
 	memset(d, 0, sizeof(*d));
 	d->dev.ops = &ops;
+	d->dev.resized = file_resized;
 	d->dev.read_only = !write;
 	d->offset = offset;
 	d->fd = fd;

@@ -19,7 +19,6 @@ const char *tfs_file_dev_error(int err); /* what an error of these means */
 /* The same of a file that is open; fd belongs to d from here on, and is closed when this fails. */
 int tfs_file_dev_take(struct tfs_file_dev *d, int fd, u64 offset, bool write, u64 size);
 bool tfs_looped(const char *path, char *loop, size_t size); /* behind a loop device: its name into loop */
-int tfs_file_dev_resized(struct tfs_file_dev *d);           /* looks how large it is now, before tfs_grow */
 int tfs_file_dev_close(struct tfs_file_dev *d);             /* errno of the last write-back */
 
 struct tfs_env tfs_user_env(void);
