@@ -214,7 +214,7 @@ static void writers(void)
 	}
 	for (int p = 0; p < 3; p++)
 		if (!(child[p] = fork())) {
-			for (uint32_t i = 0; i < 300; i++) {
+			for (uint32_t i = 0; i < 60; i++) {
 				memset(block, (int)(i * 7 + p), sizeof(block));
 				if (!p)
 					CHECK(pwrite(i % 2 ? a : b, block, 4096, i * 13 % 64 * 4096) == 4096);
