@@ -90,7 +90,10 @@ loff_t tfs_remap_op(struct file *file_in, loff_t pos_in, struct file *file_out, 
 	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
 		return -EINVAL;
 	lock_two(in, out);
-	err = generic_remap_file_range_prep(file_in, pos_in, file_out, pos_out, &len, flags);
+	/* before the size on disk grows past it: windows behind that go in ascending order */
+	err = pos_out ? filemap_write_and_wait_range(out->i_mapping, 0, pos_out - 1) : 0;
+	if (!err)
+		err = generic_remap_file_range_prep(file_in, pos_in, file_out, pos_out, &len, flags);
 	if (!err && len)
 		err = walk(in, pos_in, out, pos_out, len, flags & REMAP_FILE_DEDUP, &done);
 	unlock_two(in, out);

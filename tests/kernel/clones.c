@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * FICLONE, FICLONERANGE, FIDEDUPERANGE and copy_file_range as ext4's, XFS's and btrfs's users know them. usage: clones
- * DIR OTHER_FILESYSTEM; 0: as it should be, 1: not, with a message. What is left in DIR is compared after a remount by
+ * DIR OTHER_FILESYSTEM; or clones append FROM TO; 0: as it should be, 1: not, with a message. What is left in DIR is compared after a remount by
  * job_clone.sh. Linked statically, run as root in the guest.
  */
 #define _GNU_SOURCE
@@ -233,8 +233,19 @@ static void writers(void)
 	}
 }
 
+/* All of `from` behind the end of `to`, which is at a block. */
+static int append(const char *from, const char *to)
+{
+	int a = open(from, O_RDONLY), b = open(to, O_RDWR);
+
+	CHECK(a >= 0 && b >= 0 && !range(b, (uint64_t)size(b), a, 0, 0));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 4 && !strcmp(argv[1], "append"))
+		return append(argv[2], argv[3]);
 	CHECK(argc == 3 && !chdir(argv[1]));
 	fill(1);
 	whole();
