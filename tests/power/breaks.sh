@@ -205,7 +205,6 @@ backup base-an-epoch-late backup/source.c 's/ptr.birth <= w->base\)/ptr.birth <=
 backup oldest-birth-counts backup/index.c 's/best && p->birth <= best->birth/best \&\& p->birth > best->birth/' test_backup.sh
 backup packs-sent-again backup/pack.c 's/!bk_names_have\(&p->known, ref->name\)/true/' test_kill.sh
 backup prune-does-not-wait backup/prune.c 's/p->now - e->time < p->r->grace/false/' test_kill.sh
-backup superblock-first backup/restore.c 's/^\ts->t.super = i->super;$/s->t.super = i->super; supers_write(s);/;s/^static int heads_write/static int supers_write(struct restore *s);\n&/' test_kill.sh
 backup old-index-sent-again backup/run.c 's/n >= FOLD && bytes <= budget/n/' test_size.sh
 
 if [ -s "$table" ]; then
