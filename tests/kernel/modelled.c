@@ -125,6 +125,16 @@ int power_grow(struct tfs_vol *vol, u64 bytes)
 	return 0;
 }
 
+void power_size_reset(void)
+{
+}
+
+int power_scrub(struct tfs_vol *vol)
+{
+	(void)vol;
+	return 0;
+}
+
 int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags)
 {
 	(void)vol, (void)blocks, (void)flags;
