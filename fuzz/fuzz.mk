@@ -10,7 +10,7 @@ FUZZ_B := build/fuzz
 FUZZ_O := build/fuzz/obj
 # what a target needs besides: of the tools all but main and what opens files
 FUZZ_CHECK := fuzz/check.c fuzz/quiet.c $(filter-out fsck/fsck_main.c fsck/fsck_undo.c fsck/fsck_nanos%,$(wildcard fsck/fsck_*.c)) \
-	tfs/user/acl.c tfs/user/cli.c tfs/user/json.c tfs/user/progress.c
+	tfs/user/acl.c tfs/user/damage.c tfs/user/cli.c tfs/user/json.c tfs/user/progress.c
 FUZZ_WITH_ops := fuzz/model.c fuzz/account.c
 FUZZ_WITH_fsck := $(FUZZ_CHECK)
 FUZZ_WITH_tar := $(FUZZ_CHECK) $(filter-out mkfs/main.c mkfs/options.c mkfs/target.c mkfs/nanos_%,$(wildcard mkfs/*.c))

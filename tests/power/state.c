@@ -209,6 +209,7 @@ void power_base_take(void)
 		power_base[page] = power_run.page[page] = power_crash.page[page] = copy;
 	}
 	power_run.touches = 0;
+	power_run.size_first = power_crash.size_first = power_run.dev.size; /* it may have grown */
 	power_dev_reset(&power_run);
 	power_dev_reset(&power_crash);
 }
