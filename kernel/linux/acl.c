@@ -40,8 +40,8 @@ struct posix_acl *tfs_get_acl(struct inode *inode, int type, bool rcu)
 
 	if (rcu)
 		return ERR_PTR(-ECHILD);
-	n = tfs_getxattr(tfs_enter(inode->i_sb), inode->i_ino, name, strlen(name), NULL, 0);
-	tfs_leave(inode->i_sb);
+	n = tfs_getxattr(tfs_enter_inode(inode), inode->i_ino, name, strlen(name), NULL, 0);
+	tfs_leave_inode(inode);
 	if (n < 0)
 		return n == -ENODATA ? NULL : ERR_PTR(tfs_user_err(n));
 	if (!n)
@@ -49,8 +49,8 @@ struct posix_acl *tfs_get_acl(struct inode *inode, int type, bool rcu)
 	value = kvmalloc(n, GFP_KERNEL);
 	if (!value)
 		return ERR_PTR(-ENOMEM);
-	n = tfs_getxattr(tfs_enter(inode->i_sb), inode->i_ino, name, strlen(name), value, n);
-	tfs_leave(inode->i_sb);
+	n = tfs_getxattr(tfs_enter_inode(inode), inode->i_ino, name, strlen(name), value, n);
+	tfs_leave_inode(inode);
 	acl = n > 0 ? from_value(inode, type, value, n) : n == -ENODATA ? NULL : ERR_PTR(tfs_user_err(n));
 	kvfree(value);
 	return acl;
@@ -96,6 +96,8 @@ TFS_SET_ACL(tfs_set_acl)
 	umode_t mode = inode->i_mode;
 	int err = 0;
 
+	if (tfs_of_snapshots(inode))
+		return -EROFS;
 	if (type == ACL_TYPE_ACCESS && acl)
 		err = posix_acl_update_mode(idmap, inode, &mode, &acl); /* equal to a mode: acl becomes NULL */
 	if (!err)

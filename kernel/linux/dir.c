@@ -66,8 +66,8 @@ static int iterate(struct file *file, struct dir_context *ctx)
 		u64 pos = ctx->pos - 2;
 
 		b.used = 0;
-		err = tfs_readdir(tfs_enter(dir->i_sb), dir->i_ino, &pos, gather, &b);
-		tfs_leave(dir->i_sb);
+		err = tfs_readdir(tfs_enter_inode(dir), dir->i_ino, &pos, gather, &b);
+		tfs_leave_inode(dir);
 	} while (!err && b.used && give(ctx, &b));
 	kvfree(b.buf);
 	return tfs_user_err(err);

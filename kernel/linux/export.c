@@ -23,6 +23,8 @@ static int encode_fh(struct inode *inode, u32 *fh, int *max_len, struct inode *p
 	int words = parent ? WORDS_PARENT : WORDS;
 	struct handle *h = (struct handle *)fh;
 
+	if (tfs_of_snapshots(inode)) /* a handle would name the volume's own inode */
+		return FILEID_INVALID;
 	if (*max_len < words) {
 		*max_len = words;
 		return FILEID_INVALID;

@@ -56,8 +56,8 @@ static int extents(struct inode *inode, struct fiemap_extent_info *info, u64 blo
 	int got, err = 0;
 
 	for (;; block = r.block + r.blocks) {
-		got = tfs_range_next(tfs_enter(inode->i_sb), inode->i_ino, block, &r);
-		tfs_leave(inode->i_sb);
+		got = tfs_range_next(tfs_enter_inode(inode), inode->i_ino, block, &r);
+		tfs_leave_inode(inode);
 		if (got < 0)
 			return tfs_user_err(got);
 		if (!got || r.block << TFS_BLOCK_BITS >= end)

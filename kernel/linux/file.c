@@ -248,8 +248,8 @@ static loff_t llseek(struct file *file, loff_t off, int whence)
 	inode_lock_shared(inode);
 	at = filemap_write_and_wait(inode->i_mapping);
 	if (!at) {
-		at = tfs_seek(tfs_enter(inode->i_sb), inode->i_ino, off, whence == SEEK_HOLE);
-		tfs_leave(inode->i_sb);
+		at = tfs_seek(tfs_enter_inode(inode), inode->i_ino, off, whence == SEEK_HOLE);
+		tfs_leave_inode(inode);
 	}
 	inode_unlock_shared(inode);
 	return at < 0 ? tfs_user_err(at) : vfs_setpos(file, at, inode->i_sb->s_maxbytes);

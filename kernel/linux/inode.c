@@ -40,6 +40,8 @@ static void ops_set(struct inode *inode, const struct tfs_attr *a)
 		inode->i_op = &tfs_special_inode_ops;
 		init_special_inode(inode, inode->i_mode, MKDEV(a->rdev_major, a->rdev_minor));
 	}
+	if (tfs_info(inode)->seen)
+		tfs_seen_ops_set(inode);
 }
 
 static void attr_set(struct inode *inode, const struct tfs_attr *a)
@@ -57,16 +59,46 @@ static void attr_set(struct inode *inode, const struct tfs_attr *a)
 	tfs_info(inode)->parent = a->parent;
 }
 
-struct inode *tfs_iget(struct super_block *sb, u64 ino)
+struct inode_key {
+	struct tfs_seen *seen;
+	u64 ino;
+};
+
+static int key_test(struct inode *inode, void *data)
 {
-	struct inode *inode = iget_locked(sb, ino);
+	const struct inode_key *k = data;
+
+	return inode->i_ino == k->ino && tfs_info(inode)->seen == k->seen;
+}
+
+static int key_set(struct inode *inode, void *data)
+{
+	const struct inode_key *k = data;
+
+	inode->i_ino = k->ino;
+	tfs_info(inode)->seen = k->seen;
+	if (k->seen)
+		atomic_inc(&k->seen->refs);
+	return 0;
+}
+
+struct inode *tfs_iget_new(struct super_block *sb, struct tfs_seen *seen, u64 ino)
+{
+	struct inode_key k = {seen, ino};
+
+	return iget5_locked(sb, ino + (seen ? seen->view.epoch * 31 : 0), key_test, key_set, &k);
+}
+
+struct inode *tfs_iget_seen(struct super_block *sb, struct tfs_seen *seen, u64 ino)
+{
+	struct inode *inode = tfs_iget_new(sb, seen, ino);
 	struct tfs_attr a;
 	int err;
 
 	if (!inode || !(inode->i_state & I_NEW))
 		return inode ? inode : ERR_PTR(-ENOMEM);
-	err = tfs_getattr(tfs_enter(sb), ino, &a);
-	tfs_leave(sb);
+	err = tfs_getattr(tfs_enter_inode(inode), ino, &a);
+	tfs_leave_inode(inode);
 	if (err) {
 		iget_failed(inode);
 		return ERR_PTR(err == -ENOENT ? -ESTALE : tfs_user_err(err));
@@ -76,6 +108,11 @@ struct inode *tfs_iget(struct super_block *sb, u64 ino)
 	ops_set(inode, &a);
 	unlock_new_inode(inode);
 	return inode;
+}
+
+struct inode *tfs_iget(struct super_block *sb, u64 ino)
+{
+	return tfs_iget_seen(sb, NULL, ino);
 }
 
 int tfs_refresh(struct inode *inode)
@@ -104,6 +141,8 @@ int tfs_getattr_op(tfs_idmap *idmap, const struct path *path, struct kstat *st, 
 	struct inode *inode = d_inode(path->dentry);
 
 	tfs_fillattr(idmap, mask, inode, st);
+	if (tfs_info(inode)->seen)
+		st->dev = tfs_info(inode)->seen->dev;
 	st->btime = tfs_info(inode)->btime;
 	st->result_mask |= STATX_BTIME;
 	st->blksize = TFS_WINDOW_BYTES;
@@ -194,7 +233,7 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 	struct tfs_vol *vol;
 	int err;
 
-	if (!S_ISREG(inode->i_mode) || !inode->i_nlink)
+	if (!S_ISREG(inode->i_mode) || !inode->i_nlink || tfs_of_snapshots(inode))
 		return 0;
 	vol = tfs_enter(inode->i_sb);
 	err = tfs_getattr(vol, inode->i_ino, &a);
@@ -206,11 +245,14 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 
 void tfs_evict_inode(struct inode *inode)
 {
-	bool gone = !inode->i_nlink && !is_bad_inode(inode) && !sb_rdonly(inode->i_sb);
+	struct tfs_seen *seen = tfs_info(inode)->seen;
+	bool gone = !inode->i_nlink && !is_bad_inode(inode) && !sb_rdonly(inode->i_sb) && !tfs_of_snapshots(inode);
 	int more, tries = 0;
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
+	if (seen)
+		tfs_seen_put(inode->i_sb, seen);
 	if (!gone)
 		return;
 	sb_start_intwrite(inode->i_sb); /* the last close may come while the volume is frozen */
@@ -234,8 +276,8 @@ const char *tfs_get_link(struct dentry *dentry, struct inode *inode, struct dela
 	target = kmalloc(TFS_SYMLINK_MAX + 1, GFP_KERNEL);
 	if (!target)
 		return ERR_PTR(-ENOMEM);
-	n = tfs_readlink(tfs_enter(inode->i_sb), inode->i_ino, target, TFS_SYMLINK_MAX);
-	tfs_leave(inode->i_sb);
+	n = tfs_readlink(tfs_enter_inode(inode), inode->i_ino, target, TFS_SYMLINK_MAX);
+	tfs_leave_inode(inode);
 	if (n < 0) {
 		kfree(target);
 		return ERR_PTR(tfs_user_err(n));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Ioctls on any file of the volume: FITRIM, and shutting the volume down by the number XFS gave that. */
+/* Ioctls on any file of the volume: FITRIM, shutting it down by the number XFS gave that, and those of admin.c. */
 #include "tfs_linux.h"
+#include "tfs/ioctl.h"
 
 #include <linux/blkdev.h>
 #include <linux/mount.h>
@@ -71,6 +72,8 @@ long tfs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 			return -EFAULT;
 		return tfs_shutdown_op(file_inode(file)->i_sb, flags);
 	default:
+		if (_IOC_TYPE(cmd) == TFS_IOC_LETTER)
+			return tfs_admin_ioctl(file, cmd, (void __user *)arg);
 		return -ENOTTY;
 	}
 }

@@ -2,7 +2,7 @@
 /* Operations on names: each is one operation of the core, then the VFS inodes take over what it changed. */
 #include "acl.h"
 
-static struct dentry *lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
+struct dentry *tfs_lookup_op(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
 	struct inode *inode = NULL;
 	u64 ino;
@@ -11,12 +11,14 @@ static struct dentry *lookup(struct inode *dir, struct dentry *dentry, unsigned 
 
 	if (dentry->d_name.len > TFS_NAME_MAX)
 		return ERR_PTR(-ENAMETOOLONG);
-	err = tfs_lookup(tfs_enter(dir->i_sb), dir->i_ino, dentry->d_name.name, dentry->d_name.len, &ino, &type);
-	tfs_leave(dir->i_sb);
+	if (tfs_snapdir_named(dir, &dentry->d_name))
+		return d_splice_alias(tfs_snapdir_get(dir->i_sb), dentry);
+	err = tfs_lookup(tfs_enter_inode(dir), dir->i_ino, dentry->d_name.name, dentry->d_name.len, &ino, &type);
+	tfs_leave_inode(dir);
 	if (err && err != -ENOENT)
 		return ERR_PTR(tfs_user_err(err));
 	if (!err)
-		inode = tfs_iget(dir->i_sb, ino);
+		inode = tfs_iget_seen(dir->i_sb, tfs_info(dir)->seen, ino);
 	return d_splice_alias(inode, dentry);
 }
 
@@ -150,6 +152,8 @@ static int link(struct dentry *old, struct inode *dir, struct dentry *dentry)
 	bool again = false;
 	int err;
 
+	if (tfs_of_snapshots(inode))
+		return -EXDEV;
 	do {
 		err = tfs_link(tfs_enter(dir->i_sb), inode->i_ino, dir->i_ino, dentry->d_name.name, dentry->d_name.len);
 		tfs_leave(dir->i_sb);
@@ -167,6 +171,8 @@ static int name_remove(struct inode *dir, struct dentry *dentry, bool is_dir)
 {
 	int err;
 
+	if (tfs_of_snapshots(d_inode(dentry)))
+		return -EROFS;
 	err = tfs_unlink(tfs_enter(dir->i_sb), dir->i_ino, dentry->d_name.name, dentry->d_name.len, is_dir, NULL);
 	tfs_leave(dir->i_sb);
 	if (err)
@@ -194,6 +200,8 @@ static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, st
 	u64 victim;
 	int err = 0;
 
+	if (tfs_of_snapshots(inode) || (target && tfs_of_snapshots(target)))
+		return -EROFS;
 	/* replacing must never leave an empty file: what is unwritten of the new one goes first */
 	if (target && !(flags & RENAME_EXCHANGE) && S_ISREG(inode->i_mode))
 		err = filemap_write_and_wait(inode->i_mapping);
@@ -216,7 +224,7 @@ static int rename(tfs_idmap *idmap, struct inode *dir, struct dentry *dentry, st
 }
 
 const struct inode_operations tfs_dir_inode_ops = {
-    .lookup = lookup,
+    .lookup = tfs_lookup_op,
     .create = create,
     .mknod = mknod,
     .mkdir = mkdir,

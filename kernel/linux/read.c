@@ -321,15 +321,15 @@ static void pieces_submit(struct read *r, unsigned int stored)
 /* The core reads: slow, under its lock, for what is small or rare. */
 static int core_read(struct read *r)
 {
-	struct super_block *sb = r->s->sb;
 	unsigned int i;
 	s64 n;
 
 	trace_tfs_read(r->inode, r->first, r->wanted, 0, false);
 	r->buffer = mempool_alloc(r->s->buffers, GFP_NOFS);
 	r->map.size = 0;
-	n = tfs_read(tfs_enter(sb), r->inode->i_ino, r->first << TFS_BLOCK_BITS, r->buffer, TFS_WINDOW_BYTES);
-	tfs_leave(sb);
+	n = tfs_read(tfs_enter_inode(r->inode), r->inode->i_ino, r->first << TFS_BLOCK_BITS, r->buffer,
+	             TFS_WINDOW_BYTES);
+	tfs_leave_inode(r->inode);
 	if (n >= 0)
 		r->map.size = (r->first << TFS_BLOCK_BITS) + n;
 	for (i = 0; n >= 0 && i < TFS_WINDOW_BLOCKS; i++)
@@ -347,10 +347,10 @@ static int read_start(struct read *r)
 	int err;
 
 	atomic64_inc(&s->windows_read);
-	err = tfs_map(tfs_enter(s->sb), r->inode->i_ino, r->first, &r->map);
+	err = tfs_map(tfs_enter_inode(r->inode), r->inode->i_ino, r->first, &r->map);
 	if (!err && r->map.direct)
 		hold(s, r->map.epoch);
-	tfs_leave(s->sb);
+	tfs_leave_inode(r->inode);
 	if (err) {
 		read_end(r);
 		return err;

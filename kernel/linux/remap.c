@@ -89,6 +89,8 @@ loff_t tfs_remap_op(struct file *file_in, loff_t pos_in, struct file *file_out, 
 
 	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
 		return -EINVAL;
+	if (tfs_of_snapshots(in) || tfs_of_snapshots(out))
+		return -EXDEV;
 	lock_two(in, out);
 	/* before the size on disk grows past it: windows behind that go in ascending order */
 	err = pos_out ? filemap_write_and_wait_range(out->i_mapping, 0, pos_out - 1) : 0;

@@ -50,8 +50,9 @@ static void env_logged(void *ctx, u64 sequence, const struct tfs_rec_head *rec)
 
 static int volume_mount(struct tfs_sb *s, bool read_only, struct tfs_vol **out)
 {
-	struct tfs_mount_options opt = {
-	    .flags = (read_only ? TFS_MOUNT_RO : 0) | (s->opt.discard ? TFS_MOUNT_DISCARD : 0), .cache_nodes = 4096};
+	struct tfs_mount_options opt = {.flags = (read_only ? TFS_MOUNT_RO : 0) |
+	                                         (s->opt.discard ? TFS_MOUNT_DISCARD : 0) | TFS_MOUNT_FREES,
+	                                .cache_nodes = 4096};
 	struct tfs_env env = {.ctx = s,
 	                      .now = env_now,
 	                      .random = env_random,
@@ -63,6 +64,8 @@ static int volume_mount(struct tfs_sb *s, bool read_only, struct tfs_vol **out)
 
 	memalloc_nofs_restore(nofs);
 	trace_tfs_mount(s->sb, read_only, err);
+	if (!err)
+		tfs_compact_set(*out, s->opt.compact_off);
 	return err;
 }
 
@@ -72,7 +75,10 @@ static struct inode *alloc_inode(struct super_block *sb)
 {
 	struct tfs_inode_info *i = alloc_inode_sb(sb, inode_cache, GFP_KERNEL);
 
-	return i ? &i->vfs_inode : NULL;
+	if (!i)
+		return NULL;
+	i->seen = NULL;
+	return &i->vfs_inode;
 }
 
 static void free_inode(struct inode *inode)
@@ -134,6 +140,10 @@ static int show_options(struct seq_file *m, struct dentry *root)
 	seq_printf(m, ",errors=%s", errors_names[o->errors]);
 	if (o->discard)
 		seq_puts(m, ",discard");
+	if (o->compact_off)
+		seq_puts(m, ",compact=off");
+	if (o->snapshot)
+		seq_show_option(m, "snapshot", o->snapshot);
 	return 0;
 }
 
@@ -145,6 +155,7 @@ static void sb_free(struct tfs_sb *s)
 		destroy_workqueue(s->work_queue);
 	tfs_stages_exit(s);
 	tfs_bdev_close(&s->bdev);
+	kfree(s->opt.snapshot);
 	s->sb->s_fs_info = NULL;
 	kfree(s);
 }
@@ -168,7 +179,9 @@ static void put_super(struct super_block *sb)
 	int err = 0;
 
 	tfs_sysfs_remove(s);
+	tfs_compactor_stop(s);
 	cancel_delayed_work_sync(&s->checkpoint);
+	cancel_delayed_work_sync(&s->freeing);
 	promises_check(s);
 	tfs_enter(sb);
 	if (sb_rdonly(sb)) /* reconfigure brought it to rest, or it is not to be written any more */
@@ -199,11 +212,15 @@ static const struct super_operations super_ops = {
 
 /* ---- options ---- */
 
-enum { OPT_ERRORS, OPT_DISCARD };
+enum { OPT_ERRORS, OPT_DISCARD, OPT_COMPACT, OPT_SNAPSHOT };
 static const struct constant_table errors_table[] = {
     {"continue", TFS_ERRORS_CONTINUE}, {"remount-ro", TFS_ERRORS_RO}, {"panic", TFS_ERRORS_PANIC}, {}};
-static const struct fs_parameter_spec parameters[] = {
-    fsparam_enum("errors", OPT_ERRORS, errors_table), fsparam_flag_no("discard", OPT_DISCARD), {}};
+static const struct constant_table compact_table[] = {{"off", 1}, {"auto", 0}, {}};
+static const struct fs_parameter_spec parameters[] = {fsparam_enum("errors", OPT_ERRORS, errors_table),
+                                                      fsparam_flag_no("discard", OPT_DISCARD),
+                                                      fsparam_enum("compact", OPT_COMPACT, compact_table),
+                                                      fsparam_string("snapshot", OPT_SNAPSHOT),
+                                                      {}};
 
 static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
@@ -218,6 +235,14 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_DISCARD:
 		o->discard = !result.negated;
 		return 0;
+	case OPT_COMPACT:
+		o->compact_off = result.uint_32;
+		return 0;
+	case OPT_SNAPSHOT:
+		kfree(o->snapshot);
+		o->snapshot = param->string;
+		param->string = NULL; /* taken over */
+		return 0;
 	default:
 		return opt;
 	}
@@ -227,8 +252,11 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 
 static int root_make(struct super_block *sb)
 {
-	struct inode *root = tfs_iget(sb, TFS_INO_ROOT);
+	const char *name = tfs_sb(sb)->opt.snapshot;
+	struct inode *root = name ? tfs_snapshot_root(sb, name) : tfs_iget(sb, TFS_INO_ROOT);
 
+	if (name && root == ERR_PTR(-ENOENT))
+		pr_err("tfs: %s: %s: no such snapshot; see tfs snapshot list\n", sb->s_id, name);
 	if (IS_ERR(root))
 		return PTR_ERR(root);
 	if (!S_ISDIR(root->i_mode)) {
@@ -280,12 +308,16 @@ static int sb_make(struct super_block *sb, const struct tfs_options *opt)
 	sb->s_fs_info = s;
 	s->sb = sb;
 	s->opt = *opt;
+	tfs_views_init(s);
+	init_waitqueue_head(&s->compactor_wait);
+	INIT_DELAYED_WORK(&s->freeing, tfs_freeing_work);
 	mutex_init(&s->lock);
 	init_waitqueue_head(&s->sync_wait);
 	init_waitqueue_head(&s->gather_wait);
 	spin_lock_init(&s->pool_lock);
 	INIT_DELAYED_WORK(&s->checkpoint, tfs_checkpoint_work);
-	err = tfs_stages_init(s);
+	s->opt.snapshot = opt->snapshot ? kstrdup(opt->snapshot, GFP_KERNEL) : NULL;
+	err = opt->snapshot && !s->opt.snapshot ? -ENOMEM : tfs_stages_init(s);
 	if (!err)
 		err = tfs_reads_init(s);
 	s->work_queue = alloc_workqueue("tfs-%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 1, sb->s_id);
@@ -307,6 +339,8 @@ static const char *mount_failure(int err)
 		return "made with features this module does not know; a newer one may";
 	case -ENOMEM:
 		return "not enough memory";
+	case -ENOENT:
+		return "no such snapshot";
 	case -ENOSPC:
 		return "no space to finish recovery; mount with -o ro";
 	default:
@@ -334,15 +368,20 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 		err = tfs_sysfs_add(s);
 	shown = !err;
 	if (!err)
-		err = root_make(sb);
+		err = tfs_compactor_start(s);
+	if (!err)
+		err = root_make(sb); /* last: with a root, put_super ends what failed */
 	if (!err) {
 		queue_delayed_work(s->work_queue, &s->checkpoint, CHECKPOINT_SECONDS * HZ);
+		queue_delayed_work(s->work_queue, &s->freeing, 0);
 		return 0;
 	}
 	if (err != -EINVAL || !(fc->sb_flags & SB_SILENT)) /* silent: trying what the device may hold */
 		errorf(fc, "tfs: %s: cannot mount: error %d: %s", sb->s_id, err, mount_failure(err));
 	if (shown)
 		tfs_sysfs_remove(s);
+	if (s)
+		tfs_compactor_stop(s);
 	if (s && s->vol)
 		tfs_abandon(s->vol);
 	if (s)
@@ -350,9 +389,31 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	return err;
 }
 
+/* One device has one superblock, and that one root: what is mounted already decides. */
+static bool same_root(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
 static int get_tree(struct fs_context *fc)
 {
-	return get_tree_bdev(fc, fill_super);
+	const struct tfs_options *o = fc->fs_private;
+	struct super_block *sb;
+	int err;
+
+	if (o->snapshot)
+		fc->sb_flags |= SB_RDONLY;
+	err = get_tree_bdev(fc, fill_super);
+	if (err)
+		return err;
+	sb = fc->root->d_sb;
+	if (same_root(o->snapshot, tfs_sb(sb)->opt.snapshot))
+		return 0;
+	dput(fc->root);
+	fc->root = NULL;
+	deactivate_locked_super(sb);
+	errorf(fc, "tfs: mounted already, with another root: see .snapshots there");
+	return -EBUSY;
 }
 
 static int turn_read_only(struct super_block *sb)
@@ -373,6 +434,10 @@ static int turn_writable(struct super_block *sb)
 	struct tfs_stat st;
 	int err;
 
+	if (s->opt.snapshot) {
+		pr_err("tfs: %s: a snapshot cannot be written\n", sb->s_id);
+		return -EROFS;
+	}
 	if (s->failed || bdev_read_only(sb->s_bdev)) {
 		pr_err("tfs: %s: cannot be written: %s\n", sb->s_id,
 		       s->failed ? "there were errors: unmount, run fsck.tfs, mount again" : "the device is read-only");
@@ -393,6 +458,7 @@ static int turn_writable(struct super_block *sb)
 		tfs_abandon(s->vol);
 		s->vol = vol;
 		s->volume_read_only = false;
+		mod_delayed_work(s->work_queue, &s->freeing, 0);
 	}
 	tfs_leave(sb);
 	if (err)
@@ -411,17 +477,28 @@ static int reconfigure(struct fs_context *fc)
 	sync_filesystem(sb);
 	if (o->discard != s->opt.discard)
 		return invalf(fc, "tfs: %s: discard cannot change while mounted", sb->s_id);
+	if (o->snapshot && !same_root(o->snapshot, s->opt.snapshot))
+		return invalf(fc, "tfs: %s: the snapshot cannot change while mounted", sb->s_id);
 	if (read_only && !sb_rdonly(sb))
 		err = turn_read_only(sb);
 	else if (!read_only && sb_rdonly(sb))
 		err = turn_writable(sb);
-	if (!err)
-		s->opt = *o;
+	if (!err) {
+		s->opt.errors = o->errors;
+		s->opt.compact_off = o->compact_off;
+		tfs_compact_set(tfs_enter(sb), o->compact_off);
+		tfs_leave(sb);
+		tfs_compactor_wake(s);
+	}
 	return tfs_user_err(err);
 }
 
 static void free_fc(struct fs_context *fc)
 {
+	struct tfs_options *o = fc->fs_private;
+
+	if (o)
+		kfree(o->snapshot);
 	kfree(fc->fs_private);
 }
 
@@ -440,7 +517,7 @@ static int init_fs_context(struct fs_context *fc)
 		return -ENOMEM;
 	o->errors = TFS_ERRORS_RO;
 	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) /* what is not named stays */
-		*o = tfs_sb(fc->root->d_sb)->opt;
+		*o = tfs_sb(fc->root->d_sb)->opt, o->snapshot = NULL;
 	fc->fs_private = o;
 	fc->ops = &context_ops;
 	return 0;

@@ -106,7 +106,7 @@ static void flush_turn(struct super_block *sb)
  * What syncs meanwhile waits for a step's writes at most, as these are on the disk before the next step: else all nodes
  * would stand in the disk's queue before its own write.
  */
-static void checkpoint_steps(struct super_block *sb)
+void tfs_checkpoint_steps(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
 	struct tfs_vol *vol = tfs_enter(sb);
@@ -132,7 +132,7 @@ void tfs_checkpoint_work(struct work_struct *work)
 	struct tfs_sb *s = container_of(work, struct tfs_sb, checkpoint.work);
 
 	if (!sb_rdonly(s->sb) && sb_start_intwrite_trylock(s->sb)) {
-		checkpoint_steps(s->sb);
+		tfs_checkpoint_steps(s->sb);
 		sb_end_intwrite(s->sb);
 	}
 	queue_delayed_work(s->work_queue, &s->checkpoint, CHECKPOINT_SECONDS * HZ);

@@ -14,6 +14,31 @@ static struct tfs_stat stat_now(struct tfs_sb *s)
 	return st;
 }
 
+/* What was written for 100 bytes given. */
+static u64 amplification(struct tfs_sb *s)
+{
+	struct tfs_stat st = stat_now(s);
+
+	return st.user_blocks ? div64_u64((st.data_blocks + st.node_blocks + st.log_blocks) * 100, st.user_blocks) : 0;
+}
+
+/* In pieces: maps of segments are read for it, and others get in between. */
+#define SPREAD_SEGMENTS 64
+static struct tfs_spread spread(struct tfs_sb *s)
+{
+	u64 segments = stat_now(s).segments, at, n;
+	struct tfs_spread sum = {0};
+
+	for (at = 0; at < segments; at += n) {
+		n = min_t(u64, segments - at, SPREAD_SEGMENTS);
+		if (tfs_spread_add(tfs_enter(s->sb), at, n, &sum))
+			n = segments; /* said already */
+		tfs_leave(s->sb);
+		cond_resched();
+	}
+	return sum;
+}
+
 struct counter {
 	struct attribute attr;
 	u64 (*get)(struct tfs_sb *s);
@@ -42,6 +67,31 @@ COUNTER(free_blocks, stat_now(s).free);
 COUNTER(available_blocks, stat_now(s).available);
 COUNTER(reserved_blocks, stat_now(s).delayed_blocks); /* for dirty pages */
 COUNTER(epoch, stat_now(s).epoch);
+COUNTER(user_bytes, stat_now(s).user_blocks *TFS_BLOCK); /* given to be written, at their decoded size */
+COUNTER(data_bytes, stat_now(s).data_blocks *TFS_BLOCK);
+COUNTER(node_bytes, stat_now(s).node_blocks *TFS_BLOCK);
+COUNTER(moved_bytes, stat_now(s).moved_blocks *TFS_BLOCK);
+COUNTER(compact_sweeps, stat_now(s).compact_sweeps);
+COUNTER(compact_emptied, stat_now(s).compact_emptied);
+COUNTER(snapshots, stat_now(s).snapshots);
+COUNTER(snapshots_dying, stat_now(s).dying);
+COUNTER(snapshot_bytes, stat_now(s).snapshot_blocks *TFS_BLOCK); /* that snapshots alone hold */
+COUNTER(write_amplification, amplification(s));
+COUNTER(whole_segments, spread(s).whole_segments);
+
+/* Not a number but a list of them: free runs of 1, 2 to 3, 4 to 7 ... blocks. */
+static struct attribute free_runs_attr = {.name = "free_runs", .mode = 0400};
+
+static ssize_t free_runs_show(struct tfs_sb *s, char *buf)
+{
+	struct tfs_spread sum = spread(s);
+	ssize_t at = 0;
+	unsigned int i;
+
+	for (i = 0; i < TFS_RUN_CLASSES; i++)
+		at += sysfs_emit_at(buf, at, "%llu%c", sum.runs[i], i + 1 < TFS_RUN_CLASSES ? ' ' : '\n');
+	return at;
+}
 
 static struct attribute *counter_attrs[] = {
     &operations_counter.attr,
@@ -60,12 +110,26 @@ static struct attribute *counter_attrs[] = {
     &available_blocks_counter.attr,
     &epoch_counter.attr,
     &reserved_blocks_counter.attr,
+    &user_bytes_counter.attr,
+    &data_bytes_counter.attr,
+    &node_bytes_counter.attr,
+    &moved_bytes_counter.attr,
+    &compact_sweeps_counter.attr,
+    &compact_emptied_counter.attr,
+    &snapshots_counter.attr,
+    &snapshots_dying_counter.attr,
+    &snapshot_bytes_counter.attr,
+    &write_amplification_counter.attr,
+    &whole_segments_counter.attr,
+    &free_runs_attr,
     NULL,
 };
 ATTRIBUTE_GROUPS(counter);
 
 static ssize_t show(struct kobject *kobj, struct attribute *attr, char *buf)
 {
+	if (attr == &free_runs_attr)
+		return free_runs_show(container_of(kobj, struct tfs_sb, kobj), buf);
 	return sysfs_emit(buf, "%llu\n",
 	                  container_of(attr, struct counter, attr)->get(container_of(kobj, struct tfs_sb, kobj)));
 }

@@ -66,7 +66,8 @@ struct tfs_gather {        /* of the holder of the turn to flush */
 enum tfs_errors { TFS_ERRORS_CONTINUE, TFS_ERRORS_RO, TFS_ERRORS_PANIC };
 struct tfs_options {
 	enum tfs_errors errors;
-	bool discard;
+	bool discard, compact_off;
+	char *snapshot; /* NULL: the volume itself */
 };
 
 struct tfs_sb {
@@ -102,15 +103,29 @@ struct tfs_sb {
 	struct bio_set read_bios;
 	atomic_t held[2]; /* mappings in use, by the parity of their epoch */
 	wait_queue_head_t held_wait;
-	struct delayed_work checkpoint;
+	struct delayed_work checkpoint, freeing; /* freeing: what deleted snapshots held */
+	struct task_struct *compactor;
+	bool compactor_asked;
+	wait_queue_head_t compactor_wait;
+
+	struct mutex seen_lock; /* of the list; nothing is waited for under it but sbi->lock */
+	struct list_head seen;
 
 	struct kobject kobj;
 	struct completion kobj_gone;
 	atomic64_t syncs, syncs_joined, windows_read, windows_written, records;
 };
 
+struct tfs_seen { /* a snapshot of which an inode is in memory (views.c) */
+	struct list_head list;
+	atomic_t refs; /* each inode's */
+	struct tfs_view view;
+	dev_t dev;
+};
+
 struct tfs_inode_info {
-	u64 parent; /* directories */
+	u64 parent;            /* directories */
+	struct tfs_seen *seen; /* NULL: of the volume itself */
 	struct timespec64 btime;
 	struct mutex writeback;
 	struct inode vfs_inode;
@@ -133,6 +148,21 @@ static inline struct tfs_vol *tfs_enter(struct super_block *sb)
 	return s->vol;
 }
 void tfs_leave(struct super_block *sb); /* fault.c: and sees to what went wrong meanwhile */
+/* For a call that reads what the inode is of: the volume, or a snapshot. */
+static inline struct tfs_vol *tfs_enter_inode(struct inode *inode)
+{
+	struct tfs_vol *vol = tfs_enter(inode->i_sb);
+
+	if (tfs_info(inode)->seen)
+		tfs_view_enter(vol, &tfs_info(inode)->seen->view);
+	return vol;
+}
+static inline void tfs_leave_inode(struct inode *inode)
+{
+	if (tfs_info(inode)->seen)
+		tfs_view_leave(tfs_sb(inode->i_sb)->vol);
+	tfs_leave(inode->i_sb);
+}
 /* What userspace sees of the core's errors: damage is EIO for a file. */
 static inline int tfs_user_err(int err)
 {
@@ -158,11 +188,14 @@ int tfs_shutdown_op(struct super_block *sb, u32 flags);
 bool tfs_insist(int err, int *tries);
 
 /* sync.c */
-int tfs_sync_wait(struct super_block *sb); /* every record so far is durable when it returns 0 */
+void tfs_checkpoint_steps(struct super_block *sb); /* one, in pieces, if anything happened since the last */
+int tfs_sync_wait(struct super_block *sb);         /* every record so far is durable when it returns 0 */
 void tfs_checkpoint_work(struct work_struct *work);
 
 /* inode.c */
 struct inode *tfs_iget(struct super_block *sb, u64 ino);
+struct inode *tfs_iget_seen(struct super_block *sb, struct tfs_seen *seen, u64 ino); /* seen NULL: of the volume */
+struct inode *tfs_iget_new(struct super_block *sb, struct tfs_seen *seen, u64 ino);  /* I_NEW: to be filled in */
 /* After an operation of the core: link count, times and size (directories) as the volume has them. */
 int tfs_refresh(struct inode *inode);
 struct tfs_time tfs_time_in(struct timespec64 t);
@@ -173,8 +206,31 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc);
 extern const struct inode_operations tfs_file_inode_ops, tfs_special_inode_ops, tfs_symlink_inode_ops;
 const char *tfs_get_link(struct dentry *dentry, struct inode *inode, struct delayed_call *done);
 
+/* views.c: snapshots */
+void tfs_views_init(struct tfs_sb *s);
+void tfs_seen_put(struct super_block *sb, struct tfs_seen *seen);
+void tfs_seen_ops_set(struct inode *inode);
+struct inode *tfs_snapshot_root(struct super_block *sb, const char *name);
+bool tfs_snapdir_named(struct inode *dir, const struct qstr *name); /* .snapshots in the root */
+bool tfs_is_snapdir(const struct inode *inode);
+struct inode *tfs_snapdir_get(struct super_block *sb);
+static inline bool tfs_of_snapshots(struct inode *inode) /* of one, or the directory of all */
+{
+	return tfs_info(inode)->seen || tfs_is_snapdir(inode);
+}
+
+/* admin.c: tfs/ioctl.h */
+long tfs_admin_ioctl(struct file *file, unsigned int request, void __user *to);
+void tfs_freeing_work(struct work_struct *work);
+
+/* compactor.c */
+int tfs_compactor_start(struct tfs_sb *s);
+void tfs_compactor_stop(struct tfs_sb *s);
+void tfs_compactor_wake(struct tfs_sb *s);
+
 /* namei.c, dir.c, xattr.c, export.c */
 extern const struct inode_operations tfs_dir_inode_ops;
+struct dentry *tfs_lookup_op(struct inode *dir, struct dentry *dentry, unsigned int flags);
 extern const struct file_operations tfs_dir_ops;
 ssize_t tfs_listxattr_op(struct dentry *dentry, char *buf, size_t size);
 extern const struct xattr_handler *tfs_xattr_handlers[];

@@ -22,8 +22,10 @@ static int get(const struct xattr_handler *h, struct dentry *dentry, struct inod
 
 	if (n < 0)
 		return n;
-	n = tfs_getxattr(tfs_enter(inode->i_sb), inode->i_ino, full, n, buf, min_t(size_t, size, TFS_XATTR_MAX));
-	tfs_leave(inode->i_sb);
+	if (tfs_is_snapdir(inode))
+		return -ENODATA;
+	n = tfs_getxattr(tfs_enter_inode(inode), inode->i_ino, full, n, buf, min_t(size_t, size, TFS_XATTR_MAX));
+	tfs_leave_inode(inode);
 	return tfs_user_err(n);
 }
 
@@ -38,6 +40,8 @@ static int set(const struct xattr_handler *h, tfs_idmap *idmap, struct dentry *d
 
 	if (n < 0)
 		return n;
+	if (tfs_of_snapshots(inode))
+		return -EROFS;
 	do {
 		vol = tfs_enter(inode->i_sb);
 		if (value)
@@ -83,8 +87,8 @@ ssize_t tfs_listxattr_op(struct dentry *dentry, char *buf, size_t size)
 
 	if (!all)
 		return -ENOMEM;
-	n = tfs_listxattr(tfs_enter(inode->i_sb), inode->i_ino, all, XATTR_LIST_MAX);
-	tfs_leave(inode->i_sb);
+	n = tfs_listxattr(tfs_enter_inode(inode), inode->i_ino, all, XATTR_LIST_MAX);
+	tfs_leave_inode(inode);
 	for (name = all; n > 0 && name < all + n; name += strlen(name) + 1) {
 		size_t len = strlen(name) + 1;
 

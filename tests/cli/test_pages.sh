@@ -25,7 +25,7 @@ entries 'MOUNT OPTIONS OF THE KERNEL' | same "mount options of the module"
 	sed -n '/^static bool option_of_others/,/^}/p; /^static int mount_option(/,/^}/p' kernel/fuse/main.c | grep -oE '"[a-z_]*[a-z]=?"' | tr -d '"' | grep -v '^comment=' | sort -u
 } >"$tmp/code"
 entries 'MOUNT OPTIONS OF TFS-FUSE' | same "mount options of tfs-fuse"
-sed -n 's/^COUNTER(\([a-z_]*\),.*/\1/p' kernel/linux/sysfs.c >"$tmp/code"
+sed -n 's/^COUNTER(\([a-z_]*\),.*/\1/p; s/^static struct attribute [a-z_]* = {.name = "\([a-z_]*\)".*/\1/p' kernel/linux/sysfs.c >"$tmp/code"
 entries COUNTERS | same "counters"
 {
 	sed -n '/^long tfs_ioctl/,/^}/s/.*case \([A-Z_]*\):.*/\1/p' kernel/linux/ioctl.c

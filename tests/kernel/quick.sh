@@ -3,7 +3,8 @@
 # The kernel tests of make test, one boot a kernel: system calls give the same results as on ext4 and as the crash simulator's model
 # says; the module stays while it is in use; a tree is copied in, the volume
 # mounted again and the tree compared; the volume is filled by write and through mmap, says so, loses nothing and becomes usable
-# again; the host finds it sound. Then the guest is killed once, and what was acknowledged is there (kill.sh).
+# again; the host finds it sound. Then the guest is killed once, and what was acknowledged is there (kill.sh), and snapshots
+# are made, read and deleted (snapshots.sh -q).
 # usage: quick.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"
 compiled differ tests/fuse/differ.c
@@ -48,5 +49,6 @@ J
 	LIMIT=250 guest -p "$tmp/differ" -p "$tmp/modelled" -p "$tmp/full" "$tmp/t" "$tmp/e" || bad "in the guest"
 	sound "the run"
 	LIMIT=100 tests/kernel/kill.sh -n 1 "$k" || failed=1
+	tests/kernel/snapshots.sh -q "$k" || failed=1
 done
 finish

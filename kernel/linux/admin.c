@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests of tfs/ioctl.h on a mounted volume: copied in, done by the core (tfs/admin.c), copied out. All but
+ * TFS_IOC_INFO need CAP_SYS_ADMIN, what changes something a mount that may be written. Before a snapshot all dirty
+ * pages are written and a checkpoint taken in pieces, so that the one under the lock has little to do. What a deleted
+ * snapshot held is freed by a work item, a few steps at a time, beside everything else; a mount goes on with it.
+ */
+#include "tfs_linux.h"
+#include "tfs/ioctl.h"
+
+#include <linux/mount.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#define FREEING_STEPS 32 /* in a row */
+#define FREEING_RETRY (HZ / 2)
+
+static_assert(TFS_IOC_INFO == _IOWR(TFS_IOC_LETTER, 1, struct tfs_ioc_info));
+
+/* ---- freeing ---- */
+
+/* Steps are short, and others get in between. False: nothing is left to do. */
+static bool freeing_steps(struct super_block *sb)
+{
+	int i, more = 1;
+
+	for (i = 0; i < FREEING_STEPS && more > 0; i++) {
+		more = tfs_snapshot_step(tfs_enter(sb));
+		tfs_leave(sb);
+		cond_resched();
+	}
+	return more > 0;
+}
+
+void tfs_freeing_work(struct work_struct *work)
+{
+	struct tfs_sb *s = container_of(work, struct tfs_sb, freeing.work);
+	bool more = true;
+
+	if (!sb_rdonly(s->sb) && sb_start_intwrite_trylock(s->sb)) {
+		more = freeing_steps(s->sb);
+		sb_end_intwrite(s->sb);
+		if (more)
+			queue_delayed_work(s->work_queue, &s->freeing, 0);
+	} else if (!sb_rdonly(s->sb)) {
+		queue_delayed_work(s->work_queue, &s->freeing, FREEING_RETRY); /* frozen */
+	}
+}
+
+/* ---- requests ---- */
+
+/* What is written back meanwhile, and what is done, comes with the snapshot or not: it holds all that was before. */
+static int written_back(struct super_block *sb)
+{
+	int err;
+
+	down_read(&sb->s_umount);
+	err = sync_filesystem(sb);
+	up_read(&sb->s_umount);
+	if (!err)
+		tfs_checkpoint_steps(sb);
+	return err;
+}
+
+static int snapshot_create(struct super_block *sb, void *arg)
+{
+	bool again = false;
+	int err;
+
+	do {
+		err = written_back(sb);
+		if (err)
+			return err;
+		err = tfs_admin(tfs_enter(sb), TFS_IOC_SNAPSHOT_CREATE, arg);
+		tfs_leave(sb);
+	} while (tfs_space_retry(sb, err, &again));
+	return err;
+}
+
+static int request_do(struct super_block *sb, unsigned int request, void *arg)
+{
+	int err;
+
+	if (request == TFS_IOC_SNAPSHOT_CREATE)
+		return snapshot_create(sb, arg);
+	err = tfs_admin(tfs_enter(sb), request, arg);
+	tfs_leave(sb);
+	if (!err && request == TFS_IOC_SNAPSHOT_DELETE)
+		mod_delayed_work(tfs_sb(sb)->work_queue, &tfs_sb(sb)->freeing, 0);
+	if (!err && request == TFS_IOC_COMPACT)
+		tfs_compactor_wake(tfs_sb(sb));
+	return err;
+}
+
+static bool changes(unsigned int request)
+{
+	switch (request) {
+	case TFS_IOC_INFO:
+	case TFS_IOC_SPREAD:
+	case TFS_IOC_SNAPSHOT_NEXT:
+	case TFS_IOC_ITEMS:
+		return false;
+	default:
+		return true;
+	}
+}
+
+long tfs_admin_ioctl(struct file *file, unsigned int request, void __user *to)
+{
+	struct super_block *sb = file_inode(file)->i_sb;
+	size_t bytes = _IOC_SIZE(request);
+	bool change = changes(request);
+	void *arg;
+	int err;
+
+	if (request != TFS_IOC_INFO && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	arg = kvmalloc(bytes, GFP_KERNEL);
+	if (!arg)
+		return -ENOMEM;
+	err = copy_from_user(arg, to, bytes) ? -EFAULT : change ? mnt_want_write_file(file) : 0;
+	if (err)
+		goto out;
+	err = tfs_user_err(request_do(sb, request, arg));
+	if (change)
+		mnt_drop_write_file(file);
+	if (!err && copy_to_user(to, arg, bytes))
+		err = -EFAULT;
+out:
+	kvfree(arg);
+	return err;
+}
