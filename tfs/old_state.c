@@ -6,6 +6,7 @@
  * does not, and nothing is freed twice. An index node goes when the cursor leaves it, so what lies ahead is reached
  * until it is through. What other items may name again is put into a set first (SHARED items) and freed when no item
  * is left to name it. Only SNAP and SPACE change, which no snapshot holds: it works on a full volume.
+ * The snapshot stays until the end: nodes as old as it are read here, too, to see what is shared (tfs_old_leave).
  * A part that cannot be read ends it for this mount: fsck.tfs frees the rest. Called by tfs_snapshot_step.
  */
 #include "tfs/vol.h"
@@ -381,6 +382,19 @@ int tfs_old_step(struct tfs_vol *vol)
 	tfs_err(vol, "what a rollback gave up cannot be freed whole; run fsck.tfs -y");
 	vol->old_stuck = true;
 	return 0;
+}
+
+int tfs_old_leave(struct tfs_vol *vol, u64 epoch)
+{
+	struct tfs_old_state o;
+	int err = vol->old && !vol->old_stuck ? old_get(vol, &o) : -ENOENT;
+
+	if (err || tfs_le64(o.since) != epoch)
+		return err == -ENOENT ? 0 : err;
+	do
+		err = tfs_old_step(vol);
+	while (err > 0 && vol->old);
+	return err < 0 ? err : 0;
 }
 
 /* ---- looking at it ---- */

@@ -319,6 +319,9 @@ int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch)
 		return err;
 	if (it.s.holds)
 		return -EBUSY;
+	err = tfs_old_leave(vol, epoch);
+	if (err)
+		return err;
 	it.s.flags |= tfs_cpu16(TFS_SNAPSHOT_DYING);
 	err = tfs_settle_drops(vol); /* by the table as it was */
 	if (!err)

@@ -376,7 +376,8 @@ int tfs_snapshot_create(struct tfs_vol *vol, const char *name, u32 len, u64 *epo
 int tfs_snapshot_rename(struct tfs_vol *vol, u64 epoch, const char *name, u32 len); /* -ENOENT, -EEXIST */
 /* A snapshot that is held cannot be deleted; each hold takes a release. -EINVAL: released too often. */
 int tfs_snapshot_hold(struct tfs_vol *vol, u64 epoch, bool hold);
-/* Out of sight at once; then tfs_snapshot_step frees what it alone held. Both work on a full volume. -EBUSY: held. */
+/* Out of sight at once; then tfs_snapshot_step frees what it alone held. Both work on a full volume. -EBUSY: held. The
+ * one that was rolled back to goes after all that the rollback gave up: that is freed here, however much it is. */
 int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch);
 /* Bounded: 1 while there is more, 0 when nothing of a deleted snapshot is left. A read-write mount does all of it,
  * without TFS_MOUNT_FREES. */

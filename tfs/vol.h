@@ -368,8 +368,9 @@ int tfs_node_verify(struct tfs_vol *vol, int tree, int level, struct tfs_key lo,
 
 /* old_state.c: what a rollback left */
 int tfs_old_load(struct tfs_vol *vol);
-int tfs_old_lists(struct tfs_vol *vol); /* empties its deadlists at once */
-int tfs_old_step(struct tfs_vol *vol);  /* 1: there is more */
+int tfs_old_lists(struct tfs_vol *vol);            /* empties its deadlists at once */
+int tfs_old_step(struct tfs_vol *vol);             /* 1: there is more */
+int tfs_old_leave(struct tfs_vol *vol, u64 epoch); /* all of it, when it leans on that snapshot, which is to go */
 void tfs_snapshot_fill(struct tfs_vol *vol, const struct tfs_disk_ptr *fs, const struct tfs_disk_ptr *refs);
 
 /* log.c */

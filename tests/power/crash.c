@@ -57,7 +57,7 @@ static void judge(const char *state)
 static u8 *solid[POWER_PAGES];
 static u32 solid_touched[POWER_PAGES], solids;
 
-static void solid_set(u64 page, u8 *data)
+void power_solid_set(u64 page, u8 *data)
 {
 	if (!solid[page])
 		solid_touched[solids++] = (u32)page;
@@ -115,7 +115,7 @@ void power_device_grow(u64 size, void (*left)(u64 page, u8 *data))
 
 		left(page, data);
 		power_dev_page(&power_run, page, data);
-		solid_set(page, data);
+		power_solid_set(page, data);
 	}
 }
 
@@ -230,7 +230,7 @@ void power_solidify(struct power_dev *d, void *arg)
 	(void)arg;
 	for (i = d->fua ? d->flights - 1 : 0; i < d->flights; i++)
 		for (j = 0; j < d->flight[i].pages; j++)
-			solid_set(d->flight[i].page + j, d->flight[i].data + j * TFS_BLOCK);
+			power_solid_set(d->flight[i].page + j, d->flight[i].data + j * TFS_BLOCK);
 }
 
 /* Before a flush returns. */
@@ -247,6 +247,6 @@ void power_solid_start(struct power_dev *d)
 
 	power_solid_reset();
 	for (i = 0; i < d->touches; i++)
-		solid_set(d->touched[i], d->page[d->touched[i]]);
+		power_solid_set(d->touched[i], d->page[d->touched[i]]);
 	d->flights = 0;
 }

@@ -148,7 +148,8 @@ u64 power_random(void);
 void power_device_grow(u64 size, void (*left)(u64 page, u8 *data));
 void power_solid_start(struct power_dev *d);
 void power_solid_reset(void);
-void power_solid_state(void); /* what is on the platter becomes power_crash's content */
+void power_solid_set(u64 page, u8 *data); /* it holds this on the platter */
+void power_solid_state(void);             /* what is on the platter becomes power_crash's content */
 void power_solidify(struct power_dev *d, void *arg);
 void power_crash_states(struct power_dev *d, void *arg);
 void power_crash_few(struct power_dev *d);

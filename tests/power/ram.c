@@ -100,7 +100,23 @@ static int dev_flush(struct tfs_dev *dev)
 	return 0;
 }
 
-static const struct tfs_dev_ops ops = {dev_io, dev_flush, NULL};
+/* What the core gives up is gone at once, in every crash state from here on: whoever still needs it finds something
+ * else. */
+static int dev_discard(struct tfs_dev *dev, u64 offset, u64 bytes)
+{
+	static u8 spoiled[TFS_BLOCK];
+	struct power_dev *d = (struct power_dev *)dev;
+	u64 page;
+
+	memset(spoiled, 0xa5, sizeof(spoiled));
+	for (page = offset / TFS_BLOCK; page < (offset + bytes) / TFS_BLOCK; page++) {
+		power_dev_page(d, page, spoiled);
+		power_solid_set(page, spoiled);
+	}
+	return 0;
+}
+
+static const struct tfs_dev_ops ops = {dev_io, dev_flush, dev_discard};
 
 void power_dev_init(struct power_dev *d, u64 size)
 {

@@ -35,10 +35,12 @@ static void sync_now(struct tfs_vol *vol)
 		power_fail("sync", "failed on a sound device");
 }
 
+static bool leftovers; /* what is given up stays on the device, for images that fsck is to search */
+
 /* The base, mounted, under the eyes of the model. */
 static struct tfs_vol *workload_start(void)
 {
-	struct tfs_mount_options opt = {0};
+	struct tfs_mount_options opt = {.flags = leftovers ? 0 : TFS_MOUNT_DISCARD};
 	struct tfs_env env = power_env_model();
 	struct tfs_vol *vol;
 
@@ -164,10 +166,11 @@ static void history_fill(struct tfs_vol *vol, bool shred, bool room)
 	power_step(vol);
 }
 
-/* Crash states are made of what the unmount and the recovery write, too. crash: only what is synced is there. */
-static struct tfs_vol *remount(struct tfs_vol *vol, bool crash)
+/* Crash states are made of what the unmount and the recovery write, too. crash: only what is synced is there. frees:
+ * what a deleted snapshot or a rollback left is not freed by the mount, but beside what comes. */
+static struct tfs_vol *remount(struct tfs_vol *vol, bool crash, bool frees)
 {
-	struct tfs_mount_options opt = {0};
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_DISCARD | (frees ? TFS_MOUNT_FREES : 0)};
 	struct tfs_env env = power_env_model();
 	int err;
 
@@ -222,9 +225,12 @@ static struct tfs_vol *history_start(u64 seed)
 
 struct tfs_vol *power_history_volume(u64 seed, int length)
 {
-	struct tfs_vol *vol = history_start(seed);
+	struct tfs_vol *vol;
 	int i;
 
+	leftovers = true;
+	vol = history_start(seed);
+	leftovers = false;
 	power_run.before_flush = NULL;
 	for (i = 0; i < length; i++)
 		history_step(vol, power_random(), seed % 7 == 2, false, false);
@@ -248,7 +254,7 @@ void power_history(u64 seed, int length)
 		if (r % 7 == 0)
 			sync_now(vol);
 		if (r % 64 < 2)
-			vol = remount(vol, r & 1);
+			vol = remount(vol, r & 1, r >> 6 & 1);
 	}
 	if (vol && tfs_unmount(vol))
 		power_fail("unmount", "failed");
@@ -361,7 +367,7 @@ void power_wedge(u64 seed, int rounds)
 		}
 		sync_now(vol);
 		power_run.before_flush = few_flush;
-		vol = remount(vol, i & 1);
+		vol = remount(vol, i & 1, false);
 		power_snapshots_drop(vol, i % 4 == 3 ? 0 : 2);
 		if (i % 4 != 3)
 			continue;
@@ -369,7 +375,7 @@ void power_wedge(u64 seed, int rounds)
 			power_large(vol, (u32)j, 0);
 		power_step(vol);
 		power_run.before_flush = power_solidify;
-		vol = remount(vol, true); /* orphans that there was no room to free */
+		vol = remount(vol, true, false); /* orphans that there was no room to free */
 		if (!vol || tfs_checkpoint(vol) || tfs_checkpoint(vol))
 			power_fail("wedge", "no checkpoint on an empty volume");
 		tfs_statfs(vol, &st);

@@ -50,7 +50,16 @@ static inline u64 ram_random(void *ctx)
 	return ++ram_ticks * 0x9e3779b97f4a7c15ull | 1;
 }
 
-static const struct tfs_dev_ops ram_ops = {ram_io, ram_flush, NULL};
+/* What stood there is gone for good. */
+static inline int ram_discard(struct tfs_dev *d, u64 off, u64 n)
+{
+	if (off + n > d->size)
+		return -EIO;
+	memset(ram + off, 0xa5, n);
+	return 0;
+}
+
+static const struct tfs_dev_ops ram_ops = {ram_io, ram_flush, ram_discard};
 static struct tfs_dev ram_dev = {.ops = &ram_ops};
 static const struct tfs_env ram_env = {.now = ram_now, .random = ram_random};
 
@@ -73,6 +82,18 @@ static inline void ram_format(u64 size)
 	assert_int_equal(tfs_format_finish(vol, 0), 0);
 	assert_int_equal(tfs_unmount(vol), 0);
 	ram_mount();
+}
+
+/* Every place that is nobody's holds something else. */
+static inline void ram_spoil(void)
+{
+	u64 discarded = 0;
+	struct tfs_stat st;
+
+	tfs_statfs(vol, &st);
+	for (u64 s = 0; s < st.segments; s++)
+		assert_int_equal(tfs_trim(vol, s, 0, ram_dev.size, 0, &discarded), 0);
+	assert_true(discarded);
 }
 
 static inline void ram_free(void)
