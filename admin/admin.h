@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * tfs: administers a volume, mounted or not. What its parts share. A command is a function in a file of its own and a
- * row of the table in main.c; it gets a struct admin with its target open, asks the target (target.h), and returns an
+ * row of the table in main.c; it gets a struct admin with its target open, asks the target (tfs/user/target.h), and returns an
  * exit code.
  */
 #ifndef ADMIN_H
 #define ADMIN_H
 
-#include "admin/target.h"
+#include "tfs/user/cli.h"
 #include "tfs/user/lines.h"
+#include "tfs/user/target.h"
 
 enum admin_exit { ADMIN_OK, ADMIN_USAGE, ADMIN_DAMAGE, ADMIN_REFUSED };
 

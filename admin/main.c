@@ -185,6 +185,7 @@ static int options_parse(struct admin *a, int argc, char **argv, const struct co
 
 int main(int argc, char **argv)
 {
+	static const struct target_codes codes = {ADMIN_USAGE, ADMIN_DAMAGE, ADMIN_REFUSED, NULL};
 	static struct admin a = {.prefix = "auto-"};
 	const struct command *cmd = NULL;
 	int code, err;
@@ -195,7 +196,7 @@ int main(int argc, char **argv)
 		return code < 0 ? tfs_cli_end(0, ADMIN_REFUSED) : code;
 	if (cmd->run == admin_convert)
 		return tfs_cli_end(cmd->run(&a), ADMIN_REFUSED);
-	code = target_open(&a.target, a.target.path, a.offset, cmd->writes >= 0 && a.args >= cmd->writes);
+	code = target_open(&a.target, &codes, a.target.path, a.offset, cmd->writes >= 0 && a.args >= cmd->writes);
 	if (code)
 		return code;
 	code = cmd->run(&a);

@@ -21,7 +21,7 @@ enum bk_exit {
 	BK_VOLUME,    /* the volume cannot be read or written, is in use, or is damaged */
 	BK_SECRET,    /* wrong passphrase or key file */
 	BK_REWOUND,   /* the repository shows an older state than was seen before */
-	BK_OVERTAKEN, /* a run did not commit: its base was forgotten, or it took longer than the grace time */
+	BK_OVERTAKEN, /* a run did not commit: its base was forgotten, its snapshot deleted, or the grace time is over */
 	BK_HOST,      /* memory, output, local files */
 };
 
@@ -167,26 +167,33 @@ int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, const u8 **data
 const char *bk_range_open(const struct bk_repo *r, const struct bk_index *x, const struct bk_place *p, const u8 *sealed,
                           u8 *out);
 
+/* ---- front.c: the blocks that make a volume of a snapshot's trees ---- */
+struct bk_front {
+	struct tfs_super super;
+	struct tfs_anchor anchor;
+	struct tfs_checkpoint checkpoint;
+	u64 checkpoint_at; /* bytes */
+};
+/* checkpoint_at: a block where the snapshot has nothing. */
+void bk_front_make(struct bk_front *f, const struct bk_manifest *m, u64 checkpoint_at);
+u64 bk_front_anchor_at(const struct bk_front *f);                             /* bytes */
+void bk_front_show(const struct bk_front *f, u64 offset, u8 *buf, u32 bytes); /* over what was read */
+
 /* ---- image.c: a backup as a device, and mounted ---- */
 struct bk_image {
 	struct tfs_dev dev; /* first */
 	struct bk_repo *r;
 	struct bk_index x;
 	struct bk_fetch *fetch;
-	struct tfs_super super;
-	struct tfs_anchor anchor;
-	struct tfs_checkpoint checkpoint;
-	u64 size, checkpoint_at; /* bytes */
-	int code;                /* of the first failure */
-	struct tfs_vol *vol;     /* mounted read-only */
+	struct bk_front front;
+	int code;            /* of the first failure */
+	struct tfs_vol *vol; /* mounted read-only */
 };
 /* No memory is mapped and nothing written: an index is loaded, the rest comes when it is read. */
 int bk_image_open(struct bk_image *i, struct bk_repo *r, const struct bk_backup *b);
 void bk_image_close(struct bk_image *i);
 /* Read-only, trees only, as for a repair. The errno. */
 int bk_mount(struct tfs_dev *dev, struct tfs_vol **vol);
-/* The blocks that make a volume of the snapshot's trees, at a free place of x: superblock, anchor, checkpoint. */
-int bk_image_head(struct bk_image *i, const struct bk_backup *b);
 
 /* rebuild.c: SPACE and the snapshot's item, from the trees that stand on dev already; path is for messages. */
 int bk_rebuild(struct tfs_dev *dev, const char *path, const struct bk_backup *b);

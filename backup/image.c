@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * A backup as a read-only device: blocks come from packs by the index, and the few that lead to the snapshot's trees
- * (superblock, anchor, checkpoint) are made here, the checkpoint at a place that nothing of the index covers. On it the
+ * from front.c, the checkpoint at a place that nothing of the index covers. On it the
  * core's own code mounts the snapshot, so listing, reading, taking out and restoring need no second reader of the
  * format. It is mounted as for a repair: SPACE is not part of a backup. Units that no range covers read as zeros, and
  * whoever points there has a CRC that says so.
@@ -25,7 +25,7 @@ static bool block_free(const struct bk_index *x, u64 addr)
 static u64 block_find(const struct bk_image *i)
 {
 	u64 base = TFS_SEGMENTS_OFFSET / TFS_UNIT;
-	u64 units = tfs_le64(i->super.segments) << (tfs_le32(i->super.segment_bits) - TFS_UNIT_BITS);
+	u64 units = tfs_le64(i->front.super.segments) << (tfs_le32(i->front.super.segment_bits) - TFS_UNIT_BITS);
 	u64 at = base + units;
 
 	while (at > base) {
@@ -36,43 +36,20 @@ static u64 block_find(const struct bk_image *i)
 	return 0;
 }
 
-int bk_image_head(struct bk_image *i, const struct bk_backup *b)
+static int front_make(struct bk_image *i, const struct bk_backup *b)
 {
-	struct tfs_checkpoint *c = &i->checkpoint;
-	struct tfs_anchor *a = &i->anchor;
-	struct tfs_ptr ptr;
 	u64 at;
 
-	memset(c, 0, sizeof(*c));
-	memset(a, 0, sizeof(*a));
-	memcpy(&i->super, b->m->super, sizeof(i->super));
-	i->size = tfs_le64(i->super.size);
+	memcpy(&i->front.super, b->m->super, sizeof(i->front.super));
 	at = block_find(i);
 	if (!at)
 		return tfs_cli_fail(BK_DAMAGE, NULL, "backup %llu has no free block", (unsigned long long)b->sequence);
-	i->checkpoint_at = at * TFS_UNIT;
-	c->epoch = a->epoch = b->m->epoch;
-	c->root[TFS_TREE_FS] = b->m->fs;
-	c->root[TFS_TREE_REFS] = b->m->refs;
-	c->next_ino = b->m->next_ino;
-	c->inodes = b->m->inodes;
-	tfs_head_seal(&c->head, TFS_BT_CHECKPOINT, b->volume, sizeof(*c));
-	ptr = (struct tfs_ptr){.addr = at,
-	                       .birth = tfs_le64(b->m->epoch),
-	                       .crc = tfs_port_crc32c(0, c, sizeof(*c)),
-	                       .len = TFS_UNITS_PER_BLOCK};
-	a->checkpoint = tfs_ptr_disk(&ptr);
-	a->flags = tfs_cpu32(TFS_ANCHOR_CLEAN);
-	tfs_head_seal(&a->head, TFS_BT_ANCHOR, b->volume, sizeof(*a));
+	bk_front_make(&i->front, b->m, at * TFS_UNIT);
+	i->dev.size = tfs_le64(i->front.super.size);
 	return 0;
 }
 
 /* ---- the device ---- */
-
-static u64 anchor_at(const struct bk_image *i)
-{
-	return TFS_ANCHOR_OFFSET + tfs_le64(i->anchor.epoch) % TFS_ANCHOR_SLOTS * TFS_BLOCK;
-}
 
 static int units_read(struct bk_image *i, u64 addr, u64 stop, u8 *buf)
 {
@@ -96,13 +73,6 @@ static int units_read(struct bk_image *i, u64 addr, u64 stop, u8 *buf)
 	return code ? -EIO : 0;
 }
 
-/* One of the blocks that were made here; where it goes in a buffer for [offset, offset + bytes). */
-static void overlay(u64 at, const void *block, size_t len, u64 offset, u8 *buf, u32 bytes)
-{
-	if (at >= offset && at + TFS_BLOCK <= offset + bytes)
-		memcpy(buf + (at - offset), block, len);
-}
-
 static int image_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
 {
 	struct bk_image *i = (struct bk_image *)dev;
@@ -113,9 +83,7 @@ static int image_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *bu
 		return op == TFS_IO_READ ? -EIO : -EROFS;
 	memset(buf, 0, bytes);
 	err = units_read(i, offset / TFS_UNIT, (offset + bytes) / TFS_UNIT, buf);
-	overlay(TFS_SUPER_OFFSET, &i->super, sizeof(i->super), offset, buf, bytes);
-	overlay(anchor_at(i), &i->anchor, sizeof(i->anchor), offset, buf, bytes);
-	overlay(i->checkpoint_at, &i->checkpoint, sizeof(i->checkpoint), offset, buf, bytes);
+	bk_front_show(&i->front, offset, buf, bytes);
 	return err;
 }
 
@@ -173,8 +141,7 @@ int bk_image_open(struct bk_image *i, struct bk_repo *r, const struct bk_backup 
 	i->dev.read_only = true;
 	code = bk_index_load(r, &i->x, b);
 	if (!code)
-		code = bk_image_head(i, b);
-	i->dev.size = i->size;
+		code = front_make(i, b);
 	if (!code) {
 		i->fetch = bk_fetch_new(r, &i->x);
 		code = i->fetch ? image_mount(i) : bk_no_memory();

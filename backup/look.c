@@ -36,7 +36,7 @@ int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char 
 		return code;
 	d = (struct dump){.vol = image.vol,
 	                  .view = tfs_reader_of(image.vol),
-	                  .super = image.super,
+	                  .super = image.front.super,
 	                  .image = r->url,
 	                  .arg = arg,
 	                  .args = args,

@@ -5,7 +5,6 @@
  */
 #include "backup/backup.h"
 #include "backup/schedule.h"
-#include "backup/schedule.h"
 #include "fsck/dump.h"
 
 #include <getopt.h>
@@ -15,7 +14,8 @@
 static const char usage[] =
     "usage: tfs-backup COMMAND REPOSITORY [ARGUMENTS] [OPTIONS]\n"
     "  init REPOSITORY                  makes one; --grace SECONDS, --kdf-memory SIZE\n"
-    "  run REPOSITORY VOLUME            backs up an image or device that is not mounted; --snapshot NAME, --full\n"
+    "  run REPOSITORY VOLUME            a directory of a mounted volume, or an image or device that is\n"
+    "                                   not mounted; --snapshot NAME, --full\n"
     "  list REPOSITORY                  backups, oldest first\n"
     "  show REPOSITORY BACKUP           all that is known of one\n"
     "  status REPOSITORY                the newest of each volume\n"
@@ -31,7 +31,6 @@ static const char usage[] =
     "                                   --keep-yearly N; --dry-run\n"
     "  prune REPOSITORY                 deletes what nothing needs; --dry-run\n"
     "  key REPOSITORY add|list|remove [KEY]   --new-passphrase-file, --new-key-file, --label\n"
-    "  daemon | job NAME | jobs         on a schedule: tfs-backup.conf(5)\n"
     "  daemon | job NAME | jobs         on a schedule: tfs-backup daemon --help, tfs-backup.conf(5)\n"
     "BACKUP: its number, its snapshot's name, or \"latest\"; --volume UUID, NUMBER or LABEL where there are several\n"
     "options: --passphrase-file F, --key-file F (else TFS_BACKUP_PASSPHRASE, TFS_BACKUP_KEY_FILE, a terminal),\n"
@@ -357,9 +356,6 @@ int main(int argc, char **argv)
 	tfs_cli_start("tfs-backup");
 	signal(SIGPIPE, SIG_IGN);
 	code = sched_main(argc, argv); /* commands without a repository of their own */
-	if (code >= 0)
-		return code;
-	code = sched_main(argc, argv);
 	if (code >= 0)
 		return code;
 	o.store = tfs_store_options_new();

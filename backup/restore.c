@@ -264,12 +264,11 @@ static int pieces_put(struct restore *s)
 static int heads_write(struct restore *s)
 {
 	const struct bk_image *i = &s->image;
-	int err = block_write(&s->t, i->checkpoint_at, &i->checkpoint, sizeof(i->checkpoint));
-	u64 slot = tfs_le64(i->anchor.epoch) % TFS_ANCHOR_SLOTS * TFS_BLOCK;
+	int err = block_write(&s->t, i->front.checkpoint_at, &i->front.checkpoint, sizeof(i->front.checkpoint));
 
 	if (!err)
-		err = block_write(&s->t, TFS_ANCHOR_OFFSET + slot, &i->anchor, sizeof(i->anchor));
-	s->t.super = i->super;
+		err = block_write(&s->t, bk_front_anchor_at(&i->front), &i->front.anchor, sizeof(i->front.anchor));
+	s->t.super = i->front.super;
 	return err ? target_failed(s->path, err) : 0;
 }
 
@@ -311,7 +310,7 @@ static int restore_to(struct restore *s, const struct bk_backup *b)
 	if (!code)
 		code = buffers_get(s);
 	if (!code)
-		code = target_open(&s->t, s->path, s->r->o, s->image.size);
+		code = target_open(&s->t, s->path, s->r->o, s->image.dev.size);
 	if (code)
 		return code;
 	err = target_clear(&s->t);

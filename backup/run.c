@@ -24,7 +24,8 @@ struct run {
 	struct bk_backup base; /* buf NULL: full */
 	u8 run[BK_RUN];
 	bool resumed;
-	struct bk_shard_ref *shard; /* of the manifest to come */
+	struct bk_manifest m;       /* to come */
+	struct bk_shard_ref *shard; /* of it */
 	size_t shards, shards_max;
 	u64 added, sent, sequence;
 	u8 base_digest[BK_HASH];
@@ -166,11 +167,8 @@ static int snapshot_taken(struct run *u)
 		code = resume_find(u);
 	if (code)
 		return code;
-	if (u->resumed) {
-		if (!u->snap.holds && tfs_snapshot_hold(u->s.vol, u->snap.epoch, true))
-			return tfs_cli_fail(BK_VOLUME, u->s.path, "its snapshot cannot be held");
-		return 0;
-	}
+	if (u->resumed)
+		return u->snap.holds ? 0 : bk_source_hold(&u->s, u->snap.epoch);
 	code = bk_source_tidy(&u->s, u->r, u->base.buf ? tfs_le64(u->base.m->epoch) : 0, 0);
 	if (code)
 		return code;
@@ -199,7 +197,7 @@ static int walk(struct run *u)
 	tfs_progress_start(&progress, u->r->o->quiet, -1, 1);
 	tfs_progress_pass(&progress, u->base.buf ? "what changed, bytes" : "everything, bytes",
 	                  u->base.buf ? 0 : u->snap.units * TFS_UNIT);
-	code = bk_source_walk(&u->s, u->snap.epoch, u->base.buf ? tfs_le64(u->base.m->epoch) : 0, u->p, &progress);
+	code = bk_source_walk(&u->s, &u->m, u->base.buf ? tfs_le64(u->base.m->epoch) : 0, u->p, &progress);
 	if (!code)
 		code = bk_packer_finish(u->p);
 	tfs_progress_end(&progress);
@@ -332,47 +330,28 @@ static int still(void *arg, struct bk_repo *r)
 	return code ? code : bk_condemned(r, is_mine, u);
 }
 
-static void manifest_fill(struct run *u, struct bk_manifest *m)
+static void manifest_finish(struct run *u)
 {
-	struct tfs_stat st;
+	struct bk_manifest *m = &u->m;
 
-	memset(m, 0, sizeof(*m));
-	tfs_statfs(u->s.vol, &st);
 	m->kind = tfs_cpu32(BK_KIND_BACKUP);
 	memcpy(m->run, u->run, BK_RUN);
-	m->volume = tfs_cpu64(u->s.volume);
 	m->base = tfs_cpu64(u->base_sequence);
-	memcpy(m->snapshot, u->snap.id, sizeof(m->snapshot));
-	m->epoch = tfs_cpu64(u->snap.epoch);
-	m->fs =
-	    (struct tfs_disk_ptr){tfs_cpu64(u->snap.fs.addr), tfs_cpu64(u->snap.fs.birth), tfs_cpu32(u->snap.fs.crc),
-	                          tfs_cpu16(u->snap.fs.len), tfs_cpu16(u->snap.fs.flags)};
-	m->refs = (struct tfs_disk_ptr){tfs_cpu64(u->snap.refs.addr), tfs_cpu64(u->snap.refs.birth),
-	                                tfs_cpu32(u->snap.refs.crc), tfs_cpu16(u->snap.refs.len),
-	                                tfs_cpu16(u->snap.refs.flags)};
-	m->inodes = tfs_cpu64(u->snap.inodes);
-	m->units = tfs_cpu64(u->snap.units);
-	m->next_ino = tfs_cpu64(st.next_ino);
-	m->created = u->snap.created;
 	m->added = tfs_cpu64(u->added);
 	m->sent = tfs_cpu64(u->sent);
 	if (gethostname((char *)m->host, sizeof(m->host) - 1))
 		m->host[0] = 0;
-	m->name_len = u->snap.name_len;
-	memcpy(m->name, u->snap.name, u->snap.name_len);
-	memcpy(m->super, tfs_super_of(u->s.vol), sizeof(m->super));
 }
 
 static int commit(struct run *u)
 {
-	struct bk_manifest m;
 	int code = shards_make(u);
 
 	if (code)
 		return code;
-	manifest_fill(u, &m);
-	code = bk_chain_commit(u->r, &m, u->shard, (u32)u->shards, still, u);
-	u->sequence = tfs_le64(m.sequence);
+	manifest_finish(u);
+	code = bk_chain_commit(u->r, &u->m, u->shard, (u32)u->shards, still, u);
+	u->sequence = tfs_le64(u->m.sequence);
 	return code;
 }
 
@@ -407,6 +386,8 @@ int bk_cmd_run(struct bk_repo *r, const char *volume)
 	if (code)
 		return code;
 	code = r->o->snapshot ? snapshot_named(&u) : snapshot_taken(&u);
+	if (!code)
+		code = bk_source_describe(&u.s, &u.snap, &u.m);
 	if (!code)
 		code = walk(&u);
 	if (!code)

@@ -23,7 +23,7 @@ static const struct key {
 	size_t at;
 	const char *expected;
 } keys[] = {
-    {"volume", TEXT, AT(volume), "an image or device"},
+    {"volume", TEXT, AT(volume), "a directory of a mounted volume, an image or a device"},
     {"store", TEXT, AT(store), "/PATH or s3://BUCKET/PREFIX"},
     {"passphrase-file", TEXT, AT(passphrase_file), "a file"},
     {"key-file", TEXT, AT(key_file), "a file"},

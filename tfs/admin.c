@@ -60,6 +60,7 @@ static int info(struct tfs_vol *vol, void *arg)
 	i->checkpoints = st.checkpoints;
 	i->compact_sweeps = st.compact_sweeps;
 	i->compact_emptied = st.compact_emptied;
+	i->next_ino = st.next_ino;
 	return 0;
 }
 
@@ -119,6 +120,8 @@ static int snapshot_next(struct tfs_vol *vol, void *arg)
 	s->created_nsec = tfs_le32(i.created.nsec);
 	s->inodes = i.inodes;
 	s->referenced = i.units * TFS_UNIT;
+	s->fs = tfs_ptr_disk(&i.fs);
+	s->refs = tfs_ptr_disk(&i.refs);
 	return flags & TFS_SNAP_USAGE && !i.dying ? tfs_snapshot_usage(vol, s->epoch, &s->exclusive) : 0;
 }
 
@@ -245,6 +248,26 @@ static int items(struct tfs_vol *vol, void *arg)
 	return err < 0 ? err : 0;
 }
 
+/* ---- blocks ---- */
+
+static int raw(struct tfs_vol *vol, void *arg)
+{
+	struct tfs_ioc_raw *q = arg;
+	u64 size = tfs_le64(vol->super.size);
+	struct tfs_view view;
+	int err;
+
+	if (q->reserved0 || !ALL_ZERO(q->reserved) || (q->offset | q->bytes) % TFS_BLOCK ||
+	    q->bytes > TFS_IOC_RAW_DATA || q->offset > size || q->bytes > size - q->offset)
+		return -EINVAL;
+	if (q->to)
+		return -EOPNOTSUPP;
+	err = tfs_view_find(vol, q->snapshot, &view);
+	if (err || !q->bytes)
+		return err;
+	return tfs_dev_io(vol, TFS_IO_READ, q->offset, q->data, q->bytes, 0);
+}
+
 /* ---- the compactor ---- */
 
 static int compact(struct tfs_vol *vol, void *arg)
@@ -361,6 +384,7 @@ static const struct request {
     {TFS_IOC_SNAPSHOT_HOLD, snapshot_hold},
     {TFS_IOC_SNAPSHOT_RELEASE, snapshot_release},
     {TFS_IOC_ITEMS, items},
+    {TFS_IOC_RAW, raw},
     {TFS_IOC_COMPACT, compact},
     {TFS_IOC_GROW, grow},
     {TFS_IOC_SCRUB, scrub},

@@ -43,7 +43,8 @@ struct tfs_ioc_info {
 	/* since the mount, blocks */
 	u64 user_blocks, data_blocks, node_blocks, log_blocks, moved_blocks;
 	u64 checkpoints, compact_sweeps, compact_emptied;
-	u64 reserved[16];
+	u64 next_ino; /* no inode has a number from here on yet */
+	u64 reserved[15];
 };
 #define TFS_IOC_INFO TFS_IOC(1, struct tfs_ioc_info)
 
@@ -72,10 +73,11 @@ struct tfs_ioc_snapshot {
 	u8 id[16]; /* random, its own for ever */
 	s64 created;
 	u32 created_nsec, reserved1;
-	u64 inodes;     /* in it */
-	u64 referenced; /* bytes that the volume referred to when it was made */
-	u64 exclusive;  /* bytes that deleting it would free */
-	u64 reserved[8];
+	u64 inodes;                   /* in it */
+	u64 referenced;               /* bytes that the volume referred to when it was made */
+	u64 exclusive;                /* bytes that deleting it would free */
+	struct tfs_disk_ptr fs, refs; /* NEXT, out: its roots, as on disk; zeros while it is being made */
+	u64 reserved[2];
 };
 #define TFS_IOC_SNAPSHOT_NEXT TFS_IOC(16, struct tfs_ioc_snapshot)    /* ENOENT: no more */
 #define TFS_IOC_SNAPSHOT_CREATE TFS_IOC(17, struct tfs_ioc_snapshot)  /* EEXIST, EINVAL, ENAMETOOLONG, ENOSPC */
@@ -113,6 +115,25 @@ struct tfs_ioc_item {
 #define TFS_ITEM_OLD 1u
 #define TFS_ITEM_NEW 2u
 #define TFS_IOC_ITEMS TFS_IOC(22, struct tfs_ioc_items) /* ENOENT: no such snapshot; EINVAL: the later is older */
+
+/*
+ * Blocks as the device has them, where a snapshot is known to be there: asked before and after they are read. What the
+ * snapshot holds is on the device and not written over while it is there, and stands under CRCs from its roots on; what
+ * else is read is of the moment. For backups. `to` is for large pieces, where the host can write into the caller's
+ * memory: the module; elsewhere EOPNOTSUPP.
+ */
+#define TFS_IOC_RAW_DATA 12288u
+#define TFS_IOC_RAW_MAX (512u << 10)
+struct tfs_ioc_raw {
+	u64 snapshot; /* in: its epoch */
+	u64 offset;   /* in: on the volume, a multiple of 4096 */
+	u64 to;       /* in: 0: into data; else the address of a buffer */
+	u32 bytes;    /* in: a multiple of 4096, at most TFS_IOC_RAW_DATA, with `to` TFS_IOC_RAW_MAX; 0: is it there? */
+	u32 reserved0;
+	u64 reserved[4];
+	u8 data[TFS_IOC_RAW_DATA];
+};
+#define TFS_IOC_RAW TFS_IOC(23, struct tfs_ioc_raw) /* ENOENT: no such snapshot; EIO; EINVAL: beyond the end */
 
 /* ---- the compactor ---- */
 enum tfs_compact_what {
@@ -171,5 +192,6 @@ TFS_ASSERT_SIZE(struct tfs_ioc_spread, 320);
 TFS_ASSERT_SIZE(struct tfs_ioc_snapshot, 400);
 TFS_ASSERT_SIZE(struct tfs_ioc_items, 16320);
 TFS_ASSERT_SIZE(struct tfs_ioc_item, 24);
+TFS_ASSERT_SIZE(struct tfs_ioc_raw, 12352);
 TFS_ASSERT_SIZE(struct tfs_ioc_compact, 64);
 #endif

@@ -77,12 +77,60 @@ static int snapshot_create(struct super_block *sb, void *arg)
 	return err;
 }
 
+/* ---- blocks that a snapshot holds ---- */
+
+/* Is the snapshot there? And the request, is it one that the core would do? */
+static int raw_check(struct super_block *sb, struct tfs_ioc_raw *q)
+{
+	u64 to = q->to;
+	u32 bytes = q->bytes;
+	int err;
+
+	q->to = q->bytes = 0;
+	err = tfs_admin(tfs_enter(sb), TFS_IOC_RAW, q);
+	tfs_leave(sb);
+	q->to = to;
+	q->bytes = bytes;
+	return err;
+}
+
+/* The device is read under no lock. A snapshot that is there before and after was there all the time: no epoch is used
+ * twice, and so what it holds was not written over. */
+static int raw_read(struct super_block *sb, struct tfs_ioc_raw *q)
+{
+	struct tfs_dev *dev = &tfs_sb(sb)->bdev.dev;
+	void *buf = q->data;
+	int err;
+
+	if (q->bytes % TFS_BLOCK || q->bytes > (q->to ? TFS_IOC_RAW_MAX : TFS_IOC_RAW_DATA))
+		return -EINVAL;
+	err = raw_check(sb, q);
+	if (err || !q->bytes)
+		return err;
+	if (q->to)
+		buf = kvmalloc(q->bytes, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	err = q->offset + q->bytes > dev->size ? -EINVAL : dev->ops->io(dev, TFS_IO_READ, q->offset, buf, q->bytes, 0);
+	if (!err)
+		err = raw_check(sb, q);
+	if (!err && q->to && copy_to_user(u64_to_user_ptr(q->to), buf, q->bytes))
+		err = -EFAULT;
+	if (q->to)
+		kvfree(buf);
+	return err;
+}
+
+/* ---- all ---- */
+
 static int request_do(struct super_block *sb, unsigned int request, void *arg)
 {
 	int err;
 
 	if (request == TFS_IOC_SNAPSHOT_CREATE)
 		return snapshot_create(sb, arg);
+	if (request == TFS_IOC_RAW)
+		return raw_read(sb, arg);
 	err = tfs_admin(tfs_enter(sb), request, arg);
 	tfs_leave(sb);
 	if (!err && request == TFS_IOC_SNAPSHOT_DELETE)
@@ -99,6 +147,7 @@ static bool changes(unsigned int request)
 	case TFS_IOC_SPREAD:
 	case TFS_IOC_SNAPSHOT_NEXT:
 	case TFS_IOC_ITEMS:
+	case TFS_IOC_RAW:
 		return false;
 	default:
 		return true;

@@ -47,6 +47,7 @@ static void reserved(void **state)
 	struct tfs_ioc_spread spread = {.count = 1};
 	struct tfs_ioc_compact step = {.what = TFS_COMPACT_STEP, .blocks = 4}, mode = {.what = TFS_COMPACT_OFF};
 	static struct tfs_ioc_items items;
+	static struct tfs_ioc_raw raw;
 
 	(void)state;
 	ram_format(32u << 20);
@@ -69,11 +70,17 @@ static void reserved(void **state)
 		((u8 *)&items)[at] = 1;
 		assert_int_equal(tfs_admin(vol, TFS_IOC_ITEMS, &items), -EINVAL);
 	}
+	for (u32 at = 28; at < offsetof(struct tfs_ioc_raw, data); at += 4) {
+		memset(&raw, 0, sizeof(raw));
+		raw.snapshot = s.epoch;
+		((u8 *)&raw)[at] = 1;
+		assert_int_equal(tfs_admin(vol, TFS_IOC_RAW, &raw), -EINVAL);
+	}
 	assert_int_equal(tfs_admin(vol, TFS_IOC_INFO + 1, &info), -ENOTTY);
 	assert_int_equal(tfs_admin(vol, TFS_IOC(1, u64), &info), -ENOTTY);
 	assert_int_equal(tfs_admin(vol, TFS_IOC_INFO, &info), 0);
 	assert_int_equal(info.snapshots, 1);
-	assert_true(info.requests >> 22 & 1 && !(info.requests >> 23 & 1));
+	assert_true(info.requests >> 23 & 1 && !(info.requests >> 24 & 1));
 	assert_int_equal(tfs_unmount(vol), 0);
 	ram_free();
 }
@@ -212,10 +219,73 @@ static void views(void **state)
 	ram_free();
 }
 
+static int raw_ask(u64 snapshot, u64 offset, u32 bytes, u64 to)
+{
+	static struct tfs_ioc_raw q;
+
+	memset(&q, 0, sizeof(q));
+	q.snapshot = snapshot;
+	q.offset = offset;
+	q.bytes = bytes;
+	q.to = to;
+	return tfs_admin(vol, TFS_IOC_RAW, &q) ?: bytes && memcmp(q.data, ram + offset, bytes);
+}
+
+/* The blocks of the snapshot's root node, as the device has them. */
+static u64 root_of(u64 epoch, u8 *out)
+{
+	struct tfs_ioc_snapshot s = {.epoch = epoch};
+	u64 at;
+
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SNAPSHOT_NEXT, &s), 0);
+	assert_int_equal(s.epoch, epoch);
+	at = tfs_le64(s.fs.addr) * TFS_UNIT / TFS_BLOCK * TFS_BLOCK;
+	assert_true(at >= TFS_SEGMENTS_OFFSET);
+	memcpy(out, ram + at, TFS_BLOCK);
+	return at;
+}
+
+/* Blocks are read while the snapshot is there, and are what they were; then no more. */
+static void blocks(void **state)
+{
+	u64 epoch, at, size = 32u << 20;
+	u8 root[TFS_BLOCK];
+	char name[16];
+
+	(void)state;
+	ram_format(size);
+	file_make("old");
+	epoch = snapshot_make("one");
+	at = root_of(epoch, root);
+	assert_int_equal(raw_ask(epoch, at, TFS_BLOCK, 0), 0);
+	assert_int_equal(raw_ask(epoch, 0, 0, 0), 0);
+	assert_int_equal(raw_ask(epoch, size - TFS_BLOCK, TFS_BLOCK, 0), 0);
+	assert_int_equal(raw_ask(epoch, size, TFS_BLOCK, 0), -EINVAL);
+	assert_int_equal(raw_ask(epoch, ~0ull / TFS_BLOCK * TFS_BLOCK, TFS_BLOCK, 0), -EINVAL);
+	assert_int_equal(raw_ask(epoch, at, TFS_IOC_RAW_DATA + TFS_BLOCK, 0), -EINVAL);
+	assert_int_equal(raw_ask(epoch, at + 512, TFS_BLOCK, 0), -EINVAL);
+	assert_int_equal(raw_ask(epoch, at, 512, 0), -EINVAL);
+	assert_int_equal(raw_ask(epoch, at, TFS_BLOCK, 1), -EOPNOTSUPP);
+	assert_int_equal(raw_ask(epoch + 1, at, TFS_BLOCK, 0), -ENOENT);
+	assert_int_equal(raw_ask(0, at, TFS_BLOCK, 0), -ENOENT);
+	for (u32 i = 0; i < 400; i++) { /* the old root is superseded again and again, its segment emptied */
+		file_make((snprintf(name, sizeof(name), "f%u", i), name));
+		assert_int_equal(tfs_checkpoint(vol), 0);
+		assert_true(tfs_compact_step(vol, 64, TFS_COMPACT_NOW | TFS_COMPACT_FORCE) >= 0);
+	}
+	assert_memory_equal(ram + at, root, TFS_BLOCK);
+	assert_int_equal(raw_ask(epoch, at, TFS_BLOCK, 0), 0);
+	assert_int_equal(tfs_snapshot_delete(vol, epoch), 0);
+	assert_int_equal(raw_ask(epoch, at, TFS_BLOCK, 0), -ENOENT);
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(reserved), cmocka_unit_test(names),
-	                                   cmocka_unit_test(batches), cmocka_unit_test(views)};
+	                                   cmocka_unit_test(batches), cmocka_unit_test(views),
+	                                   cmocka_unit_test(blocks)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,9 +2,11 @@
 /*
  * Opening what a command works on, and its two kinds. A directory is taken for one in a mounted volume, a file or
  * device for a volume that nobody has mounted: that is refused when it is in use, also for reading, for what is mounted
- * changes under the reader. Called by main.c, and by commands through target_request.
+ * changes under the reader. Called by tfs and tfs-backup.
  */
-#include "admin/admin.h"
+#include "tfs/user/target.h"
+#include "tfs/user/cli.h"
+#include "tfs/user/port.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -33,17 +35,17 @@ static int mounted_open(struct target *t)
 	t->mounted = true;
 	t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->fd < 0)
-		return tfs_cli_fail(ADMIN_REFUSED, t->path, "%s", strerror(errno));
+		return tfs_cli_fail(t->codes->refused, t->path, "%s", strerror(errno));
 	err = mounted_request(t, TFS_IOC_INFO, &info);
 	if (!err)
 		return 0;
 	close(t->fd);
 	if (err == -ENOTTY || err == -EINVAL || err == -ENOSYS)
 		return tfs_cli_fail(
-		    ADMIN_USAGE, t->path,
+		    t->codes->usage, t->path,
 		    "expected a directory of a mounted TFS volume, or an image or device; what is mounted "
 		    "here is none, or older than this tool");
-	return tfs_cli_fail(ADMIN_REFUSED, t->path, "%s", strerror(-err));
+	return tfs_cli_fail(t->codes->refused, t->path, "%s", strerror(-err));
 }
 
 /* ---- not mounted ---- */
@@ -97,7 +99,7 @@ static bool in_use(const char *path, const struct stat *st)
 
 static int mount_failed(const struct target *t, int err)
 {
-	return tfs_cli_fail(ADMIN_DAMAGE, t->path, "%s",
+	return tfs_cli_fail(t->codes->damage, t->path, "%s",
 	                    err == -EINVAL       ? "expected a TFS superblock, found none; of a mounted volume give a "
 	                                           "directory in it; is --offset missing?"
 	                    : err == -EUCLEAN    ? "is damaged; run fsck.tfs"
@@ -118,7 +120,7 @@ static int offline_mount(struct target *t, bool write)
 	if (!st.damaged || !write)
 		return 0;
 	tfs_abandon(t->vol);
-	return tfs_cli_fail(ADMIN_DAMAGE, t->path, "its log is damaged; run fsck.tfs first");
+	return tfs_cli_fail(t->codes->damage, t->path, "its log is damaged; run fsck.tfs first");
 }
 
 static int offline_open(struct target *t, const struct stat *st, u64 offset, bool write)
@@ -129,10 +131,12 @@ static int offline_open(struct target *t, const struct stat *st, u64 offset, boo
 	t->ops = &ops;
 	err = in_use(t->path, st) ? -EBUSY : tfs_file_dev_open(&t->dev, t->path, offset, write, 0);
 	if (err == -EBUSY)
-		return tfs_cli_fail(ADMIN_REFUSED, t->path, "%s; if it is mounted, give the directory where it is",
+		return tfs_cli_fail(t->codes->refused, t->path, "%s; if it is mounted, give the directory where it is",
 		                    tfs_file_dev_error(err));
+	if (write && t->codes->unwritable && (err == -EACCES || err == -EROFS || err == -EPERM))
+		return tfs_cli_fail(t->codes->refused, t->path, "%s: %s", strerror(-err), t->codes->unwritable);
 	if (err)
-		return tfs_cli_fail(err == -ENOTBLK ? ADMIN_USAGE : ADMIN_REFUSED, t->path, "%s",
+		return tfs_cli_fail(err == -ENOTBLK ? t->codes->usage : t->codes->refused, t->path, "%s",
 		                    tfs_file_dev_error(err));
 	code = offline_mount(t, write);
 	if (code)
@@ -142,14 +146,15 @@ static int offline_open(struct target *t, const struct stat *st, u64 offset, boo
 
 /* ---- either ---- */
 
-int target_open(struct target *t, const char *path, u64 offset, bool write)
+int target_open(struct target *t, const struct target_codes *codes, const char *path, u64 offset, bool write)
 {
 	struct stat st;
 
 	memset(t, 0, sizeof(*t));
+	t->codes = codes;
 	t->path = path;
 	if (stat(path, &st))
-		return tfs_cli_fail(ADMIN_USAGE, path, "%s", strerror(errno));
+		return tfs_cli_fail(t->codes->usage, path, "%s", strerror(errno));
 	return S_ISDIR(st.st_mode) ? mounted_open(t) : offline_open(t, &st, offset, write);
 }
 
