@@ -2,9 +2,10 @@
 /*
  * Checkpoint: makes the trees of an epoch durable and lets the log begin anew. begin (the gate) closes the open writes,
  * notes the log's position, freezes the dirty nodes and opens the next epoch; nodes are then written children first
- * while operations go on (they copy frozen nodes); then list and checkpoint blocks, a flush, the anchors at both ends;
- * last the new places are claimed in SPACE of the open epoch and what the closed epoch dropped comes free.
- * Every step can be repeated after -ENOMEM. In bulk mode (mkfs) nothing but nodes is written until the end.
+ * while operations go on (they copy frozen nodes); then list and checkpoint blocks, a flush, the anchors at both ends,
+ * another flush; last the new places are claimed in SPACE of the open epoch and what the closed epoch dropped comes free.
+ * Every step can be repeated after -ENOMEM. A host that takes small steps does what waits for the device outside of its
+ * lock: the flushes, and reads of the closed epoch. In bulk mode (mkfs) nothing but nodes is written until the end.
  */
 #include "tfs/vol.h"
 
@@ -310,6 +311,16 @@ static int anchor_step(struct tfs_vol *vol)
 	anchor.log = position_disk(&ck->log);
 	anchor.flags = tfs_cpu32(ck->clean ? TFS_ANCHOR_CLEAN : 0);
 	err = tfs_anchor_write(vol, &anchor);
+	ck->writes = vol->writes;
+	return err;
+}
+
+/* Only now nothing can lead back to the older one. */
+static int settle_step(struct tfs_vol *vol)
+{
+	struct tfs_ck *ck = &vol->ck;
+	int err = vol->flushed_writes < ck->writes ? tfs_flush(vol) : 0;
+
 	if (err)
 		return err;
 	vol->anchor = ck->epoch;
@@ -326,14 +337,17 @@ static int anchor_step(struct tfs_vol *vol)
 
 /* ---- claims ---- */
 
-/* A claimed node leaves by placed = false, so that a step can be repeated. */
-static int claim_step(struct tfs_vol *vol)
+/* The cursor is carried on, so that a step can be repeated. 1: the budget is used up. */
+static int claim_step(struct tfs_vol *vol, u32 *budget)
 {
 	struct tfs_ck *ck = &vol->ck;
 	struct tfs_node *n;
 	int err;
 
 	for (n = ck->cursor; n; ck->cursor = n = n->next) {
+		if (!*budget)
+			return 1;
+		--*budget;
 		err = tfs_ptr_prepare_claim(vol, &n->ptr);
 		if (err)
 			return err;
@@ -418,11 +432,21 @@ static int checkpoint_step(struct tfs_vol *vol, u32 budget)
 		err = vol->bulk ? 0 : anchor_step(vol);
 		if (err)
 			return err;
+		ck->state = TFS_CK_SETTLE;
+		if (!all)
+			return TFS_CHECKPOINT_SYNC;
+	}
+	if (ck->state == TFS_CK_SETTLE) {
+		err = vol->bulk ? 0 : settle_step(vol);
+		if (err)
+			return err;
 		ck->cursor = ck->frozen.first;
 		ck->state = TFS_CK_CLAIM;
 	}
-	err = claim_step(vol);
-	return err ? err : finish(vol);
+	err = claim_step(vol, &budget);
+	if (err)
+		return err;
+	return !all && vol->env.quiet && !vol->env.quiet(vol->env.ctx, ck->epoch) ? TFS_CHECKPOINT_READS : finish(vol);
 }
 
 static int step_or_stop(struct tfs_vol *vol, u32 budget)
@@ -449,6 +473,11 @@ int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes)
 	return vol->read_only ? -EROFS : step_or_stop(vol, nodes);
 }
 
+bool tfs_checkpoint_running(const struct tfs_vol *vol)
+{
+	return vol->ck.state != TFS_CK_IDLE && !vol->stopped;
+}
+
 int tfs_checkpoint_run(struct tfs_vol *vol, bool clean)
 {
 	int err = 0;
@@ -471,7 +500,12 @@ int tfs_checkpoint_snapshot(struct tfs_vol *vol, u64 first_list, bool *gone)
 		return err;
 	vol->ck.snapshot = vol->ck.epoch;
 	tfs_snap_add(vol, vol->ck.epoch, first_list); /* from here on what is dropped is held */
-	return step_or_stop(vol, STEP_ALL);
+	return vol->stepwise ? 0 : step_or_stop(vol, STEP_ALL);
+}
+
+int tfs_checkpoint_change(struct tfs_vol *vol)
+{
+	return vol->stepwise ? tfs_checkpoint_begin(vol, false) : tfs_checkpoint_run(vol, false);
 }
 
 int tfs_checkpoint(struct tfs_vol *vol)

@@ -150,6 +150,11 @@ int tfs_snapshot_usage(struct tfs_vol *vol, u64 epoch, u64 *exclusive)
 
 /* ---- changing ---- */
 
+void tfs_snapshots_stepwise(struct tfs_vol *vol, bool on)
+{
+	vol->stepwise = on;
+}
+
 int tfs_snapshot_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 {
 	int err = 0;
@@ -157,7 +162,7 @@ int tfs_snapshot_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 	if (vol->bulk || vol->damaged)
 		return vol->bulk ? -EINVAL : -EROFS;
 	if (!vol->stopped && !vol->read_only && vol->ck.state != TFS_CK_IDLE)
-		err = tfs_checkpoint_step(vol, ~0u);
+		err = vol->stepwise ? -EAGAIN : tfs_checkpoint_step(vol, ~0u);
 	if (!err)
 		err = tfs_op_begin(vol, tier, blocks);
 	return err || !vol->old_lists ? err : tfs_old_lists(vol); /* they would be taken for lists of others */
@@ -201,7 +206,8 @@ static int create(struct tfs_vol *vol, const char *name, u32 len, u64 *epoch)
 	int err = tfs_snap_room(vol);
 
 	if (!err)
-		err = tfs_super_feature(vol, TFS_RO_COMPAT_SNAPSHOTS);
+		err = vol->stepwise ? tfs_super_feature_step(vol, TFS_RO_COMPAT_SNAPSHOTS)
+		                    : tfs_super_feature(vol, TFS_RO_COMPAT_SNAPSHOTS);
 	if (!err)
 		err = tfs_settle_drops(vol);
 	if (err)
@@ -267,7 +273,7 @@ static int item_change(struct tfs_vol *vol, u64 epoch, const union item *it)
 {
 	int err = item_put(vol, epoch, it);
 
-	return err ? err : tfs_checkpoint_run(vol, false);
+	return err ? err : tfs_checkpoint_change(vol);
 }
 
 int tfs_snapshot_rename(struct tfs_vol *vol, u64 epoch, const char *name, u32 len)
@@ -330,7 +336,7 @@ int tfs_snapshot_delete(struct tfs_vol *vol, u64 epoch)
 		return err;
 	tfs_snap_remove(vol, epoch);
 	vol->dying++;
-	return tfs_checkpoint_run(vol, false);
+	return tfs_checkpoint_change(vol);
 }
 
 /* ---- freeing what a dying one held ---- */

@@ -203,15 +203,16 @@ static int write_slot(struct tfs_vol *vol, u64 offset, const void *data, u32 byt
 	return tfs_dev_io(vol, TFS_IO_WRITE, offset, vol->node_scratch, TFS_BLOCK, flags);
 }
 
+/* Both copies at once: a torn slot costs what stood in it, the fourth newest. Durable with the next flush. */
 int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor)
 {
 	u64 size = tfs_le64(vol->super.size), epoch = tfs_le64(anchor->epoch);
 	int err;
 
 	tfs_head_seal(&anchor->head, TFS_BT_ANCHOR, vol->volume, sizeof(*anchor));
-	err = write_slot(vol, anchor_offset(size, 0, epoch), anchor, sizeof(*anchor), TFS_IO_FUA);
+	err = write_slot(vol, anchor_offset(size, 0, epoch), anchor, sizeof(*anchor), 0);
 	if (!err)
-		err = write_slot(vol, anchor_offset(size, 1, epoch), anchor, sizeof(*anchor), TFS_IO_FUA);
+		err = write_slot(vol, anchor_offset(size, 1, epoch), anchor, sizeof(*anchor), 0);
 	return err;
 }
 
@@ -232,16 +233,19 @@ int tfs_anchors_copy(struct tfs_vol *vol, u64 size)
 	return err;
 }
 
+static int super_put(struct tfs_vol *vol, u64 offset, u32 flags)
+{
+	tfs_head_seal(&vol->super.head, TFS_BT_SUPER, vol->volume, sizeof(vol->super));
+	return write_slot(vol, offset, &vol->super, sizeof(vol->super), flags);
+}
+
 /* One after the other, so that a torn write leaves a whole one. */
 int tfs_super_write(struct tfs_vol *vol)
 {
-	int err;
+	int err = super_put(vol, tfs_le64(vol->super.size) - TFS_BLOCK, TFS_IO_FUA);
 
-	tfs_head_seal(&vol->super.head, TFS_BT_SUPER, vol->volume, sizeof(vol->super));
-	err = write_slot(vol, tfs_le64(vol->super.size) - TFS_BLOCK, &vol->super, sizeof(vol->super), TFS_IO_FUA);
-	if (!err)
-		err = write_slot(vol, TFS_SUPER_OFFSET, &vol->super, sizeof(vol->super), TFS_IO_FUA);
-	return err;
+	vol->feature_writes = 0; /* if one was under way: it begins again */
+	return err ? err : super_put(vol, TFS_SUPER_OFFSET, TFS_IO_FUA);
 }
 
 /* The bit is there before what it stands for: a crash between leaves a bit that means nothing. */
@@ -251,6 +255,25 @@ int tfs_super_feature(struct tfs_vol *vol, u64 ro_compat)
 		return 0;
 	vol->super.ro_compat |= tfs_cpu64(ro_compat);
 	return vol->bulk ? 0 : tfs_super_write(vol); /* bulk: it is written when all is there */
+}
+
+int tfs_super_feature_step(struct tfs_vol *vol, u64 ro_compat)
+{
+	int err;
+
+	if (tfs_le64(vol->super.ro_compat) & ro_compat)
+		return 0;
+	if (vol->feature_writes && vol->flushed_writes < vol->feature_writes)
+		return -EAGAIN;
+	vol->super.ro_compat |= tfs_cpu64(ro_compat);
+	if (vol->feature_writes) {
+		vol->feature_writes = 0;
+		return super_put(vol, TFS_SUPER_OFFSET, 0);
+	}
+	err = super_put(vol, tfs_le64(vol->super.size) - TFS_BLOCK, 0);
+	vol->super.ro_compat &= ~tfs_cpu64(ro_compat); /* not in force before the first copy has it */
+	vol->feature_writes = vol->writes;
+	return err ? err : -EAGAIN;
 }
 
 int tfs_set_label(struct tfs_vol *vol, const char *label, u32 len)

@@ -50,6 +50,9 @@ struct tfs_env {
 	 * be reused. May be NULL when the host reads with tfs_read only. Must not wait for anything that calls the
 	 * core. */
 	void (*quiesce)(void *ctx, u64 epoch);
+	/* Would quiesce return at once? Asked by a checkpoint in small steps, which then leaves the waiting to the
+	 * host (TFS_CHECKPOINT_READS). May be NULL: quiesce is called. */
+	bool (*quiet)(void *ctx, u64 epoch);
 	/* For counters, traces and what to do about errors. Called within operations: must not call the core. May be
 	 * NULL. */
 	void (*event)(void *ctx, enum tfs_event event, u64 a, u64 b);
@@ -120,9 +123,12 @@ int tfs_stopped(const struct tfs_vol *vol); /* 0, or the error that ended writin
 /* One checkpoint in pieces, for tests and background threads: starts one when none runs; writes up to `nodes` nodes.
  * Returns 1 while there is more, 0 when it is durable. Operations may come between. TFS_CHECKPOINT_SYNC: there is more,
  * and it begins with a flush, which a sync of the host's (tfs_sync_begin to _end) before the next step takes over:
- * outside of the host's lock, that is. */
+ * outside of the host's lock, that is. TFS_CHECKPOINT_READS: there is more once env.quiet says so. A host that does both
+ * and takes small steps waits for no write and no flush within them. */
 #define TFS_CHECKPOINT_SYNC 2
+#define TFS_CHECKPOINT_READS 3
 int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes);
+bool tfs_checkpoint_running(const struct tfs_vol *vol); /* one has begun, and what is to be done goes on */
 
 /* ---- attributes ---- */
 struct tfs_attr {                      /* CPU order, times as on disk */
@@ -367,6 +373,13 @@ struct tfs_snapshot_info {
 	u8 name_len;
 	char name[TFS_NAME_MAX]; /* no NUL behind it */
 };
+/*
+ * On: create, rename, hold and delete begin their checkpoint and return 0 without waiting for the device; the host then
+ * takes tfs_checkpoint_step until that returns 0, and only then what was changed is durable (a crash before it may leave
+ * it undone, also when later records are there). What a snapshot holds is what there was when create returned,
+ * whatever comes between. -EAGAIN: first take such steps, and sync, and call again. Off is how a volume is mounted.
+ */
+void tfs_snapshots_stepwise(struct tfs_vol *vol, bool on);
 /* The first at or after *epoch (updated). -ENOENT when there is none. */
 int tfs_snapshot_next(struct tfs_vol *vol, u64 *epoch, struct tfs_snapshot_info *out);
 int tfs_snapshot_find(struct tfs_vol *vol, const char *name, u32 len, u64 *epoch); /* -ENOENT */

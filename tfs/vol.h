@@ -85,7 +85,7 @@ struct tfs_snap { /* a snapshot that is not dying */
 };
 
 #define TFS_META_BLOCKS (TFS_LIST_PTRS + 1)
-enum tfs_ck_state { TFS_CK_IDLE, TFS_CK_NODES, TFS_CK_META, TFS_CK_ANCHOR, TFS_CK_CLAIM };
+enum tfs_ck_state { TFS_CK_IDLE, TFS_CK_NODES, TFS_CK_META, TFS_CK_ANCHOR, TFS_CK_SETTLE, TFS_CK_CLAIM };
 struct tfs_ck {
 	enum tfs_ck_state state;
 	u64 epoch;
@@ -100,7 +100,7 @@ struct tfs_ck {
 	u64 sequence;
 	struct tfs_log_position log;
 	struct tfs_disk_ptr block; /* the checkpoint block */
-	u64 writes;                /* of the volume when that was written: to be flushed before the anchors */
+	u64 writes;                /* of the volume when that was, then when the anchors were written: to be flushed */
 	u64 meta[TFS_META_BLOCKS]; /* addresses of its checkpoint and list blocks */
 	u32 metas;
 };
@@ -160,6 +160,7 @@ struct tfs_vol {
 	struct tfs_log log;
 	u32 log_share;              /* blocks */
 	u64 writes, flushed_writes; /* handed to the device; of them before the last flush */
+	u64 feature_writes;         /* of the superblock with a new feature, its second copy alone; 0: none is due */
 	u64 log_blocks, checkpoints;
 	u64 user_blocks, data_blocks, node_blocks, moved_blocks; /* as in struct tfs_stat */
 	struct tfs_ck ck;
@@ -177,8 +178,9 @@ struct tfs_vol {
 	u64 old;                     /* key of what a rollback left to be freed, 0: nothing */
 	bool old_lists, old_stuck;   /* its deadlists are not emptied yet; it cannot be read: fsck's work */
 	u64 dead_units;              /* on deadlists: live in SPACE, held by snapshots alone */
-	bool viewing;                /* root[] of FS and REFS are a snapshot's, view_root the live ones */
-	bool view_gone;              /* a snapshot that was deleted meanwhile */
+	bool stepwise;  /* what changes snapshots leaves its checkpoint to the host: tfs_snapshots_stepwise */
+	bool viewing;   /* root[] of FS and REFS are a snapshot's, view_root the live ones */
+	bool view_gone; /* a snapshot that was deleted meanwhile */
 	struct tfs_ptr view_root[TFS_TREES];
 
 	struct tfs_need need[TFS_NEEDS_MAX];
@@ -392,8 +394,10 @@ int tfs_replay(struct tfs_vol *vol, const struct tfs_anchor *anchor);
 /* checkpoint.c */
 int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean);
 int tfs_checkpoint_run(struct tfs_vol *vol, bool clean); /* finishes a running one first */
-/* The open epoch becomes snapshot; none must be running. *gone: it is past the gate, whatever failed then. */
+/* The open epoch becomes a snapshot; none must be running. *gone: it is past the gate, whatever failed then. */
 int tfs_checkpoint_snapshot(struct tfs_vol *vol, u64 first_list, bool *gone);
+/* What changed snapshots becomes durable: all of it, or begun and left to the host. */
+int tfs_checkpoint_change(struct tfs_vol *vol);
 u32 tfs_dirty_nodes(const struct tfs_vol *vol);
 
 /* super.c */
@@ -402,6 +406,8 @@ void tfs_head_seal(struct tfs_block_head *head, int type, u64 volume, u32 length
 const char *tfs_head_check(const void *block, int type, u64 volume, u32 max);
 int tfs_super_write(struct tfs_vol *vol);
 int tfs_super_feature(struct tfs_vol *vol, u64 ro_compat); /* sets the bit */
+/* The same without waiting, in two calls with a flush between: -EAGAIN until it is over. The next flush ends it. */
+int tfs_super_feature_step(struct tfs_vol *vol, u64 ro_compat);
 int tfs_anchor_write(struct tfs_vol *vol, struct tfs_anchor *anchor);
 int tfs_anchors_copy(struct tfs_vol *vol, u64 size); /* all slots, to where a volume of that size has its second */
 

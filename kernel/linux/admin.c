@@ -2,7 +2,7 @@
 /*
  * Requests of tfs/ioctl.h on a mounted volume: copied in, done by the core (tfs/admin.c), copied out. All but
  * TFS_IOC_INFO need CAP_SYS_ADMIN, what changes something a mount that may be written. Before a snapshot all dirty
- * pages are written and a checkpoint taken in pieces, so that the one under the lock has little to do. What a deleted
+ * pages are written; its checkpoint, as that of all that changes snapshots, goes in steps (sync.c). What a deleted
  * snapshot held is freed by a work item, a few steps at a time, beside everything else; a mount goes on with it.
  */
 #include "tfs_linux.h"
@@ -57,8 +57,6 @@ static int written_back(struct super_block *sb)
 	down_read(&sb->s_umount);
 	err = sync_filesystem(sb);
 	up_read(&sb->s_umount);
-	if (!err)
-		tfs_checkpoint_steps(sb);
 	return err;
 }
 
@@ -71,8 +69,7 @@ static int snapshot_create(struct super_block *sb, void *arg)
 		err = written_back(sb);
 		if (err)
 			return err;
-		err = tfs_admin(tfs_enter(sb), TFS_IOC_SNAPSHOT_CREATE, arg);
-		tfs_leave(sb);
+		err = tfs_snapshot_steps(sb, TFS_IOC_SNAPSHOT_CREATE, arg);
 	} while (tfs_space_retry(sb, err, &again));
 	return err;
 }
@@ -127,14 +124,23 @@ static int request_do(struct super_block *sb, unsigned int request, void *arg)
 {
 	int err;
 
-	if (request == TFS_IOC_SNAPSHOT_CREATE)
+	switch (request) {
+	case TFS_IOC_SNAPSHOT_CREATE:
 		return snapshot_create(sb, arg);
-	if (request == TFS_IOC_RAW)
+	case TFS_IOC_RAW:
 		return raw_read(sb, arg);
+	case TFS_IOC_SNAPSHOT_RENAME:
+	case TFS_IOC_SNAPSHOT_HOLD:
+	case TFS_IOC_SNAPSHOT_RELEASE:
+		return tfs_snapshot_steps(sb, request, arg);
+	case TFS_IOC_SNAPSHOT_DELETE:
+		err = tfs_snapshot_steps(sb, request, arg);
+		if (!err)
+			mod_delayed_work(tfs_sb(sb)->work_queue, &tfs_sb(sb)->freeing, 0);
+		return err;
+	}
 	err = tfs_admin(tfs_enter(sb), request, arg);
 	tfs_leave(sb);
-	if (!err && request == TFS_IOC_SNAPSHOT_DELETE)
-		mod_delayed_work(tfs_sb(sb)->work_queue, &tfs_sb(sb)->freeing, 0);
 	if (!err && request == TFS_IOC_COMPACT)
 		tfs_compactor_wake(tfs_sb(sb));
 	return err;

@@ -200,14 +200,19 @@ static int bdev_write(struct tfs_bdev *d, u64 offset, const u8 *buf, u32 bytes, 
 	while (bytes) {
 		unsigned int pages = min_t(u32, bytes / PAGE_SIZE, BIO_PAGES);
 
-		wait_event(d->wait, READ_ONCE(d->in_flight) < IN_FLIGHT_MAX);
+		if (READ_ONCE(d->in_flight) >= IN_FLIGHT_MAX) {
+			atomic64_inc(&d->waits);
+			wait_event(d->wait, READ_ONCE(d->in_flight) < IN_FLIGHT_MAX);
+		}
 		write_pages(d, offset, buf, pages, fua);
 		offset += pages * PAGE_SIZE;
 		buf += pages * PAGE_SIZE;
 		bytes -= pages * PAGE_SIZE;
 	}
-	if (fua)
+	if (fua) {
+		atomic64_inc(&d->waits);
 		wait_event(d->wait, written_before(d, sequence_now(d)));
+	}
 	return READ_ONCE(d->error);
 }
 
@@ -233,6 +238,7 @@ static int bdev_read(struct tfs_bdev *d, u64 offset, u8 *buf, u32 bytes)
 {
 	int err = 0;
 
+	atomic64_inc(&d->waits);
 	tfs_bdev_wait_range(d, offset, bytes);
 	while (!err && bytes) {
 		u32 n = min_t(u32, bytes, (BIO_MAX_VECS - 1) * PAGE_SIZE);
@@ -265,16 +271,20 @@ static int bdev_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf
 
 static int bdev_flush(struct tfs_dev *dev)
 {
-	return tfs_bdev_flush(container_of(dev, struct tfs_bdev, dev));
+	struct tfs_bdev *d = container_of(dev, struct tfs_bdev, dev);
+
+	atomic64_inc(&d->waits);
+	return tfs_bdev_flush(d);
 }
 
 static int bdev_discard(struct tfs_dev *dev, u64 offset, u64 bytes)
 {
 	struct tfs_bdev *d = container_of(dev, struct tfs_bdev, dev);
 
-	tfs_bdev_wait_range(d, offset, bytes);
 	if (!bdev_max_discard_sectors(d->bdev))
 		return -EOPNOTSUPP;
+	atomic64_inc(&d->waits);
+	tfs_bdev_wait_range(d, offset, bytes);
 	atomic64_add(bytes, &d->discarded);
 	return blkdev_issue_discard(d->bdev, offset >> SECTOR_SHIFT, bytes >> SECTOR_SHIFT, GFP_NOIO);
 }

@@ -47,9 +47,14 @@ static void release(struct tfs_sb *s, u64 epoch)
 }
 
 /* Checkpoints end one after the other, each with this: so a parity stands for one epoch. */
+bool tfs_quiet(struct tfs_sb *s, u64 epoch)
+{
+	return !atomic_read(&s->held[epoch & 1]);
+}
+
 void tfs_quiesce(struct tfs_sb *s, u64 epoch)
 {
-	wait_event(s->held_wait, !atomic_read(&s->held[epoch & 1]));
+	wait_event(s->held_wait, tfs_quiet(s, epoch));
 }
 
 /* ---- what becomes of the folios ---- */

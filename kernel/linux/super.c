@@ -37,7 +37,18 @@ static u64 env_random(void *ctx)
 
 static void env_quiesce(void *ctx, u64 epoch)
 {
-	tfs_quiesce(ctx, epoch);
+	struct tfs_sb *s = ctx;
+
+	if (!tfs_quiet(s, epoch)) {
+		atomic64_inc(&s->bdev.waits);
+		tfs_quiesce(s, epoch);
+	}
+}
+
+static bool env_quiet(void *ctx, u64 epoch)
+{
+	((struct tfs_sb *)ctx)->closing = epoch;
+	return tfs_quiet(ctx, epoch);
 }
 
 static void env_logged(void *ctx, u64 sequence, const struct tfs_rec_head *rec)
@@ -58,14 +69,17 @@ static int volume_mount(struct tfs_sb *s, bool read_only, struct tfs_vol **out)
 	                      .random = env_random,
 	                      .logged = env_logged,
 	                      .quiesce = env_quiesce,
+	                      .quiet = env_quiet,
 	                      .event = tfs_core_event};
 	unsigned int nofs = memalloc_nofs_save();
 	int err = tfs_mount(&s->bdev.dev, &env, &opt, out);
 
 	memalloc_nofs_restore(nofs);
 	trace_tfs_mount(s->sb, read_only, err);
-	if (!err)
+	if (!err) {
 		tfs_compact_set(*out, s->opt.compact_off);
+		tfs_snapshots_stepwise(*out, true);
+	}
 	return err;
 }
 
@@ -212,7 +226,7 @@ static const struct super_operations super_ops = {
 
 /* ---- options ---- */
 
-enum { OPT_ERRORS, OPT_DISCARD, OPT_COMPACT, OPT_SNAPSHOT };
+enum { OPT_ERRORS, OPT_DISCARD, OPT_COMPACT, OPT_SNAPSHOT, OPT_ROLLBACK };
 static const struct constant_table errors_table[] = {
     {"continue", TFS_ERRORS_CONTINUE}, {"remount-ro", TFS_ERRORS_RO}, {"panic", TFS_ERRORS_PANIC}, {}};
 static const struct constant_table compact_table[] = {{"off", 1}, {"auto", 0}, {}};
@@ -220,6 +234,7 @@ static const struct fs_parameter_spec parameters[] = {fsparam_enum("errors", OPT
                                                       fsparam_flag_no("discard", OPT_DISCARD),
                                                       fsparam_enum("compact", OPT_COMPACT, compact_table),
                                                       fsparam_string("snapshot", OPT_SNAPSHOT),
+                                                      fsparam_string("rollback", OPT_ROLLBACK),
                                                       {}};
 
 static int parse_param(struct fs_context *fc, struct fs_parameter *param)
@@ -243,12 +258,40 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 		o->snapshot = param->string;
 		param->string = NULL; /* taken over */
 		return 0;
+	case OPT_ROLLBACK:
+		kfree(o->rollback);
+		o->rollback = param->string;
+		param->string = NULL;
+		return 0;
 	default:
 		return opt;
 	}
 }
 
 /* ---- mounting ---- */
+
+/* Before anything of the volume is in memory. What came after the snapshot is freed by the work that frees. */
+static int rollback(struct super_block *sb, struct fs_context *fc, struct tfs_options *o)
+{
+	struct tfs_vol *vol;
+	u64 epoch, held = 0;
+	int err;
+
+	if (sb_rdonly(sb)) /* its log is damaged */
+		return -EROFS;
+	vol = tfs_enter(sb);
+	err = tfs_snapshot_find(vol, o->rollback, strlen(o->rollback), &epoch);
+	if (!err)
+		err = tfs_rollback(vol, epoch, &held);
+	tfs_leave(sb);
+	o->rolled = !err;
+	if (err == -ENOENT)
+		errorf(fc, "tfs: %s: rollback=%s: no such snapshot; see tfs snapshot list", sb->s_id, o->rollback);
+	if (err == -EBUSY)
+		errorf(fc, "tfs: %s: rollback=%s: a later snapshot is held; see tfs snapshot list and release",
+		       sb->s_id, o->rollback);
+	return err;
+}
 
 static int root_make(struct super_block *sb)
 {
@@ -308,10 +351,12 @@ static int sb_make(struct super_block *sb, const struct tfs_options *opt)
 	sb->s_fs_info = s;
 	s->sb = sb;
 	s->opt = *opt;
+	s->opt.rollback = NULL;
 	tfs_views_init(s);
 	init_waitqueue_head(&s->compactor_wait);
 	INIT_DELAYED_WORK(&s->freeing, tfs_freeing_work);
 	mutex_init(&s->lock);
+	mutex_init(&s->stepping);
 	init_waitqueue_head(&s->sync_wait);
 	init_waitqueue_head(&s->gather_wait);
 	spin_lock_init(&s->pool_lock);
@@ -341,6 +386,8 @@ static const char *mount_failure(int err)
 		return "not enough memory";
 	case -ENOENT:
 		return "no such snapshot";
+	case -EBUSY:
+		return "a snapshot is held";
 	case -ENOSPC:
 		return "no space to finish recovery; mount with -o ro";
 	default:
@@ -350,9 +397,10 @@ static const char *mount_failure(int err)
 
 static int fill_super(struct super_block *sb, struct fs_context *fc)
 {
-	struct tfs_sb *s;
-	int err = sb_make(sb, fc->fs_private);
+	struct tfs_options *o = fc->fs_private;
+	int err = sb_make(sb, o);
 	bool shown = false;
+	struct tfs_sb *s;
 
 	s = tfs_sb(sb);
 	super_set(sb);
@@ -364,6 +412,8 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	}
 	if (!err)
 		err = volume_open(sb, s);
+	if (!err && o->rollback)
+		err = rollback(sb, fc, o);
 	if (!err)
 		err = tfs_sysfs_add(s);
 	shown = !err;
@@ -401,18 +451,21 @@ static int get_tree(struct fs_context *fc)
 	struct super_block *sb;
 	int err;
 
+	if (o->rollback && (o->snapshot || fc->sb_flags & SB_RDONLY))
+		return invalf(fc, "tfs: rollback= writes: leave out ro and snapshot=");
 	if (o->snapshot)
 		fc->sb_flags |= SB_RDONLY;
 	err = get_tree_bdev(fc, fill_super);
 	if (err)
 		return err;
 	sb = fc->root->d_sb;
-	if (same_root(o->snapshot, tfs_sb(sb)->opt.snapshot))
+	if (same_root(o->snapshot, tfs_sb(sb)->opt.snapshot) && (!o->rollback || o->rolled))
 		return 0;
 	dput(fc->root);
 	fc->root = NULL;
 	deactivate_locked_super(sb);
-	errorf(fc, "tfs: mounted already, with another root: see .snapshots there");
+	errorf(fc, o->rollback ? "tfs: mounted already: rollback= goes with its first mount"
+	                       : "tfs: mounted already, with another root: see .snapshots there");
 	return -EBUSY;
 }
 
@@ -479,6 +532,8 @@ static int reconfigure(struct fs_context *fc)
 		return invalf(fc, "tfs: %s: discard cannot change while mounted", sb->s_id);
 	if (o->snapshot && !same_root(o->snapshot, s->opt.snapshot))
 		return invalf(fc, "tfs: %s: the snapshot cannot change while mounted", sb->s_id);
+	if (o->rollback)
+		return invalf(fc, "tfs: %s: rollback= goes with the first mount: unmount before", sb->s_id);
 	if (read_only && !sb_rdonly(sb))
 		err = turn_read_only(sb);
 	else if (!read_only && sb_rdonly(sb))
@@ -497,9 +552,11 @@ static void free_fc(struct fs_context *fc)
 {
 	struct tfs_options *o = fc->fs_private;
 
-	if (o)
+	if (o) {
 		kfree(o->snapshot);
-	kfree(fc->fs_private);
+		kfree(o->rollback);
+	}
+	kfree(o);
 }
 
 static const struct fs_context_operations context_ops = {

@@ -3,8 +3,8 @@
  * Making things durable. Who syncs notes the sequence it needs; one at a time hands all pending records to the device
  * and flushes, without sbi->lock. Meanwhile operations go on and the others wait (group commit): those whose records
  * were along return, all at once, and of the rest one takes the next turn. Where several sync all the time, who has the
- * turn waits a little for those that the last flush served. A checkpoint by time goes in steps, the lock given back in
- * between.
+ * turn waits a little for those that the last flush served. A checkpoint by time, and that of a snapshot, goes in steps,
+ * the lock given back in between: its writes, flushes and reads of the closed epoch are waited for without the lock.
  */
 #include "tfs_linux.h"
 #include "trace.h"
@@ -102,29 +102,120 @@ static void flush_turn(struct super_block *sb)
 	wake_up_all(&s->sync_wait);
 }
 
+/* ---- checkpoints in steps: by the holder of stepping ---- */
+
+struct held { /* sbi->lock, by a step */
+	u64 since, waits;
+};
+
+static struct tfs_vol *held_enter(struct super_block *sb, struct held *h)
+{
+	struct tfs_vol *vol = tfs_enter(sb);
+
+	h->since = ktime_get_ns();
+	h->waits = atomic64_read(&tfs_sb(sb)->bdev.waits);
+	return vol;
+}
+
+static void held_leave(struct super_block *sb, const struct held *h)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+
+	s->checkpoint_waits += atomic64_read(&s->bdev.waits) - h->waits;
+	s->checkpoint_held_ns = max(s->checkpoint_held_ns, ktime_get_ns() - h->since);
+	tfs_leave(sb);
+}
+
+/* What a step left to be waited for. */
+static void step_wait(struct super_block *sb, int more)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+
+	if (more == TFS_CHECKPOINT_SYNC)
+		flush_turn(sb);
+	else if (more == TFS_CHECKPOINT_READS)
+		tfs_quiesce(s, READ_ONCE(s->closing));
+	else if (more > 0)
+		tfs_bdev_wait(&s->bdev);
+	cond_resched();
+}
+
 /*
- * What syncs meanwhile waits for a step's writes at most, as these are on the disk before the next step: else all nodes
- * would stand in the disk's queue before its own write.
+ * The checkpoint that is under way to its end, which an operation may also bring about. What syncs meanwhile waits for
+ * a step's writes at most, as these are on the disk before the next step: else all nodes would stand in the disk's
+ * queue before its own write.
  */
+static int steps_to_end(struct super_block *sb)
+{
+	struct tfs_vol *vol;
+	struct held h;
+	int more;
+
+	do {
+		vol = held_enter(sb, &h);
+		more = tfs_checkpoint_running(vol) ? tfs_checkpoint_step(vol, CHECKPOINT_NODES) : tfs_stopped(vol);
+		held_leave(sb, &h);
+		step_wait(sb, more);
+	} while (more > 0);
+	return more;
+}
+
+/* One that begins now, if anything happened since the last: an idle volume is left alone. */
+static int steps_take(struct super_block *sb)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+	struct held h;
+	struct tfs_vol *vol = held_enter(sb, &h);
+	u64 sequence = tfs_sequence(vol);
+	int more = 0;
+
+	if (sequence != s->checkpoint_sequence)
+		more = tfs_checkpoint_step(vol, CHECKPOINT_NODES);
+	held_leave(sb, &h);
+	step_wait(sb, more);
+	if (more > 0)
+		more = steps_to_end(sb);
+	if (!more)
+		s->checkpoint_sequence = sequence;
+	return more;
+}
+
 void tfs_checkpoint_steps(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
-	struct tfs_vol *vol = tfs_enter(sb);
-	u64 sequence = tfs_sequence(vol);
-	int more = sequence != s->checkpoint_sequence; /* nothing happened: an idle volume is left alone */
 
-	tfs_leave(sb);
-	while (more > 0) {
-		more = tfs_checkpoint_step(tfs_enter(sb), CHECKPOINT_NODES);
-		tfs_leave(sb);
-		if (!more)
-			s->checkpoint_sequence = sequence;
-		else if (more == TFS_CHECKPOINT_SYNC)
-			flush_turn(sb);
-		else if (more > 0)
-			tfs_bdev_wait(&s->bdev);
-		cond_resched();
+	mutex_lock(&s->stepping);
+	steps_take(sb);
+	mutex_unlock(&s->stepping);
+}
+
+/*
+ * A checkpoint before takes most of the work, so that between the gate and the end of the snapshot's own, when what is
+ * overwritten has to be kept already, there is little to do.
+ */
+int tfs_snapshot_steps(struct super_block *sb, unsigned int request, void *arg)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+	struct held h;
+	int err;
+
+	mutex_lock(&s->stepping);
+	steps_take(sb);
+	for (;;) {
+		tfs_bdev_wait(&s->bdev); /* the gate writes what is pending, and has room for it then */
+		err = tfs_admin(held_enter(sb, &h), request, arg);
+		held_leave(sb, &h);
+		if (err != -EAGAIN)
+			break;
+		err = steps_to_end(sb);
+		if (err)
+			break;
+		flush_turn(sb);
 	}
+	if (!err)
+		err = steps_to_end(sb);
+	mutex_unlock(&s->stepping);
+	return err;
 }
 
 void tfs_checkpoint_work(struct work_struct *work)

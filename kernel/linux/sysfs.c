@@ -76,6 +76,8 @@ COUNTER(compact_emptied, stat_now(s).compact_emptied);
 COUNTER(snapshots, stat_now(s).snapshots);
 COUNTER(snapshots_dying, stat_now(s).dying);
 COUNTER(snapshot_bytes, stat_now(s).snapshot_blocks *TFS_BLOCK); /* that snapshots alone hold */
+COUNTER(checkpoint_waits, READ_ONCE(s->checkpoint_waits));       /* requests waited for under the core's lock */
+COUNTER(checkpoint_held_ns, READ_ONCE(s->checkpoint_held_ns));   /* the longest that a step held it */
 COUNTER(write_amplification, amplification(s));
 COUNTER(whole_segments, spread(s).whole_segments);
 
@@ -119,6 +121,8 @@ static struct attribute *counter_attrs[] = {
     &snapshots_counter.attr,
     &snapshots_dying_counter.attr,
     &snapshot_bytes_counter.attr,
+    &checkpoint_waits_counter.attr,
+    &checkpoint_held_ns_counter.attr,
     &write_amplification_counter.attr,
     &whole_segments_counter.attr,
     &free_runs_attr,

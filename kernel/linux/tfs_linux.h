@@ -7,6 +7,7 @@
  *   info->writeback       one writer back an inode: windows go in ascending order; truncate keeps it out
  *   a staging buffer      (tfs_stage_get; a pool of a few, returned before anything else is waited for)
  *   folio lock
+ *   sbi->stepping         a checkpoint in steps, one at a time; taken with none of the above but the first
  *   sbi->syncing          a bit: one flush at a time; who waits for it is served by it or takes the next turn
  *   sbi->lock             the core
  *   sbi->pool_lock, bdev.lock   spinlocks, held for a few instructions
@@ -49,6 +50,7 @@ struct tfs_bdev {
 	wait_queue_head_t wait;
 	int error; /* of a write that was deferred or of a flush: given to every later call */
 	atomic64_t flushes, written, discarded;
+	atomic64_t waits; /* for a request, or for requests to end, within a call of the core's: under sbi->lock */
 };
 
 struct tfs_stage { /* a window to write back, and its encoded form */
@@ -68,6 +70,8 @@ struct tfs_options {
 	enum tfs_errors errors;
 	bool discard, compact_off;
 	char *snapshot; /* NULL: the volume itself */
+	char *rollback; /* of a mount, which does it once; a mounted volume has none */
+	bool rolled;    /* it did */
 };
 
 struct tfs_sb {
@@ -81,7 +85,11 @@ struct tfs_sb {
 	bool failed;       /* trouble was seen once: no way back to writing without a new mount */
 	bool shut;         /* by the ioctl */
 	bool volume_read_only;
-	u64 checkpoint_sequence; /* of the last checkpoint by time */
+	struct mutex stepping;
+	u64 checkpoint_sequence; /* of the last checkpoint in steps */
+	u64 closing;             /* the epoch whose reads a checkpoint waits for */
+	/* Of checkpoints in steps: requests waited for under lock, and how long one held it at most. */
+	u64 checkpoint_waits, checkpoint_held_ns;
 
 	/* what tfs_leave saw last, for syncs that only wait; by themselves never older than the caller's own operation
 	 */
@@ -189,7 +197,9 @@ bool tfs_insist(int err, int *tries);
 
 /* sync.c */
 void tfs_checkpoint_steps(struct super_block *sb); /* one, in pieces, if anything happened since the last */
-int tfs_sync_wait(struct super_block *sb);         /* every record so far is durable when it returns 0 */
+/* A request of tfs/ioctl.h that changes snapshots: what waits for the device does so without sbi->lock. */
+int tfs_snapshot_steps(struct super_block *sb, unsigned int request, void *arg);
+int tfs_sync_wait(struct super_block *sb); /* every record so far is durable when it returns 0 */
 void tfs_checkpoint_work(struct work_struct *work);
 
 /* inode.c */
@@ -256,6 +266,7 @@ void tfs_pool_drain(struct tfs_sb *s); /* before the last checkpoint */
 int tfs_reads_init(struct tfs_sb *s);
 void tfs_reads_exit(struct tfs_sb *s);
 void tfs_quiesce(struct tfs_sb *s, u64 epoch);
+bool tfs_quiet(struct tfs_sb *s, u64 epoch);
 int tfs_read_folio_op(struct file *file, struct folio *folio);
 void tfs_readahead_op(struct readahead_control *rac);
 

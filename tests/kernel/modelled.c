@@ -95,6 +95,18 @@ int power_snapshot_make(struct tfs_vol *vol, const char *name)
 	return 0;
 }
 
+int power_snapshot_begin(struct tfs_vol *vol, const char *name, int steps)
+{
+	(void)vol, (void)name, (void)steps;
+	return 0;
+}
+
+bool tfs_checkpoint_running(const struct tfs_vol *vol)
+{
+	(void)vol;
+	return false;
+}
+
 int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps)
 {
 	(void)vol, (void)name, (void)steps;

@@ -25,6 +25,8 @@ for i in 1 2 3 4 5; do
 	(cd /mnt/d; find . | sort | grep -v '^.$'; find . -type f | sort | xargs md5sum) >/tmp/want$i
 	tfs snapshot create /mnt s$i || fail "create $i"
 done
+[ "$(counter checkpoint_waits)" = 0 ] || fail "snapshots waited $(counter checkpoint_waits) times for the device under the core's lock"
+at "held the core's lock for $(($(counter checkpoint_held_ns) / 1000)) us at most"
 rm -r /mnt/d/deep; mkdir /mnt/d/deep; : >/mnt/d/0; rm /mnt/d/1
 for round in 1 2; do
 	for i in 1 2 3 4 5; do
@@ -71,10 +73,22 @@ refused "touch /snap/x" "mount -o remount,rw /snap && touch /snap/x"; grep -q 's
 ! mount -t tfs -o ro /dev/vda /mnt 2>/dev/null || fail "the volume beside a snapshot of it"; [ ! -e /snap/.snapshots ] || fail ".snapshots in a snapshot"; umount /snap
 ! mount -t tfs -o ro,snapshot=none /dev/vda /snap 2>/dev/null || fail "a snapshot that is not there"; mount -t tfs /dev/vda /mnt || fail remount
 ! mount -t tfs -o ro,snapshot=s1 /dev/vda /snap 2>/dev/null || fail "a snapshot beside the volume"; mkdir -p /b; mount --bind $s/s1 /b && cmp /b/d/3 /tmp/keep3 && umount /b || fail "bound"
+at "rollback"
+refusal() { what=$1; shift; e=$("$@" 2>&1) && fail "$what: was done"; dmesg | grep -q "$what" || fail "expected: $what; found: $e"; }
+tfs snapshot hold /mnt s5; refusal "goes with the first mount" mount -o remount,rollback=s1 /mnt; mkdir -p /twice; refusal "goes with its first mount" mount -t tfs -o rollback=s1 /dev/vda /twice
+umount /mnt; refusal "leave out ro" mount -t tfs -o ro,rollback=s1 /dev/vda /mnt; refusal "rollback=none: no such" mount -t tfs -o rollback=none /dev/vda /mnt
+refusal "a later snapshot is held" mount -t tfs -o rollback=s1 /dev/vda /mnt; mount -t tfs /dev/vda /mnt && [ -e $s/s5 ] && [ ! -e /mnt/d/1 ] || fail "a rollback that was refused did something"
+tfs snapshot release /mnt s5; umount /mnt; mount -t tfs -o rollback=s1 /dev/vda /mnt || fail "mount -o rollback"; grep -q rollback /proc/mounts && fail "rollback stays an option"
+for round in 1 2; do # and it stays so
+	[ "$(ls $s)" = s1 ] || fail "snapshots after a rollback: $(ls $s)"
+	(cd /mnt/d && { find . | sort | grep -v '^.$'; find . -type f | sort | xargs md5sum; }) | cmp - /tmp/want1 || fail "not what s1 holds, round $round"
+	[ $round = 2 ] || { umount /mnt && mount -t tfs /dev/vda /mnt || fail remount; }
+done
+i=0; while [ "$(counter snapshots_dying)" != 0 ]; do sleep 0.2; i=$((i+1)); [ $i -lt 150 ] || fail "what came after s1 is never freed"; done
 at "full"
 i=0; while dd if=/dev/urandom of=/mnt/fill$i bs=1M count=4 2>/dev/null; do i=$((i+1)); [ $i -lt 60 ] || fail "never full"; done; sync
 cmp $s/s1/d/3 /tmp/keep3 || fail "a snapshot on a full volume"; tfs snapshot create /mnt full 2>/dev/null
-rm /mnt/fill* /mnt/over || fail "rm on a full volume"; for x in $(ls $s); do tfs snapshot delete /mnt $x || fail "delete $x on a full volume"; done
+rm /mnt/fill* || fail "rm on a full volume"; for x in $(ls $s); do tfs snapshot delete /mnt $x || fail "delete $x on a full volume"; done
 i=0; while [ "$(counter snapshots_dying)" != 0 ]; do sleep 0.2; i=$((i+1)); [ $i -lt 150 ] || fail "never freed"; done
 [ "$(counter snapshot_bytes)" = 0 ] || fail "without snapshots $(counter snapshot_bytes) bytes are held"; dd if=/dev/urandom of=/mnt/again bs=1M count=30 2>/dev/null && sync || fail "space did not come back"
 at "the compactor"

@@ -652,6 +652,19 @@ static int rewrite_and_rollback(struct tfs_vol *vol)
 	return err ? err : power_rollback(vol, "p", 1);
 }
 
+/* A write after each step of its checkpoint: none of them is in the snapshot. */
+static int snapshot_among_writes(struct tfs_vol *vol)
+{
+	int err = called(vol, power_snapshot_begin(vol, "p", 0)), i = 0;
+
+	while (!err && tfs_checkpoint_running(vol)) {
+		put(vol, "a", (u32)(i++ % 16) * 4096, 4096, 1);
+		err = called(vol, tfs_checkpoint_step(vol, 1));
+		err = err < 0 ? err : 0;
+	}
+	return err;
+}
+
 /* ---- the table ---- */
 
 #define FILE_MODE 0100644
@@ -751,7 +764,9 @@ static int rewrite_and_rollback(struct tfs_vol *vol)
 	OP("rewrite a and roll back", called(vol, rewrite_and_rollback(vol)))                                          \
 	OP("scrub", called(vol, power_scrub(vol)))                                                                     \
 	OP("grow by 4M", called(vol, power_grow(vol, 4u << 20)))                                                       \
-	OP("grow by 300K and write", (called(vol, power_grow(vol, 300u << 10)), put(vol, "a", 0, 65536, 1)))
+	OP("grow by 300K and write", (called(vol, power_grow(vol, 300u << 10)), put(vol, "a", 0, 65536, 1)))           \
+	OP("snapshot q in steps", called(vol, power_snapshot_begin(vol, "q", 0)))                                      \
+	OP("snapshot p among writes", snapshot_among_writes(vol))
 
 const char *power_op_name(int op)
 {

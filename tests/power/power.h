@@ -125,6 +125,9 @@ const char *power_snaps_judge(struct tfs_vol *vol, bool all); /* NULL, or what i
 void power_snaps_settle(struct tfs_vol *vol);                 /* after a mount */
 u32 power_snapshots(void);                                    /* how many there are */
 int power_snapshot_make(struct tfs_vol *vol, const char *name);
+int power_snapshot_begin(struct tfs_vol *vol, const char *name,
+                         int steps);                                       /* steps of its checkpoint; the rest later */
+void power_snaps_look(struct tfs_vol *vol);                                /* whether what was begun is through */
 int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps); /* steps of freeing; -1: all */
 int power_snapshot_name(struct tfs_vol *vol, const char *name, const char *to);
 int power_snapshot_hold(struct tfs_vol *vol, const char *name); /* or release it, if it is held */

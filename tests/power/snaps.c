@@ -2,8 +2,9 @@
 /*
  * The model of snapshots: a table of names, each with the number that stands for all it must hold (check.c), as it was
  * when the snapshot was made. What a call changes is durable when it returns, so a crash leaves the table of before,
- * or, while a call is under way, the one it makes; nothing between. Called by ops.c for the operations, by state.c to
- * judge a recovered volume.
+ * or, while a call is under way, the one it makes; nothing between. A snapshot that is made in steps counts as under way,
+ * over other calls, until its checkpoint is through. Called by ops.c for the operations, by state.c to judge a recovered
+ * volume.
  */
 #include "tests/power/power.h"
 #include "tfs/user/port.h"
@@ -23,6 +24,7 @@ struct table {
 };
 static struct table durable, coming, saved;
 static bool under_way;
+static u64 begun; /* the epoch of a snapshot that is made in steps, 0: none is */
 bool power_viewing;
 
 void power_snaps_save(bool none)
@@ -36,11 +38,12 @@ void power_snaps_reset(void)
 {
 	durable = saved;
 	under_way = false;
+	begun = 0;
 }
 
 u32 power_snapshots(void)
 {
-	return durable.n;
+	return begun ? coming.n : durable.n;
 }
 
 static int index_of(const struct table *t, const char *name)
@@ -114,11 +117,45 @@ void power_snaps_settle(struct tfs_vol *vol)
 		why = NULL;
 	}
 	under_way = false;
+	begun = 0;
 	if (why)
 		power_fail("snapshots", why);
 }
 
 /* ---- calls ---- */
+
+/* Is the checkpoint of what was begun through, by whatever was called since? It has to be there from then on. */
+void power_snaps_look(struct tfs_vol *vol)
+{
+	struct tfs_view view;
+
+	if (!begun || tfs_view_find(vol, begun, &view))
+		return;
+	durable = coming;
+	under_way = false;
+	begun = 0;
+}
+
+static int checkpoint_end(struct tfs_vol *vol)
+{
+	int err = 0;
+
+	while (tfs_checkpoint_running(vol) && (err = tfs_checkpoint_step(vol, 1)) > 0)
+		;
+	return err;
+}
+
+/* Before another call is made about snapshots. */
+static int begun_end(struct tfs_vol *vol)
+{
+	int err = 0;
+
+	power_snaps_look(vol);
+	if (begun)
+		err = checkpoint_end(vol);
+	power_snaps_look(vol);
+	return begun && !err ? -EIO : err; /* stopped */
+}
 
 static int table_begin(void)
 {
@@ -148,20 +185,55 @@ static int table_end(struct tfs_vol *vol, const char *call, int expected, int er
 	return err;
 }
 
-int power_snapshot_make(struct tfs_vol *vol, const char *name)
+static int create_expected(const char *name)
 {
 	int expected = index_of(&durable, name) >= 0 ? -EEXIST : table_begin();
 	struct snap *s = &coming.s[coming.n];
 
-	if (durable.n == SNAPS_MAX)
-		return -EEXIST;
 	if (!expected) {
 		memset(s, 0, sizeof(*s));
 		snprintf(s->name, sizeof(s->name), "%s", name);
 		s->hash = power_hash;
 		coming.n++;
 	}
+	return expected;
+}
+
+int power_snapshot_make(struct tfs_vol *vol, const char *name)
+{
+	int err = begun_end(vol), expected;
+
+	if (err || durable.n == SNAPS_MAX)
+		return err ? err : -EEXIST;
+	expected = create_expected(name);
 	return table_end(vol, "snapshot", expected, tfs_snapshot_create(vol, name, (u32)strlen(name), NULL));
+}
+
+/* So many steps of its checkpoint; whatever comes next may take others, or end it. */
+int power_snapshot_begin(struct tfs_vol *vol, const char *name, int steps)
+{
+	int err = begun_end(vol), expected;
+	u64 epoch;
+
+	if (err || durable.n == SNAPS_MAX)
+		return err ? err : -EEXIST;
+	expected = create_expected(name);
+	tfs_snapshots_stepwise(vol, true);
+	while ((err = tfs_snapshot_create(vol, name, (u32)strlen(name), &epoch)) == -EAGAIN) {
+		err = checkpoint_end(vol);
+		if (!err)
+			err = tfs_sync(vol);
+		if (err)
+			break;
+	}
+	tfs_snapshots_stepwise(vol, false);
+	if (err || expected)
+		return table_end(vol, "snapshot", expected, err);
+	begun = epoch;
+	while (steps-- && tfs_checkpoint_running(vol) && (err = tfs_checkpoint_step(vol, 1)) > 0)
+		;
+	power_snaps_look(vol);
+	return err < 0 ? err : 0;
 }
 
 static int steps_run(struct tfs_vol *vol, int steps)
@@ -177,9 +249,12 @@ static int steps_run(struct tfs_vol *vol, int steps)
 
 int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps)
 {
-	int i = index_of(&durable, name), expected, err;
+	int i, expected, err = begun_end(vol);
 	u64 epoch = 0;
 
+	if (err)
+		return err;
+	i = index_of(&durable, name);
 	expected = i < 0 ? -ENOENT : durable.s[i].holds ? -EBUSY : table_begin();
 	if (!expected) {
 		memmove(&coming.s[i], &coming.s[i + 1], (coming.n - (u32)i - 1) * sizeof(coming.s[0]));
@@ -194,9 +269,12 @@ int power_snapshot_drop(struct tfs_vol *vol, const char *name, int steps)
 
 int power_snapshot_name(struct tfs_vol *vol, const char *name, const char *to)
 {
-	int i = index_of(&durable, name), expected, err;
+	int i, expected, err = begun_end(vol);
 	u64 epoch = 0;
 
+	if (err)
+		return err;
+	i = index_of(&durable, name);
 	expected = i < 0 ? -ENOENT : index_of(&durable, to) >= 0 ? -EEXIST : table_begin();
 	if (!expected)
 		snprintf(coming.s[i].name, sizeof(coming.s[i].name), "%s", to);
@@ -208,11 +286,15 @@ int power_snapshot_name(struct tfs_vol *vol, const char *name, const char *to)
 
 int power_snapshot_hold(struct tfs_vol *vol, const char *name)
 {
-	int i = index_of(&durable, name), err;
-	bool hold = i >= 0 && !durable.s[i].holds;
-	int expected = i < 0 ? -ENOENT : table_begin();
+	int i, expected, err = begun_end(vol);
 	u64 epoch = 0;
+	bool hold;
 
+	if (err)
+		return err;
+	i = index_of(&durable, name);
+	hold = i >= 0 && !durable.s[i].holds;
+	expected = i < 0 ? -ENOENT : table_begin();
 	if (!expected)
 		coming.s[i].holds = hold;
 	err = tfs_snapshot_find(vol, name, (u32)strlen(name), &epoch);
@@ -252,10 +334,13 @@ bool power_rolled;
 
 int power_rollback(struct tfs_vol *vol, const char *name, int steps)
 {
-	int i = index_of(&durable, name), expected = -ENOENT, err;
+	int i, expected = -ENOENT, err = begun_end(vol);
 	u64 epoch = 0, held = 0, seq;
 	struct tfs_snapshot_info info;
 
+	if (err)
+		return err;
+	i = index_of(&durable, name);
 	power_promise_drop(vol);
 	seq = tfs_sequence(vol);
 	if (i >= 0)
@@ -289,6 +374,7 @@ void power_snapshots_drop(struct tfs_vol *vol, u32 left)
 {
 	char name[8];
 
+	begun_end(vol);
 	while (durable.n > left) {
 		memcpy(name, durable.s[0].name, sizeof(name));
 		if (power_snapshot_drop(vol, name, -1)) {
@@ -304,7 +390,9 @@ void power_snapshot_any(struct tfs_vol *vol, u64 r)
 	char name[4];
 
 	snprintf(name, sizeof(name), "n%u", (u32)(r >> 4) % 8);
-	if (r & 1)
+	if (r & 1 && r >> 14 & 1)
+		power_snapshot_begin(vol, name, (int)(r >> 15 & 7));
+	else if (r & 1)
 		power_snapshot_make(vol, name);
 	else if (r >> 12 & 1 && r >> 13 & 1)
 		power_rollback(vol, name, r & 2 ? (int)(r >> 8 & 7) : -1);

@@ -108,6 +108,7 @@ void power_step(struct tfs_vol *vol)
 {
 	int err;
 
+	power_snaps_look(vol);
 	power_hash = power_walk(vol, true, &err);
 	want[tfs_sequence(vol) - power_first_seq] = power_hash;
 	if (err)
