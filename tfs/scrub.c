@@ -67,20 +67,21 @@ static int target_set(struct step *t)
 {
 	struct tfs_scrub *s = t->s;
 	u64 epoch;
-	int err = target_find(t, &epoch);
+	int err;
 
+	while (!(err = target_find(t, &epoch))) {
+		if (epoch && !s->snapshot && s->tree != TFS_TREE_FS && s->tree != TFS_TREE_REFS) {
+			s->since = epoch;
+		} else if (epoch != s->snapshot && s->snapshot) {
+			s->tree = TFS_TREE_FS;
+			s->next = KEY_MIN;
+			s->snapshot = epoch;
+		} else {
+			break;
+		}
+	}
 	if (err)
 		return err;
-	if (epoch && !s->snapshot && s->tree != TFS_TREE_FS && s->tree != TFS_TREE_REFS) {
-		s->since = epoch;
-		return target_set(t);
-	}
-	if (epoch != s->snapshot && s->snapshot) {
-		s->tree = TFS_TREE_FS;
-		s->next = KEY_MIN;
-		s->snapshot = epoch;
-		return target_set(t);
-	}
 	s->snapshot = epoch;
 	if (!epoch)
 		t->root = t->vol->root[s->tree];

@@ -3,7 +3,8 @@
  * The crash simulator. A workload runs on a recording RAM device; at every flush crash states are made (crash.c), and
  * each is recovered read-write and compared: the sequence it recovered to must be at or above what was durable, and
  * names, attributes and contents must be exactly those of that sequence. Accounting must be exact. Workloads
- * (workload.c): every one of one and of two operations of the table, random histories, and a log that runs in circles;
+ * (workload.c): every one of one and of two operations of the table, random histories, a log that runs in circles, and
+ * sharing under snapshots;
  * --seconds N: histories alone, others each time; --triples[=FROM[:COUNT]]: every one of three, for --seconds N or to
  * the end, and where to go on. --exhaust N: all subsets of up to N writes in flight. A failure prints an id that
  * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c), --torture (torture.c);
@@ -63,6 +64,8 @@ static void crashes(int part, int parts)
 	if (!seconds) {
 		power_churn((u64)part + 1, 1200);
 		power_wedge((u64)part + 1, 8);
+		for (i = 0; i < 6; i++)
+			power_sharing((u64)(part + i * parts) + 1, 150);
 		power_pairs(part, parts);
 	}
 	for (i = part; seconds ? time_left() : i < histories; i += parts)

@@ -166,6 +166,7 @@ void power_history(u64 seed, int length);
 struct tfs_vol *power_history_volume(u64 seed, int length); /* mounted, after a history without crash states */
 void power_churn(u64 seed, int rounds);
 void power_wedge(u64 seed, int rounds);
+void power_sharing(u64 seed, int rounds);
 bool power_workload_replay(const char *id);
 
 /* ---- torture.c ---- */

@@ -387,6 +387,85 @@ void power_wedge(u64 seed, int rounds)
 		power_fail("unmount", "failed");
 }
 
+/* ---- what is shared, and held, and given back ---- */
+
+static void sharing_snapshot(struct tfs_vol *vol, u64 r)
+{
+	static const char *const names[] = {"x", "y", "z"};
+	const char *name = names[r % 3];
+	int steps = (int)(r >> 8 & 1) - !(r >> 9 & 3); /* 0 or 1, now and then all */
+
+	if (r >> 16 & 1)
+		power_snapshot_make(vol, name);
+	else if (r >> 17 & 1)
+		power_rollback(vol, name, steps);
+	else
+		power_snapshot_drop(vol, name, steps);
+}
+
+/*
+ * Files that share content with each other and themselves, written over, cut, deleted and compacted, under snapshots
+ * that come, go and are gone back to, on mounts that free beside it. Few states at each flush, many orders.
+ */
+void power_sharing(u64 seed, int rounds)
+{
+	static const char *const calls[] = {"clone a to b",
+	                                    "clone a in itself",
+	                                    "clone a 4+3 to d/c 20",
+	                                    "clone b to a",
+	                                    "clone raw a to b",
+	                                    "clone raw a 2+9 to a 20",
+	                                    "clone raw a thrice and cut",
+	                                    "reflink a to b",
+	                                    "reflink a 3+20 to d/c 10",
+	                                    "reflink d/c to a 1",
+	                                    "write a 64K compressible",
+	                                    "overwrite a 4K at 20K",
+	                                    "write d/c 130K",
+	                                    "truncate a 6000",
+	                                    "truncate d/c 70000",
+	                                    "punch a 1+2",
+	                                    "punch d/c 10+20",
+	                                    "unlink b",
+	                                    "unlink a kept open",
+	                                    "rename b a",
+	                                    "exchange a d/c",
+	                                    "setxattr a big",
+	                                    "checkpoint",
+	                                    "checkpoint step",
+	                                    "compact",
+	                                    "compact step"};
+	struct tfs_vol *vol;
+	int i, j;
+
+	snprintf(power_workload, sizeof(power_workload), "s%llu,%d", (unsigned long long)seed, rounds);
+	history_base(seed);
+	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	vol = workload_start();
+	power_run.before_flush = few_flush;
+	for (i = 0; vol && i < rounds; i++) {
+		u64 r = power_random();
+
+		if (r % 4 == 0)
+			sharing_snapshot(vol, r >> 8);
+		else if (r % 16 == 1)
+			tfs_snapshot_step(vol);
+		else {
+			for (j = 0; strcmp(power_op_name(j), calls[(r >> 8) % (sizeof(calls) / sizeof(calls[0]))]); j++)
+				;
+			if (op_run(vol, j) == -ENOENT)
+				power_restore(vol);
+		}
+		power_step(vol);
+		if (r >> 32 & 1)
+			sync_now(vol);
+		if ((r >> 33) % 16 == 0)
+			vol = remount(vol, r >> 40 & 1, r >> 41 & 3);
+	}
+	if (vol && tfs_unmount(vol))
+		power_fail("unmount", "failed");
+}
+
 /* False: the id is none of a workload. ID@N: the Nth state alone. */
 bool power_workload_replay(const char *id)
 {
@@ -406,6 +485,10 @@ bool power_workload_replay(const char *id)
 	if (sscanf(id, "l%llu,%d", &seed, &length) == 2) {
 		power_churn(seed, length);
 		printf("%u log runs used again\n", run_reuses);
+		return true;
+	}
+	if (sscanf(id, "s%llu,%d", &seed, &length) == 2) {
+		power_sharing(seed, length);
 		return true;
 	}
 	for (p = strchr(id, ','); p && n < 64; p = strchr(p + 1, ',')) {
