@@ -2,7 +2,7 @@
 /*
  * tfs-fuse: what its parts share. One thread serves requests in turn, as the core asks for; between requests it writes
  * back what is old and takes checkpoints (main.c). Inode numbers of the volume are FUSE's node ids; both call the
- * root 1.
+ * root 1. In those of snapshots the upper 8 bits are not 0 (seen.c): `id` means one of either kind, `ino` the volume's.
  */
 #ifndef FUSE_HOST_H
 #define FUSE_HOST_H
@@ -15,16 +15,38 @@
 
 struct host_inode { /* known to the kernel */
 	struct host_inode *next;
-	u64 ino, lookups;
+	u64 ino, lookups; /* ino: the id */
 	u32 opens;
 	bool emptied; /* truncated to nothing while open: written back at the last close */
 };
 #define HOST_BUCKETS 4096u
 
+struct host_seen { /* a snapshot that is looked into */
+	struct tfs_view view;
+	u32 inodes; /* of it, known to the kernel; 0: the slot is free */
+};
+#define HOST_SLOT_DIR 255u
+#define HOST_SNAPDIR ((u64)HOST_SLOT_DIR << 56 | TFS_INO_ROOT)
+static inline u32 host_slot(u64 id)
+{
+	return (u32)(id >> 56);
+}
+static inline u64 host_ino(u64 id)
+{
+	return id & TFS_INO_MAX;
+}
+static inline u64 host_id(u32 slot, u64 ino)
+{
+	return (u64)slot << 56 | ino;
+}
+
 struct host {
 	struct tfs_vol *vol;
 	struct tfs_cache *cache;
 	struct host_inode *bucket[HOST_BUCKETS];
+	struct host_seen seen[HOST_SLOT_DIR];
+	u32 viewing;       /* host_view_enter, within each other */
+	bool one_snapshot; /* that is all there is to see */
 	bool read_only, noatime, nodiratime;
 	bool dying;       /* something of deleted snapshots is to be freed */
 	u64 compact_seen; /* the compactor found nothing to do at this sequence */
@@ -47,10 +69,22 @@ int host_inode_hold(struct host *h, u64 ino);               /* one lookup more; 
 void host_inode_drop(struct host *h, u64 ino, u64 lookups); /* the last frees an inode without a name */
 void host_inode_unnamed(struct host *h, u64 ino);           /* lost a name: freed at once if nobody holds it */
 void host_inodes_free(struct host *h);
-int host_stat(struct host *h, u64 ino, struct stat *st);
-int host_entry(struct host *h, u64 ino, struct fuse_entry_param *e); /* with a hold */
+int host_stat(struct host *h, u64 id, struct stat *st);
+int host_entry(struct host *h, u64 id, struct fuse_entry_param *e); /* with a hold */
 struct tfs_time host_time(const struct timespec *t);
 void host_atime_touch(struct host *h, u64 ino); /* it was read: relatime */
+
+/* seen.c: snapshots */
+bool host_snapdir_named(const struct host *h, u64 dir, const char *name); /* .snapshots in the root */
+u64 host_view_enter(struct host *h, u64 id);                              /* for calls that read; returns the ino */
+void host_view_leave(struct host *h, u64 id);
+void host_seen_count(struct host *h, u64 id, bool more);
+u64 host_seen_epoch(const struct host *h, u64 id);
+int host_seen_lookup(struct host *h, const char *name, u64 *id); /* a snapshot's root. -ENFILE: 254 are looked into */
+int host_snapdir_stat(struct host *h, struct stat *st);
+int host_snapdir_read(struct host *h, u64 *pos, tfs_emit_fn emit, void *arg);
+/* EROFS is replied when one of the ids is not the volume's own, or the name is that of .snapshots. */
+bool host_refused(fuse_req_t req, u64 id, const char *name); /* op_names.c */
 
 /* acls.c. name: one of the two that host_acl_name knows. */
 bool host_acl_name(const char *name);

@@ -29,6 +29,7 @@ int host_inode_hold(struct host *h, u64 ino)
 		i->ino = ino;
 		i->next = h->bucket[ino % HOST_BUCKETS];
 		h->bucket[ino % HOST_BUCKETS] = i;
+		host_seen_count(h, ino, true);
 	}
 	i->lookups++;
 	return 0;
@@ -39,7 +40,7 @@ static void inode_free(struct host *h, u64 ino)
 {
 	struct tfs_attr a;
 
-	if (h->read_only || tfs_getattr(h->vol, ino, &a) || a.nlink)
+	if (host_slot(ino) || h->read_only || tfs_getattr(h->vol, ino, &a) || a.nlink)
 		return;
 	tfs_cache_drop(h->cache, ino);
 	while (tfs_evict(h->vol, ino) > 0)
@@ -60,6 +61,7 @@ void host_inode_drop(struct host *h, u64 ino, u64 lookups)
 		return;
 	*p = i->next;
 	free(i);
+	host_seen_count(h, ino, false);
 	inode_free(h, ino);
 }
 
@@ -96,15 +98,29 @@ static struct timespec time_out(const struct tfs_time *t)
 	return (struct timespec){(time_t)tfs_le64(t->sec), (long)tfs_le32(t->nsec)};
 }
 
-int host_stat(struct host *h, u64 ino, struct stat *st)
+static int attr_get(struct host *h, u64 id, struct tfs_attr *a)
+{
+	int err;
+
+	if (!host_slot(id))
+		return tfs_cache_getattr(h->cache, id, a);
+	err = tfs_getattr(h->vol, host_view_enter(h, id), a);
+	host_view_leave(h, id);
+	return err == -EUCLEAN ? -EIO : err;
+}
+
+int host_stat(struct host *h, u64 id, struct stat *st)
 {
 	struct tfs_attr a;
-	int err = tfs_cache_getattr(h->cache, ino, &a);
+	int err;
 
+	if (id == HOST_SNAPDIR)
+		return host_snapdir_stat(h, st);
+	err = attr_get(h, id, &a);
 	if (err)
 		return err;
 	memset(st, 0, sizeof(*st));
-	st->st_ino = ino;
+	st->st_ino = id;
 	st->st_mode = a.mode;
 	st->st_nlink = a.nlink;
 	st->st_uid = a.uid;
@@ -133,7 +149,7 @@ void host_atime_touch(struct host *h, u64 ino)
 	struct tfs_time now = host_now();
 	struct tfs_attr a;
 
-	if (h->noatime || h->read_only || tfs_cache_getattr(h->cache, ino, &a))
+	if (host_slot(ino) || h->noatime || h->read_only || tfs_cache_getattr(h->cache, ino, &a))
 		return;
 	if (later(&a.atime, &a.mtime) && later(&a.atime, &a.ctime) &&
 	    (s64)(tfs_le64(now.sec) - tfs_le64(a.atime.sec)) < 86400)
@@ -144,14 +160,17 @@ void host_atime_touch(struct host *h, u64 ino)
 	}
 }
 
-int host_entry(struct host *h, u64 ino, struct fuse_entry_param *e)
+int host_entry(struct host *h, u64 id, struct fuse_entry_param *e)
 {
+	bool seen = host_slot(id) && id != HOST_SNAPDIR;
 	int err;
 
 	memset(e, 0, sizeof(*e));
-	e->ino = ino;
-	e->generation = 1; /* numbers are never used again */
+	e->ino = id;
+	e->generation = seen ? host_seen_epoch(h, id) : 1; /* numbers are never used again, slots are */
 	e->attr_timeout = e->entry_timeout = h->timeout;
-	err = host_stat(h, ino, &e->attr);
-	return err ? err : host_inode_hold(h, ino);
+	if (seen && host_ino(id) == TFS_INO_ROOT) /* snapshots come, go and change their names */
+		e->entry_timeout = 0;
+	err = host_stat(h, id, &e->attr);
+	return err ? err : host_inode_hold(h, id);
 }

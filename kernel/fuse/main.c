@@ -387,6 +387,7 @@ static int volume_open(struct options *o, struct host *h, struct tfs_file_dev *d
 	if (err)
 		return err;
 	h->read_only = o->read_only;
+	h->one_snapshot = o->snapshot;
 	h->noatime = o->noatime;
 	h->nodiratime = o->nodiratime;
 	h->dying = st.dying;

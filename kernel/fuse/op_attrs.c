@@ -83,6 +83,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 	int err = 0;
 
 	(void)fi;
+	if (host_refused(req, ino, NULL))
+		return;
 	if (!set || set & (FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		err = content_or_owner(req, ino, set, &a);
 	if (!err && set & FUSE_SET_ATTR_SIZE) {
@@ -128,6 +130,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	struct host *h = host_of(req);
 	int err = !offered(h, name) ? -EOPNOTSUPP : !strchr(name, '.')[1] ? -EINVAL : size > TFS_XATTR_MAX ? -E2BIG : 0;
 
+	if (host_refused(req, ino, NULL))
+		return;
 	if (!err && host_acl_name(name)) {
 		fuse_reply_err(req, -acl_set(req, ino, name, value, (u32)size));
 		return;
@@ -158,13 +162,21 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct host *h = host_of(req);
 	u32 room = size > HOST_READ_MAX ? HOST_READ_MAX : (u32)size;
+	u64 in;
+	int n;
 
-	if (!offered(h, name))
-		fuse_reply_err(req, EOPNOTSUPP);
-	else if (host_acl_name(name))
-		reply_acl(req, host_acl_get(h, ino, name), size);
+	if (!offered(h, name) || ino == HOST_SNAPDIR) {
+		fuse_reply_err(req, ino == HOST_SNAPDIR ? ENODATA : EOPNOTSUPP);
+		return;
+	}
+	in = host_view_enter(h, ino);
+	n = host_acl_name(name) ? host_acl_get(h, in, name)
+	                        : tfs_getxattr(h->vol, in, name, (u32)strlen(name), h->buf, room);
+	host_view_leave(h, ino);
+	if (host_acl_name(name))
+		reply_acl(req, n, size);
 	else
-		reply_bytes(req, tfs_getxattr(h->vol, ino, name, (u32)strlen(name), h->buf, room), size);
+		reply_bytes(req, n, size);
 }
 
 /* trusted. names are for the administrator only. */
@@ -185,8 +197,12 @@ static int list_filter(char *names, int n)
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct host *h = host_of(req);
-	int n = tfs_listxattr(h->vol, ino, (char *)h->buf, HOST_READ_MAX);
+	int n = 0;
 
+	if (ino != HOST_SNAPDIR) {
+		n = tfs_listxattr(h->vol, host_view_enter(h, ino), (char *)h->buf, HOST_READ_MAX);
+		host_view_leave(h, ino);
+	}
 	if (n > 0 && fuse_req_ctx(req)->uid)
 		n = list_filter((char *)h->buf, n);
 	if (n > 0 && size && (size_t)n > size)
@@ -200,6 +216,8 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	struct host *h = host_of(req);
 
+	if (host_refused(req, ino, NULL))
+		return;
 	if (!offered(h, name))
 		fuse_reply_err(req, EOPNOTSUPP);
 	else if (host_acl_name(name))

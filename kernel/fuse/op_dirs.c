@@ -14,6 +14,7 @@ struct fill {
 	char *buf;
 	size_t size, used;
 	bool plus;
+	u32 slot;
 	int err;
 };
 
@@ -23,7 +24,7 @@ static int entry_add(struct fill *f, const char *name, u64 ino, u32 type, off_t 
 	struct host *h = host_of(f->req);
 	struct fuse_entry_param e;
 	size_t room = f->size - f->used, n;
-	bool hold = f->plus && next > (off_t)DOTS;
+	bool hold = f->plus && next > (off_t)DOTS && f->slot != HOST_SLOT_DIR; /* snapshots: when they are entered */
 
 	memset(&e, 0, sizeof(e));
 	e.attr.st_ino = ino;
@@ -49,29 +50,50 @@ static int entry_add(struct fill *f, const char *name, u64 ino, u32 type, off_t 
 static int emit(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next)
 {
 	char text[TFS_NAME_MAX + 1];
+	struct fill *f = arg;
 
 	memcpy(text, name, len);
 	text[len] = 0;
-	return entry_add(arg, text, ino, type, (off_t)(next + DOTS));
+	return entry_add(f, text, host_id(f->slot, ino), type, (off_t)(next + DOTS));
 }
 
 static int dots(struct fill *f, u64 dir, off_t off)
 {
-	struct tfs_attr a;
-	int err = tfs_getattr(host_of(f->req)->vol, dir, &a);
+	struct tfs_attr a = {.parent = TFS_INO_ROOT};
+	int err = dir == HOST_SNAPDIR ? 0 : tfs_getattr(host_of(f->req)->vol, host_ino(dir), &a);
+	u64 up = dir == HOST_SNAPDIR                               ? TFS_INO_ROOT
+	         : host_slot(dir) && host_ino(dir) == TFS_INO_ROOT ? HOST_SNAPDIR
+	                                                           : host_id(host_slot(dir), a.parent);
 
 	if (!err && !off)
 		err = entry_add(f, ".", dir, 4, 1);
 	if (!err && off < (off_t)DOTS)
-		err = entry_add(f, "..", a.parent, 4, DOTS);
+		err = entry_add(f, "..", up, 4, DOTS);
 	return err;
+}
+
+static int entries(struct fill *f, u64 dir, off_t off)
+{
+	struct host *h = host_of(f->req);
+	u64 pos = off > (off_t)DOTS ? (u64)off - DOTS : 0, ino;
+	int err;
+
+	if (dir == HOST_SNAPDIR) {
+		err = off < (off_t)DOTS ? dots(f, dir, off) : 0;
+		return err ? err : host_snapdir_read(h, &pos, emit, f);
+	}
+	ino = host_view_enter(h, dir);
+	err = off < (off_t)DOTS ? dots(f, dir, off) : 0;
+	if (!err)
+		err = tfs_readdir(h->vol, ino, &pos, emit, f);
+	host_view_leave(h, dir);
+	return err == -EUCLEAN ? -EIO : err;
 }
 
 static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool plus)
 {
-	struct fill f = {.req = req, .size = size, .plus = plus};
+	struct fill f = {.req = req, .size = size, .plus = plus, .slot = host_slot(dir)};
 	struct host *h = host_of(req); /* the reply frees the request */
-	u64 pos = off > (off_t)DOTS ? (u64)off - DOTS : 0;
 	int err;
 
 	f.buf = malloc(size);
@@ -79,9 +101,7 @@ static void directory_read(fuse_req_t req, u64 dir, size_t size, off_t off, bool
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	err = off < (off_t)DOTS ? dots(&f, dir, off) : 0;
-	if (!err)
-		err = tfs_readdir(h->vol, dir, &pos, emit, &f);
+	err = entries(&f, dir, off);
 	err = err > 0 ? 0 : err; /* full */
 	if (!f.used && (err || f.err))
 		fuse_reply_err(req, err ? -err : -f.err);

@@ -17,11 +17,25 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct host *h = host_of(req);
 	struct host_inode *i = host_inode_find(h, ino);
 
+	if (fi->flags & (O_WRONLY | O_RDWR) && host_refused(req, ino, NULL))
+		return;
 	if (i) /* O_TRUNC comes as a setattr of its own */
 		i->opens++;
 	fi->keep_cache = 1; /* nobody else changes the volume */
 	if (fuse_reply_open(req, fi) && i)
 		i->opens--;
+}
+
+/* Nothing of a snapshot is dirty, so it is read past the cache. */
+static s64 bytes_read(struct host *h, u64 id, u64 off, u8 *buf, u32 len)
+{
+	s64 n;
+
+	if (!host_slot(id))
+		return tfs_cache_read(h->cache, id, off, buf, len);
+	n = tfs_read(h->vol, host_view_enter(h, id), off, buf, len);
+	host_view_leave(h, id);
+	return n;
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
@@ -31,7 +45,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	s64 n = 0;
 
 	while (done < len) {
-		n = tfs_cache_read(h->cache, ino, (u64)off + done, h->buf + done, len - done);
+		n = bytes_read(h, ino, (u64)off + done, h->buf + done, len - done);
 		if (n <= 0)
 			break;
 		done += (u32)n;
@@ -49,7 +63,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 {
 	struct host *h = host_of(req);
 	struct tfs_time now = host_now();
-	s64 n = h->read_only ? -EROFS : fi->writepage ? 0 : host_group_bit_drop(req, ino); /* pages: nobody's */
+	s64 n = h->read_only || host_slot(ino) ? -EROFS
+	        : fi->writepage                ? 0
+	                                       : host_group_bit_drop(req, ino); /* pages: nobody's */
 
 	if (!n)
 		n = tfs_cache_write(h->cache, ino, (u64)off, buf, (u32)size, &now);
@@ -74,7 +90,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	fuse_reply_err(req, -tfs_cache_error(host_of(req)->cache, ino));
+	fuse_reply_err(req, host_slot(ino) ? 0 : -tfs_cache_error(host_of(req)->cache, ino));
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -93,7 +109,7 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
-	int err = tfs_cache_flush(h->cache, ino);
+	int err = host_slot(ino) ? 0 : tfs_cache_flush(h->cache, ino);
 
 	(void)datasync;
 	(void)fi;
@@ -150,7 +166,7 @@ static int range_change(struct host *h, u64 ino, int mode, u64 off, u64 len)
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len, struct fuse_file_info *fi)
 {
 	struct host *h = host_of(req);
-	int err = h->read_only ? -EROFS : off < 0 || len <= 0 ? -EINVAL : 0;
+	int err = h->read_only || host_slot(ino) ? -EROFS : off < 0 || len <= 0 ? -EINVAL : 0;
 
 	(void)fi;
 	if (!err)
@@ -167,9 +183,14 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 	struct host *h = host_of(req);
 	int err = off < 0                                      ? -ENXIO
 	          : whence != SEEK_DATA && whence != SEEK_HOLE ? -EINVAL
+	          : host_slot(ino)                             ? 0
 	                                                       : tfs_cache_flush(h->cache, ino);
-	s64 at = err ? err : tfs_seek(h->vol, ino, (u64)off, whence == SEEK_HOLE);
+	s64 at = err;
 
+	if (!err) {
+		at = tfs_seek(h->vol, host_view_enter(h, ino), (u64)off, whence == SEEK_HOLE);
+		host_view_leave(h, ino);
+	}
 	(void)fi;
 	if (at < 0)
 		fuse_reply_err(req, (int)-at);
@@ -229,7 +250,10 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t off, struct fuse_f
                         off_t to, struct fuse_file_info *to_fi, size_t len, int flags)
 {
 	struct host *h = host_of(req);
-	s64 n = h->read_only ? -EROFS : off < 0 || to < 0 || flags ? -EINVAL : 0;
+	s64 n = h->read_only || host_slot(to_ino) ? -EROFS
+	        : host_slot(ino)                  ? -EXDEV /* as the core would say; the kernel copies */
+	        : off < 0 || to < 0 || flags      ? -EINVAL
+	                                          : 0;
 
 	(void)fi;
 	if (!n)

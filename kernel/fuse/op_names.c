@@ -22,24 +22,58 @@ static void reply_entry(fuse_req_t req, u64 ino)
 		host_inode_drop(h, ino, 1); /* the caller was interrupted */
 }
 
+bool host_refused(fuse_req_t req, u64 id, const char *name)
+{
+	if (!host_slot(id) && !(name && host_snapdir_named(host_of(req), id, name)))
+		return false;
+	fuse_reply_err(req, EROFS);
+	return true;
+}
+
+/* "." and ".." are for file handles (NFS, open_by_handle_at), of any inode. */
+static int lookup(struct host *h, u64 parent, const char *name, u64 *id)
+{
+	struct tfs_attr a;
+	u64 dir, ino = 0;
+	u8 type;
+	int err;
+
+	*id = parent;
+	if (!strcmp(name, "."))
+		return 0;
+	if (host_snapdir_named(h, parent, name)) {
+		*id = HOST_SNAPDIR;
+		return 0;
+	}
+	if (parent == HOST_SNAPDIR) {
+		*id = TFS_INO_ROOT;
+		return strcmp(name, "..") ? host_seen_lookup(h, name, id) : 0;
+	}
+	if (host_slot(parent) && host_ino(parent) == TFS_INO_ROOT && !strcmp(name, "..")) {
+		*id = HOST_SNAPDIR;
+		return 0;
+	}
+	dir = host_view_enter(h, parent);
+	if (strcmp(name, "..")) {
+		err = tfs_lookup(h->vol, dir, name, (u32)strlen(name), &ino, &type);
+	} else {
+		err = tfs_getattr(h->vol, dir, &a);
+		ino = a.parent;
+	}
+	host_view_leave(h, parent);
+	*id = host_id(host_slot(parent), ino);
+	return err == -EUCLEAN ? -EIO : err;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct host *h = host_of(req);
-	struct tfs_attr a;
-	u64 ino = parent;
-	u8 type;
-	int err = 0;
+	u64 id;
+	int err = lookup(host_of(req), parent, name, &id);
 
-	if (!strcmp(name, "..")) { /* for file handles (NFS, open_by_handle_at), as "." is: of any inode */
-		err = tfs_getattr(h->vol, parent, &a);
-		ino = a.parent;
-	} else if (strcmp(name, ".")) {
-		err = tfs_lookup(h->vol, parent, name, (u32)strlen(name), &ino, &type);
-	}
 	if (err)
 		fuse_reply_err(req, -err);
 	else
-		reply_entry(req, ino);
+		reply_entry(req, id);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
@@ -59,8 +93,9 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct host *h = host_of(req);
 	char target[TFS_SYMLINK_MAX + 1];
-	int n = tfs_readlink(h->vol, ino, target, TFS_SYMLINK_MAX);
+	int n = tfs_readlink(h->vol, host_view_enter(h, ino), target, TFS_SYMLINK_MAX);
 
+	host_view_leave(h, ino);
 	if (n < 0) {
 		fuse_reply_err(req, -n);
 		return;
@@ -148,8 +183,11 @@ static int make(fuse_req_t req, u64 parent, const char *name, struct tfs_create 
 static void make_and_reply(fuse_req_t req, u64 parent, const char *name, struct tfs_create *c)
 {
 	u64 ino;
-	int err = make(req, parent, name, c, &ino);
+	int err;
 
+	if (host_refused(req, parent, name))
+		return;
+	err = make(req, parent, name, c, &ino);
 	if (err)
 		fuse_reply_err(req, -err);
 	else
@@ -183,8 +221,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct host *h = host_of(req);
 	struct fuse_entry_param e;
 	u64 ino;
-	int err = make(req, parent, name, &c, &ino);
+	int err;
 
+	if (host_refused(req, parent, name))
+		return;
+	err = make(req, parent, name, &c, &ino);
 	if (!err)
 		err = host_entry(h, ino, &e);
 	if (err) {
@@ -200,8 +241,11 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	struct host *h = host_of(req);
-	int err = tfs_link(h->vol, ino, parent, name, (u32)strlen(name));
+	int err;
 
+	if (host_refused(req, parent, name))
+		return;
+	err = host_slot(ino) ? -EXDEV : tfs_link(h->vol, ino, parent, name, (u32)strlen(name));
 	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
 		err = tfs_link(h->vol, ino, parent, name, (u32)strlen(name));
 	if (err)
@@ -215,8 +259,11 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name
 static void name_remove(fuse_req_t req, u64 parent, const char *name, bool dir)
 {
 	u64 ino = 0;
-	int err = tfs_unlink(host_of(req)->vol, parent, name, (u32)strlen(name), dir, &ino);
+	int err;
 
+	if (host_refused(req, parent, name))
+		return;
+	err = tfs_unlink(host_of(req)->vol, parent, name, (u32)strlen(name), dir, &ino);
 	if (!err)
 		host_inode_unnamed(host_of(req), ino);
 	fuse_reply_err(req, -err);
@@ -250,8 +297,11 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	struct host *h = host_of(req);
 	u32 len = (u32)strlen(name), new_len = (u32)strlen(new_name);
 	u64 victim = 0;
-	int err = write_before_replace(h, parent, name, new_parent, new_name);
+	int err;
 
+	if (host_refused(req, parent, name) || host_refused(req, new_parent, new_name))
+		return;
+	err = write_before_replace(h, parent, name, new_parent, new_name);
 	if (!err)
 		err = tfs_rename(h->vol, parent, name, len, new_parent, new_name, new_len, flags, &victim);
 	if (err == -ENOSPC && tfs_cache_shrink(h->cache))
