@@ -401,21 +401,25 @@ void tfs_cache_forget(struct tfs_vol *vol, struct tfs_node *n)
 	node_free(n);
 }
 
+void tfs_cache_stale(struct tfs_vol *vol, u64 addr)
+{
+	struct tfs_node *n = tfs_cache_find(vol, addr);
+
+	if (!n)
+		return;
+	hash_remove(vol, n);
+	tfs_list_remove(&vol->lru, n);
+	node_free(n);
+}
+
 void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *n)
 {
-	struct tfs_node *stale;
-
 	hash_remove(vol, n);
 	if (n->superseded) {
 		node_free(n);
 		return;
 	}
-	stale = tfs_cache_find(vol, n->ptr.addr);
-	if (stale) { /* a clean node that was merged away long ago lay here */
-		hash_remove(vol, stale);
-		tfs_list_remove(&vol->lru, stale);
-		node_free(stale);
-	}
+	tfs_cache_stale(vol, n->ptr.addr); /* the same, read by its place, as by who looks into a snapshot */
 	n->id = n->ptr.addr;
 	n->epoch = 0;
 	n->placed = false;

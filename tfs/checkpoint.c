@@ -81,9 +81,11 @@ static int node_write(struct tfs_vol *vol, struct tfs_node *n)
 	bytes = tfs_node_store(image, vol->node_codec, stored);
 	err = tfs_head_packed(vol, TFS_HEAD_NODE, stored, bytes, &n->ptr);
 	n->ptr.birth = vol->ck.epoch; /* of the tree it belongs to, not of the epoch open by now */
-	if (!err)
-		n->placed = true;
-	return err;
+	if (err)
+		return err;
+	n->placed = true;
+	tfs_cache_stale(vol, n->ptr.addr); /* also where a copy supersedes this one: a snapshot may name it */
+	return 0;
 }
 
 /* A snapshot's item names roots: it is written when they have their places. */

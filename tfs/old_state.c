@@ -14,6 +14,7 @@
 #define STEP_FREES 64u               /* places in one step, and the nodes on the way */
 #define ITEM_FREES TFS_WINDOW_PIECES /* an item frees at most so many places */
 #define FREES_MAX (STEP_FREES + TFS_HEIGHT_MAX)
+#define LEAVE_STEPS 64u /* before a host that takes steps gets its turn */
 
 static const struct tfs_key KEY_MAX = {~0ull, ~0ull};
 
@@ -387,14 +388,15 @@ int tfs_old_step(struct tfs_vol *vol)
 int tfs_old_leave(struct tfs_vol *vol, u64 epoch)
 {
 	struct tfs_old_state o;
+	u32 steps = vol->stepwise ? LEAVE_STEPS : ~0u;
 	int err = vol->old && !vol->old_stuck ? old_get(vol, &o) : -ENOENT;
 
 	if (err || tfs_le64(o.since) != epoch)
 		return err == -ENOENT ? 0 : err;
 	do
 		err = tfs_old_step(vol);
-	while (err > 0 && vol->old);
-	return err < 0 ? err : 0;
+	while (err > 0 && --steps);
+	return err > 0 ? -EAGAIN : err;
 }
 
 /* ---- looking at it ---- */

@@ -220,6 +220,8 @@ int tfs_cache_dirty(struct tfs_vol *vol, struct tfs_node **node);         /* may
 void tfs_cache_forget(struct tfs_vol *vol, struct tfs_node *node);        /* dirty, of the open epoch, unlinked */
 void tfs_cache_clean(struct tfs_vol *vol,
                      struct tfs_node *node); /* written: goes to the LRU by its address, or away if superseded */
+/* The place is about to be another's: a clean node that lay there, if memory still has it, goes. */
+void tfs_cache_stale(struct tfs_vol *vol, u64 addr);
 void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *node);
 void tfs_cache_trim(struct tfs_vol *vol);
 /*

@@ -15,7 +15,7 @@
 #include <linux/vmalloc.h>
 
 #define STORED_BLOCKS 48u /* of a window's compressed extents, each rounded out to blocks; more: read by the core */
-#define BUFFER_BYTES ((STORED_BLOCKS + TFS_WINDOW_BLOCKS) * TFS_BLOCK)
+#define BUFFER_BYTES ((STORED_BLOCKS + TFS_WINDOW_BLOCKS) * (unsigned long)TFS_BLOCK)
 #define POOLED_READS 4
 #define POOLED_BUFFERS 2
 
@@ -27,6 +27,7 @@ struct read {
 	struct folio *folio[TFS_WINDOW_BLOCKS]; /* locked; NULL: not asked for */
 	unsigned int wanted;
 	u8 *buffer;                 /* stored blocks, then a decoded window; NULL: nothing is compressed */
+	u8 *window;                 /* what the core read */
 	u16 stored[TFS_MAP_BLOCKS]; /* of each piece: its block in buffer */
 	atomic_t bios;
 	int error;
@@ -101,6 +102,8 @@ static void read_end(struct read *r)
 			folio_end(r, i, false);
 	if (r->buffer)
 		mempool_free(r->buffer, s->buffers);
+	if (r->window)
+		mempool_free(r->window, s->windows);
 	mempool_free(r, s->reads);
 }
 
@@ -323,23 +326,26 @@ static void pieces_submit(struct read *r, unsigned int stored)
 	bio_end(r);
 }
 
-/* The core reads: slow, under its lock, for what is small or rare. */
+/*
+ * The core reads: slow, under its lock, for what is small or rare. From a pool of its own: who waits for sbi->lock must
+ * have no buffer that a read with a mapping waits for, which the holder of the lock may wait for.
+ */
 static int core_read(struct read *r)
 {
 	unsigned int i;
 	s64 n;
 
 	trace_tfs_read(r->inode, r->first, r->wanted, 0, false);
-	r->buffer = mempool_alloc(r->s->buffers, GFP_NOFS);
+	r->window = mempool_alloc(r->s->windows, GFP_NOFS);
 	r->map.size = 0;
-	n = tfs_read(tfs_enter_inode(r->inode), r->inode->i_ino, r->first << TFS_BLOCK_BITS, r->buffer,
+	n = tfs_read(tfs_enter_inode(r->inode), r->inode->i_ino, r->first << TFS_BLOCK_BITS, r->window,
 	             TFS_WINDOW_BYTES);
 	tfs_leave_inode(r->inode);
 	if (n >= 0)
 		r->map.size = (r->first << TFS_BLOCK_BITS) + n;
 	for (i = 0; n >= 0 && i < TFS_WINDOW_BLOCKS; i++)
 		if (r->folio[i])
-			folio_give(r, i, r->buffer + i * TFS_BLOCK);
+			folio_give(r, i, r->window + i * TFS_BLOCK);
 	read_end(r);
 	return n < 0 ? n : 0;
 }
@@ -434,10 +440,11 @@ void tfs_readahead_op(struct readahead_control *rac)
 
 /* ---- pools ---- */
 
+/* data: how many bytes */
 static void *buffer_alloc(gfp_t gfp, void *data)
 {
 	unsigned int nofs = memalloc_nofs_save();
-	void *p = kvmalloc(BUFFER_BYTES, GFP_KERNEL | __GFP_NOWARN);
+	void *p = kvmalloc((unsigned long)data, GFP_KERNEL | __GFP_NOWARN);
 
 	memalloc_nofs_restore(nofs);
 	return p;
@@ -452,9 +459,10 @@ int tfs_reads_init(struct tfs_sb *s)
 {
 	init_waitqueue_head(&s->held_wait);
 	s->reads = mempool_create_kmalloc_pool(POOLED_READS, sizeof(struct read));
-	s->buffers = mempool_create(POOLED_BUFFERS, buffer_alloc, buffer_free, NULL);
+	s->buffers = mempool_create(POOLED_BUFFERS, buffer_alloc, buffer_free, (void *)BUFFER_BYTES);
+	s->windows = mempool_create(1, buffer_alloc, buffer_free, (void *)(unsigned long)TFS_WINDOW_BYTES);
 	s->read_queue = alloc_workqueue("tfs-read-%s", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0, s->sb->s_id);
-	if (!s->reads || !s->buffers || !s->read_queue)
+	if (!s->reads || !s->buffers || !s->windows || !s->read_queue)
 		return -ENOMEM;
 	return bioset_init(&s->read_bios, POOLED_READS, 0, BIOSET_NEED_BVECS);
 }
@@ -464,6 +472,7 @@ void tfs_reads_exit(struct tfs_sb *s)
 	if (s->read_queue)
 		destroy_workqueue(s->read_queue);
 	bioset_exit(&s->read_bios);
+	mempool_destroy(s->windows);
 	mempool_destroy(s->buffers);
 	mempool_destroy(s->reads);
 }

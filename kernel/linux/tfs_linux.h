@@ -13,7 +13,8 @@
  *   sbi->pool_lock, bdev.lock   spinlocks, held for a few instructions
  * Under sbi->lock no folio is locked, no user memory touched, and allocation does not enter a filesystem. The core may
  * wait under it for I/O of its own and, in env_quiesce, for reads in flight: so whoever holds a mapping submits what it
- * needs at once, and completing a read takes none of these locks. No folio is locked while space is reserved.
+ * needs at once, from pools of which nobody who waits for sbi->lock has anything, and completing a read takes none of
+ * these locks. No folio is locked while space is reserved.
  */
 #ifndef TFS_LINUX_H
 #define TFS_LINUX_H
@@ -107,7 +108,7 @@ struct tfs_sb {
 	spinlock_t stage_lock;
 
 	struct workqueue_struct *read_queue, *work_queue;
-	mempool_t *reads, *buffers;
+	mempool_t *reads, *buffers, *windows;
 	struct bio_set read_bios;
 	atomic_t held[2]; /* mappings in use, by the parity of their epoch */
 	wait_queue_head_t held_wait;
@@ -116,7 +117,7 @@ struct tfs_sb {
 	bool compactor_asked;
 	wait_queue_head_t compactor_wait;
 
-	struct mutex seen_lock; /* of the list; nothing is waited for under it but sbi->lock */
+	struct mutex seen_lock; /* of the list; nothing is waited for and no memory asked for under it */
 	struct list_head seen;
 
 	struct kobject kobj;

@@ -33,6 +33,13 @@ static struct tfs_seen *seen_find(struct tfs_sb *s, u64 epoch)
 	return NULL;
 }
 
+static void seen_free(struct tfs_seen *n)
+{
+	free_anon_bdev(n->dev);
+	kfree(n);
+}
+
+/* Without seen_lock: to make room for it the last inode of another snapshot may have to go, which takes that. */
 static struct tfs_seen *seen_make(struct tfs_sb *s, u64 epoch)
 {
 	struct tfs_seen *n = kzalloc(sizeof(*n), GFP_KERNEL);
@@ -45,27 +52,41 @@ static struct tfs_seen *seen_make(struct tfs_sb *s, u64 epoch)
 	err = tfs_view_find(tfs_enter(s->sb), epoch, &n->view);
 	tfs_leave(s->sb);
 	if (err) {
-		free_anon_bdev(n->dev);
-		kfree(n);
+		seen_free(n);
 		return ERR_PTR(tfs_user_err(err));
 	}
 	atomic_set(&n->refs, 1);
-	list_add(&n->list, &s->seen);
 	return n;
 }
 
-static struct tfs_seen *seen_get(struct super_block *sb, u64 epoch)
+/* made: to be listed, unless another is there by now; NULL: none was made yet. */
+static struct tfs_seen *seen_listed(struct tfs_sb *s, u64 epoch, struct tfs_seen *made)
 {
-	struct tfs_sb *s = tfs_sb(sb);
 	struct tfs_seen *i;
 
 	mutex_lock(&s->seen_lock);
 	i = seen_find(s, epoch);
 	if (i)
 		atomic_inc(&i->refs);
-	else
-		i = seen_make(s, epoch);
+	else if (made)
+		list_add(&made->list, &s->seen);
 	mutex_unlock(&s->seen_lock);
+	return i ? i : made;
+}
+
+static struct tfs_seen *seen_get(struct super_block *sb, u64 epoch)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+	struct tfs_seen *i = seen_listed(s, epoch, NULL), *made;
+
+	if (i)
+		return i;
+	made = seen_make(s, epoch);
+	if (IS_ERR(made))
+		return made;
+	i = seen_listed(s, epoch, made);
+	if (i != made)
+		seen_free(made);
 	return i;
 }
 
@@ -77,8 +98,7 @@ void tfs_seen_put(struct super_block *sb, struct tfs_seen *seen)
 		return;
 	list_del(&seen->list);
 	mutex_unlock(&s->seen_lock);
-	free_anon_bdev(seen->dev);
-	kfree(seen);
+	seen_free(seen);
 }
 
 /* The root directory of a snapshot. */

@@ -183,6 +183,7 @@ power 8 rollback-keeps-lists tfs/old_state.c 's/if \(tfs_le64\(l.oldest\) <= tfs
 power 8 rollback-frees-lists tfs/old_state.c 's/tfs_deadlist_step\(vol, id, &l, true\)/tfs_deadlist_step(vol, id, \&l, false)/' "$crash"
 power 8 old-state-frees-what-lives tfs/old_state.c 's/ \|\| ptr.birth <= tfs_le64\(f->o.since\)\)/)/' "$crash"
 power 8 old-state-frees-twice tfs/old_state.c 's/again = shared_in\(f->vol, &f->o, &ptr, &units\);/again = false;/' "$crash"
+try 8 stale-node-read-in-a-snapshot tfs/checkpoint.c 's/^\ttfs_cache_stale\(vol, n->ptr.addr\);.*$//' build/bin/test_views build/bin/test_views
 try 8 target-goes-before-the-old-state tfs/snapshot.c 's/err = tfs_old_leave\(vol, epoch\);/err = 0;/' build/bin/test_rollback build/bin/test_rollback
 power 8 old-state-parts-alone tfs/old_state.c 's/again = in_part\(key, value\);/again = false;/' "$crash"
 power 8 old-state-forgets-nodes tfs/old_state.c 's/level <= p->top; level\+\+/level <= p->level; level++/' "$crash"
