@@ -19,8 +19,8 @@ struct admin {
 	struct target target;
 	char **arg; /* after TARGET, `args` of them */
 	int args;
-	bool json, quiet, inodes, dry_run;
-	const char *prefix, *cursor;
+	bool json, quiet, inodes, dry_run, from_start;
+	const char *prefix, *cursor, *path;
 	u64 rate; /* bytes a second, 0: as fast as it goes */
 	u64 keep[KEEPS];
 	u64 offset;
@@ -39,7 +39,14 @@ int snapshot_change(struct admin *a, u32 request, const char *what, const char *
 /* df.c: how free space is spread over all segments. A negative errno. */
 int space_spread(struct admin *a, u64 segments, struct tfs_ioc_spread *sum);
 
+/* ship.c, ship_below.c: what an error means; all below rule->ino gets the rule. Exit codes. */
+int ship_fail(const struct admin *a, const char *object, int err);
+int ship_below(struct admin *a, const struct tfs_ioc_ship_rule *rule, u64 *files);
+
 /* ---- commands ---- */
+int admin_ship_add(struct admin *a);
+int admin_ship_list(struct admin *a);
+int admin_ship_remove(struct admin *a);
 int admin_snapshot_create(struct admin *a);
 int admin_snapshot_list(struct admin *a);
 int admin_snapshot_rename(struct admin *a);

@@ -27,6 +27,11 @@ static const char usage[] =
     "  grow TARGET [SIZE]                   to all of its device, or an image to that size; nothing shrinks\n"
     "  scrub TARGET                         verifies every live byte; --rate BYTES a second, --cursor FILE to go on\n"
     "                                       where it was stopped\n"
+    "  ship add TARGET COLLECTOR [PATTERN]  lines that come into files here are to go there: relp://HOST:PORT, "
+    "tcp://,\n"
+    "                                       udp://; --path PATH in TARGET, --from-start (what is there, too)\n"
+    "  ship list TARGET                     rules, and how much each has to send\n"
+    "  ship remove TARGET RULE...\n"
     "options: --json, --offset N[KMGT] (of the volume in an image), -q (no progress)\n"
     "exit: 0 done, 1 usage or no such snapshot, 2 no volume or damage, 3 refused: in use, held, full, not permitted\n";
 
@@ -52,6 +57,9 @@ static const struct command commands[] = {
     {NULL, "rollback", admin_rollback, 1, 1, 0, ""},
     {NULL, "grow", admin_grow, 0, 1, 0, ""},
     {NULL, "scrub", admin_scrub, 0, 0, -1, "RC"},
+    {"ship", "add", admin_ship_add, 1, 2, 0, "pF"},
+    {"ship", "list", admin_ship_list, 0, 0, -1, ""},
+    {"ship", "remove", admin_ship_remove, 1, 4096, 0, ""},
 };
 
 int admin_fail(const struct admin *a, const char *object, int err)
@@ -111,6 +119,12 @@ static int option_take(struct admin *a, int c, const char *value)
 	case 'C':
 		a->cursor = value;
 		return 0;
+	case 'p':
+		a->path = value;
+		return 0;
+	case 'F':
+		a->from_start = true;
+		return 0;
 	case 'R':
 		if (tfs_cli_size(value, &a->rate) || !a->rate)
 			return tfs_cli_fail(ADMIN_USAGE, value, "expected bytes a second, such as 50M");
@@ -160,14 +174,13 @@ static int arguments_take(struct admin *a, int words, char **word, const char *u
 /* -1: help was printed. */
 static int options_parse(struct admin *a, int argc, char **argv, const struct command **cmd)
 {
-	static const struct option list[] = {{"json", 0, 0, 'J'},         {"quiet", 0, 0, 'q'},
-	                                     {"offset", 1, 0, 'O'},       {"inodes", 0, 0, 'i'},
-	                                     {"dry-run", 0, 0, 'n'},      {"prefix", 1, 0, 'P'},
-	                                     {"rate", 1, 0, 'R'},         {"cursor", 1, 0, 'C'},
-	                                     {"keep-last", 1, 0, '0'},    {"keep-hourly", 1, 0, '1'},
-	                                     {"keep-daily", 1, 0, '2'},   {"keep-weekly", 1, 0, '3'},
-	                                     {"keep-monthly", 1, 0, '4'}, {"keep-yearly", 1, 0, '5'},
-	                                     {"help", 0, 0, 'h'},         {0, 0, 0, 0}};
+	static const struct option list[] = {
+	    {"json", 0, 0, 'J'},        {"quiet", 0, 0, 'q'},       {"offset", 1, 0, 'O'},
+	    {"inodes", 0, 0, 'i'},      {"dry-run", 0, 0, 'n'},     {"prefix", 1, 0, 'P'},
+	    {"rate", 1, 0, 'R'},        {"cursor", 1, 0, 'C'},      {"path", 1, 0, 'p'},
+	    {"from-start", 0, 0, 'F'},  {"keep-last", 1, 0, '0'},   {"keep-hourly", 1, 0, '1'},
+	    {"keep-daily", 1, 0, '2'},  {"keep-weekly", 1, 0, '3'}, {"keep-monthly", 1, 0, '4'},
+	    {"keep-yearly", 1, 0, '5'}, {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
 	char used[64] = "";
 	int c, n = 0, err = 0;
 

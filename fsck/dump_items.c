@@ -27,7 +27,7 @@ static u64 key_pos(struct tfs_key k)
 static const char *fs_type(u32 type)
 {
 	static const char *const names[] = {"unknown", "inode",    "symlink", "inline", "xattr", "dirent",
-	                                    "extent",  "prealloc", "pending", "orphan", "ship"};
+	                                    "extent",  "prealloc", "pending", "orphan", "rule",  "ship"};
 
 	return type < sizeof(names) / sizeof(*names) ? names[type] : "unknown";
 }
@@ -104,6 +104,35 @@ static void dirent_fields(struct tfs_line *l, const struct tfs_dirent *e)
 	tfs_line_text(l, "type", tfs_type_text((u32)e->type << 12));
 }
 
+static void rule_fields(struct tfs_line *l, const struct tfs_ship_rule *r)
+{
+	tfs_line_num(l, "on", tfs_le64(r->ino));
+	tfs_line_bytes(l, "pattern", r->text, tfs_le16(r->pattern_len));
+	tfs_line_bytes(l, "target", r->text + tfs_le16(r->pattern_len), tfs_le16(r->target_len));
+}
+
+static void ship_fields(struct tfs_line *l, const struct tfs_ship *s)
+{
+	struct json_object *list = l->o ? json_object_new_array() : NULL;
+
+	tfs_line_num(l, "generation", tfs_le32(s->generation));
+	for (u32 i = 0; i < tfs_le16(s->count); i++) {
+		u64 rule = tfs_le64(s->cursor[i].rule), acked = tfs_le64(s->cursor[i].acked);
+		struct json_object *c = list ? json_object_new_object() : NULL;
+
+		if (c) {
+			tfs_json_u64(c, "rule", rule);
+			tfs_json_u64(c, "acked", acked);
+			json_object_array_add(list, c);
+		} else {
+			printf("%s%llu:%llu", i ? "," : " cursors=", (unsigned long long)rule,
+			       (unsigned long long)acked);
+		}
+	}
+	if (list)
+		json_object_object_add(l->o, "cursors", list);
+}
+
 static void fs_fields(struct tfs_line *l, struct tfs_key key, const void *v, u32 len)
 {
 	u64 blocks;
@@ -133,6 +162,12 @@ static void fs_fields(struct tfs_line *l, struct tfs_key key, const void *v, u32
 		memcpy(&blocks, v, 8);
 		tfs_line_num(l, "blocks", tfs_le64(blocks));
 		break;
+	case TFS_IT_RULE:
+		rule_fields(l, v);
+		break;
+	case TFS_IT_SHIP:
+		ship_fields(l, v);
+		break;
 	}
 }
 
@@ -142,7 +177,7 @@ static void fs_item(struct dump *d, int indent, struct tfs_key key, const void *
 	struct tfs_line l;
 
 	dump_begin(d, &l, indent, fs_type(type));
-	tfs_line_num(&l, "ino", type == TFS_IT_ORPHAN ? key_pos(key) : key.a);
+	tfs_line_num(&l, type == TFS_IT_RULE ? "rule" : "ino", key.a ? key.a : key_pos(key));
 	if (type == TFS_IT_XATTR || type == TFS_IT_DIRENT)
 		tfs_line_hex(&l, "position", key_pos(key), 14);
 	else if (type >= TFS_IT_EXTENT && type <= TFS_IT_PENDING)

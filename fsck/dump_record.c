@@ -138,6 +138,19 @@ static bool clone_fields(struct tfs_line *l, const struct tfs_rec_clone *r)
 	return true;
 }
 
+static bool ship_fields(struct tfs_line *l, const struct tfs_rec_ship *r, struct cursor *c)
+{
+	static const char *const names[] = {"unknown", "rule", "remove", "cursor"};
+	u32 kind = tfs_le16(r->head.flags);
+
+	tfs_line_text(l, "change", names[kind < 4 ? kind : 0]);
+	tfs_line_num(l, "rule", tfs_le64(r->rule));
+	tfs_line_num(l, "acked", tfs_le64(r->acked));
+	tfs_line_num(l, "generation", tfs_le32(r->generation));
+	return kind != TFS_SHIP_RULE || (name_field(l, c, "pattern", tfs_le16(r->pattern_len)) &&
+	                                 name_field(l, c, "target", tfs_le16(r->target_len)));
+}
+
 static bool range_fields(struct tfs_line *l, const struct tfs_rec_range *r)
 {
 	if (tfs_le16(r->head.type) != TFS_REC_TRUNCATE) {
@@ -166,6 +179,7 @@ static const struct {
     {"prealloc", sizeof(struct tfs_rec_range)},
     {"clone", sizeof(struct tfs_rec_clone)},
     {"move", sizeof(struct tfs_rec_write)},
+    {"ship", sizeof(struct tfs_rec_ship)},
 };
 
 static bool fields(struct tfs_line *l, u32 type, const struct tfs_rec_head *rec, struct cursor *c)
@@ -187,6 +201,8 @@ static bool fields(struct tfs_line *l, u32 type, const struct tfs_rec_head *rec,
 		return write_fields(l, (const struct tfs_rec_write *)rec, c);
 	case TFS_REC_CLONE:
 		return clone_fields(l, (const struct tfs_rec_clone *)rec);
+	case TFS_REC_SHIP:
+		return ship_fields(l, (const struct tfs_rec_ship *)rec, c);
 	}
 	return range_fields(l, (const struct tfs_rec_range *)rec);
 }

@@ -17,7 +17,7 @@ enum fsck_mode { MODE_CHECK, MODE_PREEN, MODE_YES, MODE_ASK };
 /* ---- found objects ---- */
 enum { OBJ_DIR = 1, OBJ_ORPHAN = 2, OBJ_NAMED = 4, OBJ_REACHED = 8, OBJ_WALKED = 16 };
 struct fsck_object {           /* one an inode, in ascending order */
-	u64 ino, parent, size; /* parent, size: directories */
+	u64 ino, parent, size; /* parent: directories; size: those and files */
 	size_t name;           /* a directory's: index of its entry */
 	u32 nlink, links;      /* stated, found */
 	u32 entries, subdirs;
@@ -26,6 +26,9 @@ struct fsck_object {           /* one an inode, in ascending order */
 struct fsck_name { /* one a directory entry */
 	u64 parent, pos;
 	u64 child; /* type << 56 | ino */
+};
+struct fsck_ship {      /* one an inode with forwarding cursors */
+	u64 ino, acked; /* acked: of the one that is furthest */
 };
 struct fsck_run { /* blocks that the extents of one inode map, ascending, not adjacent */
 	u64 block, end;
@@ -53,7 +56,8 @@ enum fsck_fix_kind {
 	FIX_SIZE,  /* of inode key.a: n */
 	FIX_BLOCKS,
 	FIX_FLAGS,
-	FIX_MODE, /* of inode key.a: the bits n go */
+	FIX_ACKED, /* of inode key.a: cursors past n are set to it */
+	FIX_MODE,  /* of inode key.a: the bits n go */
 	FIX_NLINK,
 	FIX_PARENT,
 	FIX_ENTRY_TYPE, /* of the entry at key: n */
@@ -102,13 +106,14 @@ struct fsck {
 
 	struct fsck_object *object;
 	struct fsck_name *name;
+	struct fsck_ship *ship;
 	struct fsck_ref *ref;
 	struct fsck_run *run; /* of the inode being looked at */
 	struct fsck_fix *fix;
 	struct fsck_span *span;
 	struct fsck_fix *lifted; /* items taken out, to be put back at a new place: key, value, len */
-	size_t objects, names, refs, runs, fixes, spans, lifts;
-	size_t objects_max, names_max, refs_max, runs_max, fixes_max, spans_max, lifts_max;
+	size_t objects, names, ships, refs, runs, fixes, spans, lifts;
+	size_t objects_max, names_max, ships_max, refs_max, runs_max, fixes_max, spans_max, lifts_max;
 	struct tfs_snapshot_info *snap; /* ascending, fsck_snaps.c */
 	struct fsck_seen *seen;         /* a hash of nodes, on volumes with snapshots */
 	size_t seens, seen_max;

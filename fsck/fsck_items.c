@@ -166,10 +166,11 @@ static int object_end(struct fsck_item_state *s)
 	o->nlink = tfs_le32(s->inode.nlink);
 	o->entries = s->entries;
 	o->subdirs = s->subdirs;
+	if (o->type == 4 || o->type == 8)
+		o->size = tfs_le64(s->inode.size);
 	if (o->type == 4) {
 		o->flags |= OBJ_DIR;
 		o->parent = tfs_le64(s->inode.parent);
-		o->size = tfs_le64(s->inode.size);
 	}
 	if (s->ino > f->max_ino)
 		f->max_ino = s->ino;
@@ -218,6 +219,35 @@ static int orphan(struct fsck *f, struct tfs_key key)
 	return 0;
 }
 
+static int ship(struct fsck *f, struct tfs_key key, const struct tfs_ship *s)
+{
+	struct fsck_ship n = {.ino = key.b & TFS_POS_MASK};
+
+	if (fsck_grow(&f->ship, &f->ships_max, f->ships + 1, sizeof(*f->ship)))
+		return -ENOMEM;
+	for (u32 i = 0; i < tfs_le16(s->count); i++)
+		if (tfs_le64(s->cursor[i].acked) > n.acked)
+			n.acked = tfs_le64(s->cursor[i].acked);
+	f->ship[f->ships++] = n;
+	return 0;
+}
+
+/* Items of the volume that stand under no inode. */
+static int item_of_none(struct fsck *f, struct tfs_key key, const void *value)
+{
+	u64 pos = key.b & TFS_POS_MASK;
+
+	switch (key.b >> TFS_POS_BITS) {
+	case TFS_IT_RULE: /* its number is never an inode's */
+		if (pos > f->max_ino)
+			f->max_ino = pos;
+		return 0;
+	case TFS_IT_SHIP:
+		return ship(f, key, value);
+	}
+	return orphan(f, key);
+}
+
 static int item_of_inode(struct fsck_item_state *s, struct tfs_key key, const void *value, u32 len)
 {
 	switch (key.b >> TFS_POS_BITS) {
@@ -252,7 +282,7 @@ int fsck_item(struct fsck_item_state *s, struct tfs_key key, const void *value, 
 		return err;
 	s->types |= 1u << type;
 	if (!key.a)
-		return orphan(s->f, key);
+		return item_of_none(s->f, key, value);
 	if (type == TFS_IT_INODE) {
 		memcpy(&s->inode, value, sizeof(s->inode));
 		s->have = true;

@@ -2,7 +2,8 @@
 /*
  * Pass 3: what the names say against what the inodes say. Every entry leads to an inode of its type; every directory
  * has one name, in the parent it states, and a path to the root; link counts are what was counted; inodes without a
- * name are on the orphan list and nothing else is. Works on the tables of pass 2 alone.
+ * name are on the orphan list and nothing else is; forwarding cursors lie within files. Works on the tables of pass 2
+ * alone.
  */
 #include "fsck/fsck.h"
 
@@ -210,6 +211,26 @@ static void counts(struct fsck *f, struct fsck_object *o)
 		fsck_fix_add(f, FIX_PUT, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, o->ino), 0, "", 0);
 }
 
+/* Forwarding cursors: a file's, at most its size; a directory's are 0. */
+static void ship(struct fsck *f, const struct fsck_ship *s)
+{
+	struct fsck_object *o = fsck_object_find(f, s->ino);
+	u64 end = o && o->type == 8 ? o->size : 0;
+	char object[96];
+
+	inode_name(s->ino, object);
+	if (!o || (o->type != 4 && o->type != 8)) {
+		if (fsck_problem(f, FSCK_SHIP_WRONG, object, "expected a file or directory, found %s",
+		                 o ? "something else" : "none"))
+			fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_SHIP, s->ino), 0, NULL,
+			             0);
+	} else if (s->acked > end &&
+	           fsck_problem(f, FSCK_SHIP_WRONG, object, "expected %llu bytes acknowledged at most, found %llu",
+	                        (unsigned long long)end, (unsigned long long)s->acked)) {
+		fsck_fix_add(f, FIX_ACKED, TFS_TREE_FS, fsck_key(s->ino, TFS_IT_INODE, 0), end, NULL, 0);
+	}
+}
+
 static int root_ensure(struct fsck *f)
 {
 	struct fsck_object *root = fsck_object_find(f, TFS_INO_ROOT);
@@ -263,5 +284,7 @@ int fsck_names(struct fsck *f)
 	paths(f);
 	for (i = 0; i < f->objects; i++)
 		counts(f, &f->object[i]);
+	for (i = 0; i < f->ships; i++)
+		ship(f, &f->ship[i]);
 	return 0;
 }

@@ -95,6 +95,20 @@ static int entry_type(struct fsck *f, const struct fsck_fix *x)
 	return tfs_repair_put(f->vol, TFS_TREE_FS, x->key, buf, len);
 }
 
+static int acked_cut(struct fsck *f, const struct fsck_fix *x)
+{
+	struct tfs_key key = fsck_key(TFS_INO_ORPHANS, TFS_IT_SHIP, x->key.a);
+	u8 buf[TFS_ITEM_MAX];
+	struct tfs_ship *s = (struct tfs_ship *)buf;
+	u32 len;
+	int err = fsck_item_get(f, key, buf, &len);
+
+	for (u32 i = 0; !err && i < tfs_le16(s->count); i++)
+		if (tfs_le64(s->cursor[i].acked) > x->n)
+			s->cursor[i].acked = tfs_cpu64(x->n);
+	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, key, buf, len);
+}
+
 int fsck_position(struct fsck *f, u64 ino, u32 type, const void *name, u32 name_len, struct tfs_key *key)
 {
 	u8 buf[TFS_ITEM_MAX];
@@ -268,6 +282,8 @@ static int fix_one(struct fsck *f, const struct fsck_fix *x)
 		return unfit_remove(f, x);
 	case FIX_ENTRY_TYPE:
 		return entry_type(f, x);
+	case FIX_ACKED:
+		return acked_cut(f, x);
 	case FIX_REHASH:
 		return rehash(f, x);
 	case FIX_LOST:
@@ -334,6 +350,10 @@ static int recount_item(void *arg, struct tfs_key key, const void *value, u32 le
 		r->c.inodes++;
 		if (key.a >= r->c.next_ino)
 			r->c.next_ino = key.a + 1;
+		break;
+	case TFS_IT_RULE:
+		if ((key.b & TFS_POS_MASK) >= r->c.next_ino)
+			r->c.next_ino = (key.b & TFS_POS_MASK) + 1;
 		break;
 	case TFS_IT_PREALLOC:
 		r->c.prealloc_blocks += tfs_le64(((const struct tfs_prealloc *)value)->blocks);

@@ -130,5 +130,6 @@ void fsck_free(struct fsck *f)
 	fsck_refs_free(f);
 	free(f->run);
 	free(f->name);
+	free(f->ship);
 	free(f->object);
 }

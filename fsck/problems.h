@@ -36,6 +36,8 @@
 	P(37, TAIL_FLAG, "tail-flag", SAFE, "the mark of content behind a file's end differs", "set or cleared")       \
 	P(38, ACL_BAD, "acl-bad", LOSS, "an access control list is malformed",                                         \
 	  "removed, and of an access list the rights of the mode's group, which were its mask")                        \
+	P(39, SHIP_WRONG, "ship-wrong", SAFE, "a forwarding cursor belongs to no file, or lies past its end",          \
+	  "removed, or set to the end")                                                                                \
 	P(40, NEXT_INO, "next-ino", SAFE, "the next inode number is in use or none", "set above all")                  \
 	P(41, COUNTERS, "counters", SAFE, "a counter of the volume differs", "set to what was found")                  \
 	P(50, UNIT_TWICE, "unit-twice", SAFE, "a place on the device is used twice", "gets a place of its own")        \

@@ -4,13 +4,13 @@
  * in and out, say who may ask, and do what needs no volume (writing back, time for the steps of a delete). Everything
  * in a structure is checked here. Called by hosts between operations, under the lock of all of tfs.h.
  */
-#include "tfs/ioctl.h"
+#include "tfs/admin.h"
 #include "tfs/vol.h"
 
 #define DIFF_LEAVES 64u
 #define STEP_BLOCKS_MAX 4096u
 
-static bool zero(const void *p, size_t bytes)
+bool tfs_admin_zero(const void *p, size_t bytes)
 {
 	const u8 *b = p;
 
@@ -18,7 +18,6 @@ static bool zero(const void *p, size_t bytes)
 		b++, bytes--;
 	return !bytes;
 }
-#define ALL_ZERO(field) zero(&(field), sizeof(field))
 
 /* ---- the volume ---- */
 
@@ -29,7 +28,7 @@ static int info(struct tfs_vol *vol, void *arg)
 	struct tfs_ioc_info *i = arg;
 	struct tfs_stat st;
 
-	if (!zero(i, sizeof(*i)))
+	if (!tfs_admin_zero(i, sizeof(*i)))
 		return -EINVAL;
 	tfs_statfs(vol, &st);
 	i->version = TFS_IOC_VERSION;
@@ -71,7 +70,7 @@ static int spread(struct tfs_vol *vol, void *arg)
 	u64 count = s->count < TFS_IOC_SPREAD_MAX ? s->count : TFS_IOC_SPREAD_MAX;
 	int err;
 
-	if (!zero(&s->free_blocks, sizeof(*s) - 2 * sizeof(u64)) || !s->count || s->segment >= vol->segments)
+	if (!tfs_admin_zero(&s->free_blocks, sizeof(*s) - 2 * sizeof(u64)) || !s->count || s->segment >= vol->segments)
 		return -EINVAL;
 	if (count > vol->segments - s->segment)
 		count = vol->segments - s->segment;
@@ -94,8 +93,8 @@ static int spread(struct tfs_vol *vol, void *arg)
 static bool only(const struct tfs_ioc_snapshot *s, bool epoch, bool name)
 {
 	return (epoch || !s->epoch) && !s->flags && s->name_len <= sizeof(s->name) && (name || !s->name_len) &&
-	       zero(s->name + s->name_len, sizeof(s->name) - s->name_len) &&
-	       zero(&s->holds, sizeof(*s) - offsetof(struct tfs_ioc_snapshot, holds));
+	       tfs_admin_zero(s->name + s->name_len, sizeof(s->name) - s->name_len) &&
+	       tfs_admin_zero(&s->holds, sizeof(*s) - offsetof(struct tfs_ioc_snapshot, holds));
 }
 
 static int snapshot_next(struct tfs_vol *vol, void *arg)
@@ -257,7 +256,7 @@ static int raw(struct tfs_vol *vol, void *arg)
 	struct tfs_view view;
 	int err;
 
-	if (q->reserved0 || !ALL_ZERO(q->reserved) || (q->offset | q->bytes) % TFS_BLOCK ||
+	if (q->reserved0 || !TFS_ALL_ZERO(q->reserved) || (q->offset | q->bytes) % TFS_BLOCK ||
 	    q->bytes > TFS_IOC_RAW_DATA || q->offset > size || q->bytes > size - q->offset)
 		return -EINVAL;
 	if (q->to)
@@ -275,7 +274,7 @@ static int compact(struct tfs_vol *vol, void *arg)
 	struct tfs_ioc_compact *c = arg;
 	int err;
 
-	if (c->more || !ALL_ZERO(c->reserved) || c->what < TFS_COMPACT_OFF || c->what > TFS_COMPACT_STEP ||
+	if (c->more || !TFS_ALL_ZERO(c->reserved) || c->what < TFS_COMPACT_OFF || c->what > TFS_COMPACT_STEP ||
 	    (c->what == TFS_COMPACT_STEP ? !c->blocks || c->blocks > STEP_BLOCKS_MAX : c->blocks))
 		return -EINVAL;
 	if (vol->read_only)
@@ -296,7 +295,7 @@ static int grow(struct tfs_vol *vol, void *arg)
 	struct tfs_ioc_grow *g = arg;
 	int err;
 
-	if (g->before || !ALL_ZERO(g->reserved))
+	if (g->before || !TFS_ALL_ZERO(g->reserved))
 		return -EINVAL;
 	if (vol->read_only)
 		return -EROFS;
@@ -337,7 +336,7 @@ static int scrub(struct tfs_vol *vol, void *arg)
 	int err;
 
 	if (q->volume != vol->volume || !q->budget || q->budget > SCRUB_BYTES_MAX || q->tree > TFS_TREES ||
-	    q->reserved0 || !ALL_ZERO(q->reserved))
+	    q->reserved0 || !TFS_ALL_ZERO(q->reserved))
 		return -EINVAL;
 	s = tfs_port_alloc(sizeof(*s));
 	if (!s)
@@ -388,6 +387,13 @@ static const struct request {
     {TFS_IOC_COMPACT, compact},
     {TFS_IOC_GROW, grow},
     {TFS_IOC_SCRUB, scrub},
+    {TFS_IOC_SHIP_ADD, tfs_admin_ship_add},
+    {TFS_IOC_SHIP_REMOVE, tfs_admin_ship_remove},
+    {TFS_IOC_SHIP_NEXT, tfs_admin_ship_next},
+    {TFS_IOC_SHIP_MARK, tfs_admin_ship_mark},
+    {TFS_IOC_SHIP_ACKED, tfs_admin_ship_acked},
+    {TFS_IOC_SHIP_FILES, tfs_admin_ship_files},
+    {TFS_IOC_SHIP_READ, tfs_admin_ship_read},
 };
 #define REQUESTS (sizeof(requests) / sizeof(*requests))
 

@@ -105,7 +105,8 @@ enum tfs_codec { TFS_CODEC_NONE = 0, TFS_CODEC_LZ4 = 1, TFS_CODEC_ZLIB = 2, TFS_
 /* Set before the first of what they stand for: who does not know that must not write. */
 #define TFS_RO_COMPAT_SNAPSHOTS 1ull
 #define TFS_RO_COMPAT_SHARED 2ull /* raw blocks are shared, or compressed extents at other places of their windows */
-#define TFS_RO_COMPAT_KNOWN (TFS_RO_COMPAT_SNAPSHOTS | TFS_RO_COMPAT_SHARED)
+#define TFS_RO_COMPAT_SHIP 4ull   /* there are, or were, rules of log forwarding */
+#define TFS_RO_COMPAT_KNOWN (TFS_RO_COMPAT_SNAPSHOTS | TFS_RO_COMPAT_SHARED | TFS_RO_COMPAT_SHIP)
 
 struct tfs_super {
 	struct tfs_block_head head;
@@ -250,7 +251,8 @@ TFS_ASSERT_SIZE(struct tfs_branch, 40);
 #define TFS_HEIGHT_MAX 8u
 
 /* ---- FS tree: key {inode number, type << 56 | position} ---- */
-#define TFS_INO_ORPHANS 0ull /* object of orphan items: position is the inode number */
+#define TFS_INO_ORPHANS                                                                                                \
+	0ull /* object of orphan items and of those of log forwarding: position is a number of an inode */
 #define TFS_INO_ROOT 1ull
 #define TFS_INO_MAX ((1ull << 56) - 1)
 #define TFS_POS_BITS 56
@@ -268,7 +270,8 @@ enum tfs_item_type {
 	TFS_IT_PENDING =
 	    8, /* position first block: struct tfs_pending: reads as a hole, extents in it are yet to be dropped */
 	TFS_IT_ORPHAN = 9, /* object 0, position inode number: empty: no name left, to be freed */
-	TFS_IT_SHIP = 10,  /* log forwarding cursor (reserved) */
+	TFS_IT_RULE = 10,  /* object 0, position rule number: struct tfs_ship_rule */
+	TFS_IT_SHIP = 11,  /* object 0, position inode number: struct tfs_ship */
 };
 
 #define TFS_INODE_TAIL 1u /* bytes of the last block past size may be nonzero on disk: rewrite it before growing */
@@ -314,6 +317,34 @@ struct tfs_prealloc {
 struct tfs_pending {
 	le64 blocks; /* may reach past the largest file block */
 };
+
+/*
+ * Log forwarding. A rule says where lines go; a file's item says up to where each rule's target acknowledged them. A
+ * directory has such an item too: what is made, linked or renamed into it gets its rules. An entry whose rule is gone
+ * means nothing.
+ */
+struct tfs_ship_rule {
+	le64 ino; /* the file or directory that it was put on */
+	le16 pattern_len, target_len;
+	le32 reserved;
+	u8 text[]; /* pattern: of names, `*` any bytes, `?` one, `\` the next as it is; empty: all. Then the target */
+};
+#define TFS_SHIP_PATTERN_MAX 255u
+#define TFS_SHIP_TARGET_MAX 1024u
+#define TFS_SHIP_RULES_MAX 16u /* of one file or directory */
+struct tfs_ship_cursor {
+	le64 rule;
+	le64 acked; /* bytes; at most the file's size. A directory: 0 */
+};
+struct tfs_ship {
+	le32 generation; /* of the file's content: goes up when the file shrinks */
+	le16 count;      /* cursors, ascending by rule */
+	le16 reserved0;
+	le64 reserved1;
+	struct tfs_ship_cursor cursor[];
+};
+TFS_ASSERT_SIZE(struct tfs_ship_rule, 16);
+TFS_ASSERT_SIZE(struct tfs_ship, 16);
 
 /* ---- SPACE tree ---- */
 #define TFS_SPACE_SEGS                                                                                                 \
@@ -434,6 +465,7 @@ enum tfs_rec_type {
 	TFS_REC_PREALLOC = 10,
 	TFS_REC_CLONE = 11, /* a range of one window shares what another holds */
 	TFS_REC_MOVE = 12,  /* struct tfs_rec_write, size and flags 0: the same content at other places */
+	TFS_REC_SHIP = 13,  /* struct tfs_rec_ship */
 };
 
 /* Opens every record; payload structures follow. Records are padded to 8 bytes (len counts all). */
@@ -536,5 +568,20 @@ struct tfs_rec_range { /* TRUNCATE: size only; PUNCH, PREALLOC: range; PREALLOC:
 	le64 size;
 };
 TFS_ASSERT_SIZE(struct tfs_rec_range, 56);
+
+enum tfs_ship_what {
+	TFS_SHIP_RULE = 1,   /* a new rule, and its entry with the inode, as by CURSOR */
+	TFS_SHIP_REMOVE = 2, /* the rule goes; ino 0 */
+	TFS_SHIP_CURSOR = 3, /* the inode's entry is added, or set */
+};
+struct tfs_rec_ship { /* head.flags: enum tfs_ship_what */
+	struct tfs_rec_head head;
+	le64 rule; /* RULE: not below next_ino, of which it takes one */
+	le64 acked;
+	le32 generation; /* that of the inode's item */
+	le16 pattern_len, target_len;
+	/* RULE: pattern, target */
+};
+TFS_ASSERT_SIZE(struct tfs_rec_ship, 56);
 
 #endif

@@ -184,6 +184,58 @@ struct tfs_ioc_scrub {
 };
 #define TFS_IOC_SCRUB TFS_IOC(34, struct tfs_ioc_scrub)
 
+/* ---- log forwarding: tfs.h has what rules and cursors are ---- */
+struct tfs_ioc_ship_rule {
+	u64 rule;  /* NEXT: the first at or after it. REMOVE: which one. ADD: out */
+	u64 ino;   /* ADD: in, NEXT: out: the file or directory it is put on */
+	u64 acked; /* ADD: where a file begins, at most its end */
+	u32 pattern_len, target_len;
+	u64 reserved[4];
+	char pattern[256], target[1024];
+};
+#define TFS_IOC_SHIP_ADD TFS_IOC(40, struct tfs_ioc_ship_rule)    /* EINVAL, ENOENT, EMLINK, ENOSPC */
+#define TFS_IOC_SHIP_REMOVE TFS_IOC(41, struct tfs_ioc_ship_rule) /* ENOENT */
+#define TFS_IOC_SHIP_NEXT TFS_IOC(42, struct tfs_ioc_ship_rule)   /* ENOENT: no more */
+
+struct tfs_ioc_ship_cursor {
+	u64 rule, ino;
+	u64 acked;      /* MARK: where a file begins, at most its end. ACKED: all before it arrived */
+	u32 generation; /* ACKED */
+	u32 reserved0;
+	u64 reserved[4];
+};
+#define TFS_IOC_SHIP_MARK TFS_IOC(43, struct tfs_ioc_ship_cursor)  /* ENOENT, EINVAL, EMLINK, ENOSPC */
+#define TFS_IOC_SHIP_ACKED TFS_IOC(44, struct tfs_ioc_ship_cursor) /* ENOENT, ESTALE: it shrank since; EINVAL */
+
+/* Files with a cursor for a rule; `more` may be set with none of them. */
+#define TFS_IOC_SHIP_FILES_MAX 64u
+struct tfs_ioc_ship_file { /* struct tfs_ship_file */
+	u64 ino, acked, size;
+	u32 generation, nlink;
+};
+struct tfs_ioc_ship_files {
+	u64 rule;
+	u64 ino; /* in: the first that is wanted; out: where to go on */
+	u32 count, more;
+	u64 reserved[5];
+	struct tfs_ioc_ship_file file[TFS_IOC_SHIP_FILES_MAX];
+};
+#define TFS_IOC_SHIP_FILES TFS_IOC(45, struct tfs_ioc_ship_files)
+
+/* What the volume holds of such a file, of this generation: what is not written back yet is not there. */
+struct tfs_ioc_ship_read {
+	u64 ino, offset;
+	u32 generation;
+	u32 bytes; /* out: 0 at the end */
+	u64 reserved[5];
+	u8 data[16128];
+};
+#define TFS_IOC_SHIP_READ TFS_IOC(46, struct tfs_ioc_ship_read) /* ENOENT, ESTALE */
+
+TFS_ASSERT_SIZE(struct tfs_ioc_ship_rule, 1344);
+TFS_ASSERT_SIZE(struct tfs_ioc_ship_cursor, 64);
+TFS_ASSERT_SIZE(struct tfs_ioc_ship_files, 64 + TFS_IOC_SHIP_FILES_MAX * 32);
+TFS_ASSERT_SIZE(struct tfs_ioc_ship_read, 64 + 16128);
 TFS_ASSERT_SIZE(struct tfs_ioc_grow, 64);
 TFS_ASSERT_SIZE(struct tfs_ioc_bad, 64);
 TFS_ASSERT_SIZE(struct tfs_ioc_scrub, 4224);

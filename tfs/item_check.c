@@ -120,9 +120,47 @@ static const char *range_check(struct tfs_key key, const void *value, u32 len)
 	return blocks && blocks <= 1ull << 52 && tfs_key_pos(key) + blocks <= 1ull << 52 ? NULL : "range out of bounds";
 }
 
+static const char *rule_check(struct tfs_key key, const struct tfs_ship_rule *r, u32 len)
+{
+	u32 pattern, target;
+
+	if (len < sizeof(*r) || !tfs_key_pos(key) || !tfs_le64(r->ino) || tfs_le64(r->ino) > TFS_INO_MAX)
+		return "forwarding rule malformed";
+	pattern = tfs_le16(r->pattern_len);
+	target = tfs_le16(r->target_len);
+	if (pattern > TFS_SHIP_PATTERN_MAX || !target || target > TFS_SHIP_TARGET_MAX ||
+	    len != sizeof(*r) + pattern + target)
+		return "forwarding rule's texts out of range";
+	return NULL;
+}
+
+static const char *ship_check(struct tfs_key key, const struct tfs_ship *s, u32 len)
+{
+	u32 i, n;
+
+	if (len < sizeof(*s) || !tfs_key_pos(key))
+		return "forwarding item malformed";
+	n = tfs_le16(s->count);
+	if (n > TFS_SHIP_RULES_MAX || len != sizeof(*s) + n * sizeof(s->cursor[0]))
+		return "forwarding item's length differs";
+	for (i = 0; i < n; i++) {
+		u64 rule = tfs_le64(s->cursor[i].rule);
+
+		if (!rule || rule > TFS_INO_MAX || tfs_le64(s->cursor[i].acked) > TFS_FILE_SIZE_MAX ||
+		    (i && rule <= tfs_le64(s->cursor[i - 1].rule)))
+			return "forwarding cursor out of range";
+	}
+	return NULL;
+}
+
+static bool of_no_inode(u32 type)
+{
+	return type == TFS_IT_ORPHAN || type == TFS_IT_RULE || type == TFS_IT_SHIP;
+}
+
 static const char *fs_check(struct tfs_key key, const void *value, u32 len)
 {
-	if (!key.a != (tfs_key_type(key) == TFS_IT_ORPHAN) || key.a > TFS_INO_MAX)
+	if (!key.a != of_no_inode(tfs_key_type(key)) || key.a > TFS_INO_MAX)
 		return "item of no inode";
 	switch (tfs_key_type(key)) {
 	case TFS_IT_INODE:
@@ -142,6 +180,10 @@ static const char *fs_check(struct tfs_key key, const void *value, u32 len)
 		return range_check(key, value, len);
 	case TFS_IT_ORPHAN:
 		return tfs_key_pos(key) && !len ? NULL : "orphan item malformed";
+	case TFS_IT_RULE:
+		return rule_check(key, value, len);
+	case TFS_IT_SHIP:
+		return ship_check(key, value, len);
 	}
 	return "unknown item type";
 }

@@ -6,6 +6,7 @@
  * an orphan item.
  */
 #include "tfs/name.h"
+#include "tfs/ship.h"
 
 static int bad(struct tfs_vol *vol, const struct tfs_rec_head *rec, const char *what)
 {
@@ -159,6 +160,8 @@ static int create_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	err = must(vol, rec, tfs_dir_inode(vol, parent, &dir), "create record's parent is not a directory");
 	if (!err && r->name_len)
 		err = expect_free(vol, rec, parent, name, r->name_len, &key);
+	if (!err && r->name_len)
+		err = tfs_ship_inherit(vol, 0, parent, name, r->name_len, ino, tfs_le32(r->mode));
 	if (err)
 		return err;
 	tfs_need(vol, TFS_TREE_FS, tfs_inode_key(ino), sizeof(inode));
@@ -180,6 +183,7 @@ static int create_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		tfs_dirent_put(vol, key, name, r->name_len, ino, (u8)(tfs_le32(r->mode) >> 12));
 		dir_changed(&dir, 1, tfs_is_dir(&inode), &rec->time);
 		tfs_inode_put(vol, parent, &dir);
+		tfs_ship_inherited(vol, 1);
 	} else {
 		orphan_put(vol, ino);
 	}
@@ -222,6 +226,8 @@ static int link_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	orphan = !inode.nlink;
 	if (orphan)
 		err = must(vol, rec, orphan_find(vol, ino), "link record's inode has no links and is no orphan");
+	if (!err)
+		err = tfs_ship_inherit(vol, 0, parent, name, r->name_len, ino, tfs_le32(inode.mode));
 	if (err)
 		return err;
 	tfs_need_inode(vol, parent);
@@ -240,6 +246,7 @@ static int link_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	tfs_dirent_put(vol, key, name, r->name_len, ino, (u8)(tfs_le32(inode.mode) >> 12));
 	tfs_inode_put(vol, ino, &inode);
 	tfs_inode_put(vol, parent, &dir);
+	tfs_ship_inherited(vol, 1);
 	return 0;
 }
 
@@ -338,6 +345,16 @@ static int move_find(struct tfs_vol *vol, struct move *m)
 	return err;
 }
 
+static int move_inherit(struct tfs_vol *vol, const struct move *m)
+{
+	int err = tfs_ship_inherit(vol, 0, m->to, m->new_name, m->r->new_len, m->ino, tfs_le32(m->inode.mode));
+
+	if (!err && m->exchange)
+		err =
+		    tfs_ship_inherit(vol, 1, m->from, m->old_name, m->r->old_len, m->target, tfs_le32(m->victim.mode));
+	return err;
+}
+
 static int move_prepare(struct tfs_vol *vol, const struct move *m)
 {
 	tfs_need_inode(vol, m->from);
@@ -423,6 +440,8 @@ static int rename_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	if (!err)
 		err = move_find(vol, &m);
 	if (!err)
+		err = move_inherit(vol, &m);
+	if (!err)
 		err = move_prepare(vol, &m);
 	if (err)
 		return err;
@@ -439,6 +458,7 @@ static int rename_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	if (m.from != m.to)
 		tfs_inode_put(vol, m.to, &m.to_dir);
 	move_inodes(vol, &m);
+	tfs_ship_inherited(vol, m.exchange ? 2 : 1);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * append). tfs_commit is the only way a record comes to be; replay calls tfs_apply alone. Housekeeping that may write
  * or checkpoint happens in tfs_op_begin and nowhere else, so nothing moves while an operation is under way.
  */
+#include "tfs/ship.h"
 #include "tfs/vol.h"
 
 #define NODE_COST 5u /* blocks a dirty node may need at worst: four and the gang's list */
@@ -308,6 +309,8 @@ int tfs_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		return tfs_apply_name(vol, rec);
 	if (type >= TFS_REC_WRITE && type <= TFS_REC_MOVE)
 		return tfs_apply_data(vol, rec);
+	if (type == TFS_REC_SHIP)
+		return tfs_apply_ship(vol, rec);
 	return tfs_corrupt(vol, tfs_le64(rec->ino), "unknown record type");
 }
 

@@ -5,6 +5,7 @@
  * closed, and by a read-write mount.
  */
 #include "tfs/name.h"
+#include "tfs/ship.h"
 
 int tfs_next_orphan(struct tfs_vol *vol, u64 after, u64 *ino_out)
 {
@@ -33,11 +34,11 @@ static bool item_there(struct tfs_vol *vol, struct tfs_key key, int *err)
 	return !*err;
 }
 
-/* All content is gone: the inode, its target and the orphan item go together. */
+/* All content is gone: the inode, its target, its cursors and the orphan item go together. */
 static int inode_free(struct tfs_vol *vol, u64 ino)
 {
 	struct tfs_key link = tfs_key(ino, TFS_IT_SYMLINK, 0);
-	bool inode, target;
+	bool inode, target, cursors = false;
 	int err;
 
 	inode = item_there(vol, tfs_inode_key(ino), &err);
@@ -46,8 +47,14 @@ static int inode_free(struct tfs_vol *vol, u64 ino)
 	target = item_there(vol, link, &err);
 	if (err)
 		return err;
+	if (tfs_ship_on(vol))
+		cursors = item_there(vol, tfs_ship_key(ino), &err);
+	if (err)
+		return err;
 	tfs_need_reset(vol);
 	tfs_need(vol, TFS_TREE_FS, tfs_orphan_key(ino), 0);
+	if (cursors)
+		tfs_need(vol, TFS_TREE_FS, tfs_ship_key(ino), 0);
 	if (inode)
 		tfs_need_inode(vol, ino);
 	if (target)
@@ -56,6 +63,8 @@ static int inode_free(struct tfs_vol *vol, u64 ino)
 	if (err)
 		return err;
 	tfs_item_del(vol, TFS_TREE_FS, tfs_orphan_key(ino));
+	if (cursors)
+		tfs_item_del(vol, TFS_TREE_FS, tfs_ship_key(ino));
 	if (inode) {
 		tfs_item_del(vol, TFS_TREE_FS, tfs_inode_key(ino));
 		tfs_counters_of(vol)->inodes--;

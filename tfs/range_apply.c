@@ -6,6 +6,7 @@
  * data_apply.c, data.c before an operation, orphan.c.
  */
 #include "tfs/data_apply.h"
+#include "tfs/ship.h"
 
 /* ---- ranges ---- */
 
@@ -251,7 +252,7 @@ static int tail_mapped(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_windo
 int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
 	const struct tfs_rec_range *r = (const struct tfs_rec_range *)rec;
-	bool truncate = tfs_le16(rec->type) == TFS_REC_TRUNCATE, tail = false;
+	bool truncate = tfs_le16(rec->type) == TFS_REC_TRUNCATE, tail = false, shipped = false;
 	u64 ino = tfs_le64(rec->ino), size, kept = 0;
 	struct change *c = tfs_change_of(vol);
 	struct tfs_inode inode;
@@ -276,6 +277,8 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		kept = truncate && size < inlined ? size : inlined;
 	if (truncate && size % TFS_BLOCK && size < tfs_le64(inode.size))
 		err = tail_mapped(vol, ino, size / TFS_BLOCK, &c->left, &tail);
+	if (!err && truncate && size < tfs_le64(inode.size))
+		err = tfs_ship_cut(vol, ino, &shipped);
 	if (!err)
 		err = hole_prepare(vol, ino, &h, c);
 	if (err)
@@ -295,6 +298,8 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		if (kept)
 			tfs_item_put(vol, TFS_TREE_FS, tfs_inline_key(ino), copy, (u32)kept);
 	}
+	if (shipped)
+		tfs_ship_cut_apply(vol, ino, size);
 	if (truncate) {
 		if (tail)
 			inode.flags |= tfs_cpu32(TFS_INODE_TAIL);

@@ -181,6 +181,42 @@ int tfs_setxattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len, c
 int tfs_removexattr(struct tfs_vol *vol, u64 ino, const char *name, u32 name_len); /* -ENODATA */
 int tfs_listxattr(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* NUL-terminated names; size 0: length */
 
+/*
+ * ---- log forwarding: the core keeps rules and cursors, and sends nothing ----
+ * A rule says where the lines of a file, or of the files below a directory, go. What is made, linked or renamed into a
+ * directory gets its rules: directories all, files those whose pattern their name fits. For each rule a file has a
+ * cursor: up to there its target acknowledged. `acked` of add and mark: where a file begins, its end at most.
+ */
+#define TFS_SHIP_END (~0ull)
+struct tfs_ship_rule_info {
+	u64 ino; /* that it was put on; it may be gone */
+	u32 pattern_len, target_len;
+	char pattern[TFS_SHIP_PATTERN_MAX], target[TFS_SHIP_TARGET_MAX];
+};
+struct tfs_ship_file {
+	u64 ino, acked, size; /* size: as the volume knows it */
+	u32 generation;       /* of its content: another one after each time it shrank */
+	u32 nlink;
+};
+/* *rule: its number, never used again. -EINVAL: neither a file nor a directory, or a text too long; -EMLINK: it has as
+ * many rules as can be. */
+int tfs_ship_add(struct tfs_vol *vol, u64 ino, const char *pattern, u32 pattern_len, const char *target, u32 target_len,
+                 u64 acked, u64 *rule);
+int tfs_ship_remove(struct tfs_vol *vol, u64 rule); /* -ENOENT */
+/* The rule holds for this inode too, if it did not. -ENOENT, -EINVAL, -EMLINK. */
+int tfs_ship_mark(struct tfs_vol *vol, u64 ino, u64 rule, u64 acked);
+/* All before `acked` arrived; what is known already changes nothing. -ENOENT: no such cursor; -ESTALE: the file shrank
+ * since; -EINVAL: past its end. */
+int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 acked);
+/* The first at or after *rule, which becomes its number; -ENOENT: no more. */
+int tfs_ship_rule_next(struct tfs_vol *vol, u64 *rule, struct tfs_ship_rule_info *out);
+/* The first file at or after *ino that has a cursor for the rule; looks at so many items at most: 1, go on at *ino. */
+int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struct tfs_ship_file *out);
+/* Does a name fit a rule's pattern? An empty one fits all. */
+bool tfs_ship_match(const u8 *pattern, u32 pattern_len, const u8 *name, u32 len);
+/* Of one inode. -ENOENT: it never was under a rule; -ENODATA: not under this one, *generation is set. */
+int tfs_ship_state(struct tfs_vol *vol, u64 ino, u64 rule, u32 *generation, u64 *acked);
+
 /* ---- data: the host keeps the page cache; the core knows what is on disk ---- */
 /* Bytes of [off, off + len) as the volume holds them, verified; holes as zeros; short at the end of the file. -EIO on
  * damage, with a message. */

@@ -154,6 +154,9 @@ static bool changes(unsigned int request)
 	case TFS_IOC_SNAPSHOT_NEXT:
 	case TFS_IOC_ITEMS:
 	case TFS_IOC_RAW:
+	case TFS_IOC_SHIP_NEXT:
+	case TFS_IOC_SHIP_FILES:
+	case TFS_IOC_SHIP_READ:
 		return false;
 	default:
 		return true;

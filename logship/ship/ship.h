@@ -9,6 +9,7 @@
  *   rfc5424.c   a message in the syslog protocol, with the identity that lets a collector drop repeats
  *   octet.c     messages on a TCP stream (RFC 6587)
  *   relp.c      RELP: messages that are acknowledged
+ *   target.c    a rule's text: where to, and the options of all above
  */
 #ifndef TFS_SHIP_H
 #define TFS_SHIP_H
@@ -154,5 +155,21 @@ u32 ship_relp_next(struct ship_relp *r, u32 window);
  */
 int ship_relp_answer(struct ship_relp *r, const struct ship_relp_frame *f);
 void ship_relp_close(struct ship_relp *r, struct ship_out *o);
+
+/* ---- target.c ---- */
+enum ship_transport { SHIP_RELP, SHIP_TCP, SHIP_UDP, SHIP_FILE, SHIP_STDOUT };
+#define SHIP_TEXT_MAX 32768u /* bytes of a message's text at most */
+struct ship_target {
+	enum ship_transport transport;
+	char host[254]; /* name or address, without brackets */
+	u16 port;
+	char path[512]; /* SHIP_FILE */
+	u8 standard;    /* priority of what tells none: user.notice */
+	char app[49];   /* "": the file's name, where it is known */
+	struct ship_cut cut;
+	char start[SHIP_START_MAX + 1]; /* cut.start points here: a target is not to be copied */
+};
+/* NULL, or what is wrong with it: "expected ...". */
+const char *ship_target_parse(const char *text, u32 len, struct ship_target *t);
 
 #endif

@@ -97,7 +97,7 @@ static void log_image(void)
 {
 	struct tfs_vol *vol = mount_volume(0);
 	u64 dir = create(vol, TFS_INO_ROOT, "logged", 0040755, NULL), file = create(vol, dir, "file", 0100644, NULL),
-	    victim;
+	    victim, rule;
 	struct tfs_attr a = {.mode = 0600};
 	static u8 big[5000];
 
@@ -116,6 +116,16 @@ static void log_image(void)
 	check(tfs_punch(vol, file, 20, 2), "punch");
 	check(tfs_preallocate(vol, file, 40, 4, 0), "preallocate");
 	check(tfs_truncate(vol, file, 100000), "truncate");
+	check(tfs_ship_add(vol, dir, "g*", 2, "relp://10.0.0.2:2514", 20, 0, &rule), "ship");
+	check(tfs_ship_mark(vol, file, rule, 5000), "ship");
+	check(tfs_ship_acked(vol, file, rule, 0, 90000), "ship");
+	check(tfs_truncate(vol, file, 80000), "truncate");
+	create(vol, create(vol, dir, "below", 0040755, NULL), "given", 0100600, NULL);
+	create(vol, dir, "other", 0100600, NULL);
+	check(tfs_rename(vol, dir, "other", 5, dir, "gets", 4, 0, &victim), "rename");
+	check(tfs_ship_add(vol, file, "", 0, "udp://10.0.0.2", 14, TFS_SHIP_END, &rule), "ship");
+	check(tfs_ship_remove(vol, rule), "ship");
+	check(tfs_ship_add(vol, file, "", 0, "tcp://10.0.0.2", 14, 0, &rule), "ship");
 	create(vol, dir, "gone", 0100600, NULL);
 	check(tfs_unlink(vol, dir, "gone", 4, false, &victim), "unlink");
 	check(tfs_sync(vol), "sync");

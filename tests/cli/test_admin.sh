@@ -45,6 +45,20 @@ expect 1 "$t" snapshot delete "$i" zwei none; says 'none: no such'; [ "$(names "
 expect 0 "$bin/fsck.tfs" -fn --data "$i"
 expect 0 "$dump" cat --snapshot one "$i" 17; cmp "$tmp/o" "$tmp/src/17" || fail "content of a snapshot"
 
+# forwarding: rules on what is there and on what comes, by name; what nobody could send to is refused
+s=$tmp/s.img; mkdir -p "$tmp/log/sub/deep" "$tmp/log/other"; for n in a.log sub/b.log sub/deep/c.log b.txt; do echo "a line of $n" >"$tmp/log/$n"; done
+"$bin/mkfs.tfs" -q --size 32M --from "$tmp/log" "$s"
+expect 0 "$t" ship list "$s"; [ ! -s "$tmp/o" ] || fail "a volume without rules lists some"
+for bad in relp: relp://h:0 http://h "udp://h?x=1" ""; do expect 1 "$t" ship add "$s" "$bad"; says 'expected'; done
+expect 1 "$t" ship add "$s" udp://h "$(printf '%0256d' 0)"; says 'at most 255'; expect 1 "$t" ship add "$s" udp://h --path none; says 'none: no such'
+expect 0 "$t" --json ship add "$s" relp://10.0.0.2 '*.log'; has '^\{"what":"added","rule":[0-9]+,"files":3\}$'; rule=$(field - rule)
+expect 0 "$t" ship add "$s" udp://h --path sub/deep/ --from-start; has '^added rule=[0-9]+ files=1$'
+expect 0 "$t" --json ship list "$s"; has "\"rule\":$rule,\"on\":1,\"target\":\"relp://10.0.0.2\",\"pattern\":\"\*.log\",\"files\":3,\"behind\":0,\"pending\":0"
+has '"target":"udp://h","pattern":"","files":1,"behind":1,"pending":25'
+expect 0 "$t" ship list "$s"; has '^RULE '; has '^[0-9]+ +1 +1 +25 B +[0-9]+  udp://h$'; expect 0 "$bin/fsck.tfs" -fn "$s"
+expect 1 "$t" ship remove "$s" x 99999; says 'expected a rule'; says '99999: no such rule'; expect 0 "$t" ship remove "$s" "$rule"
+expect 0 "$t" ship list "$s"; lacks relp; expect 0 "$bin/fsck.tfs" -fn "$s"
+
 # what one holds alone: all that was written again since, and deleting it frees that
 f=$tmp/f.img; "$bin/mutate" make "$f"; "$bin/mutate" "$f" snapshots:4
 expect 0 "$t" --json snapshot list "$f"; lacks two

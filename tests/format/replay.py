@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """The log, as docs/FORMAT.md describes it under Log and Recovery: follows the chain of writes and applies the records to the
 items that a reader.Volume holds. After Replay(volume).run() the volume shows what a mount would show."""
+import re
 import struct
 
-from reader import (BLOCK, DIRECTORY, DIRENT, EXTENT, INLINE, INODE, LOG, ORPHAN, PENDING, POS, PREALLOC, SYMLINK, UNIT, XATTR,
+from reader import (BLOCK, DIRECTORY, DIRENT, EXTENT, INLINE, INODE, LOG, ORPHAN, PENDING, POS, PREALLOC, RULE, SHIP, SYMLINK, UNIT, XATTR,
                     Damage, Extent, Inode, Pointer, crc32c, expect, time_before, u16, u32, u64)
 
 
@@ -85,6 +86,20 @@ class Replay:
                     self.v.seen.add('evidence of damage')
 
 
+def fits(pattern, name):
+    """A forwarding rule's pattern, as a regular expression."""
+    out, i = b'', 0
+    while i < len(pattern):
+        c = pattern[i:i + 1]
+        if c == b'\\' and i + 1 < len(pattern):
+            i += 1
+            out += re.escape(pattern[i:i + 1])
+        else:
+            out += {b'*': b'.*', b'?': b'.'}.get(c) or re.escape(c)
+        i += 1
+    return not pattern or re.fullmatch(out, name, re.DOTALL) is not None
+
+
 class Record:
     def __init__(self, volume, b):
         self.v, self.b = volume, b
@@ -92,9 +107,9 @@ class Record:
         self.type, self.flags, self.ino, self.time = u16(b, 4), u16(b, 6), u64(b, 8), b[16:32]
 
     def apply(self):
-        self.v.seen.add('record %d flags %d' % (self.type, self.flags if self.type in (4, 7) else 0))
+        self.v.seen.add('record %d flags %d' % (self.type, self.flags if self.type in (4, 7, 13) else 0))
         (None, self.create, self.link, self.unlink, self.rename, self.setattr, self.xattr, self.write, self.truncate,
-         self.punch, self.prealloc, self.clone, self.move)[self.type]()
+         self.punch, self.prealloc, self.clone, self.move, self.ship)[self.type]()
 
     # ---- names ----
 
@@ -104,6 +119,7 @@ class Record:
     def entry_put(self, parent, name, ino):
         at, free = self.v.find(parent, DIRENT, name)
         self.items[at or free] = struct.pack('<QBB', ino, self.v.inode(ino).kind, len(name)) + name
+        self.inherit(parent, name, ino)
 
     def entry_del(self, parent, name):
         del self.items[self.v.find(parent, DIRENT, name)[0]]
@@ -185,6 +201,50 @@ class Record:
                 self.entry_del(old_parent, old)
         self.put(self.ino, i)
         self.entry_put(new_parent, new, self.ino)
+
+    # ---- forwarding ----
+
+    def ship_item(self, ino):
+        """Generation, and what each rule's target has."""
+        b = self.items.get((0, SHIP << 56 | ino), bytes(16))
+        return u32(b, 0), {u64(b, 16 + 16 * i): u64(b, 24 + 16 * i) for i in range(u16(b, 4))}
+
+    def ship_put(self, ino, generation, cursors):
+        self.items[0, SHIP << 56 | ino] = struct.pack('<IHHQ', generation, len(cursors), 0, 0) + \
+            b''.join(struct.pack('<QQ', *c) for c in sorted(cursors.items()))
+
+    def ship_add(self, ino, rules):
+        generation, cursors = self.ship_item(ino)
+        for rule, acked in rules:
+            cursors = {r: a for r, a in cursors.items() if (0, RULE << 56 | r) in self.items}
+            if len(cursors) < 16:
+                cursors[rule] = acked
+        self.ship_put(ino, generation, cursors)
+
+    def inherit(self, parent, name, ino):
+        kind, (_, has), new = self.v.inode(ino).kind, self.ship_item(ino), []
+        for rule in self.ship_item(parent)[1] if kind in (4, 8) else ():
+            item = self.items.get((0, RULE << 56 | rule))
+            if item and rule not in has and (kind == 4 or fits(item[16:16 + u16(item, 8)], name)):
+                new.append((rule, 0))
+        if new:
+            self.v.seen.add('inherited rule')
+            self.ship_add(ino, new)
+
+    def ship(self):
+        rule, acked, generation, n, m = struct.unpack_from('<QQIHH', self.b, 32)
+        if self.flags == 2:
+            del self.items[0, RULE << 56 | rule]
+            return
+        if self.flags == 1:
+            self.items[0, RULE << 56 | rule] = struct.pack('<QHHI', self.ino, n, m, 0) + self.b[56:56 + n + m]
+        stated, cursors = self.ship_item(self.ino)
+        expect(stated == generation, 'generation of a forwarding record')
+        if rule in cursors:
+            cursors[rule] = acked
+            self.ship_put(self.ino, generation, cursors)
+        else:
+            self.ship_add(self.ino, [(rule, acked)])
 
     def setattr(self):
         b, i = self.b, self.v.inode(self.ino)
@@ -323,6 +383,9 @@ class Record:
         if inline is not None:
             self.inline_cut(inline[:size])
         i = self.v.inode(self.ino)
+        if shrinks and (0, SHIP << 56 | self.ino) in self.items:
+            generation, cursors = self.ship_item(self.ino)
+            self.ship_put(self.ino, generation + 1 & 0xffffffff, {r: min(a, size) for r, a in cursors.items()})
         if shrinks:
             i.flags = i.flags & ~1 | (size % BLOCK != 0 and mapped)
         i.size, i.mtime, i.ctime = size, self.time, self.time

@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 
-from reader import (DIRENT, EXTENT, FILE, INLINE, INODE, ORPHAN, PENDING, POS, PREALLOC, SYMLINK, XATTR, Damage, Extent,
-                    Inode, Pointer, Volume, crc32c, expect, u32, u64)
+from reader import (DIRENT, EXTENT, FILE, INLINE, INODE, ORPHAN, PENDING, POS, PREALLOC, RULE, SHIP, SYMLINK, XATTR, Damage, Extent,
+                    Inode, Pointer, Volume, crc32c, expect, u16, u32, u64)
 from replay import Replay
 
 DUMP = os.path.join(os.environ.get('BIN', 'build/bin'), 'dump.tfs')
@@ -87,16 +87,31 @@ def symlink_line(value):
     return line
 
 
+def rule_line(value):
+    n = u16(value, 8)
+    line = {'on': u64(value, 0)}
+    text(line, 'pattern', value[16:16 + n])
+    text(line, 'target', value[16 + n:])
+    return line
+
+
+def ship_line(value):
+    return {'generation': u32(value, 0),
+            'cursors': [{'rule': u64(value, 16 + 16 * i), 'acked': u64(value, 24 + 16 * i)} for i in range(u16(value, 4))]}
+
+
 LINES = {INODE: ('inode', inode_line), SYMLINK: ('symlink', symlink_line), XATTR: ('xattr', xattr_line),
          INLINE: ('inline', lambda v: {'length': len(v), 'crc': '%08x' % crc32c(v)}), DIRENT: ('dirent', dirent_line),
          EXTENT: ('extent', extent_line), PREALLOC: ('prealloc', lambda v: {'blocks': u64(v, 0)}),
-         PENDING: ('pending', lambda v: {'blocks': u64(v, 0)}), ORPHAN: ('orphan', lambda v: {})}
+         PENDING: ('pending', lambda v: {'blocks': u64(v, 0)}), ORPHAN: ('orphan', lambda v: {}),
+         RULE: ('rule', rule_line), SHIP: ('ship', ship_line)}
 
 
 def line_of(key, value):
     kind, position = key[1] >> 56, key[1] & POS
     what, fields = LINES[kind]
-    line = dict(fields(value), what=what, ino=position if kind == ORPHAN else key[0])
+    line = dict(fields(value), what=what)
+    line['rule' if kind == RULE else 'ino'] = key[0] or position
     if kind in (XATTR, DIRENT):
         line['position'] = '%014x' % position
     elif kind in (EXTENT, PREALLOC, PENDING):
@@ -117,7 +132,7 @@ def items_compare(volume, image, *arguments):
     ours = [line_of(k, v) for k, v in sorted(volume.items.items())]
     later = {x['ino'] for x in theirs if x['what'] == 'pending'} - {k[0] for k in volume.items if k[1] >> 56 == PENDING}
     for lines in (ours, theirs):
-        for x in [x for x in lines if x['ino'] in later]:
+        for x in [x for x in lines if x.get('ino') in later]:
             if x['what'] in ('pending', 'extent', 'prealloc'):
                 lines.remove(x)
             x.pop('blocks', None)
@@ -162,6 +177,7 @@ def after_log(image):
 # What the images have to hold between them, so that the comparison means something.
 WANTED = ({'record %d flags 0' % t for t in (1, 2, 3, 5, 6, 8, 9, 10, 11, 12)} |
           {'record 4 flags %d' % f for f in (0, 2, 4)} | {'record 7 flags %d' % f for f in (2, 3)} |
+          {'record 13 flags %d' % f for f in (1, 2, 3)} | {'inherited rule'} |
           {'codec %d' % c for c in (0, 1, 2)} | {'node codec %d' % c for c in (0, 1, 2)} |
           {'gang', 'tree 0 level 0', 'tree 0 level 1', 'tree 1 level 0', 'tree 3 level 0', 'torn record',
            'evidence of damage', 'data beside the log', 'snapshot', 'deadlist', 'void deadlist', 'shared extent', 'shared blocks'} |

@@ -3,6 +3,34 @@
  * makes one change; the table says what fsck has to call it. */
 #include "tests/fsck/mutate.h"
 
+static void ship_put(u64 ino, u64 acked)
+{
+	struct {
+		struct tfs_ship s;
+		struct tfs_ship_cursor c;
+	} item;
+
+	memset(&item, 0, sizeof(item));
+	item.s.count = tfs_cpu16(1);
+	item.c = (struct tfs_ship_cursor){tfs_cpu64(17), tfs_cpu64(acked)};
+	item_put(tfs_key(0, TFS_IT_SHIP, ino), &item, sizeof(item));
+}
+static void m_ship_gone(void)
+{
+	ship_put(4242, 0);
+}
+static void m_ship_past(void)
+{
+	ship_put(7, 64 * TFS_BLOCK + 1);
+}
+static void m_ship_link(void)
+{
+	ship_put(9, 0);
+}
+static void m_ship_dir(void)
+{
+	ship_put(2, 1);
+}
 static void m_nlink(void)
 {
 	inode_load(3);
@@ -207,6 +235,10 @@ static void m_acl_all(void)
 }
 
 const struct mutation mutations_inodes[] = {
+    {"ship-gone", m_ship_gone, 39, 0, 0},
+    {"ship-past", m_ship_past, 39, 0, 0},
+    {"ship-link", m_ship_link, 39, 0, 0},
+    {"ship-dir", m_ship_dir, 39, 0, 0},
     {"nlink", m_nlink, 24, 0, 0}, /* name, edit, problem, left, data */
     {"dir-nlink", m_dir_nlink, 24, 0, 0},
     {"dir-size", m_dir_size, 22, 0, 0},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The volumes that mutations are made in: /dir/{a,b,sub/deep}, /big raw, /packed lz4, /link, /twin (hard link of
- * dir/a), a directory whose xattr has the name of its file; /shared lz4, which /clone and /clone2 share; /raws raw,
+ * dir/a), a forwarding rule on dir and big, a directory whose xattr has the name of its file; /shared lz4, which /clone and /clone2 share; /raws raw,
  * which /rawc shares at another place. And what is added to it for damage by bytes: a full log, leaves under several
  * levels of index nodes, old leaves everywhere.
  */
@@ -20,7 +20,7 @@ void volume_make(const char *path)
 	struct tfs_env env = tfs_user_env();
 	struct tfs_file_dev dev;
 	static u8 big[8192];
-	u64 dir, a, shared, moved;
+	u64 dir, a, shared, moved, rule;
 
 	must(tfs_file_dev_open(&dev, path, 0, true, opt.size), path);
 	must(tfs_format(&dev.dev, &env, &opt, &vol), path);
@@ -57,6 +57,8 @@ void volume_make(const char *path)
 		n = tfs_reflink(vol, shared, (u64)b, moved, (u64)b + 5, (u64)(64 - b), 69 * TFS_BLOCK, NULL);
 		must(n < 0 ? (int)n : 0, "reflink");
 	}
+	must(tfs_ship_add(vol, 2, "*", 1, "relp://127.0.0.1:2514", 21, 0, &rule), "ship"); /* 17: a rule */
+	must(tfs_ship_mark(vol, 7, rule, 1000), "ship");
 	must(tfs_format_finish(vol, 0), "finish");
 	must(tfs_unmount(vol), "unmount");
 	must(tfs_file_dev_close(&dev), path);

@@ -479,6 +479,64 @@ int tfs_clone(struct tfs_vol *vol, u64 source, u64 from, u64 ino, u64 block, u32
 	return -EOPNOTSUPP;
 }
 
+/* The module under test is asked for no forwarding: the core's models have it. */
+int tfs_ship_add(struct tfs_vol *vol, u64 ino, const char *pattern, u32 pattern_len, const char *target, u32 target_len,
+                 u64 acked, u64 *rule)
+{
+	(void)vol, (void)ino, (void)pattern, (void)pattern_len, (void)target, (void)target_len, (void)acked;
+	*rule = 0;
+	return -ENOSPC;
+}
+
+int tfs_ship_remove(struct tfs_vol *vol, u64 rule)
+{
+	(void)vol, (void)rule;
+	return -ENOENT;
+}
+
+int tfs_ship_mark(struct tfs_vol *vol, u64 ino, u64 rule, u64 acked)
+{
+	(void)vol, (void)ino, (void)rule, (void)acked;
+	return -ENOENT;
+}
+
+int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 acked)
+{
+	(void)vol, (void)ino, (void)rule, (void)generation, (void)acked;
+	return -ENOENT;
+}
+
+int tfs_ship_state(struct tfs_vol *vol, u64 ino, u64 rule, u32 *generation, u64 *acked)
+{
+	(void)vol, (void)ino, (void)rule, (void)generation, (void)acked;
+	return -ENOENT;
+}
+
+int tfs_ship_rule_next(struct tfs_vol *vol, u64 *rule, struct tfs_ship_rule_info *out)
+{
+	(void)vol, (void)rule, (void)out;
+	return -ENOENT;
+}
+
+int power_ship_load(struct tfs_vol *vol, u64 ino, struct power_ship *out)
+{
+	(void)vol, (void)ino;
+	memset(out, 0, sizeof(*out));
+	return 0;
+}
+
+u64 power_ship_mix(u64 h, const struct power_ship *s)
+{
+	(void)s;
+	return h;
+}
+
+u64 power_rule_mix(u64 rule, u64 ino, const char *pattern, u32 len)
+{
+	(void)rule, (void)ino, (void)pattern, (void)len;
+	return 0;
+}
+
 u32 power_record_type;
 
 u64 tfs_sequence(const struct tfs_vol *vol) /* asked before and after: something was logged */

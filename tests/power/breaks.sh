@@ -200,6 +200,16 @@ try 9 names-not-sorted mkfs/walk.c 's/^\tif \(n->count\)$/\tif (0)/' "tests/cli/
 try 9 uninitialised-padding mkfs/encode.c 's/^\tmemset\(job->data \+ job->bytes, 0, .*$//' "tests/cli/test_mkfs.sh same_image" $mk
 try 9 time-of-the-moment mkfs/main.c 's/getenv\("SOURCE_DATE_EPOCH"\)/NULL/' "tests/cli/test_mkfs.sh same_image" $mk
 
+# L. What is to be forwarded: the cursor, the generation and who is under a rule survive like all else
+power L cursor-lost-in-replay tfs/ship_apply.c '/^static int cursor_apply/,/^}/s/part_put\(vol, p\);/if (!tfs_replaying(vol)) part_put(vol, p);/' "$crash"
+power L new-file-without-its-rules-in-replay tfs/ship_apply.c '/^void tfs_ship_inherited/,/^}/s/if \(s->part\[i\].changed\)/if (s->part[i].changed \&\& !tfs_replaying(vol))/' "$crash"
+power L renamed-file-without-its-rules tfs/name_apply.c 's/^\ttfs_ship_inherited\(vol, m.exchange \? 2 : 1\);//' "$crash"
+power L generation-stays tfs/ship_apply.c 's/^\ts->generation = tfs_cpu32\(.*$//' "$crash"
+power L cursor-past-the-end tfs/ship_apply.c 's/if \(tfs_le64\(s->cursor\[i\].acked\) > size\)/if (0)/' "$crash"
+power L late-answer-moves-the-cursor tfs/ship.c 's/if \(tfs_le32\(part.head.generation\) != generation\)/if (0)/' "$crash"
+power L cursors-outlive-their-file tfs/orphan.c 's/^\tif \(cursors\)$/\tif (0)/' "$crash"
+power L number-of-a-rule-used-again tfs/ship_apply.c 's/tfs_counters_of\(vol\)->next_ino = rule \+ 1;//' "$crash"
+
 # B. Backups (docs/REPOSITORY.md)
 backup authentication-not-checked backup/crypt.c '/^int bk_open/,/^}/s/\? -EBADMSG/? 0/' test_damage.sh
 backup pack-names-not-checked backup/verify.c 's/len != k->size \|\| memcmp\(hash, o->name, BK_HASH\)/len != k->size/' test_damage.sh

@@ -5,6 +5,7 @@
  * recovered one from the volume: so they are compared. Accounting: live units recomputed from all trees.
  */
 #include "tests/power/power.h"
+#include "tfs/ship.h"
 #include "tfs/vol.h"
 
 #include <stdio.h>
@@ -134,8 +135,59 @@ static void content_hash(struct walk *w, const struct tfs_attr *a, u64 *h)
 	*h = mix(*h, &n, 8);
 }
 
+/* ---- log forwarding ---- */
+
+u64 power_ship_mix(u64 h, const struct power_ship *s)
+{
+	if (!s->there)
+		return h;
+	h = mix(h, &s->generation, 4);
+	h = mix(h, s->rule, s->cursors * 8);
+	return mix(h, s->acked, s->cursors * 8);
+}
+
+u64 power_rule_mix(u64 rule, u64 ino, const char *pattern, u32 len)
+{
+	u64 h = mix(mix(rule, &ino, 8), pattern, len);
+
+	return h * h + h;
+}
+
+int power_ship_load(struct tfs_vol *vol, u64 ino, struct power_ship *out)
+{
+	struct tfs_ship_part part;
+	u32 i;
+	int err = tfs_ship_load(vol, ino, &part);
+
+	memset(out, 0, sizeof(*out));
+	out->there = !err && part.there;
+	out->generation = tfs_le32(part.head.generation);
+	for (i = 0; !err && i < tfs_le16(part.head.count); i++) {
+		err = tfs_rule_find(vol, tfs_le64(part.cursor[i].rule));
+		if (!err) {
+			out->rule[out->cursors] = tfs_le64(part.cursor[i].rule);
+			out->acked[out->cursors++] = tfs_le64(part.cursor[i].acked);
+		}
+		err = err == -ENOENT ? 0 : err;
+	}
+	return err;
+}
+
+static void rules_hash(struct walk *w)
+{
+	static struct tfs_ship_rule_info info;
+	u64 rule = 0;
+	int err = 0;
+
+	for (; !w->err && !(err = tfs_ship_rule_next(w->vol, &rule, &info)); rule++)
+		w->sum += power_rule_mix(rule, info.ino, info.pattern, info.pattern_len);
+	if (err && err != -ENOENT)
+		w->err = err;
+}
+
 static u64 inode_hash(struct walk *w, u64 ino)
 {
+	struct power_ship ship;
 	struct tfs_attr a;
 	char target[4096];
 	u64 h = ino;
@@ -148,6 +200,8 @@ static u64 inode_hash(struct walk *w, u64 ino)
 	a.flags = 0;
 	h = mix(h, &a, sizeof(a));
 	xattrs_hash(w, ino, &h);
+	w->err = w->err ? w->err : power_ship_load(w->vol, ino, &ship);
+	h = power_ship_mix(h, &ship);
 	if ((a.mode & 0170000) == 0100000)
 		content_hash(w, &a, &h);
 	if ((a.mode & 0170000) == 0120000) {
@@ -179,6 +233,7 @@ u64 power_walk(struct tfs_vol *vol, bool live, int *err)
 	w.live = live;
 	w.dirs[w.n++] = TFS_INO_ROOT;
 	w.sum = inode_hash(&w, TFS_INO_ROOT);
+	rules_hash(&w);
 	while (w.done < w.n && !w.err) {
 		u64 pos = 0;
 		int e;
@@ -391,6 +446,30 @@ static int items_add(struct tfs_vol *vol)
 		seen[seens++ % 16] = p.addr;
 		if (!ref_seen(&p))
 			ptr_add(&p);
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Every file that is to be forwarded is there, and no cursor lies past its end. */
+static int ship_check(struct tfs_vol *vol)
+{
+	struct tfs_key k = tfs_ship_key(0);
+	const void *v;
+	u32 len, i;
+	int err;
+
+	for (; !(err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len)) && !k.a; k.b++) {
+		struct tfs_ship_part part;
+		struct tfs_attr a;
+
+		err = tfs_ship_load(vol, tfs_key_pos(k), &part);
+		if (!err)
+			err = tfs_getattr(vol, tfs_key_pos(k), &a);
+		for (i = 0; !err && i < tfs_le16(part.head.count); i++)
+			if (tfs_le64(part.cursor[i].acked) > a.size && (a.mode & 0170000) == 0100000)
+				err = -EUCLEAN;
+		if (err)
+			return err;
 	}
 	return err == -ENOENT ? 0 : err;
 }
@@ -656,6 +735,8 @@ const char *power_account_dev(struct tfs_vol *vol, struct tfs_dev *dev)
 		return err ? "tree cannot be read" : "a unit is used twice";
 	if (!refs_exact())
 		return "a shared extent's count differs";
+	if (tfs_ship_on(vol) && ship_check(vol))
+		return "a forwarding cursor belongs to no file, or lies past its end";
 	tfs_statfs(vol, &st);
 	if (st.inodes != inodes || st.prealloc_blocks != promised)
 		return "a counter differs";

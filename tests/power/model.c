@@ -32,8 +32,15 @@ struct node {
 	struct tfs_attr a;
 	struct entry *entries;
 	struct attribute *xattrs;
+	struct power_ship ship;
 	char target[64];
 };
+#define RULES 8
+static struct rule {
+	u64 rule, ino;
+	char pattern[16];
+} rules[RULES], rules_kept[RULES];
+static u32 rule_count, rules_kept_count;
 
 #define BUCKETS 256
 static struct node *nodes[BUCKETS], *kept[BUCKETS]; /* by ino */
@@ -122,11 +129,15 @@ static void table_copy(struct node **to, struct node **from)
 
 void model_keep(void)
 {
+	memcpy(rules_kept, rules, sizeof(rules));
+	rules_kept_count = rule_count;
 	table_copy(kept, nodes);
 }
 
 void model_back(void)
 {
+	memcpy(rules, rules_kept, sizeof(rules));
+	rule_count = rules_kept_count;
 	table_copy(nodes, kept);
 }
 
@@ -206,6 +217,7 @@ static void load(struct tfs_vol *vol, u64 ino)
 
 	tfs_getattr(vol, ino, &n->a);
 	load_xattrs(vol, n);
+	power_ship_load(vol, ino, &n->ship);
 	if ((n->a.mode & S_TYPE) == S_LNK)
 		tfs_readlink(vol, ino, n->target, sizeof(n->target) - 1);
 	if (!is_dir(n))
@@ -216,9 +228,23 @@ static void load(struct tfs_vol *vol, u64 ino)
 			load(vol, e->ino);
 }
 
+static void load_rules(struct tfs_vol *vol)
+{
+	static struct tfs_ship_rule_info info;
+	u64 rule = 0;
+
+	for (rule_count = 0; rule_count < RULES && !tfs_ship_rule_next(vol, &rule, &info); rule++) {
+		struct rule *r = &rules[rule_count++];
+
+		*r = (struct rule){.rule = rule, .ino = info.ino};
+		memcpy(r->pattern, info.pattern, info.pattern_len < 15 ? info.pattern_len : 15);
+	}
+}
+
 void model_load(struct tfs_vol *vol)
 {
 	clear(nodes);
+	load_rules(vol);
 	load(vol, TFS_INO_ROOT);
 }
 
@@ -236,6 +262,7 @@ static u64 node_hash(struct node *n)
 	for (x = n->xattrs; x; x = x->next)
 		sum += x->hash;
 	h = power_mix(h, &sum, 8);
+	h = power_ship_mix(h, &n->ship);
 	if ((a.mode & S_TYPE) == S_REG)
 		h = power_content_mix(h, &a);
 	if ((a.mode & S_TYPE) == S_LNK)
@@ -262,8 +289,12 @@ static u64 dir_hash(struct node *dir, u32 depth)
 u64 model_hash(void)
 {
 	struct node *root = get(TFS_INO_ROOT);
+	u64 sum = 0;
+	u32 i;
 
-	return node_hash(root) + dir_hash(root, 0);
+	for (i = 0; i < rule_count; i++)
+		sum += power_rule_mix(rules[i].rule, rules[i].ino, rules[i].pattern, (u32)strlen(rules[i].pattern));
+	return node_hash(root) + dir_hash(root, 0) + sum;
 }
 
 /* ---- calls ---- */
@@ -313,6 +344,159 @@ static void dir_touch(struct node *dir, int entries, int subdirs)
 	dir->a.mtime = dir->a.ctime = model_now;
 }
 
+/* ---- log forwarding ---- */
+
+static bool fits(const char *p, const char *name, u32 len)
+{
+	if (!*p)
+		return !len;
+	if (*p == '*')
+		return fits(p + 1, name, len) || (len && fits(p, name + 1, len - 1));
+	return len && (*p == '?' || *p == *name) && fits(p + 1, name + 1, len - 1);
+}
+
+static void cursor_set(struct power_ship *s, u64 rule, u64 acked)
+{
+	u32 i = 0;
+
+	while (i < s->cursors && s->rule[i] < rule)
+		i++;
+	if (i == s->cursors || s->rule[i] != rule) {
+		memmove(s->rule + i + 1, s->rule + i, (s->cursors - i) * sizeof(u64));
+		memmove(s->acked + i + 1, s->acked + i, (s->cursors - i) * sizeof(u64));
+		s->cursors++;
+	}
+	s->there = true;
+	s->rule[i] = rule;
+	s->acked[i] = acked;
+}
+
+static bool has_rule(const struct power_ship *s, u64 rule)
+{
+	u32 i = 0;
+
+	while (i < s->cursors && s->rule[i] != rule)
+		i++;
+	return i < s->cursors;
+}
+
+static bool shippable(const struct node *n)
+{
+	return n && (is_dir(n) || (n->a.mode & S_TYPE) == S_REG);
+}
+
+/* A directory's rules come with a name in it. */
+static void inherit(struct node *n, const struct node *dir, const char *name, u32 len)
+{
+	u32 i, j;
+
+	for (i = 0; shippable(n) && i < dir->ship.cursors; i++)
+		for (j = 0; j < rule_count; j++)
+			if (rules[j].rule == dir->ship.rule[i] && !has_rule(&n->ship, rules[j].rule) &&
+			    (is_dir(n) || !*rules[j].pattern || fits(rules[j].pattern, name, len)))
+				cursor_set(&n->ship, rules[j].rule, 0);
+}
+
+static void shrunk(struct node *n, u64 size)
+{
+	u32 i;
+
+	n->ship.generation += n->ship.there;
+	for (i = 0; i < n->ship.cursors; i++)
+		if (n->ship.acked[i] > size)
+			n->ship.acked[i] = size;
+}
+
+static u64 within(const struct node *n, u64 acked)
+{
+	u64 end = is_dir(n) ? 0 : n->a.size;
+
+	return acked < end ? acked : end;
+}
+
+static int rule_check(u64 rule)
+{
+	u32 i = 0;
+
+	while (i < rule_count && rules[i].rule != rule)
+		i++;
+	return i < rule_count ? 0 : -ENOENT;
+}
+
+u32 model_rules(u64 *oldest)
+{
+	*oldest = rule_count ? rules[0].rule : 0;
+	return rule_count;
+}
+
+void model_ship_add(u64 ino, const char *pattern, u64 acked, u64 rule, int got)
+{
+	struct node *n = get(ino);
+	struct rule *r = &rules[rule_count];
+
+	if (!agree("ship add", !n || !n->a.nlink ? -ENOENT : shippable(n) ? 0 : -EINVAL, got))
+		return;
+	if (rule_count == RULES || get(rule) || !rule_check(rule))
+		power_fail("ship add", "a number is used twice, or there are too many rules");
+	*r = (struct rule){.rule = rule, .ino = ino};
+	snprintf(r->pattern, sizeof(r->pattern), "%s", pattern);
+	rule_count++;
+	cursor_set(&n->ship, rule, within(n, acked));
+}
+
+void model_ship_remove(u64 rule, int got)
+{
+	u32 i, j, b;
+	struct node *n;
+
+	if (!agree_freeing("ship remove", rule_check(rule), got))
+		return;
+	for (i = 0; rules[i].rule != rule; i++)
+		;
+	memmove(rules + i, rules + i + 1, (--rule_count - i) * sizeof(rules[0]));
+	for (b = 0; b < BUCKETS; b++)
+		for (n = nodes[b]; n; n = n->next)
+			for (j = 0; j < n->ship.cursors; j++)
+				if (n->ship.rule[j] == rule) {
+					n->ship.cursors--;
+					memmove(n->ship.rule + j, n->ship.rule + j + 1, (n->ship.cursors - j) * 8);
+					memmove(n->ship.acked + j, n->ship.acked + j + 1, (n->ship.cursors - j) * 8);
+				}
+}
+
+void model_ship_mark(u64 ino, u64 rule, u64 acked, int got)
+{
+	struct node *n = get(ino);
+
+	if (agree("ship mark",
+	          rule_check(rule) || !n ? -ENOENT
+	          : shippable(n)         ? 0
+	                                 : -EINVAL,
+	          got) &&
+	    !has_rule(&n->ship, rule))
+		cursor_set(&n->ship, rule, within(n, acked));
+}
+
+void model_ship_acked(u64 ino, u64 rule, u32 generation, u64 acked, int got)
+{
+	struct node *n = get(ino);
+	int expected = rule_check(rule) || !n ? -ENOENT : shippable(n) ? 0 : -EINVAL;
+	u32 i;
+
+	if (!expected && (is_dir(n) || !has_rule(&n->ship, rule)))
+		expected = -ENOENT;
+	if (!expected)
+		expected = n->ship.generation != generation ? -ESTALE : acked > n->a.size ? -EINVAL : 0;
+	if (!agree_freeing("ship acked", expected, got))
+		return;
+	for (i = 0; n->ship.rule[i] != rule; i++)
+		;
+	if (acked > n->ship.acked[i])
+		n->ship.acked[i] = acked;
+}
+
+/* ---- names ---- */
+
 void model_create(u64 parent, const char *name, u32 len, const struct tfs_create *c, u64 ino, int got)
 {
 	int expected = dir_check(parent, true);
@@ -351,6 +535,7 @@ void model_create(u64 parent, const char *name, u32 len, const struct tfs_create
 		return;
 	entry_add(dir, name, len, ino, c->mode);
 	dir_touch(dir, 1, subdir);
+	inherit(n, dir, name, len);
 }
 
 void model_link(u64 ino, u64 parent, const char *name, u32 len, int got)
@@ -368,6 +553,7 @@ void model_link(u64 ino, u64 parent, const char *name, u32 len, int got)
 	touch(n);
 	entry_add(dir, name, len, ino, n->a.mode);
 	dir_touch(dir, 1, 0);
+	inherit(n, dir, name, len);
 }
 
 /* An inode lost a name; a directory loses all. */
@@ -467,6 +653,8 @@ static void exchange(struct node *from, struct entry *x, struct node *to, struct
 		n->a.parent = to->a.ino;
 	if (is_dir(o))
 		o->a.parent = from->a.ino;
+	inherit(n, to, y->name, y->len);
+	inherit(o, from, x->name, x->len);
 }
 
 void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32 b_len, u32 flags, u64 whiteout,
@@ -503,6 +691,7 @@ void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32
 	touch(n);
 	if (is_dir(n))
 		n->a.parent = to;
+	inherit(n, dt, b, b_len);
 	if (flags & TFS_RENAME_WHITEOUT)
 		model_whiteout(df, a, a_len, whiteout);
 }
@@ -536,6 +725,8 @@ void model_truncate(u64 ino, u64 size, int got)
 
 	if (!(n && size <= n->a.size ? agree_freeing : agree)("truncate", file_check(n), got))
 		return;
+	if (size < n->a.size)
+		shrunk(n, size);
 	n->a.size = size;
 	n->a.mtime = n->a.ctime = model_now;
 }

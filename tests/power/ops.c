@@ -634,6 +634,68 @@ static int compact(struct tfs_vol *vol)
 	return err;
 }
 
+/* ---- log forwarding ---- */
+
+static int ship(struct tfs_vol *vol, const char *path, const char *pattern)
+{
+	const char *last;
+	u64 parent, ino = *path ? find(vol, path, &parent, &last) : TFS_INO_ROOT, rule = 0;
+	int err;
+
+	if (model_rules(&rule) >= 4)
+		return -EMLINK;
+	err = tfs_ship_add(vol, ino, pattern, (u32)strlen(pattern), "relp://c", 8, 100, &rule);
+	model_ship_add(ino, pattern, 100, rule, err);
+	return called(vol, err);
+}
+
+static int ship_remove(struct tfs_vol *vol)
+{
+	u64 rule;
+	int err;
+
+	if (!model_rules(&rule))
+		return -ENOENT;
+	err = tfs_ship_remove(vol, rule);
+	model_ship_remove(rule, err);
+	return called(vol, err);
+}
+
+static int ship_mark(struct tfs_vol *vol, const char *path)
+{
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last), rule;
+	int err;
+
+	if (!model_rules(&rule))
+		return -ENOENT;
+	err = tfs_ship_mark(vol, ino, rule, TFS_SHIP_END);
+	model_ship_mark(ino, rule, TFS_SHIP_END, err);
+	return called(vol, err);
+}
+
+/* `part` of four quarters of what is there arrived; of an earlier generation's when stale. */
+static int ship_acked(struct tfs_vol *vol, const char *path, u32 part, bool stale)
+{
+	const char *last;
+	u64 parent, ino = find(vol, path, &parent, &last), rule, acked = 0;
+	u32 generation = 0;
+	struct tfs_attr a;
+	int err;
+
+	if (!model_rules(&rule))
+		return -ENOENT;
+	err = tfs_getattr(vol, ino, &a);
+	if (err)
+		return err;
+	tfs_ship_state(vol, ino, rule, &generation, &acked);
+	generation -= stale;
+	acked = a.size * part / 4;
+	err = tfs_ship_acked(vol, ino, rule, generation, acked);
+	model_ship_acked(ino, rule, generation, acked, err);
+	return called(vol, err);
+}
+
 /* What was written after it goes, an extent that two files share in the meantime among it. */
 static int rewrite_and_rollback(struct tfs_vol *vol)
 {
@@ -766,7 +828,17 @@ static int snapshot_among_writes(struct tfs_vol *vol)
 	OP("grow by 4M", called(vol, power_grow(vol, 4u << 20)))                                                       \
 	OP("grow by 300K and write", (called(vol, power_grow(vol, 300u << 10)), put(vol, "a", 0, 65536, 1)))           \
 	OP("snapshot q in steps", called(vol, power_snapshot_begin(vol, "q", 0)))                                      \
-	OP("snapshot p among writes", snapshot_among_writes(vol))
+	OP("snapshot p among writes", snapshot_among_writes(vol))                                                      \
+	OP("ship all", ship(vol, "", ""))                                                                              \
+	OP("ship d/*c", ship(vol, "d", "*c"))                                                                          \
+	OP("ship a", ship(vol, "a", ""))                                                                               \
+	OP("ship remove", ship_remove(vol))                                                                            \
+	OP("ship mark d/c", ship_mark(vol, "d/c"))                                                                     \
+	OP("half of a arrived", ship_acked(vol, "a", 2, false))                                                        \
+	OP("a arrived", ship_acked(vol, "a", 4, false))                                                                \
+	OP("a of before arrived", ship_acked(vol, "a", 1, true))                                                       \
+	OP("ship a, write, arrived, cut",                                                                              \
+	   (ship(vol, "a", ""), put(vol, "a", 0, 20000, 1), ship_acked(vol, "a", 3, false), cut(vol, "a", 6000)))
 
 const char *power_op_name(int op)
 {

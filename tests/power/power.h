@@ -116,6 +116,20 @@ void model_punch(u64 ino, int got);
 void model_preallocate(u64 ino, u64 size, int got);
 void model_setattr(u64 ino, u32 mask, const struct tfs_attr *a, int got);
 void model_xattr(u64 ino, const char *name, const void *value, u32 len, int got);
+void model_ship_add(u64 ino, const char *pattern, u64 acked, u64 rule, int got);
+void model_ship_remove(u64 rule, int got);
+void model_ship_mark(u64 ino, u64 rule, u64 acked, int got);
+void model_ship_acked(u64 ino, u64 rule, u32 generation, u64 acked, int got);
+u32 model_rules(u64 *oldest); /* how many there are */
+/* Of an inode's forwarding in a state's hash; of a rule, to be added up over all. */
+struct power_ship {
+	bool there;
+	u32 generation, cursors;
+	u64 rule[TFS_SHIP_RULES_MAX], acked[TFS_SHIP_RULES_MAX]; /* of rules that are not gone, ascending */
+};
+u64 power_ship_mix(u64 h, const struct power_ship *s);
+u64 power_rule_mix(u64 rule, u64 ino, const char *pattern, u32 len);
+int power_ship_load(struct tfs_vol *vol, u64 ino, struct power_ship *out);
 
 /* ---- snaps.c: snapshots, and what each must hold ---- */
 extern bool power_viewing;        /* what is walked is a snapshot */

@@ -116,6 +116,108 @@ static void names(void **state)
 	ram_free();
 }
 
+/* Rules and cursors of log forwarding, as a sender outside of the kernel works with them. */
+static void forwarding(void **state)
+{
+	struct tfs_ioc_ship_rule r = {.ino = TFS_INO_ROOT, .pattern_len = 2, .target_len = 10}, next = {0};
+	struct tfs_ioc_ship_cursor c = {0};
+	static struct tfs_ioc_ship_files q;
+	static struct tfs_ioc_ship_read read;
+	static u8 data[TFS_BLOCK];
+	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data};
+	u64 before, ino, rule;
+
+	(void)state;
+	ram_format(32u << 20);
+	memcpy(r.pattern, "l*", 2);
+	memcpy(r.target, "udp://[::]", 10);
+	before = file_make("l0");
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_NEXT, &next), -ENOENT);
+	for (u32 at = offsetof(struct tfs_ioc_ship_rule, reserved);
+	     at < offsetof(struct tfs_ioc_ship_rule, target) + 1024; at += 4) {
+		struct tfs_ioc_ship_rule bad = r;
+
+		if (at / 4 == offsetof(struct tfs_ioc_ship_rule, pattern) / 4 ||
+		    (at >= offsetof(struct tfs_ioc_ship_rule, target) &&
+		     at < offsetof(struct tfs_ioc_ship_rule, target) + 12))
+			continue;
+		((u8 *)&bad)[at] = 1;
+		assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ADD, &bad), -EINVAL);
+	}
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ADD, &r), 0);
+	rule = next.rule = r.rule;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_NEXT, &next), 0);
+	assert_memory_equal(next.pattern, "l*", 3);
+	assert_string_equal(next.target, "udp://[::]");
+	ino = file_make("l1");
+	file_make("m");
+	memset(data, 'x', 3000);
+	assert_int_equal(tfs_write(vol, ino, 0, &e, 3000, NULL), 0);
+
+	q.rule = rule; /* what was there before has no cursor */
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_FILES, &q), 0);
+	assert_true(q.count == 1 && !q.more && q.file[0].ino == ino && q.file[0].size == 3000 && !q.file[0].acked);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_FILES, &q), -EINVAL); /* as it came back */
+	c = (struct tfs_ioc_ship_cursor){.rule = rule, .ino = before};
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ACKED, &c), -ENOENT);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_MARK, &c), 0);
+	c.acked = 1;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ACKED, &c), -EINVAL);
+	c = (struct tfs_ioc_ship_cursor){.rule = rule, .ino = ino, .acked = 2000};
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ACKED, &c), 0);
+	c.acked = 1000; /* it does not go back */
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ACKED, &c), 0);
+	read.ino = ino;
+	read.offset = 2000;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_READ, &read), 0);
+	assert_true(read.bytes == 1000 && read.data[999] == 'x');
+	assert_int_equal(tfs_truncate(vol, ino, 1500), 0);
+	c.acked = 1500;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ACKED, &c), -ESTALE);
+	memset(&read, 0, sizeof(read));
+	read.ino = ino;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_READ, &read), -ESTALE);
+	read.generation = 1;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_READ, &read), 0);
+	assert_int_equal(read.bytes, 1500);
+	memset(&q, 0, sizeof(q));
+	q.rule = rule;
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_FILES, &q), 0);
+	assert_true(q.count == 2 && q.file[1].acked == 1500 && q.file[1].generation == 1);
+	next = (struct tfs_ioc_ship_rule){.rule = rule};
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_REMOVE, &next), 0);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_REMOVE, &next), -ENOENT);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_SHIP_ACKED, &c), -ENOENT);
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+}
+
+/* More rules than an item holds; those that are gone make room. */
+static void forwarding_full(void **state)
+{
+	u64 rule, dir = 0;
+	struct tfs_create d = {.mode = 0040755};
+	char target[TFS_SHIP_TARGET_MAX + 1];
+
+	(void)state;
+	ram_format(32u << 20);
+	memset(target, 't', sizeof(target));
+	assert_int_equal(tfs_create(vol, TFS_INO_ROOT, "d", 1, &d, &dir), 0);
+	assert_int_equal(tfs_ship_add(vol, dir, "", 0, target, TFS_SHIP_TARGET_MAX + 1, 0, &rule), -EINVAL);
+	for (u32 i = 0; i < 2 * TFS_SHIP_RULES_MAX; i++) {
+		assert_int_equal(tfs_ship_add(vol, i % 2 ? dir : TFS_INO_ROOT, target, TFS_SHIP_PATTERN_MAX, target,
+		                              TFS_SHIP_TARGET_MAX, 0, &rule),
+		                 0);
+	}
+	assert_int_equal(tfs_ship_add(vol, dir, "", 0, "x", 1, 0, &rule), -EMLINK);
+	assert_int_equal(tfs_rename(vol, TFS_INO_ROOT, "d", 1, TFS_INO_ROOT, "e", 1, 0, &(u64){0}), 0); /* gets none */
+	assert_int_equal(tfs_ship_remove(vol, rule), 0);
+	assert_int_equal(tfs_ship_mark(vol, dir, rule - 1, 0), 0); /* another's: there is room for one */
+	assert_int_equal(tfs_ship_add(vol, dir, "", 0, "x", 1, 0, &rule), -EMLINK);
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+}
+
 #define FILES 3000u
 static u32 found[FILES + 16];
 
@@ -283,9 +385,10 @@ static void blocks(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(reserved), cmocka_unit_test(names),
-	                                   cmocka_unit_test(batches), cmocka_unit_test(views),
-	                                   cmocka_unit_test(blocks)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(reserved),       cmocka_unit_test(names),
+	                                   cmocka_unit_test(batches),        cmocka_unit_test(views),
+	                                   cmocka_unit_test(blocks),         cmocka_unit_test(forwarding),
+	                                   cmocka_unit_test(forwarding_full)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

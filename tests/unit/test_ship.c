@@ -424,14 +424,99 @@ static void relp_malformed(void **state)
 	assert_int_equal(ship_relp_parse((const u8 *)"1 rsp 0 \n", 9, 100, &f), 9);
 }
 
+/* ---- targets ---- */
+
+static const char *target(const char *text, struct ship_target *t)
+{
+	return ship_target_parse(text, (u32)strlen(text), t);
+}
+
+static void targets(void **state)
+{
+	static const char *const bad[] = {"",
+	                                  "relp:/x",
+	                                  "http://x",
+	                                  "relp://",
+	                                  "relp://:2514",
+	                                  "relp://h:0",
+	                                  "relp://h:65536",
+	                                  "relp://h:12x",
+	                                  "relp://h:",
+	                                  "relp://[::1",
+	                                  "relp://[::1]2514",
+	                                  "relp://a b",
+	                                  "relp://h/x",
+	                                  "file:",
+	                                  "file:%",
+	                                  "file:%0g",
+	                                  "file:a%00b",
+	                                  "stdout:x",
+	                                  "udp://h?",
+	                                  "udp://h?x=1",
+	                                  "udp://h?max=63",
+	                                  "udp://h?max=32769",
+	                                  "udp://h?max=",
+	                                  "udp://h?facility=12",
+	                                  "udp://h?severity=",
+	                                  "udp://h?app=",
+	                                  "udp://h?multi=indented",
+	                                  "udp://h?start=*x",
+	                                  "udp://h?start=",
+	                                  "udp://h?severity=err&"};
+	struct ship_target t;
+	char text[700];
+	u32 i, n;
+
+	(void)state;
+	assert_null(target("relp://10.0.0.2:2515", &t));
+	assert_int_equal(t.transport, SHIP_RELP);
+	assert_string_equal(t.host, "10.0.0.2");
+	assert_int_equal(t.port, 2515);
+	assert_int_equal(t.standard, 13);
+	assert_int_equal(t.cut.max, 8192);
+	assert_null(target("tcp://[fe80::1]", &t));
+	assert_string_equal(t.host, "fe80::1");
+	assert_int_equal(t.port, 601);
+	assert_null(target("udp://collector?facility=local7&severity=debug&max=64&app=a%20b&start=%23%23##-", &t));
+	assert_int_equal(t.port, 514);
+	assert_int_equal(t.standard, 23 << 3 | 7);
+	assert_int_equal(t.cut.max, 64);
+	assert_string_equal(t.app, "a b");
+	assert_int_equal(t.cut.multi, SHIP_START);
+	assert_int_equal(t.cut.start_len, 5);
+	assert_memory_equal(t.cut.start, "####-", 5);
+	assert_null(target("file:/var/log/a%3fb?multi=indent", &t));
+	assert_string_equal(t.path, "/var/log/a?b");
+	assert_int_equal(t.cut.multi, SHIP_INDENT);
+	assert_null(target("stdout:", &t));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (!target(bad[i], &t))
+			fail_msg("%s is taken for a target", bad[i]);
+	for (n = 1; n < 600; n++) { /* no length of anything is too much */
+		memset(text, 'h', sizeof(text));
+		memcpy(text, n % 3 ? n % 3 == 1 ? "relp://" : "file:xx" : "udp://h?app=", n % 3 ? 7 : 12);
+		assert_int_equal(ship_target_parse(text, n + 12, &t) == NULL, n % 3 == 1 ? n + 5 < 254
+		                                                              : n % 3    ? n + 7 < 512
+		                                                                         : n <= 48);
+	}
+	for (n = 0; n < 200000; n++) { /* of anything at all */
+		memcpy(text, "relp://[::1]:25?start=##&max=99&multi=indent", 44);
+		for (i = draw(4); i; i--)
+			text[draw(44)] = (char)draw(256);
+		ship_target_parse(text, draw(45), &t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(cut_lines),      cmocka_unit_test(cut_lines_together), cmocka_unit_test(patterns),
-	    cmocka_unit_test(cut_is_steady),  cmocka_unit_test(severities),         cmocka_unit_test(syslog_format),
-	    cmocka_unit_test(dates),          cmocka_unit_test(syslog_size),        cmocka_unit_test(identity),
-	    cmocka_unit_test(octets),         cmocka_unit_test(relp_window),        cmocka_unit_test(relp_wraps),
-	    cmocka_unit_test(relp_malformed),
+	    cmocka_unit_test(cut_lines),      cmocka_unit_test(cut_lines_together),
+	    cmocka_unit_test(patterns),       cmocka_unit_test(cut_is_steady),
+	    cmocka_unit_test(severities),     cmocka_unit_test(syslog_format),
+	    cmocka_unit_test(dates),          cmocka_unit_test(syslog_size),
+	    cmocka_unit_test(identity),       cmocka_unit_test(octets),
+	    cmocka_unit_test(relp_window),    cmocka_unit_test(relp_wraps),
+	    cmocka_unit_test(relp_malformed), cmocka_unit_test(targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
