@@ -235,15 +235,22 @@ int tfs_anchors_copy(struct tfs_vol *vol, u64 size)
 
 static int super_put(struct tfs_vol *vol, u64 offset, u32 flags)
 {
+	int err;
+
 	tfs_head_seal(&vol->super.head, TFS_BT_SUPER, vol->volume, sizeof(vol->super));
-	return write_slot(vol, offset, &vol->super, sizeof(vol->super), flags);
+	err = write_slot(vol, offset, &vol->super, sizeof(vol->super), flags);
+	if (!flags)
+		vol->super_writes = vol->writes;
+	return err;
 }
 
-/* One after the other, so that a torn write leaves a whole one. */
+/* One after the other, so that a torn write leaves a whole one; and after those in flight, which could come later. */
 int tfs_super_write(struct tfs_vol *vol)
 {
-	int err = super_put(vol, tfs_le64(vol->super.size) - TFS_BLOCK, TFS_IO_FUA);
+	int err = vol->flushed_writes < vol->super_writes ? tfs_flush(vol) : 0;
 
+	if (!err)
+		err = super_put(vol, tfs_le64(vol->super.size) - TFS_BLOCK, TFS_IO_FUA);
 	vol->feature_writes = 0; /* if one was under way: it begins again */
 	return err ? err : super_put(vol, TFS_SUPER_OFFSET, TFS_IO_FUA);
 }

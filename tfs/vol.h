@@ -160,6 +160,7 @@ struct tfs_vol {
 	struct tfs_log log;
 	u32 log_share;              /* blocks */
 	u64 writes, flushed_writes; /* handed to the device; of them before the last flush */
+	u64 super_writes;           /* when the last superblock was written that waits for a flush */
 	u64 feature_writes;         /* of the superblock with a new feature, its second copy alone; 0: none is due */
 	u64 log_blocks, checkpoints;
 	u64 user_blocks, data_blocks, node_blocks, moved_blocks; /* as in struct tfs_stat */
