@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * tfs-power --torture[=ROUNDS[:SEED]]: a volume is filled to ENOSPC, emptied at random and refilled, again and again,
- * by files of all kinds, with checkpoints, mounts and kills in between, half of the rounds with the compactor at work.
- * Always: what frees space and what was promised never meets ENOSPC; sync, checkpoint, compaction, unmount and mount
- * never fail; every byte is what was written last; the accounting is exact; and an empty volume has all its room
- * again. No crash states here (workload.c makes them), so a round costs a few milliseconds. Deterministic by its seed.
+ * by files of all kinds that share content, with checkpoints, mounts and kills in between, half of the rounds with the
+ * compactor at work, one in four with a snapshot that is deleted or rolled back to at its end, and now and then on a
+ * device that grew. Always: what was promised never meets ENOSPC, nor what frees space while no snapshot holds it; sync,
+ * checkpoint, compaction, deleting and rolling back, unmount and mount never fail; every byte is what was written last;
+ * the accounting is exact; and an empty volume has all its room again. No crash states here (workload.c makes them), so
+ * a round costs a few milliseconds. Deterministic by its seed.
  */
 #include "tests/power/power.h"
 
@@ -15,6 +17,7 @@
 #define FILE_BLOCKS 256u
 #define WINDOW 16u
 #define OPS_A_ROUND 1200
+#define GROWTH (POWER_SIZE_LARGE - POWER_SIZE)
 
 static struct {
 	struct tfs_dev dev;
@@ -46,8 +49,10 @@ static u64 round_now, empty_available;
 static struct file {
 	u64 ino, size;
 	u32 version[FILE_BLOCKS]; /* 0: a hole */
-} files[FILES];
-static u32 versions, fulls;
+} files[FILES], snapped[FILES];
+static u32 versions, fulls, rollbacks, shares, grown;
+static bool grew;     /* since the volume was empty */
+static bool snapshot; /* there is one, of snapped */
 
 static void wrong(const char *what, int err)
 {
@@ -141,6 +146,12 @@ static int make(u32 f)
 	return err;
 }
 
+/* While a snapshot holds what was there, freeing is growth, and may find no space. */
+static bool held_back(int err)
+{
+	return snapshot && err == -ENOSPC;
+}
+
 static void drop(u32 f)
 {
 	char name[16];
@@ -149,9 +160,11 @@ static void drop(u32 f)
 
 	name_of(f, name);
 	err = tfs_unlink(vol, TFS_INO_ROOT, name, (u32)strlen(name), false, &ino);
+	if (held_back(err))
+		return;
 	while (!err && (err = tfs_evict(vol, ino)) > 0)
 		err = 0;
-	if (err)
+	if (err && !held_back(err)) /* the orphan waits for a mount */
 		wrong("unlink", err);
 	files[f].ino = 0;
 }
@@ -164,6 +177,8 @@ static void cut(u32 f, u32 block)
 	if (block * (u64)TFS_BLOCK >= file->size)
 		return;
 	err = tfs_truncate(vol, file->ino, block * (u64)TFS_BLOCK);
+	if (held_back(err))
+		return;
 	if (err)
 		wrong("truncate", err);
 	file->size = block * (u64)TFS_BLOCK;
@@ -177,6 +192,8 @@ static void punch(u32 f, u32 block, u32 blocks)
 	if (blocks > FILE_BLOCKS - block)
 		blocks = FILE_BLOCKS - block;
 	err = tfs_punch(vol, files[f].ino, block, blocks);
+	if (held_back(err))
+		return;
 	if (err)
 		wrong("punch", err);
 	memset(files[f].version + block, 0, blocks * sizeof(files[f].version[0]));
@@ -198,6 +215,33 @@ static int put_promised(u32 f, u32 block, u32 blocks, u32 kind)
 	return 0;
 }
 
+/* Steps of a reflink; what is done when one finds no space stays done. */
+static int share(u32 from, u32 at, u32 to, u32 block, u32 blocks)
+{
+	struct file *a = &files[from], *b = &files[to];
+	u32 whole = (u32)(a->size / TFS_BLOCK), done = 0;
+
+	if (at >= whole || (from == to && at < block + blocks && block < at + blocks))
+		return 0;
+	if (blocks > whole - at)
+		blocks = whole - at;
+	if (blocks > FILE_BLOCKS - block)
+		blocks = FILE_BLOCKS - block;
+	while (done < blocks) {
+		s64 n = tfs_reflink(vol, a->ino, at + done, b->ino, block + done, blocks - done,
+		                    (block + blocks) * (u64)TFS_BLOCK, NULL);
+
+		if (n < 0)
+			return (int)n;
+		memcpy(b->version + block + done, a->version + at + done, (size_t)n * sizeof(b->version[0]));
+		done += (u32)n;
+		if ((block + done) * (u64)TFS_BLOCK > b->size)
+			b->size = (block + done) * (u64)TFS_BLOCK;
+	}
+	shares++;
+	return 0;
+}
+
 static void mount_again(bool kill)
 {
 	struct tfs_mount_options opt = {0};
@@ -212,6 +256,69 @@ static void mount_again(bool kill)
 		wrong("unmount", err);
 	err = tfs_mount(&disk.dev, &env, &opt, &vol);
 	power_must(err, "torture: mount of a full volume");
+}
+
+/* ---- snapshots, and a larger device ---- */
+
+static void snapshot_make(void)
+{
+	int err = tfs_snapshot_create(vol, "s", 1, NULL);
+
+	if (err && err != -ENOSPC)
+		wrong("snapshot", err);
+	if (err)
+		return;
+	memcpy(snapped, files, sizeof(files));
+	snapshot = true;
+}
+
+/* What it held comes free by steps or by a mount, which also frees orphans that found no space. */
+static void snapshot_end(u64 r)
+{
+	u64 epoch, held;
+	int err = tfs_snapshot_find(vol, "s", 1, &epoch);
+
+	if (!err && r & 1) {
+		err = tfs_rollback(vol, epoch, &held);
+		if (!err)
+			memcpy(files, snapped, sizeof(files));
+		rollbacks++;
+	}
+	if (err)
+		wrong("rollback", err);
+	if (r & 2)
+		while ((err = tfs_snapshot_step(vol)) > 0)
+			;
+	if (!err)
+		err = tfs_snapshot_delete(vol, epoch);
+	if (err)
+		wrong("snapshot delete", err);
+	snapshot = false;
+	if (r & 4)
+		while ((err = tfs_snapshot_step(vol)) > 0)
+			;
+	if (err)
+		wrong("snapshot step", err);
+	mount_again(r & 8);
+}
+
+static void device_grow(u32 bytes)
+{
+	u64 old = disk.dev.size;
+	int err;
+
+	bytes &= ~(TFS_BLOCK - 1);
+	if (disk.dev.size + bytes > POWER_SIZE_LARGE)
+		return;
+	disk.dev.size += bytes;
+	err = tfs_grow(vol, 0);
+	if (err && err != -ENOSPC)
+		wrong("grow", err);
+	if (err)
+		disk.dev.size = old;
+	else
+		grown += bytes;
+	grew |= !err;
 }
 
 static void must_go_on(int err, const char *what)
@@ -272,7 +379,7 @@ static void now_and_then(u64 r)
 static int grow(u64 r)
 {
 	u32 f = (u32)(r >> 8) % FILES, block = (u32)(r >> 16) % FILE_BLOCKS, blocks = 1 + (u32)(r >> 24) % WINDOW;
-	u32 kind = (u32)(r >> 32) % 3;
+	u32 kind = (u32)(r >> 32) % 3, source = (f + (u32)(r >> 40) % 5) % FILES;
 
 	if (!files[f].ino)
 		return make(f);
@@ -280,6 +387,8 @@ static int grow(u64 r)
 		block &= ~(WINDOW - 1);
 	if (blocks > WINDOW - block % WINDOW)
 		blocks = WINDOW - block % WINDOW;
+	if (!(r >> 36 & 7) && files[source].ino)
+		return share(source, (u32)(r >> 48) % 64, f, block, 1 + (u32)(r >> 56) % 80);
 	return r & 2 ? put_promised(f, block, blocks, kind) : put(f, block, blocks, kind);
 }
 
@@ -308,11 +417,17 @@ static void shrink(u64 r)
 static void round_run(void)
 {
 	u32 frees = 1 + (u32)(power_random() % 64), i;
+	bool snaps = round_now % 4 == 2;
 	int err = 0;
+
+	if (round_now % 16 == 9)
+		device_grow((u32)(power_random() % (GROWTH / 4)));
 
 	for (i = 0; i < OPS_A_ROUND && err != -ENOSPC; i++) {
 		u64 r = power_random();
 
+		if (snaps && !snapshot && i % 128 == 127)
+			snapshot_make();
 		err = grow(r);
 		if (err && err != -ENOSPC)
 			wrong("write", err);
@@ -323,6 +438,8 @@ static void round_run(void)
 		shrink(power_random());
 		now_and_then(power_random());
 	}
+	if (snapshot)
+		snapshot_end(power_random());
 }
 
 /* All goes: the volume must have its room again. */
@@ -340,6 +457,9 @@ static void round_empty(void)
 	must_go_on(tfs_checkpoint(vol), "checkpoint");
 	must_go_on(tfs_checkpoint(vol), "checkpoint");
 	tfs_statfs(vol, &st);
+	if (grew && st.available > empty_available)
+		empty_available = st.available;
+	grew = false;
 	if (st.available + 16 < empty_available || st.available > empty_available + 16) {
 		snprintf(text, sizeof(text), "%llu blocks available when empty, %llu before",
 		         (unsigned long long)st.available, (unsigned long long)empty_available);
@@ -356,9 +476,11 @@ static void volume_make(u64 size)
 
 	free(disk.data);
 	disk.dev = (struct tfs_dev){.ops = &disk_ops, .size = size};
-	disk.data = calloc(1, size);
+	disk.data = calloc(1, size + GROWTH);
 	power_must(disk.data ? 0 : -ENOMEM, "memory");
 	memset(files, 0, sizeof(files));
+	grown = 0;
+	snapshot = grew = false;
 	power_must(tfs_format(&disk.dev, &env, &opt, &vol), "format");
 	power_must(tfs_format_finish(vol, 0), "format");
 	power_must(tfs_unmount(vol), "format");
@@ -381,7 +503,7 @@ void power_torture(u64 seed, u64 rounds)
 	snprintf(power_workload, sizeof(power_workload), "torture%llu,%llu", (unsigned long long)seed,
 	         (unsigned long long)rounds);
 	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
-	fulls = 0;
+	fulls = rollbacks = shares = 0;
 	volume_make(seed & 1 ? POWER_SIZE_LARGE : POWER_SIZE);
 	for (round_now = 0; round_now < rounds; round_now++) {
 		round_run();
@@ -396,10 +518,12 @@ void power_torture(u64 seed, u64 rounds)
 	round_empty();
 	account();
 	if (power_verbose)
-		printf("%u times full, %u blocks moved since the last mount\n", fulls, moved());
+		printf("%u times full, %u ranges shared, %u rollbacks, %u bytes larger, %u blocks moved since the last "
+		       "mount\n",
+		       fulls, shares, rollbacks, grown, moved());
 	power_must(tfs_unmount(vol), "torture: unmount");
-	if (!fulls && rounds > 8)
-		power_fail("torture", "the volume was never full: it proves nothing");
+	if ((!fulls || !shares || !rollbacks) && rounds > 32)
+		power_fail("torture", "never full, shared or rolled back: it proves nothing");
 }
 
 bool power_torture_replay(const char *id)
