@@ -5,8 +5,8 @@
  * names, attributes and contents must be exactly those of that sequence. Accounting must be exact. Workloads
  * (workload.c): every one of one and of two operations of the table, random histories, a log that runs in circles, and
  * sharing under snapshots;
- * --seconds N: histories alone, others each time; --triples[=FROM[:COUNT]]: every one of three, for --seconds N or to
- * the end, and where to go on. --exhaust N: all subsets of up to N writes in flight. A failure prints an id that
+ * --seconds N: histories alone, others each time; --from SEED: histories alone from that seed on, and where to go on;
+ * --triples[=FROM[:COUNT]]: every one of three, for --seconds N or to the end, and where to go on. --exhaust N: all subsets of up to N writes in flight. A failure prints an id that
  * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c), --torture (torture.c);
  * --image (image.c).
  */
@@ -50,6 +50,7 @@ struct report {
 };
 
 static int histories = 20, length = 200, seconds;
+static u64 from; /* seed of the first history, 0: not given */
 static double started;
 
 static bool time_left(void)
@@ -57,35 +58,80 @@ static bool time_left(void)
 	return now(CLOCK_MONOTONIC) - started < seconds;
 }
 
+/*
+ * What a mode runs one after the other, by number: shared by its processes, each of which takes the next. All below it
+ * were begun, and are done when the run is over, so a later run goes on there.
+ */
+static struct {
+	u64 *next, first, end;
+} todo;
+
+static void todo_set(u64 first, u64 count)
+{
+	todo.next = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (todo.next == MAP_FAILED)
+		power_must(-ENOMEM, "mmap");
+	*todo.next = todo.first = first;
+	todo.end = count < ~first ? first + count : ~0ull;
+}
+
+/* False: nothing is left, or no time. */
+static bool todo_take(u64 *n)
+{
+	if (seconds && !time_left())
+		return false;
+	*n = __atomic_fetch_add(todo.next, 1, __ATOMIC_RELAXED);
+	return *n < todo.end;
+}
+
+static void todo_report(const char *what, const char *option)
+{
+	u64 next = *todo.next < todo.end ? *todo.next : todo.end;
+
+	printf("%s %llu to below %llu were run; go on with %s%llu\n", what, (unsigned long long)todo.first,
+	       (unsigned long long)next, option, (unsigned long long)next);
+}
+
 static void crashes(int part, int parts)
 {
-	int i;
+	u64 seed;
 
-	if (!seconds) {
+	if (!seconds && !from) {
 		power_churn((u64)part + 1, 1200);
 		power_wedge((u64)part + 1, 8);
-		for (i = 0; i < 6; i++)
-			power_sharing((u64)(part + i * parts) + 1, 150);
 		power_pairs(part, parts);
 	}
-	for (i = part; seconds ? time_left() : i < histories; i += parts)
-		power_history((u64)i + 1 + (seconds ? (u64)time(NULL) * 1000 : 0), length);
+	while (todo_take(&seed))
+		power_history(seed, length);
+}
+
+static void histories_set(void)
+{
+	u64 first = from ? from : seconds ? (u64)time(NULL) * 1000 + 1 : 1;
+
+	todo_set(first, seconds ? ~0ull : (u64)histories);
 }
 
 /* Volumes of 64 rounds each: what fails is found again in a moment. */
-static u64 torture_rounds = 512, torture_seed = 1;
-
 static void torture(int part, int parts)
 {
-	u64 i;
+	u64 seed;
 
-	for (i = (u64)part; i * 64 < torture_rounds && (!seconds || time_left()); i += (u64)parts)
-		power_torture(torture_seed + i, 64);
+	(void)part;
+	(void)parts;
+	while (todo_take(&seed))
+		power_torture(seed, 64);
 }
 
-/* Shared by the processes of a run over workloads of three: the next one to run. All below it were begun, and are done
- * when the run is over. */
-static u64 *triple_next, triple_end;
+/* where: NULL, ROUNDS or ROUNDS:SEED */
+static void torture_set(const char *where)
+{
+	unsigned long long rounds = 512, seed = 1;
+
+	if (where)
+		sscanf(where, "%llu:%llu", &rounds, &seed);
+	todo_set(seed, (rounds + 63) / 64);
+}
 
 static void triples(int part, int parts)
 {
@@ -93,40 +139,21 @@ static void triples(int part, int parts)
 
 	(void)part;
 	(void)parts;
-	while (!seconds || time_left()) {
-		i = __atomic_fetch_add(triple_next, 1, __ATOMIC_RELAXED);
-		if (i >= triple_end)
-			break;
+	while (todo_take(&i))
 		power_triple(i);
-	}
 }
 
 /* where: NULL, FROM or FROM:COUNT */
 static void triples_set(const char *where)
 {
-	unsigned long long from = 0, count = power_triples();
+	unsigned long long first = 0, count = power_triples();
 
-	if (where && (sscanf(where, "%llu:%llu", &from, &count) < 1 || from >= power_triples())) {
+	if (where && (sscanf(where, "%llu:%llu", &first, &count) < 1 || first >= power_triples())) {
 		fprintf(stderr, "power: --triples=%s: expected FROM or FROM:COUNT, FROM below %llu\n", where,
 		        (unsigned long long)power_triples());
 		exit(2);
 	}
-	triple_next = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (triple_next == MAP_FAILED)
-		power_must(-ENOMEM, "mmap");
-	*triple_next = from;
-	triple_end = count < power_triples() - from ? from + count : power_triples();
-}
-
-static void triples_report(u64 from)
-{
-	u64 next = *triple_next < triple_end ? *triple_next : triple_end;
-
-	printf("triples: workloads %llu to %llu of %llu run", (unsigned long long)from, (unsigned long long)next,
-	       (unsigned long long)power_triples());
-	if (next < power_triples())
-		printf("; go on with --triples=%llu", (unsigned long long)next);
-	printf("\n");
+	todo_set(first, count < power_triples() - first ? count : power_triples() - first);
 }
 
 /* A workload that kills its process is named, too; then things take their course (a sanitizer has its say). */
@@ -197,17 +224,15 @@ static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"replay", 1, 0, 'r'},   {"histories", 1, 0, 'h'},
-	                                        {"length", 1, 0, 'l'},   {"jobs", 1, 0, 'j'},
-	                                        {"seconds", 1, 0, 's'},  {"costs", 0, 0, 'c'},
-	                                        {"faults", 0, 0, 'f'},   {"flip", 2, 0, 'x'},
-	                                        {"triples", 2, 0, 't'},  {"exhaust", 1, 0, 'e'},
-	                                        {"failures", 1, 0, 'm'}, {"torture", 2, 0, 'T'},
-	                                        {"image", 1, 0, 'i'},    {0, 0, 0, 0}};
+	static const struct option options[] = {
+	    {"replay", 1, 0, 'r'},  {"histories", 1, 0, 'h'}, {"length", 1, 0, 'l'},
+	    {"jobs", 1, 0, 'j'},    {"seconds", 1, 0, 's'},   {"costs", 0, 0, 'c'},
+	    {"faults", 0, 0, 'f'},  {"flip", 2, 0, 'x'},      {"triples", 2, 0, 't'},
+	    {"exhaust", 1, 0, 'e'}, {"failures", 1, 0, 'm'},  {"torture", 2, 0, 'T'},
+	    {"image", 1, 0, 'i'},   {"from", 1, 0, 'F'},      {0, 0, 0, 0}};
 	void (*mode)(int part, int parts) = crashes;
 	const char *what = "crash simulator";
 	int c, bad, jobs = 2;
-	u64 from = 0;
 
 	mallopt(M_MMAP_THRESHOLD, 1 << 30); /* a mount's buffers come and go thousands of times a second */
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -234,9 +259,10 @@ int main(int argc, char **argv)
 		case 'T':
 			mode = torture;
 			what = "torture, states are rounds";
-			if (optarg)
-				sscanf(optarg, "%llu:%llu", (unsigned long long *)&torture_rounds,
-				       (unsigned long long *)&torture_seed);
+			torture_set(optarg);
+			break;
+		case 'F':
+			from = strtoull(optarg, NULL, 10);
 			break;
 		case 'e':
 			power_exhaust = (u32)atoi(optarg);
@@ -266,10 +292,14 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	started = now(CLOCK_MONOTONIC);
-	if (mode == triples)
-		from = *triple_next;
+	if (mode == crashes)
+		histories_set();
 	bad = spread(what, mode, jobs < 1 ? 1 : jobs);
 	if (mode == triples)
-		triples_report(from);
+		todo_report("workloads of three", "--triples=");
+	else if (mode == torture)
+		todo_report("volumes of 64 rounds, seeds", "--torture=ROUNDS:");
+	else if (mode == crashes && (seconds || from))
+		todo_report("histories, seeds", "--from ");
 	return bad;
 }
