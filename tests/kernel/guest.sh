@@ -25,6 +25,7 @@ make debug-kernel built: the second is user-mode Linux, without QEMU, and knows 
   -R FILE     one more disk, the last, read-only and as fast as it can
   -i          one CPU of a billion instructions a second, whatever the host does meanwhile: CPU times in the guest count instructions
   -L FILE     the first disk's writes and flushes are recorded here, as dm-log-writes does (see tests/kernel/power.sh)
+CHECKS=1 in the environment: slab and page poisoning, red zones and KFENCE, as far as the kernel has them.
 Standard output is the script's. Exit code: the script's; 124: the time limit was reached; 125: the guest broke: it ended without
 a code, or its log has a panic, an oops, a warning, a hung task, or a report of lockdep, KASAN, kmemleak or of pages left behind; 2: usage.
 U
@@ -126,6 +127,7 @@ bus=pci; options=$machine
 extra=
 # a microvm has no PIT that calibrates, and no clock but the TSC, which runs at 1 GHz
 [ $machine = q35 ] || { bus=device options=microvm,acpi=on,rtc=on extra="tsc_early_khz=1000000 tsc=reliable"; }
+[ -z "${CHECKS-}" ] || extra+=" slub_debug=FZP page_poison=1 kfence.sample_interval=1"
 # without what TCG emulates a bit or a byte at a time: `rep stosb`, by which pages are cleared, and crc32q (32 us a block; tables: 4 us)
 args=(-machine "$options" -accel $tcg ${count[@]+"${count[@]}"} -cpu max,-erms,-sse4.2 -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot -nic none -nodefaults
 	-serial "file:$tmp/log" -kernel "$image" -initrd "$tmp/initrd" -device "virtio-serial-$bus"

@@ -403,6 +403,15 @@ static void sharing_snapshot(struct tfs_vol *vol, u64 r)
 		power_snapshot_drop(vol, name, steps);
 }
 
+/* They hold what they have to also as memory shows them, which still knows what lay at their places before. */
+static void snapshots_look(struct tfs_vol *vol)
+{
+	const char *why = tfs_checkpoint_running(vol) ? NULL : power_snaps_judge(vol, true);
+
+	if (why)
+		power_fail("live", why);
+}
+
 /*
  * Files that share content with each other and themselves, written over, cut, deleted and compacted, under snapshots
  * that come, go and are gone back to, on mounts that free beside it. Few states at each flush, many orders.
@@ -434,7 +443,11 @@ void power_sharing(u64 seed, int rounds)
 	                                    "checkpoint",
 	                                    "checkpoint step",
 	                                    "compact",
-	                                    "compact step"};
+	                                    "compact step",
+	                                    "snapshot q in steps",
+	                                    "snapshot p among writes",
+	                                    "delete p",
+	                                    "delete q in part"};
 	struct tfs_vol *vol;
 	int i, j;
 
@@ -459,7 +472,9 @@ void power_sharing(u64 seed, int rounds)
 		power_step(vol);
 		if (r >> 32 & 1)
 			sync_now(vol);
-		if ((r >> 33) % 16 == 0)
+		if ((r >> 33) % 4 == 0)
+			snapshots_look(vol);
+		if ((r >> 35) % 16 == 0)
 			vol = remount(vol, r >> 40 & 1, r >> 41 & 3);
 	}
 	if (vol && tfs_unmount(vol))
