@@ -33,7 +33,8 @@ struct bk_options {
 	u32 read_percent; /* verify: of the packs' bytes, 0: none */
 	u32 keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly;
 	bool json, quiet, force, dry_run, full;
-	bool adding; /* a key to those there are: never the one that opens the repository */
+	bool adding;                  /* a key to those there are: never the one that opens the repository */
+	bool foreground, allow_other; /* mount */
 	bool dump_long, dump_recursive, dump_null; /* ls -l -R, -0 */
 };
 
@@ -198,6 +199,29 @@ int bk_mount(struct tfs_dev *dev, struct tfs_vol **vol);
 /* rebuild.c: SPACE and the snapshot's item, from the trees that stand on dev already; path is for messages. */
 int bk_rebuild(struct tfs_dev *dev, const char *path, const struct bk_backup *b);
 
+/* ---- shared.c: what several items share ---- */
+struct bk_shared_range {
+	u64 addr;
+	u32 len, count; /* units; owners, as REFS says */
+	u32 found;      /* windows that refer to a compressed extent */
+	u32 *block;     /* items that map each block of raw content; NULL: none did */
+};
+struct bk_shared {
+	struct bk_shared_range *range; /* ascending */
+	size_t ranges, ranges_max;
+	u64 ino, window, met[16]; /* extents of this window */
+	u32 mets;
+};
+int bk_shared_load(struct bk_shared *s, struct tfs_vol *vol); /* a negative errno; to be freed in any case */
+void bk_shared_free(struct bk_shared *s);
+/* An EXTENT item: fn gets what of its stored units was not met before, [first, first + units) of it, in order. A
+ * negative errno, or what fn returned that was not 0. */
+typedef int (*bk_shared_fn)(void *arg, u32 first, u32 units);
+int bk_shared_extent(struct bk_shared *s, struct tfs_key key, const struct tfs_extent *e, const struct tfs_ptr *ptr,
+                     bk_shared_fn fn, void *arg);
+/* After all items: a range with another number of owners than REFS says; NULL: none. */
+const struct bk_shared_range *bk_shared_wrong(const struct bk_shared *s);
+
 /* ---- live.c: what a backup holds ---- */
 struct bk_live_ops {
 	/* a range of units that the snapshot holds; place: from where. Not in key order. */
@@ -246,6 +270,7 @@ int bk_cmd_show(struct bk_repo *r, const char *which);
 int bk_cmd_status(struct bk_repo *r);
 int bk_cmd_verify(struct bk_repo *r);
 int bk_cmd_restore(struct bk_repo *r, const char *which);
+int bk_cmd_mount(struct bk_repo *r, const char *which, const char *dir);
 int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char **arg, int args);
 int bk_cmd_diff(struct bk_repo *r, const char *older, const char *newer);
 int bk_cmd_forget(struct bk_repo *r, char **which, int n);

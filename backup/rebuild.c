@@ -15,13 +15,8 @@ struct count {
 	u8 **live; /* of each segment, a byte a block; NULL: none */
 	u64 segments, segment_units;
 	struct tfs_repair_counters c;
-	struct shared {
-		u64 addr;
-		u32 len, count, found;
-	} * shared;
-	size_t shareds, shareds_max;
-	u64 ino, window, met[16];
-	u32 mets;
+	struct bk_shared shared;
+	struct tfs_ptr extent; /* that is being counted */
 	int code;
 };
 
@@ -65,44 +60,21 @@ static int ptr_count(struct count *c, const struct tfs_ptr *ptr)
 	return err && !c->code ? wrong(c, "its list of places cannot be read", ptr->addr) : err;
 }
 
-static struct shared *shared_find(struct count *c, u64 addr)
+static int extent_count(void *arg, u32 first, u32 units)
 {
-	size_t lo = 0, hi = c->shareds;
+	struct count *c = arg;
+	struct tfs_ptr part = c->extent;
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (c->shared[mid].addr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->shareds && c->shared[lo].addr == addr ? &c->shared[lo] : NULL;
-}
-
-/* Several pieces in one window are one reference. */
-static bool met_before(struct count *c, struct tfs_key key, u64 addr)
-{
-	u64 window = (key.b & TFS_POS_MASK) >> (TFS_WINDOW_BITS - TFS_BLOCK_BITS);
-
-	if (c->ino != key.a || c->window != window) {
-		c->ino = key.a;
-		c->window = window;
-		c->mets = 0;
-	}
-	for (u32 i = 0; i < c->mets; i++)
-		if (c->met[i] == addr)
-			return true;
-	if (c->mets < 16)
-		c->met[c->mets++] = addr;
-	return false;
+	part.addr += first;
+	part.len = (u16)units;
+	return ptr_count(c, &part);
 }
 
 static int item_count(struct count *c, struct tfs_key key, const void *value)
 {
 	const struct tfs_extent *e = key.b >> TFS_POS_BITS == TFS_IT_EXTENT ? value : NULL;
-	struct shared *shared;
 	struct tfs_ptr ptr;
+	int err;
 
 	if (key.b >> TFS_POS_BITS == TFS_IT_INODE) {
 		c->c.inodes++;
@@ -111,12 +83,15 @@ static int item_count(struct count *c, struct tfs_key key, const void *value)
 	}
 	if (key.b >> TFS_POS_BITS == TFS_IT_PREALLOC)
 		c->c.prealloc_blocks += tfs_le64(((const struct tfs_prealloc *)value)->blocks);
-	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) || (e && e->codec && met_before(c, key, ptr.addr)))
+	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr))
 		return 0;
-	shared = e && e->codec && !(ptr.flags & TFS_PTR_GANG) ? shared_find(c, ptr.addr) : NULL;
-	if (shared && shared->len == ptr.len && shared->found++)
-		return 0;
-	return ptr_count(c, &ptr);
+	if (!e)
+		return ptr_count(c, &ptr);
+	c->extent = ptr;
+	err = bk_shared_extent(&c->shared, key, e, &ptr, extent_count, c);
+	if (err == -ENOMEM && !c->code)
+		c->code = bk_no_memory();
+	return err;
 }
 
 static int node_count(void *arg, const struct tfs_node_info *info)
@@ -139,27 +114,16 @@ static int node_count(void *arg, const struct tfs_node_info *info)
 
 static int shared_load(struct count *c)
 {
-	struct tfs_key k = {0, 0};
-	const void *v;
-	u32 len;
-	int err;
+	int err = bk_shared_load(&c->shared, c->vol);
 
-	for (; !(err = tfs_item_next(c->vol, TFS_TREE_REFS, &k, &v, &len)); k.b++) {
-		const struct tfs_ref *ref = v;
-
-		if (bk_grow(&c->shared, &c->shareds_max, c->shareds + 1, sizeof(*c->shared)))
-			return c->code = BK_HOST, -ENOMEM;
-		c->shared[c->shareds++] = (struct shared){k.a, tfs_le32(ref->len), tfs_le32(ref->count), 0};
-	}
-	return err == -ENOENT ? 0 : wrong(c, "shared extents cannot be read", 0);
+	return !err || err == -ENOMEM ? err : wrong(c, "shared extents cannot be read", 0);
 }
 
 static int shared_check(struct count *c)
 {
-	for (size_t i = 0; i < c->shareds; i++)
-		if (c->shared[i].found != c->shared[i].count)
-			return wrong(c, "shared by another number of windows than REFS says", c->shared[i].addr);
-	return 0;
+	const struct bk_shared_range *r = bk_shared_wrong(&c->shared);
+
+	return r ? wrong(c, "shared by another number of owners than REFS says", r->addr) : 0;
 }
 
 static const u8 *segment_live(void *arg, u64 segment)
@@ -229,7 +193,7 @@ int bk_rebuild(struct tfs_dev *dev, const char *path, const struct bk_backup *b)
 	for (u64 i = 0; c.live && i < c.segments; i++)
 		free(c.live[i]);
 	free(c.live);
-	free(c.shared);
+	bk_shared_free(&c.shared);
 	if (!err || c.code)
 		return c.code;
 	return tfs_cli_fail(err == -ENOMEM ? BK_HOST : BK_VOLUME, path, "space cannot be counted and written: %s",

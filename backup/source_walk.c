@@ -14,19 +14,15 @@ struct walk {
 	struct bk_packer *p;
 	struct tfs_progress *progress;
 	u64 base;
-	u64 *shared,
-	    shareds; /* addresses of extents with several owners, ascending; what went is marked by its bit 63 */
-	size_t shareds_max;
-	u64 ino, window;
-	u64 met[16]; /* extents of this window */
-	u32 mets;
+	struct bk_shared shared;
+	const struct tfs_extent *extent; /* that is being added, of this inode and at this place */
+	u64 extent_ino;
+	struct tfs_ptr extent_ptr;
 	u8 *buf;
 	size_t buf_max;
 	u64 birth; /* of the gang being added */
 	int code;
 };
-#define WENT (1ull << 63)
-
 static int stop(struct walk *w, int code)
 {
 	if (!w->code)
@@ -67,15 +63,9 @@ static int gang_run_add(void *arg, u64 addr, u32 units)
 	return err ? err : add(w, BK_STREAM_DATA, addr, w->birth, units);
 }
 
-static const u32 *raw_crcs(const struct tfs_extent *e)
+/* crc: of each block of raw content, or NULL: the pointer has one over all. */
+static int place_add(struct walk *w, int stream, u64 ino, const struct tfs_ptr *ptr, const le32 *crc)
 {
-	return e && !e->codec ? e->crc : NULL;
-}
-
-/* e: of an extent, else NULL. */
-static int place_add(struct walk *w, int stream, u64 ino, const struct tfs_ptr *ptr, const struct tfs_extent *e)
-{
-	const u32 *crc = raw_crcs(e);
 	size_t bytes = (size_t)ptr->len * TFS_UNIT;
 	int err = buf_get(w, bytes + TFS_BLOCK);
 
@@ -91,53 +81,33 @@ static int place_add(struct walk *w, int stream, u64 ino, const struct tfs_ptr *
 	return err && !w->code ? damaged(w, ino, ptr->addr, "its list of places cannot be read") : err;
 }
 
-static bool window_met(struct walk *w, u64 ino, u64 window, u64 addr)
+/* What of an extent did not go yet. */
+static int extent_add(void *arg, u32 first, u32 units)
 {
-	if (ino != w->ino || window != w->window) {
-		w->ino = ino;
-		w->window = window;
-		w->mets = 0;
-	}
-	for (u32 i = 0; i < w->mets; i++)
-		if (w->met[i] == addr)
-			return true;
-	if (w->mets < 16)
-		w->met[w->mets++] = addr;
-	return false;
-}
+	struct walk *w = arg;
+	struct tfs_ptr part = w->extent_ptr;
 
-static bool shared_met(struct walk *w, u64 addr)
-{
-	size_t lo = 0, hi = w->shareds;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if ((w->shared[mid] & ~WENT) < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == w->shareds || (w->shared[lo] & ~WENT) != addr)
-		return false;
-	if (w->shared[lo] & WENT)
-		return true;
-	w->shared[lo] |= WENT;
-	return false;
+	part.addr += first;
+	part.len = (u16)units;
+	return place_add(w, BK_STREAM_DATA, w->extent_ino, &part,
+	                 w->extent->codec ? NULL : w->extent->crc + first / TFS_UNITS_PER_BLOCK);
 }
 
 static int item_add(struct walk *w, struct tfs_key key, const void *value)
 {
 	const struct tfs_extent *e = key.b >> TFS_POS_BITS == TFS_IT_EXTENT ? value : NULL;
 	struct tfs_ptr ptr;
+	int err;
 
 	if (!tfs_item_ptr(TFS_TREE_FS, key, value, &ptr) || ptr.birth <= w->base)
 		return 0;
-	if (e && e->codec &&
-	    (window_met(w, key.a, (key.b & TFS_POS_MASK) >> (TFS_WINDOW_BITS - TFS_BLOCK_BITS), ptr.addr) ||
-	     shared_met(w, ptr.addr)))
-		return 0;
-	return place_add(w, BK_STREAM_DATA, key.a, &ptr, e);
+	if (!e)
+		return place_add(w, BK_STREAM_DATA, key.a, &ptr, NULL);
+	w->extent = e;
+	w->extent_ptr = ptr;
+	w->extent_ino = key.a;
+	err = bk_shared_extent(&w->shared, key, e, &ptr, extent_add, w);
+	return err == -ENOMEM && !w->code ? stop(w, bk_no_memory()) : err;
 }
 
 static int node_add(void *arg, const struct tfs_node_info *info)
@@ -165,17 +135,11 @@ static bool old(void *arg, const struct tfs_ptr *ptr)
 
 static int shared_load(struct walk *w)
 {
-	struct tfs_key k = {0, 0};
-	const void *v;
-	u32 len;
-	int err;
+	int err = bk_shared_load(&w->shared, w->s->vol);
 
-	for (; !(err = tfs_item_next(w->s->vol, TFS_TREE_REFS, &k, &v, &len)); k.b++) {
-		if (bk_grow(&w->shared, &w->shareds_max, w->shareds + 1, sizeof(u64)))
-			return stop(w, BK_HOST);
-		w->shared[w->shareds++] = k.a;
-	}
-	return err == -ENOENT ? 0 : damaged(w, 0, 0, "the tree of shared extents cannot be read");
+	return !err             ? 0
+	       : err == -ENOMEM ? stop(w, bk_no_memory())
+	                        : damaged(w, 0, 0, "the tree of shared extents cannot be read");
 }
 
 int bk_source_walk(struct bk_source *source, struct bk_manifest *m, u64 base, struct bk_packer *p,
@@ -192,7 +156,7 @@ int bk_source_walk(struct bk_source *source, struct bk_manifest *m, u64 base, st
 		err = tfs_tree_walk_new(s.vol, TFS_TREE_FS, old, node_add, &w);
 	if (!err)
 		err = tfs_tree_walk_new(s.vol, TFS_TREE_REFS, old, node_add, &w);
-	free(w.shared);
+	bk_shared_free(&w.shared);
 	free(w.buf);
 	if (err && !w.code)
 		w.code = s.err ? bk_pinned_failed(&s)

@@ -4,6 +4,7 @@
  *   bk-change IMAGE some SEED N          N random calls: files, names, contents raw and compressed, shared, xattrs
  *   bk-change IMAGE file NAME BLOCKS     a file of random blocks in the root
  *   bk-change IMAGE pages NAME N SEED    N random single blocks of it become others
+ *   bk-change IMAGE clone NAME OTHER BLOCKS   so many blocks of a file, shared by another one and by a third in part
  *   bk-change IMAGE drop SNAPSHOT        releases all holds and deletes (a name's beginning: all that begin so)
  *   bk-change IMAGE snapshot NAME
  */
@@ -110,6 +111,19 @@ static void one(void)
 		;
 }
 
+static void clone(const char *name, const char *other, u32 blocks)
+{
+	u64 from = file_get(name), to = file_get(other), part = file_get("part");
+
+	for (u32 b = 0; b < blocks; b += WINDOW) {
+		u32 n = blocks - b < WINDOW ? blocks - b : WINDOW;
+
+		check(tfs_clone(vol, from, b, to, b, n, (u64)(b + n) * TFS_BLOCK, NULL), "clone");
+		if (n == WINDOW) /* the items of REFS are cut in the middle */
+			check(tfs_clone(vol, to, b + 3, part, b + 5, 7, (u64)(b + 12) * TFS_BLOCK, NULL), "clone");
+	}
+}
+
 static void drop(const char *name)
 {
 	struct tfs_snapshot_info i;
@@ -154,6 +168,8 @@ int main(int argc, char **argv)
 		state = strtoull(argv[5], NULL, 0);
 		for (int n = atoi(argv[4]); n--;)
 			blocks_write(ino, draw((u32)(a.size / TFS_BLOCK)), 1, true);
+	} else if (!strcmp(argv[2], "clone") && argc == 6) {
+		clone(argv[3], argv[4], (u32)atoi(argv[5]));
 	} else if (!strcmp(argv[2], "drop")) {
 		drop(argv[3]);
 	} else if (!strcmp(argv[2], "snapshot")) {

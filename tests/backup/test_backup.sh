@@ -29,6 +29,15 @@ rm -f "$tmp/r.img"; expect 0 "$bk" restore "$R" latest --to "$tmp/r.img"
 expect 0 "$bk" run "$R" "$tmp/r.img" --json; [ "$(field base)" = 4 ] || fail "a restored volume is no base"
 same 5 "$tmp/r.img"
 
+# ---- raw blocks that files share go once, and come back shared: after some were written over, too ----
+C=$tmp/clones; expect 0 "$bk" init "$C"
+"$bin/mkfs.tfs" -q "$tmp/c.img" 24M; "$bin/bk-change" "$tmp/c.img" file original 640; "$bin/bk-change" "$tmp/c.img" clone original copy 640
+expect 0 "$bk" run "$C" "$tmp/c.img" --json; [ "$(field added)" -lt 2900000 ] || fail "2.6 MB are shared by three, $(field added) sent"
+R=$C same latest "$tmp/c.img"
+for f in original copy part; do "$bin/bk-change" "$tmp/c.img" pages $f 30 7; done; "$bin/bk-change" "$tmp/c.img" clone copy fourth 200
+expect 0 "$bk" run "$C" "$tmp/c.img" --json; [ "$(field base)" = 1 ] && [ "$(field added)" -lt 900000 ] || fail "after 90 pages: $(cat "$tmp/o")"
+R=$C same latest "$tmp/c.img"; expect 0 "$bk" verify "$C" --read-data
+
 # ---- looking ----
 expect 0 "$bk" ls "$R" 4 -R; "$bin/dump.tfs" ls -R "$tmp/4.img" | cmp - "$tmp/o" || fail "ls"
 expect 0 "$bk" cat "$R" 4 numbers; cmp "$tmp/o" "$tmp/source/numbers" || fail "cat"
