@@ -11,7 +11,7 @@ LIBS_mkfs.tfs := -ldeflate -larchive -llzma -lblkid -pthread
 LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
 LIBS_STORE := -lsodium -lcurl -lexpat
-LIBS_tfs-backup := $(LIBS_STORE) -larchive
+LIBS_tfs-backup := $(LIBS_STORE) -larchive -lfuse3
 LIBS_bk-flip := $(LIBS_tfs-backup)
 LIBS_store_test := $(LIBS_STORE) -lcmocka
 LIBS_store_fault := $(LIBS_STORE)
@@ -152,16 +152,18 @@ clean: ## remove build/
 
 $(B)/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% admin/% kernel/fuse/% tfs/user/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% admin/% kernel/fuse/% tfs/user/% tfs/fuse/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
 # the stores of tfs-backup (backup/store.h)
 STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c backup/s3*.c))
 # the repository, and tfs-backup with dump.tfs's commands on what is in it
 BACKUP := $(patsubst %.c,$(B)/%.o,$(filter-out backup/main.c,$(wildcard backup/*.c)))
+# read-only mounts
+VIEW := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/fuse/*.c))
 DUMP := $(patsubst %.c,$(B)/%.o,$(filter-out fsck/dump_main.c,$(wildcard fsck/dump*.c)))
-$(BIN)/tfs-backup: $(B)/backup/main.o $(BACKUP) $(DUMP) $(CORE) $(USER)
-$(BIN)/bk-flip: $(B)/tests/backup/flip.o $(BACKUP) $(DUMP) $(CORE) $(USER)
+$(BIN)/tfs-backup: $(B)/backup/main.o $(BACKUP) $(DUMP) $(VIEW) $(CORE) $(USER)
+$(BIN)/bk-flip: $(B)/tests/backup/flip.o $(BACKUP) $(DUMP) $(VIEW) $(CORE) $(USER)
 $(BIN)/bk-change: $(B)/tests/backup/change.o $(CORE) $(USER)
 $(BIN)/norename.so: tests/backup/norename.c
 	$(Q)mkdir -p $(@D)
@@ -182,8 +184,8 @@ $(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USE
 $(BIN)/tfs: $(patsubst %.c,$(B)/%.o,$(wildcard admin/*.c)) $(SHIP) $(CORE) $(USER)
 $(BIN)/fsck.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/fsck*.c)) $(CORE) $(USER)
 FUSE := $(patsubst %.c,$(B)/%.o,$(wildcard kernel/fuse/*.c))
-$(FUSE): FLAGS += $(shell pkg-config --cflags fuse3)
-$(BIN)/tfs-fuse: $(FUSE) $(CORE) $(USER)
+$(FUSE) $(VIEW): FLAGS += $(shell pkg-config --cflags fuse3)
+$(BIN)/tfs-fuse: $(FUSE) $(VIEW) $(CORE) $(USER)
 $(BIN)/differ: $(B)/tests/fuse/differ.o
 $(BIN)/exercise: $(B)/tests/fuse/exercise.o
 $(BIN)/listing: $(B)/tests/fuse/listing.o

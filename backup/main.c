@@ -21,6 +21,8 @@ static const char usage[] =
     "  status REPOSITORY                the newest of each volume\n"
     "  verify REPOSITORY                --read-data[=N%]: packs are read, too\n"
     "  restore REPOSITORY BACKUP        --to IMAGE, DEVICE or DIRECTORY; --force\n"
+    "  mount REPOSITORY BACKUP DIR      read-only, by FUSE; --foreground, --allow-other; ends with\n"
+    "                                   fusermount3 -u DIR\n"
     "  diff REPOSITORY OLDER NEWER      what changed between two backups of one volume\n"
     "  ls REPOSITORY BACKUP [PATH]      -l long, -R everything below, -0 raw names that end with NUL\n"
     "  stat|cat REPOSITORY BACKUP PATH...\n"
@@ -71,6 +73,10 @@ static int cmd_restore(struct call *c)
 {
 	return bk_cmd_restore(c->r, c->arg[0]);
 }
+static int cmd_mount(struct call *c)
+{
+	return bk_cmd_mount(c->r, c->arg[0], c->arg[1]);
+}
 static int cmd_diff(struct call *c)
 {
 	return bk_cmd_diff(c->r, c->arg[0], c->arg[1]);
@@ -103,6 +109,7 @@ static const struct command {
     {"status", cmd_status, NEED_CHAIN, 0, 0, ""},
     {"verify", cmd_verify, NEED_CHAIN, 0, 0, "r"},
     {"restore", cmd_restore, NEED_CHAIN, 1, 1, "vt"},
+    {"mount", cmd_mount, NEED_CHAIN, 2, 2, "vGW"},
     {"diff", cmd_diff, NEED_CHAIN, 2, 2, "v"},
     {"ls", NULL, NEED_CHAIN, 1, 2, "vlR0"},
     {"stat", NULL, NEED_CHAIN, 2, 4096, "v"},
@@ -139,6 +146,8 @@ static const struct option list[] = {{"passphrase-file", 1, 0, 'A'},
                                      {"keep-monthly", 1, 0, '5'},
                                      {"keep-yearly", 1, 0, '6'},
                                      {"dry-run", 0, 0, 'n'},
+                                     {"foreground", 0, 0, 'G'},
+                                     {"allow-other", 0, 0, 'W'},
                                      {"json", 0, 0, 'J'},
                                      {"quiet", 0, 0, 'q'},
                                      {"option", 1, 0, 'o'},
@@ -245,6 +254,8 @@ static bool *flag_of(struct bk_options *o, int c)
 	       : c == 'n' ? &o->dry_run
 	       : c == 'J' ? &o->json
 	       : c == 'q' ? &o->quiet
+	       : c == 'G' ? &o->foreground
+	       : c == 'W' ? &o->allow_other
 	       : c == 'l' ? &o->dump_long
 	       : c == 'R' ? &o->dump_recursive
 	       : c == '0' ? &o->dump_null

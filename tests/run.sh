@@ -38,6 +38,7 @@ run "backup: what is restored is what was backed up; keys, forget, stores set ba
 run "backup: bytes changed, objects cut, removed and swapped are noticed by verify and restore" tests/backup/test_damage.sh
 run "backup: run, forget, prune and restore killed, then again" tests/backup/test_kill.sh 11
 run "backup: of a volume that tfs-fuse has mounted, under writers" tests/backup/test_mounted.sh
+run "backup: mounted in place: as the volume was, read-only, in bounded memory" tests/backup/test_mount.sh
 run "backup: an incremental run sends at most 1.2 times what changed" tests/backup/test_size.sh
 run "tfs-logship receive: what is acknowledged is in the file, killed again and again" tests/logship/test_receive.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done

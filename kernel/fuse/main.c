@@ -5,8 +5,8 @@
  * clean volume. Exit codes: usage text.
  */
 #include "kernel/fuse/fuse_host.h"
+#include "tfs/fuse/view.h"
 #include "tfs/user/file_dev.h"
-#include "kernel/fuse/view.h"
 #include "tfs/user/nanos_dev.h"
 #include "tfs/user/rollback.h"
 #include "tfs/user/port.h"
@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <syslog.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -55,11 +54,6 @@ static void on_signal(int sig)
 {
 	(void)sig;
 	stop = 1;
-}
-
-static void to_syslog(int level, const char *line)
-{
-	syslog(level ? LOG_WARNING : LOG_ERR, "%s", line);
 }
 
 /* ---- options ---- */
@@ -268,55 +262,12 @@ static int mounted_run(struct options *o, struct host *h, struct fuse_session *s
 	if (!o->foreground) {
 		if (fuse_daemonize(0))
 			return EXIT_MOUNT;
-		openlog("tfs-fuse", LOG_PID, LOG_DAEMON);
-		tfs_user_log_sink(to_syslog);
+		tfs_cli_to_syslog();
 	}
 	err = serve(se, h);
 	if (err)
 		tfs_cli_fail(0, o->dir, "the kernel's requests cannot be read: %s", strerror(-err));
 	return err ? EXIT_MOUNT : 0;
-}
-
-/* Opened, for what stat(2) would say may be remembered. */
-static bool dead_mount(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOTCONN;
-	close(fd);
-	return false;
-}
-
-static int place_check(const char *dir)
-{
-	struct stat st;
-
-	if (dead_mount(dir))
-		return tfs_cli_fail(EXIT_MOUNT, dir, "holds a mount whose program has died; first: fusermount3 -u %s",
-		                    dir);
-	if (stat(dir, &st))
-		return tfs_cli_fail(EXIT_MOUNT, dir, "%s", strerror(errno));
-	/* libfuse would mount over a file, and nothing could be done with that but unmounting it */
-	return S_ISDIR(st.st_mode) ? 0 : tfs_cli_fail(EXIT_MOUNT, dir, "expected a directory to mount on");
-}
-
-/* What mount(8) shows as the source. Comma and backslash have a meaning in options. */
-static void source_add(struct options *o)
-{
-	char real[4096];
-	size_t used = strlen(o->fuse);
-	const char *s = realpath(o->image, real) ? real : o->image;
-
-	if (strstr(o->fuse, ",fsname=") || used + 2 * strlen(s) + 9 > sizeof(o->fuse))
-		return;
-	used += (size_t)sprintf(o->fuse + used, ",fsname=");
-	for (; *s; s++) {
-		if (*s == ',' || *s == '\\')
-			o->fuse[used++] = '\\';
-		o->fuse[used++] = *s;
-	}
-	o->fuse[used] = 0;
 }
 
 static int session_run(struct options *o, struct host *h)
@@ -326,7 +277,7 @@ static int session_run(struct options *o, struct host *h)
 	struct fuse_session *se;
 	int code;
 
-	source_add(o);
+	fuse_source_add(o->fuse, sizeof(o->fuse), o->image);
 	se = fuse_session_new(&args, &host_ops, sizeof(host_ops), h);
 	if (!se)
 		return EXIT_USED_WRONG; /* libfuse has said why */
@@ -429,29 +380,10 @@ static void owner_hint(struct host *h, const struct options *o)
 
 static int view_run(struct options *o, struct view_host *h)
 {
-	char *argv[] = {"tfs-fuse", "-o", o->fuse};
-	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
-	struct fuse_session *se;
-	int err = EXIT_MOUNT;
+	static const int codes[] = {0, EXIT_USED_WRONG, EXIT_MOUNT, EXIT_MOUNT};
 
-	source_add(o);
-	if (!strstr(o->fuse, ",ro") && strlen(o->fuse) + 4 < sizeof(o->fuse))
-		strcat(o->fuse, ",ro");
-	se = view_session(&args, h);
-	if (!se)
-		return EXIT_USED_WRONG; /* libfuse has said why */
-	if (fuse_session_mount(se, o->dir)) {
-		fuse_session_destroy(se);
-		return tfs_cli_fail(EXIT_MOUNT, o->dir,
-		                    "cannot be mounted; expected a directory of yours and /dev/fuse");
-	}
-	if (!fuse_set_signal_handlers(se) && (o->foreground || !fuse_daemonize(0)))
-		err = fuse_session_loop(se) < 0 ? EXIT_MOUNT : 0;
-	fuse_remove_signal_handlers(se);
-	fuse_session_unmount(se);
-	fuse_session_destroy(se);
-	fuse_opt_free_args(&args);
-	return err;
+	fuse_source_add(o->fuse, sizeof(o->fuse), o->image);
+	return codes[view_serve(h, o->fuse, sizeof(o->fuse), o->dir, o->foreground)];
 }
 
 /* Nothing is written, so whoever writes to the image elsewhere is kept away by a shared lock only. */
@@ -459,7 +391,7 @@ static int nanos_run(struct options *o)
 {
 	struct tfs_env env = tfs_user_env();
 	struct tfs_nanos_place place;
-	struct view_host h = {.size = 0};
+	struct view_host h = {.ownerless = true};
 	struct tfs_file_dev dev;
 	struct nanos_vol *vol = NULL;
 	int err = tfs_file_dev_open(&dev, o->image, o->offset, false, 0), code;
@@ -511,7 +443,7 @@ int main(int argc, char **argv)
 	code = options_parse(&o, argc, argv);
 	if (code)
 		return code;
-	code = place_check(o.dir);
+	code = fuse_place_check(o.dir, EXIT_MOUNT);
 	if (code)
 		return code;
 	if (is_nanos(&o))

@@ -54,8 +54,8 @@ expect 4 "$bk" run "$R" "$tmp/source-that-is-not-there"
 mkdir -p "$tmp/plain"; expect 4 "$bk" run "$R" "$tmp/plain"; says 'mounted TFS volume'
 
 # ---- deleted by somebody else while it is read ----
-head -c 9000000 /dev/urandom >"$m/d/large"; old=$(base) before=$("$bk" list "$R" | wc -l)
-"$bk" run "$R" "$m" -o bandwidth=4M >"$tmp/o" 2>"$tmp/e" & run=$!
+head -c 24000000 /dev/urandom >"$m/d/large"; old=$(base) before=$("$bk" list "$R" | wc -l)
+"$bk" run "$R" "$m" -o bandwidth=4M --pack-size 1M >"$tmp/o" 2>"$tmp/e" & run=$!
 for _ in $(seq 200); do [ "$(base)" = "$old" ] || break; sleep 0.02; done; s=$(base)
 [ "$s" != "$old" ] || fail "no new snapshot is seen"
 "$t" snapshot delete "$m" "$s" 2>/dev/null && fail "it is not held"

@@ -1,15 +1,21 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Mounting what can only be read: a volume of the Nanos kernel, through the view (tfs/user/reader.h). Nothing changes
- * under it, so the kernel may remember everything for ever and no inode is counted. Called by main.c instead of the
- * host for our volumes; the mount is read-only, whatever was asked for.
+ * Mounting what can only be read, through the view (tfs/user/reader.h): a volume of the Nanos kernel, a backup. Nothing
+ * changes under it, so the kernel may remember everything for ever and no inode is counted; what cannot be read now is
+ * EIO and is asked for again. Called by tfs-fuse, instead of the host for our volumes, and by tfs-backup mount; the
+ * mount is read-only, whatever was asked for. One request at a time.
  */
 #define _GNU_SOURCE
-#include "kernel/fuse/fuse_host.h"
-#include "kernel/fuse/view.h"
+#define FUSE_USE_VERSION 35
+#include "tfs/fuse/view.h"
+#include "tfs/user/cli.h"
 
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define FOREVER 86400.0
@@ -26,6 +32,12 @@ static struct timespec time_of(const struct tfs_time *t)
 	return (struct timespec){(time_t)tfs_le64(t->sec), (long)tfs_le32(t->nsec)};
 }
 
+/* Damage is EIO for a file. */
+static int user_errno(s64 err)
+{
+	return err == -EUCLEAN ? EIO : (int)-err;
+}
+
 static int attr_get(struct view_host *h, u64 ino, struct stat *st)
 {
 	struct tfs_attr a;
@@ -37,8 +49,9 @@ static int attr_get(struct view_host *h, u64 ino, struct stat *st)
 	st->st_ino = ino;
 	st->st_mode = a.mode;
 	st->st_nlink = a.nlink;
-	st->st_uid = h->uid; /* the format has no owners */
-	st->st_gid = h->gid;
+	st->st_uid = h->ownerless ? h->uid : a.uid;
+	st->st_gid = h->ownerless ? h->gid : a.gid;
+	st->st_rdev = makedev(a.rdev_major, a.rdev_minor);
 	st->st_size = (off_t)a.size;
 	st->st_blocks = (blkcnt_t)(a.blocks * (TFS_BLOCK / 512));
 	st->st_blksize = TFS_BLOCK;
@@ -51,7 +64,7 @@ static int attr_get(struct view_host *h, u64 ino, struct stat *st)
 static void view_init(void *arg, struct fuse_conn_info *conn)
 {
 	(void)arg;
-	conn->max_read = HOST_READ_MAX; /* as -o max_read says */
+	conn->max_read = VIEW_READ_MAX; /* as -o max_read says */
 }
 
 static void view_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -66,7 +79,7 @@ static void view_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		err = attr_get(h, ino, &e.attr);
 	e.ino = err ? 0 : ino;
 	if (err)
-		fuse_reply_err(req, -err);
+		fuse_reply_err(req, user_errno(err));
 	else
 		fuse_reply_entry(req, &e);
 }
@@ -78,7 +91,7 @@ static void view_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 
 	(void)fi;
 	if (err)
-		fuse_reply_err(req, -err);
+		fuse_reply_err(req, user_errno(err));
 	else
 		fuse_reply_attr(req, &st, FOREVER);
 }
@@ -89,7 +102,7 @@ static void view_readlink(fuse_req_t req, fuse_ino_t ino)
 	int n = tfs_reader_readlink(&view_of(req)->view, ino, target, TFS_SYMLINK_MAX);
 
 	if (n < 0) {
-		fuse_reply_err(req, -n);
+		fuse_reply_err(req, user_errno(n));
 		return;
 	}
 	target[n] = 0;
@@ -138,7 +151,7 @@ static void view_readdir(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off,
 	if (!err && off < LAST)
 		err = tfs_reader_readdir(&view_of(req)->view, dir, &pos, emit, &f);
 	if (err < 0)
-		fuse_reply_err(req, -err);
+		fuse_reply_err(req, user_errno(err));
 	else
 		fuse_reply_buf(req, f.buf, f.used);
 	free(f.buf);
@@ -164,7 +177,7 @@ static void view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, st
 
 	(void)fi;
 	if (n < 0)
-		fuse_reply_err(req, (int)-n);
+		fuse_reply_err(req, user_errno(n));
 	else
 		fuse_reply_buf(req, buf, (size_t)n);
 	free(buf);
@@ -176,7 +189,7 @@ static void view_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, st
 
 	(void)fi;
 	if (at < 0)
-		fuse_reply_err(req, (int)-at);
+		fuse_reply_err(req, user_errno(at));
 	else
 		fuse_reply_lseek(req, at);
 }
@@ -186,7 +199,7 @@ static void view_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, st
 static void reply_bytes(fuse_req_t req, int n, size_t size, const char *buf)
 {
 	if (n < 0)
-		fuse_reply_err(req, -n);
+		fuse_reply_err(req, user_errno(n));
 	else if (size)
 		fuse_reply_buf(req, buf, (size_t)n);
 	else
@@ -236,9 +249,54 @@ static const struct fuse_lowlevel_ops view_ops = {
     .statfs = view_statfs,
 };
 
-struct fuse_session *view_session(struct fuse_args *args, struct view_host *h)
+/* ---- mounting ---- */
+
+/* The daemon stays where it was: paths that were given may be relative. */
+static bool daemonized(void)
 {
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = fuse_daemonize(0);
+
+	if (!err && here >= 0)
+		err = fchdir(here);
+	if (here >= 0)
+		close(here);
+	if (!err)
+		tfs_cli_to_syslog();
+	return !err;
+}
+
+static enum view_end mounted_serve(struct fuse_session *se, bool foreground)
+{
+	enum view_end end = VIEW_PLACE;
+
+	if (!fuse_set_signal_handlers(se) && (foreground || daemonized()))
+		end = fuse_session_loop(se) < 0 ? VIEW_LOST : VIEW_OK;
+	fuse_remove_signal_handlers(se);
+	fuse_session_unmount(se);
+	return end;
+}
+
+enum view_end view_serve(struct view_host *h, char *list, size_t room, const char *dir, bool foreground)
+{
+	char *argv[] = {"view", "-o", list};
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_session *se;
+	enum view_end end;
+
 	h->uid = geteuid();
 	h->gid = getegid();
-	return fuse_session_new(args, &view_ops, sizeof(view_ops), h);
+	if (!strstr(list, ",ro") && strlen(list) + 4 < room)
+		strcat(list, ",ro");
+	se = fuse_session_new(&args, &view_ops, sizeof(view_ops), h);
+	if (!se)
+		return VIEW_OPTIONS;
+	if (fuse_session_mount(se, dir)) {
+		tfs_cli_fail(0, dir, "cannot be mounted; expected a directory of yours and /dev/fuse");
+		end = VIEW_PLACE;
+	} else {
+		end = mounted_serve(se, foreground);
+	}
+	fuse_session_destroy(se);
+	fuse_opt_free_args(&args);
+	return end;
 }

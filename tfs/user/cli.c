@@ -8,8 +8,10 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <syslog.h>
 
 static const char *tool = "tfs";
+static bool to_log;
 
 static void core_message(int level, const char *line)
 {
@@ -22,10 +24,28 @@ void tfs_cli_start(const char *name)
 	tfs_user_log_sink(core_message);
 }
 
+static void core_to_syslog(int level, const char *line)
+{
+	syslog(level ? LOG_WARNING : LOG_ERR, "%s", line);
+}
+
+void tfs_cli_to_syslog(void)
+{
+	to_log = true;
+	openlog(tool, LOG_PID, LOG_DAEMON);
+	tfs_user_log_sink(core_to_syslog);
+}
+
 static void message(const char *object, const char *fmt, va_list ap)
 {
-	char name[1024];
+	char name[1024], text[2048];
 
+	if (to_log) {
+		vsnprintf(text, sizeof(text), fmt, ap);
+		tfs_cli_escape(name, sizeof(name), object ? object : "", object ? strlen(object) : 0);
+		syslog(LOG_ERR, "%s%s%s", name, object ? ": " : "", text);
+		return;
+	}
 	fflush(stdout);
 	fprintf(stderr, "%s: ", tool);
 	if (object)

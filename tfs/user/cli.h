@@ -17,6 +17,8 @@ struct json_object;
 
 /* Call first in main: the tool's name for messages; core messages are printed as "NAME: volume: ...". */
 void tfs_cli_start(const char *name);
+/* From here on messages, the core's too, go to the system's log: for daemons. */
+void tfs_cli_to_syslog(void);
 /* Prints the message, object escaped, and returns code. object NULL: none. */
 int tfs_cli_fail(int code, const char *object, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void tfs_cli_warn(const char *object, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
