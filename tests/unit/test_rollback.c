@@ -51,6 +51,13 @@ static int begin(void **state)
 	return 0;
 }
 
+static int begin_large(void **state)
+{
+	(void)state;
+	ram_format(48u << 20);
+	return 0;
+}
+
 static int end(void **state)
 {
 	(void)state;
@@ -86,9 +93,36 @@ static void test_target_deleted(void **state)
 	assert_int_equal(tfs_old_state(vol, &old), -ENOENT);
 }
 
+/* A host that takes steps gets its turn in between, however much there is to free. */
+static void test_target_deleted_in_steps(void **state)
+{
+	struct tfs_encoded e = {.blocks = 1, .bytes = TFS_BLOCK, .buf = data};
+	struct tfs_old_info old;
+	u64 a = make("a"), s, held;
+	u32 again = 0;
+	int err;
+
+	(void)state;
+	s = snapshot("s");
+	for (u64 b = 0; b < 5000; b++)
+		assert_int_equal(tfs_write(vol, a, 2 * b, &e, (2 * b + 1) * TFS_BLOCK, NULL), 0);
+	assert_int_equal(tfs_rollback(vol, s, &held), 0);
+	tfs_snapshots_stepwise(vol, true);
+	while ((err = tfs_snapshot_delete(vol, s)) == -EAGAIN) {
+		while (tfs_checkpoint_running(vol))
+			assert_true(tfs_checkpoint_step(vol, 4) >= 0);
+		again++;
+	}
+	assert_int_equal(err, 0);
+	assert_true(again > 0);
+	assert_int_equal(tfs_old_state(vol, &old), -ENOENT);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_target_deleted, begin, end)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_target_deleted, begin, end),
+	    cmocka_unit_test_setup_teardown(test_target_deleted_in_steps, begin_large, end)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
