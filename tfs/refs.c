@@ -164,7 +164,7 @@ int tfs_ref_prepare_drop(struct tfs_vol *vol, const struct tfs_ptr *ptr, bool ra
 static int add_prepare(struct tfs_vol *vol, const struct tfs_ptr *ptr, const struct part *p)
 {
 	(void)ptr;
-	if (p->count == ~0u)
+	if (p->count > ~0u - TFS_WINDOW_PIECES) /* a window may hold one block as often, and each of them counts */
 		return -EOPNOTSUPP;
 	part_need(vol, p);
 	return 0;

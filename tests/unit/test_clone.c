@@ -5,6 +5,7 @@
  * a hole. The crash simulator has the rest.
  */
 #include "tests/unit/ram.h"
+#include "tfs/vol.h"
 
 #define BLOCKS 48u
 static u8 data[BLOCKS * TFS_BLOCK], found[BLOCKS * TFS_BLOCK];
@@ -175,12 +176,35 @@ static void test_feature(void **state)
 	assert_true(tfs_le64(tfs_super_of(vol)->ro_compat) & TFS_RO_COMPAT_SHARED);
 }
 
+/* A count that is full does not begin anew: what would go beyond it is copied. */
+static void test_full_count(void **state)
+{
+	u64 a = raw_file("a"), b = make("b"), c = make("c");
+	struct tfs_key k = {0, 0};
+	const void *v;
+	u32 len;
+
+	(void)state;
+	reflink(a, 0, b, 0, 1, TFS_BLOCK);
+	reflink(a, 0, b, 1, 1, 2 * TFS_BLOCK); /* one block twice in a window */
+	assert_int_equal(items(), 1);
+	assert_int_equal(tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len), 0);
+	((struct tfs_ref *)(uintptr_t)v)->count = tfs_cpu32(~0u - 1);
+	reflink(b, 0, c, 0, 2, 2 * TFS_BLOCK);
+	holds(c, 0, 0, 1);
+	holds(c, 1, 0, 1);
+	assert_int_equal(tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len), 0);
+	assert_int_equal(tfs_le32(((const struct tfs_ref *)v)->count), ~0u - 1);
+	assert_int_equal(shared_blocks(c), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_parts, begin, end),
 	                                   cmocka_unit_test_setup_teardown(test_one_operation_drops_all, begin, end),
 	                                   cmocka_unit_test_setup_teardown(test_ends, begin, end),
-	                                   cmocka_unit_test_setup_teardown(test_feature, begin, end)};
+	                                   cmocka_unit_test_setup_teardown(test_feature, begin, end),
+	                                   cmocka_unit_test_setup_teardown(test_full_count, begin, end)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
