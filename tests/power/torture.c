@@ -42,7 +42,16 @@ static int disk_flush(struct tfs_dev *dev)
 	return 0;
 }
 
-static const struct tfs_dev_ops disk_ops = {disk_io, disk_flush, NULL};
+/* Whoever still needs it finds something else. */
+static int disk_discard(struct tfs_dev *dev, u64 offset, u64 bytes)
+{
+	if (offset + bytes > dev->size)
+		return -EIO;
+	memset(disk.data + offset, 0xa5, bytes);
+	return 0;
+}
+
+static const struct tfs_dev_ops disk_ops = {disk_io, disk_flush, disk_discard};
 
 static struct tfs_vol *vol;
 static u64 round_now, empty_available;
@@ -244,7 +253,7 @@ static int share(u32 from, u32 at, u32 to, u32 block, u32 blocks)
 
 static void mount_again(bool kill)
 {
-	struct tfs_mount_options opt = {0};
+	struct tfs_mount_options opt = {.flags = TFS_MOUNT_DISCARD};
 	struct tfs_env env = power_env();
 	int err = kill ? tfs_sync(vol) : 0;
 
@@ -470,7 +479,7 @@ static void round_empty(void)
 static void volume_make(u64 size)
 {
 	struct tfs_format_options opt = {.size = size, .codec = TFS_CODEC_LZ4, .uuid = "torture"};
-	struct tfs_mount_options mount = {0};
+	struct tfs_mount_options mount = {.flags = TFS_MOUNT_DISCARD};
 	struct tfs_env env = power_env();
 	struct tfs_stat st;
 
