@@ -159,15 +159,15 @@ if [ $machine = uml ]; then # the console is its stderr, its serial lines are de
 fi
 # kills the machine, a user-mode one with the processes that are its tasks
 end_now() { if [ $machine = uml ]; then kill -9 -- "-$qemu"; else kill -9 "$qemu"; fi 2>/dev/null; }
-# Sets had: the seconds since it began, without those in which its threads stood in line for a processor, as far as they did at
-# once: a limit is the machine's own, whatever else runs beside it. Ten times the limit is the end all the same.
+# Sets had: the seconds since it began, without those in which its threads stood in line for a processor (emulated ones wait for
+# each other: each one's counts): a limit is the machine's own, whatever else runs beside it, up to ten times as long.
 time_had() {
-	local t delay most=0
+	local t delay sum=0
 	for t in /proc/$qemu/task/*/schedstat; do
 		read -r _ delay _ 2>/dev/null <"$t" || continue
-		[ "$delay" -le $most ] || most=$delay
+		sum=$((sum + delay))
 	done 2>/dev/null
-	had=$((SECONDS - began - most / 1000000000))
+	had=$((SECONDS - began - sum / 1000000000))
 	[ $had -ge $(((SECONDS - began) / 10)) ] || had=$(((SECONDS - began) / 10))
 }
 # Where many guests share few processors a kernel may find no timer that works while it boots: nothing has been done then, and it
