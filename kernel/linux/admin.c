@@ -19,32 +19,37 @@ static_assert(TFS_IOC_INFO == _IOWR(TFS_IOC_LETTER, 1, struct tfs_ioc_info));
 
 /* ---- freeing ---- */
 
-/* Steps are short, and others get in between. False: nothing is left to do. */
-static bool freeing_steps(struct super_block *sb)
+/* Steps are short, and others get in between. 1: there is more to do; 0: not, or not before the volume can be written
+ * again, which begins anew. */
+static int freeing_steps(struct super_block *sb)
 {
+	struct tfs_vol *vol;
 	int i, more = 1;
 
 	for (i = 0; i < FREEING_STEPS && more > 0; i++) {
-		more = tfs_snapshot_step(tfs_enter(sb));
+		vol = tfs_enter_writing(sb);
+		if (!vol)
+			return 0;
+		more = tfs_snapshot_step(vol);
 		tfs_leave(sb);
 		cond_resched();
 	}
-	return more > 0;
+	return more;
 }
 
 void tfs_freeing_work(struct work_struct *work)
 {
 	struct tfs_sb *s = container_of(work, struct tfs_sb, freeing.work);
-	bool more = true;
+	int more = -EAGAIN; /* frozen */
 
-	if (!sb_rdonly(s->sb) && sb_start_intwrite_trylock(s->sb)) {
+	if (sb_start_intwrite_trylock(s->sb)) {
 		more = freeing_steps(s->sb);
 		sb_end_intwrite(s->sb);
-		if (more)
-			queue_delayed_work(s->work_queue, &s->freeing, 0);
-	} else if (!sb_rdonly(s->sb)) {
-		queue_delayed_work(s->work_queue, &s->freeing, FREEING_RETRY); /* frozen */
 	}
+	if (more > 0)
+		queue_delayed_work(s->work_queue, &s->freeing, 0);
+	else if (more == -EAGAIN || more == -ENOMEM)
+		queue_delayed_work(s->work_queue, &s->freeing, FREEING_RETRY);
 }
 
 /* ---- requests ---- */
@@ -96,7 +101,7 @@ static int raw_check(struct super_block *sb, struct tfs_ioc_raw *q)
 static int raw_read(struct super_block *sb, struct tfs_ioc_raw *q)
 {
 	struct tfs_dev *dev = &tfs_sb(sb)->bdev.dev;
-	void *buf = q->data;
+	void *buf;
 	int err;
 
 	if (q->bytes % TFS_BLOCK || q->bytes > (q->to ? TFS_IOC_RAW_MAX : TFS_IOC_RAW_DATA))
@@ -104,17 +109,18 @@ static int raw_read(struct super_block *sb, struct tfs_ioc_raw *q)
 	err = raw_check(sb, q);
 	if (err || !q->bytes)
 		return err;
-	if (q->to)
-		buf = kvmalloc(q->bytes, GFP_KERNEL);
+	buf =
+	    kvmalloc(q->bytes, GFP_KERNEL); /* not q->data: devices want memory that begins with a sector (dm-crypt) */
 	if (!buf)
 		return -ENOMEM;
 	err = q->offset + q->bytes > dev->size ? -EINVAL : dev->ops->io(dev, TFS_IO_READ, q->offset, buf, q->bytes, 0);
 	if (!err)
 		err = raw_check(sb, q);
-	if (!err && q->to && copy_to_user(u64_to_user_ptr(q->to), buf, q->bytes))
+	if (!err && !q->to)
+		memcpy(q->data, buf, q->bytes);
+	else if (!err && copy_to_user(u64_to_user_ptr(q->to), buf, q->bytes))
 		err = -EFAULT;
-	if (q->to)
-		kvfree(buf);
+	kvfree(buf);
 	return err;
 }
 
@@ -157,6 +163,7 @@ static bool changes(unsigned int request)
 	case TFS_IOC_SHIP_NEXT:
 	case TFS_IOC_SHIP_FILES:
 	case TFS_IOC_SHIP_READ:
+	case TFS_IOC_SCRUB:
 		return false;
 	default:
 		return true;

@@ -44,14 +44,18 @@ static bool space_short(struct tfs_sb *s)
 /* 1: there is more; 0: nothing worth it; -EAGAIN: not now. */
 static int step(struct tfs_sb *s, unsigned int blocks)
 {
-	int more;
+	struct tfs_vol *vol;
+	int more = 0;
 
-	if (sb_rdonly(s->sb) || READ_ONCE(s->stopped))
+	if (READ_ONCE(s->stopped))
 		return 0;
 	if (!sb_start_intwrite_trylock(s->sb))
 		return -EAGAIN;
-	more = tfs_compact_step(tfs_enter(s->sb), blocks, 0);
-	tfs_leave(s->sb);
+	vol = tfs_enter_writing(s->sb);
+	if (vol) {
+		more = tfs_compact_step(vol, blocks, 0);
+		tfs_leave(s->sb);
+	}
 	sb_end_intwrite(s->sb);
 	return more;
 }

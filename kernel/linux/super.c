@@ -471,34 +471,31 @@ static int get_tree(struct fs_context *fc)
 
 static int turn_read_only(struct super_block *sb)
 {
+	struct tfs_vol *vol;
 	int err;
 
 	tfs_pool_drain(tfs_sb(sb));
-	err = tfs_rest(tfs_enter(sb));
+	vol = tfs_enter(sb);
+	sb->s_flags |= SB_RDONLY; /* before the VFS does it: see tfs_enter_writing */
+	err = tfs_rest(vol);
+	if (err)
+		sb->s_flags &= ~SB_RDONLY;
 	tfs_leave(sb);
 	return err;
 }
 
 /* Mounted for reading, the volume is opened once more, which recovers it. */
-static int turn_writable(struct super_block *sb)
+static int volume_reopen(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
 	struct tfs_vol *vol;
 	struct tfs_stat st;
 	int err;
 
-	if (s->opt.snapshot) {
-		pr_err("tfs: %s: a snapshot cannot be written\n", sb->s_id);
-		return -EROFS;
-	}
-	if (s->failed || bdev_read_only(sb->s_bdev)) {
-		pr_err("tfs: %s: cannot be written: %s\n", sb->s_id,
-		       s->failed ? "there were errors: unmount, run fsck.tfs, mount again" : "the device is read-only");
-		return -EROFS;
-	}
-	if (!s->volume_read_only)
-		return 0;
 	tfs_enter(sb);
+	/* reads in flight hold epochs of the old one, which mean nothing to the new one */
+	tfs_quiesce(s, 0);
+	tfs_quiesce(s, 1);
 	err = volume_mount(s, false, &vol);
 	if (!err) {
 		tfs_statfs(vol, &st);
@@ -511,12 +508,33 @@ static int turn_writable(struct super_block *sb)
 		tfs_abandon(s->vol);
 		s->vol = vol;
 		s->volume_read_only = false;
-		mod_delayed_work(s->work_queue, &s->freeing, 0);
 	}
 	tfs_leave(sb);
-	if (err)
-		pr_err("tfs: %s: stays read-only: error %d: %s\n", sb->s_id, err, mount_failure(err));
 	return err;
+}
+
+static int turn_writable(struct super_block *sb)
+{
+	struct tfs_sb *s = tfs_sb(sb);
+	int err;
+
+	if (s->opt.snapshot) {
+		pr_err("tfs: %s: a snapshot cannot be written\n", sb->s_id);
+		return -EROFS;
+	}
+	if (s->failed || bdev_read_only(sb->s_bdev)) {
+		pr_err("tfs: %s: cannot be written: %s\n", sb->s_id,
+		       s->failed ? "there were errors: unmount, run fsck.tfs, mount again" : "the device is read-only");
+		return -EROFS;
+	}
+	err = s->volume_read_only ? volume_reopen(sb) : 0;
+	if (err) {
+		pr_err("tfs: %s: stays read-only: error %d: %s\n", sb->s_id, err, mount_failure(err));
+		return err;
+	}
+	sb->s_flags &= ~SB_RDONLY; /* before the VFS does it: what runs in the background looks at it */
+	mod_delayed_work(s->work_queue, &s->freeing, 0);
+	return 0;
 }
 
 static int reconfigure(struct fs_context *fc)

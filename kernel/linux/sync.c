@@ -160,7 +160,8 @@ static int steps_to_end(struct super_block *sb)
 	return more;
 }
 
-/* One that begins now, if anything happened since the last: an idle volume is left alone. */
+/* One that begins now, if anything happened since the last: an idle volume is left alone, and one that was brought to
+ * rest meanwhile. */
 static int steps_take(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
@@ -169,7 +170,7 @@ static int steps_take(struct super_block *sb)
 	u64 sequence = tfs_sequence(vol);
 	int more = 0;
 
-	if (sequence != s->checkpoint_sequence)
+	if (sequence != s->checkpoint_sequence && !sb_rdonly(sb))
 		more = tfs_checkpoint_step(vol, CHECKPOINT_NODES);
 	held_leave(sb, &h);
 	step_wait(sb, more);

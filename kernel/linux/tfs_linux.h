@@ -157,6 +157,17 @@ static inline struct tfs_vol *tfs_enter(struct super_block *sb)
 	return s->vol;
 }
 void tfs_leave(struct super_block *sb); /* fault.c: and sees to what went wrong meanwhile */
+/* For work in the background: NULL, and not entered, once the volume is read-only. Who turns it sets SB_RDONLY under the
+ * lock (super.c), so that nothing comes after its last checkpoint. */
+static inline struct tfs_vol *tfs_enter_writing(struct super_block *sb)
+{
+	struct tfs_vol *vol = tfs_enter(sb);
+
+	if (!sb_rdonly(sb))
+		return vol;
+	tfs_leave(sb);
+	return NULL;
+}
 /* For a call that reads what the inode is of: the volume, or a snapshot. */
 static inline struct tfs_vol *tfs_enter_inode(struct inode *inode)
 {

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 jobs=()
 for j in "$@"; do [ ! -e "tests/kernel/job_$j.sh" ] || jobs+=("$j"); done
-[ ${#jobs[@]} -gt 0 ] || jobs=(options errors shutdown acl space pages sync handles writers trace clone)
+[ ${#jobs[@]} -gt 0 ] || jobs=(options errors shutdown acl space pages sync handles writers trace clone admin)
 compiled kfeat tests/kernel/kfeat.c; compiled clones tests/kernel/clones.c
 for j in "${jobs[@]}"; do
 	echo "cat >/tmp/$j.sh <<'END-OF-JOB'"; cat tests/kernel/job_prelude.sh "tests/kernel/job_$j.sh" || exit 1; echo "END-OF-JOB"
@@ -15,6 +15,6 @@ echo 'exit ${bad:-0}' >>"$tmp/all.sh"
 job <"$tmp/all.sh"
 for k in "${KERNELS[@]}"; do
 	echo "== $k"; rm -f "$tmp/t"; truncate -s 160M "$tmp/t"; other 16M
-	LIMIT=580 guest -p "$tmp/kfeat" -p "$tmp/clones" -p "$bin/mkfs.tfs" -p "$bin/fsck.tfs" -p "$bin/dump.tfs" -p "$bin/mutate" "$tmp/t" "$tmp/e" || bad "in the guest"
+	LIMIT=580 guest -p "$tmp/kfeat" -p "$tmp/clones" -p "$bin/tfs" -p "$bin/mkfs.tfs" -p "$bin/fsck.tfs" -p "$bin/dump.tfs" -p "$bin/mutate" "$tmp/t" "$tmp/e" || bad "in the guest"
 done
 finish
