@@ -135,6 +135,13 @@ static void node_free(struct tfs_node *n)
 	tfs_port_free(n);
 }
 
+/* One that may have been found before. */
+static void node_drop(struct tfs_vol *vol, struct tfs_node *n)
+{
+	tfs_fingers_forget(vol);
+	node_free(n);
+}
+
 static struct tfs_node *node_alloc(void)
 {
 	struct tfs_node *n = tfs_port_alloc(sizeof(*n));
@@ -349,6 +356,7 @@ static void make_dirty(struct tfs_vol *vol, struct tfs_node *n)
 	n->epoch = vol->epoch;
 	n->placed = n->superseded = false;
 	memset(&n->ptr, 0, sizeof(n->ptr));
+	tfs_fingers_forget(vol);
 	hash_add(vol, n);
 	tfs_list_add(&vol->dirty, n);
 }
@@ -398,7 +406,7 @@ void tfs_cache_forget(struct tfs_vol *vol, struct tfs_node *n)
 {
 	hash_remove(vol, n);
 	tfs_list_remove(&vol->dirty, n);
-	node_free(n);
+	node_drop(vol, n);
 }
 
 void tfs_cache_stale(struct tfs_vol *vol, u64 addr)
@@ -409,14 +417,14 @@ void tfs_cache_stale(struct tfs_vol *vol, u64 addr)
 		return;
 	hash_remove(vol, n);
 	tfs_list_remove(&vol->lru, n);
-	node_free(n);
+	node_drop(vol, n);
 }
 
 void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *n)
 {
 	hash_remove(vol, n);
 	if (n->superseded) {
-		node_free(n);
+		node_drop(vol, n);
 		return;
 	}
 	tfs_cache_stale(vol, n->ptr.addr); /* the same, read by its place, as by who looks into a snapshot */
@@ -434,7 +442,7 @@ static void trim_to(struct tfs_vol *vol, u32 count)
 
 		hash_remove(vol, n);
 		tfs_list_remove(&vol->lru, n);
-		node_free(n);
+		node_drop(vol, n);
 	}
 }
 
@@ -448,13 +456,13 @@ void tfs_cache_make_room(struct tfs_vol *vol, u32 nodes)
 	trim_to(vol, vol->cache_max - nodes);
 }
 
-static void list_destroy(struct tfs_list_head *l)
+static void list_destroy(struct tfs_vol *vol, struct tfs_list_head *l)
 {
 	struct tfs_node *n;
 
 	while ((n = l->first)) {
 		tfs_list_remove(l, n);
-		node_free(n);
+		node_drop(vol, n);
 	}
 }
 
@@ -462,9 +470,9 @@ void tfs_cache_destroy(struct tfs_vol *vol)
 {
 	struct tfs_drop *d;
 
-	list_destroy(&vol->lru);
-	list_destroy(&vol->dirty);
-	list_destroy(&vol->ck.frozen);
+	list_destroy(vol, &vol->lru);
+	list_destroy(vol, &vol->dirty);
+	list_destroy(vol, &vol->ck.frozen);
 	while ((d = vol->drops)) {
 		vol->drops = d->next;
 		tfs_port_free(d);

@@ -52,6 +52,7 @@ int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol *
 	vol->dev = dev;
 	vol->env = *env;
 	vol->cache_max = TFS_CACHE_MIN;
+	vol->shape = 1; /* no finger's */
 	vol->node_codec = TFS_CODEC_LZ4;
 	for (h = 0; h < TFS_HEADS; h++)
 		vol->head[h].segment = ~0ull;

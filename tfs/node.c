@@ -55,17 +55,22 @@ struct tfs_key tfs_node_key(const void *buf, u32 slot)
 
 u32 tfs_node_search(const void *buf, struct tfs_key key, bool *exact)
 {
+	const u8 *first = (const u8 *)buf + sizeof(struct tfs_node_head); /* slots and branches begin with their keys */
+	u32 step = tfs_node_level(buf) ? sizeof(struct tfs_branch) : sizeof(struct tfs_slot);
 	u32 lo = 0, hi = tfs_node_count(buf);
 
 	*exact = false;
 	while (lo < hi) {
 		u32 mid = (lo + hi) / 2;
-		int c = tfs_key_cmp(tfs_node_key(buf, mid), key);
+		const struct tfs_disk_key *k = (const struct tfs_disk_key *)(first + mid * step);
+		u64 a = tfs_le64(k->a), b = tfs_le64(k->b);
 
-		if (c < 0) {
+		if (a < key.a || (a == key.a && b < key.b)) {
 			lo = mid + 1;
+		} else if (a == key.a && b == key.b) { /* keys of a node differ */
+			*exact = true;
+			return mid;
 		} else {
-			*exact |= c == 0;
 			hi = mid;
 		}
 	}

@@ -13,8 +13,9 @@ static const struct tfs_key KEY_MAX = {~0ull, ~0ull};
 
 struct path {
 	struct tfs_node *node[TFS_HEIGHT_MAX]; /* by level */
-	u32 slot[TFS_HEIGHT_MAX];
-	int height; /* levels */
+	u32 slot[TFS_HEIGHT_MAX];              /* of index nodes: the branch taken */
+	int height;                            /* levels */
+	struct tfs_key lo, hi;                 /* the leaf's range: lo <= key < hi */
 };
 
 static struct tfs_key branch_hi(const struct tfs_node *n, u32 slot, struct tfs_key hi)
@@ -32,111 +33,134 @@ static int child_get(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct t
 	return tfs_cache_get(vol, n->tree, &ptr, n->level - 1, tfs_node_key(n->buf, slot), *hi, out);
 }
 
+static bool view_lost(const struct tfs_vol *vol, int tree)
+{
+	return vol->view_gone && (tree == TFS_TREE_FS || tree == TFS_TREE_REFS);
+}
+
 /* -ENOENT: empty tree */
 static int root_get(struct tfs_vol *vol, int tree, struct tfs_node **out)
 {
-	if (vol->view_gone && (tree == TFS_TREE_FS || tree == TFS_TREE_REFS))
+	if (view_lost(vol, tree))
 		return -ESTALE;
 	if (!vol->root[tree].addr)
 		return -ENOENT;
 	return tfs_cache_get(vol, tree, &vol->root[tree], -1, KEY_MIN, KEY_MAX, out);
 }
 
-/* Down to the leaf that covers key; slot[0] is the first slot at or after it. hi: where that leaf's range ends. */
-static int descend(struct tfs_vol *vol, int tree, struct tfs_key key, struct path *p, bool *exact, struct tfs_key *hi)
+/* Down to the leaf that covers key. On an error lo and hi are of the node that could not be had. */
+static int descend(struct tfs_vol *vol, int tree, struct tfs_key key, struct path *p)
 {
 	struct tfs_node *n;
 	int err = root_get(vol, tree, &n);
 
+	p->lo = KEY_MIN;
+	p->hi = KEY_MAX;
 	if (err)
 		return err;
 	p->height = n->level + 1;
-	*hi = KEY_MAX;
 	while (n->level) {
+		u32 slot = tfs_branch_find(n->buf, key);
+
 		p->node[n->level] = n;
-		p->slot[n->level] = tfs_branch_find(n->buf, key);
-		err = child_get(vol, n, p->slot[n->level], hi, &n);
+		p->slot[n->level] = slot;
+		p->lo = tfs_node_key(n->buf, slot);
+		err = child_get(vol, n, slot, &p->hi, &n);
 		if (err)
 			return err;
 	}
 	p->node[0] = n;
-	p->slot[0] = tfs_node_search(n->buf, key, exact);
+	return 0;
+}
+
+/* Where a key is or would be: the leaf that covers it, that leaf's range, and the first slot at or after the key. */
+struct spot {
+	struct tfs_node *leaf;
+	struct tfs_key lo, hi;
+	u32 slot;
+	bool exact;
+};
+
+static int spot_find(struct tfs_vol *vol, int tree, struct tfs_key key, struct spot *s)
+{
+	const struct tfs_finger *f = view_lost(vol, tree) ? NULL : tfs_finger_find(vol, tree, key);
+
+	if (f) {
+		s->leaf = f->leaf;
+		s->lo = f->lo;
+		s->hi = f->hi;
+	} else {
+		struct path p;
+		int err = descend(vol, tree, key, &p);
+
+		if (err)
+			return err;
+		s->leaf = p.node[0];
+		s->lo = p.lo;
+		s->hi = p.hi;
+		tfs_finger_set(vol, tree, s->leaf, s->lo, s->hi);
+	}
+	s->slot = tfs_node_search(s->leaf->buf, key, &s->exact);
 	return 0;
 }
 
 int tfs_item_find(struct tfs_vol *vol, int tree, struct tfs_key key, const void **value, u32 *len)
 {
-	struct path p;
-	struct tfs_key hi;
-	bool exact;
-	int err = descend(vol, tree, key, &p, &exact, &hi);
+	struct spot s;
+	int err = spot_find(vol, tree, key, &s);
 
 	if (err)
 		return err;
-	if (!exact)
+	if (!s.exact)
 		return -ENOENT;
-	*value = tfs_leaf_value(p.node[0]->buf, p.slot[0], len);
+	*value = tfs_leaf_value(s.leaf->buf, s.slot, len);
 	return 0;
 }
 
-static void item_at(const struct path *p, u32 slot, struct tfs_key *key, const void **value, u32 *len)
+static void item_at(const struct spot *s, u32 slot, struct tfs_key *key, const void **value, u32 *len)
 {
-	*key = tfs_node_key(p->node[0]->buf, slot);
-	*value = tfs_leaf_value(p->node[0]->buf, slot, len);
+	*key = tfs_node_key(s->leaf->buf, slot);
+	*value = tfs_leaf_value(s->leaf->buf, slot, len);
 }
 
 int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)
 {
-	struct tfs_key from = *key, hi;
-	struct path p;
-	bool exact;
+	struct tfs_key from = *key;
+	struct spot s;
 
 	for (;;) {
-		int err = descend(vol, tree, from, &p, &exact, &hi);
+		int err = spot_find(vol, tree, from, &s);
 
 		if (err)
 			return err;
-		if (p.slot[0] < tfs_node_count(p.node[0]->buf)) {
-			item_at(&p, p.slot[0], key, value, len);
+		if (s.slot < tfs_node_count(s.leaf->buf)) {
+			item_at(&s, s.slot, key, value, len);
 			return 0;
 		}
-		if (!tfs_key_cmp(hi, KEY_MAX))
+		if (!tfs_key_cmp(s.hi, KEY_MAX))
 			return -ENOENT;
-		from = hi; /* the next leaf begins there */
+		from = s.hi; /* the next leaf begins there */
 	}
-}
-
-/* The leaf before the one p leads to: where its range ends is where p's leaf begins. */
-static bool leaf_lo(const struct path *p, struct tfs_key *lo)
-{
-	int l;
-
-	for (l = 1; l < p->height; l++)
-		if (p->slot[l]) {
-			*lo = tfs_node_key(p->node[l]->buf, p->slot[l]);
-			return true;
-		}
-	return false;
 }
 
 int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)
 {
-	struct tfs_key from = *key, hi;
-	struct path p;
-	bool exact;
+	struct tfs_key from = *key;
+	struct spot s;
 
 	for (;;) {
-		int err = descend(vol, tree, from, &p, &exact, &hi);
+		int err = spot_find(vol, tree, from, &s);
 
 		if (err)
 			return err;
-		if (exact || p.slot[0]) {
-			item_at(&p, exact ? p.slot[0] : p.slot[0] - 1, key, value, len);
+		if (s.exact || s.slot) {
+			item_at(&s, s.exact ? s.slot : s.slot - 1, key, value, len);
 			return 0;
 		}
-		if (!leaf_lo(&p, &from))
+		if (!tfs_key_cmp(s.lo, KEY_MIN))
 			return -ENOENT;
-		if (!from.b--) /* the key just before it */
+		from = s.lo; /* the key just before it is the last of the leaf before */
+		if (!from.b--)
 			from.a--;
 	}
 }
@@ -144,9 +168,9 @@ int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void
 int tfs_tree_victims(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_key *end)
 {
 	struct path p;
-	bool exact;
-	int level, n = 0, err = descend(vol, tree, key, &p, &exact, end);
+	int level, n = 0, err = descend(vol, tree, key, &p);
 
+	*end = p.hi;
 	for (level = 0; !err && level < p.height; level++)
 		if (!p.node[level]->epoch) {
 			struct tfs_ptr ptr = p.node[level]->ptr;
@@ -259,7 +283,6 @@ static int split_index(struct tfs_vol *vol, struct tfs_node *parent, u32 slot, s
 static int descend_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct path *p)
 {
 	struct tfs_node *n, *child;
-	struct tfs_key hi = KEY_MAX;
 	int err = root_dirty(vol, tree, &n);
 
 	if (!err && index_full(n))
@@ -267,9 +290,11 @@ static int descend_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, stru
 	if (err)
 		return err;
 	p->height = n->level + 1;
+	p->lo = KEY_MIN;
+	p->hi = KEY_MAX;
 	while (n->level) {
 		u32 slot = tfs_branch_find(n->buf, key);
-		struct tfs_key child_hi = hi;
+		struct tfs_key child_hi = p->hi;
 
 		err = child_get(vol, n, slot, &child_hi, &child);
 		if (!err)
@@ -285,7 +310,8 @@ static int descend_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, stru
 		}
 		p->node[n->level] = n;
 		p->slot[n->level] = slot;
-		hi = child_hi;
+		p->lo = tfs_node_key(n->buf, slot);
+		p->hi = child_hi;
 		n = child;
 	}
 	p->node[0] = n;
@@ -294,12 +320,20 @@ static int descend_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, stru
 
 int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf)
 {
+	const struct tfs_finger *f = tfs_finger_find(vol, tree, key);
 	struct path p;
-	int err = descend_dirty(vol, tree, key, &p);
+	int err;
 
-	if (!err)
-		*leaf = p.node[0];
-	return err;
+	if (f && f->leaf->epoch == vol->epoch) { /* so is the way to it: a node becomes dirty after its parent */
+		*leaf = f->leaf;
+		return 0;
+	}
+	err = descend_dirty(vol, tree, key, &p);
+	if (err)
+		return err;
+	*leaf = p.node[0];
+	tfs_finger_set(vol, tree, *leaf, p.lo, p.hi);
+	return 0;
 }
 
 /* Where to cut a leaf: behind everything when key is behind everything, else where the bytes halve. */
@@ -351,6 +385,7 @@ static bool shift_left(struct tfs_vol *vol, const struct path *p, struct tfs_key
 	n = items_that_fit(leaf, key, tfs_leaf_free(left->buf), &bytes);
 	if (bytes < TFS_NODE_SIZE / 16)
 		return false;
+	tfs_fingers_forget(vol);
 	for (i = 0; i < n; i++) {
 		u32 len;
 		const void *v = tfs_leaf_value(leaf->buf, i, &len);
@@ -392,45 +427,37 @@ int tfs_tree_split(struct tfs_vol *vol, int tree, struct tfs_key key)
 
 /* ---- the apply phase ---- */
 
-static struct tfs_node *leaf_of(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *slot, bool *exact)
+static void spot_prepared(struct tfs_vol *vol, int tree, struct tfs_key key, struct spot *s)
 {
-	struct path p;
-	struct tfs_key hi;
-
-	TFS_BUG_ON(descend(vol, tree, key, &p, exact, &hi));
-	TFS_BUG_ON(p.node[0]->epoch != vol->epoch); /* not prepared */
-	*slot = p.slot[0];
-	return p.node[0];
+	TFS_BUG_ON(spot_find(vol, tree, key, s));
+	TFS_BUG_ON(s->leaf->epoch != vol->epoch); /* not prepared */
 }
 
 void tfs_item_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len)
 {
-	u32 slot;
-	bool exact;
-	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+	struct spot s;
 
-	if (exact)
-		tfs_leaf_remove(n->buf, slot);
-	tfs_leaf_insert(n->buf, vol->node_scratch, slot, key, value, len);
+	spot_prepared(vol, tree, key, &s);
+	if (s.exact)
+		tfs_leaf_remove(s.leaf->buf, s.slot);
+	tfs_leaf_insert(s.leaf->buf, vol->node_scratch, s.slot, key, value, len);
 }
 
 void tfs_item_del(struct tfs_vol *vol, int tree, struct tfs_key key)
 {
-	u32 slot;
-	bool exact;
-	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+	struct spot s;
 
-	TFS_BUG_ON(!exact);
-	tfs_leaf_remove(n->buf, slot);
+	spot_prepared(vol, tree, key, &s);
+	TFS_BUG_ON(!s.exact);
+	tfs_leaf_remove(s.leaf->buf, s.slot);
 }
 
 static void *value_of(struct tfs_vol *vol, int tree, struct tfs_key key, u32 *len)
 {
-	u32 slot;
-	bool exact;
-	struct tfs_node *n = leaf_of(vol, tree, key, &slot, &exact);
+	struct spot s;
 
-	return exact ? (void *)tfs_leaf_value(n->buf, slot, len) : NULL;
+	spot_prepared(vol, tree, key, &s);
+	return s.exact ? (void *)tfs_leaf_value(s.leaf->buf, s.slot, len) : NULL;
 }
 
 void *tfs_item_have(struct tfs_vol *vol, int tree, struct tfs_key key)
@@ -575,6 +602,7 @@ int tfs_tree_blank(struct tfs_vol *vol, int tree, struct tfs_key lo, int level)
 	blank = blank_chain(vol, tree, level, tfs_node_key(n->buf, slot));
 	if (!blank)
 		return -ENOMEM;
+	tfs_fingers_forget(vol); /* leaves below it may be in memory */
 	branch_point(n, slot, blank);
 	return tfs_push_node_drop(vol, tree, &old);
 }
@@ -648,14 +676,13 @@ static void root_shrink(struct tfs_vol *vol, int tree)
 
 void tfs_tidy(struct tfs_vol *vol, int tree, struct tfs_key key)
 {
+	struct spot s;
 	struct path p;
-	struct tfs_key hi;
-	bool exact;
 	int level;
 
-	if (descend(vol, tree, key, &p, &exact, &hi) || p.height == 1 || !node_small(p.node[0]))
+	if (spot_find(vol, tree, key, &s) || !node_small(s.leaf))
 		return;
-	if (descend_dirty(vol, tree, key, &p))
+	if (descend(vol, tree, key, &p) || p.height == 1 || descend_dirty(vol, tree, key, &p))
 		return;
 	for (level = 0; level + 1 < p.height; level++)
 		if (merge_level(vol, &p, level))

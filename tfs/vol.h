@@ -119,6 +119,15 @@ struct tfs_compact {
 	u64 sweeps, emptied;       /* since the mount: done, and victims that they left empty */
 };
 
+/* A leaf that a search ended in, and its keys: lo <= key < hi (finger.c). */
+#define TFS_FINGERS 4u /* of each tree */
+struct tfs_finger {
+	struct tfs_node *leaf; /* good while shape is the volume's */
+	u64 root;              /* address of the root it was found from */
+	u64 shape;
+	struct tfs_key lo, hi;
+};
+
 struct tfs_vol {
 	struct tfs_dev *dev;
 	struct tfs_env env;
@@ -136,6 +145,9 @@ struct tfs_vol {
 	struct tfs_node *hash[TFS_HASH_BUCKETS];
 	struct tfs_list_head lru, dirty;
 	u64 next_mem;
+	u64 shape; /* from 1 on; another one: what fingers know of the leaves need not hold */
+	struct tfs_finger finger[TFS_TREES][TFS_FINGERS];
+	u32 finger_next[TFS_TREES]; /* the next to be replaced */
 	u32 cache_max;
 	u32 dirty_cap;
 	struct tfs_drop *drops;
@@ -244,6 +256,14 @@ u32 tfs_node_store(const u8 *node, int codec, u8 *out);
 /* ahead.c: before the child at this slot is got; hi: where the node's own range ends. Reads ahead, or does nothing. */
 #define TFS_AHEAD_NODES 64u
 void tfs_ahead(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct tfs_key hi);
+
+/* finger.c */
+const struct tfs_finger *tfs_finger_find(struct tfs_vol *vol, int tree, struct tfs_key key); /* NULL: none is known */
+void tfs_finger_set(struct tfs_vol *vol, int tree, struct tfs_node *leaf, struct tfs_key lo, struct tfs_key hi);
+static inline void tfs_fingers_forget(struct tfs_vol *vol)
+{
+	vol->shape++;
+}
 
 /* tree.c */
 int tfs_tree_dirty(struct tfs_vol *vol, int tree, struct tfs_key key, struct tfs_node **leaf);

@@ -55,7 +55,7 @@ try() {
 		bad "$name" "not noticed by $test"
 	else
 		code=$?
-		line=$(grep -m1 -E 'FAILED|AddressSanitizer|runtime error' "$tmp/out" | sed 's/; repeat:.*//; s/^ *//' | cut -c1-120)
+		line=$(grep -m1 -E 'FAILED|AddressSanitizer|runtime error|internal error' "$tmp/out" | sed 's/; repeat:.*//; s/^ *//' | cut -c1-120)
 		[ "$code" = 124 ] && line=${line:-"it does not end"}
 		if [ -z "$line" ]; then
 			tail -5 "$tmp/out"; bad "$name" "ended with $code and no message"
@@ -89,6 +89,12 @@ power 1 want-of-memory-cuts-the-log tfs/replay.c 's/return err == -EUCLEAN \? -E
 power 1 truncate-fails-after-its-record tfs/data.c '/^static int drain_and_tidy/,/^}/s/return 0;/return tfs_pending_drain(vol, ino);/; s/if \(!tfs_pending_drain\(vol, ino\)\)$/if (0)/' "$faults"
 power 1 failed-write-forgotten tfs/mount.c 's/return op == TFS_IO_WRITE \? tfs_stop\(vol, err\) : err;/return op == TFS_IO_WRITE ? 0 : err;/' "$faults"
 power 1 failed-flush-forgotten tfs/log.c '/^int tfs_sync_end/,/^}/s/^\tif \(flushed\) \{/\tif (0) {/' "$faults"
+
+# A leaf remembered for longer than it is what its range leads to
+finger="build/bin/test_finger"
+try 1 finger-outlives-a-copy tfs/cache.c '/^static void make_dirty/,/^}/s/tfs_fingers_forget\(vol\);//' $finger $finger
+try 1 finger-of-a-freed-leaf tfs/cache.c '/^static void node_drop/,/^}/s/tfs_fingers_forget\(vol\);//' $finger $finger
+try 1 finger-of-another-root tfs/finger.c 's/ \|\| f->root != root//' $finger $finger
 
 # 2. Ordered data
 power 2 data-not-verified-in-replay tfs/replay.c 's/f->next >= f->durable \? data_verify\(vol, rec\) : 0/0/' "$crash"
