@@ -33,6 +33,8 @@ int tfs_checkpoint_begin(struct tfs_vol *vol, bool clean)
 	ck->sequence = vol->log.next;
 	ck->log = vol->log.pos;
 	ck->log.sequence += vol->rolling;
+	if (vol->leaving)
+		ck->log = (struct tfs_log_position){.sequence = ck->log.sequence};
 	vol->log.blocks_used = 0;
 	ck->level = ck->pass = 0;
 	ck->snapshot = 0;

@@ -304,6 +304,7 @@ int tfs_unmount(struct tfs_vol *vol)
 	int err = vol->stopped;
 
 	tfs_view_close(vol);
+	vol->leaving = true;
 	if (!err && !vol->read_only && !vol->bulk)
 		err = tfs_checkpoint_run(vol, true);
 	tfs_vol_free(vol);

@@ -134,6 +134,7 @@ struct tfs_vol {
 	struct tfs_super super;
 	u64 volume;
 	bool bulk, read_only, replaying, damaged, was_clean;
+	bool leaving; /* the checkpoint that begins is the last: no log follows it */
 	bool discard;
 	bool repairing; /* fsck: SPACE is not looked at, it will be rebuilt (repair.c) */
 	bool mending;   /* fsck: SPACE was rebuilt, the checkpoint that ends the repair is still to come */

@@ -18,6 +18,7 @@
 
 static u8 *ram;
 static u64 ram_ticks;
+static u64 ram_read; /* bytes */
 static struct tfs_vol *vol;
 
 static inline int ram_io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *buf, u32 n, u32 flags)
@@ -25,10 +26,12 @@ static inline int ram_io(struct tfs_dev *d, enum tfs_io_op op, u64 off, void *bu
 	(void)flags;
 	if (off + n > d->size)
 		return -EIO;
-	if (op == TFS_IO_READ)
+	if (op == TFS_IO_READ) {
 		memcpy(buf, ram + off, n);
-	else
+		ram_read += n;
+	} else {
 		memcpy(ram + off, buf, n);
+	}
 	return 0;
 }
 
