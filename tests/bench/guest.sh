@@ -56,11 +56,13 @@ size=256 random=64 syncs=4000 files=100000 ops=300 aged=100000 lat=20000 transac
 [ -z "$quick" ] || { size=32 random=4 syncs=400 files=5000 ops=30 aged=2000 lat=2000 transactions=160 pg_transactions=4000 full=6; }
 
 tools() { # a read-only disk with the compiler and the tree that is unpacked
-	local at=$tmp/tools
+	local at=$tmp/tools f
 	rm -rf "$at"; mkdir -p "$at/usr" "$at/tree/own"
 	cp -a /usr/include "$at/usr/include"; rm -rf "$at"/usr/include/c++ "$at"/usr/include/llvm*; cp -a /usr/lib/x86_64-linux-gnu/tcc "$at/tcc"
 	cp -a "/usr/src/linux-headers-${k%-amd64}-common/include/${quick:+uapi}" "$at/tree/include"
-	cp -a tfs "$at/tree/own/"; rm -f "$at/tree/own/tfs/write_apply.c" # tcc does not take it
+	cp -a tfs "$at/tree/own/"
+	for f in tfs/*.c; do tcc -c -I. -Itfs/user -o /dev/null "$f" 2>/dev/null || rm "$at/tree/own/$f"; done # not all is C that tcc takes
+	[ "$(ls "$at"/tree/own/tfs/*.c | wc -l)" -ge 30 ] || { echo "tcc takes hardly any of tfs/*.c" >&2; exit 1; }
 	tar -C "$at" -cf "$at/tree.tar" tree; rm -rf "$at/tree"
 	truncate -s 1G "$disks/tools"; mke2fs -q -F -t ext4 -d "$at" "$disks/tools" || exit 1
 	rm -rf "$at"
