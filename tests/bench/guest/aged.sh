@@ -9,6 +9,7 @@ fill_up() {
 aged_row() {
 	before=$(written); flushes=$(awk '{print $16}' /sys/block/$disk/stat)
 	m $disk $fs "aged: random 4 KiB + fsync, 80% full" ops/s $aged latency aged /mnt/big $aged
+	[ -n "$went" ] || return 0
 	down; after=$(written); flushed=$(awk '{print $16}' /sys/block/$disk/stat); up
 	awk "BEGIN { printf \"$fs|random 4 KiB + fsync at 80%% full|%.1f|%.2f|%.1f\\n\", ($after - $before) / $aged, ($flushed - $flushes) / $aged, ($after - $before) / $aged }"
 }

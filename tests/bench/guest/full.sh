@@ -17,6 +17,7 @@ overwrite() {
 	mb=$((disk_mb * full / 10 / 3)); n=$((mb * 256))
 	before=$(written)
 	m -s /mnt $disk $fs "full: random 4 KiB, a sync every 64, $percent% full" ops/s $n sh -c "fio --name=x --thread --ioengine=psync --randrepeat=1 --randseed=$percent --filename=/mnt/aged --rw=randwrite --norandommap --bs=4k --io_size=${mb}m --fsync=64 --overwrite=1 --output=/tmp/o >/dev/null || { cat /tmp/o >&2; exit 1; }"
+	[ -n "$went" ] || return 0
 	middle=$(written); down; after=$(written); up
 	echo "$before $middle $after" | awk -v n=$n "{ printf \"$fs|random 4 KiB, a sync every 64, $percent%% full|%.2f|%.3f|%.2f\\n\", (\$3 - \$1) / n, (\$4 - \$2) / n, (\$5 - \$1) / n }"
 }

@@ -20,7 +20,8 @@ down() {
 	done
 }
 cold() { down && echo 3 >/proc/sys/vm/drop_caches && up; }
-m() { measure "$@" || echo "$fs: ${*} failed: $?" >&2; } # [-s FOLDER] DISK FS ROW UNIT AMOUNT COMMAND...
+# [-s FOLDER] DISK FS ROW UNIT AMOUNT COMMAND... What fails is said and has no row, and leaves went empty.
+m() { went=1; measure "$@" || { echo "$fs: ${*} failed: $?" >&2; went=; }; }
 each() {
 	set -- "$1" $fss
 	f=$1; shift
