@@ -7,10 +7,10 @@
 #define _GNU_SOURCE
 #include "admin/admin.h"
 #include "tfs/user/nanos_dev.h"
+#include "tfs/user/tools.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct source {
@@ -56,46 +56,6 @@ static int source_look(struct admin *a, struct source *s)
 	return code;
 }
 
-/* A tool beside this one, or by its name on PATH. */
-static const char *tool(const char *name, char buf[4096])
-{
-	ssize_t n = readlink("/proc/self/exe", buf, 3000);
-	char *slash;
-
-	if (n > 0) {
-		buf[n] = 0;
-		slash = strrchr(buf, '/');
-		if (slash) {
-			strcpy(slash + 1, name);
-			if (!access(buf, X_OK))
-				return buf;
-		}
-	}
-	return name;
-}
-
-static pid_t start(char *const argv[], int in, int out)
-{
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	if ((in >= 0 && dup2(in, 0) < 0) || (out >= 0 && dup2(out, 1) < 0))
-		_exit(127);
-	execvp(argv[0], argv);
-	fprintf(stderr, "tfs: %s: %s\n", argv[0], strerror(errno));
-	_exit(127);
-}
-
-static int ended(pid_t pid)
-{
-	int status = 0;
-
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
 /* Exit codes of both; -1: not even started. */
 static int pipe_run(char *const from[], char *const to[], int *read_code, int *make_code)
 {
@@ -104,12 +64,12 @@ static int pipe_run(char *const from[], char *const to[], int *read_code, int *m
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -1;
-	reader = start(from, -1, ends[1]);
-	maker = start(to, ends[0], -1);
+	reader = tfs_tool_start(from, -1, ends[1]);
+	maker = tfs_tool_start(to, ends[0], -1);
 	close(ends[0]);
 	close(ends[1]);
-	*read_code = reader > 0 ? ended(reader) : 128;
-	*make_code = maker > 0 ? ended(maker) : 128;
+	*read_code = reader > 0 ? tfs_tool_end(reader) : 128;
+	*make_code = maker > 0 ? tfs_tool_end(maker) : 128;
 	return reader > 0 && maker > 0 ? 0 : -1;
 }
 
@@ -134,11 +94,11 @@ static void losses_tell(const struct admin *a, struct source *s)
 int admin_convert(struct admin *a)
 {
 	struct source s = {0};
-	char dump[4096], mkfs[4096], offset[32];
+	char dump[TFS_TOOL_PATH], mkfs[TFS_TOOL_PATH], offset[32];
 	int code = source_look(a, &s), read_code = 0, make_code = 0;
-	char *from[] = {(char *)tool("dump.tfs", dump),    "tar", "-q", "--offset", offset,
-	                (char *)(uintptr_t)a->target.path, NULL};
-	char *to[] = {(char *)tool("mkfs.tfs", mkfs),
+	char *from[] = {(char *)tfs_tool_find("dump.tfs", dump), "tar", "-q", "--offset", offset,
+	                (char *)(uintptr_t)a->target.path,       NULL};
+	char *to[] = {(char *)tfs_tool_find("mkfs.tfs", mkfs),
 	              a->quiet ? "-q" : "-j2",
 	              "--format",
 	              s.nanos ? "tfs" : "nanos",

@@ -28,6 +28,7 @@ enum bk_exit {
 struct bk_options {
 	const char *passphrase_file, *key_file, *new_passphrase_file, *new_key_file, *label, *state, *to, *snapshot;
 	const char *volume; /* which one, where a repository has several */
+	const char *format, *partition; /* of Nanos volumes: restore, run */
 	struct tfs_store_options *store;
 	u64 grace, offset, expect, kdf_memory, pack_bytes;
 	u32 read_percent; /* verify: of the packs' bytes, 0: none */
@@ -272,6 +273,8 @@ int bk_cmd_verify(struct bk_repo *r);
 int bk_cmd_restore(struct bk_repo *r, const char *which);
 int bk_cmd_mount(struct bk_repo *r, const char *which, const char *dir);
 int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char **arg, int args);
+/* The backup as a tar archive into a file or pipe. */
+int bk_look_tar(struct bk_repo *r, const char *which, const char *output);
 int bk_cmd_diff(struct bk_repo *r, const char *older, const char *newer);
 int bk_cmd_forget(struct bk_repo *r, char **which, int n);
 int bk_cmd_prune(struct bk_repo *r);

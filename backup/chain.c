@@ -291,7 +291,7 @@ static size_t manifest_fill(struct bk_repo *r, const struct bk_manifest *m, cons
 	u32 n = catalog ? (u32)r->chain.lives : 0;
 
 	*to = *m;
-	to->flags = tfs_cpu32(catalog ? BK_CATALOG : 0);
+	to->flags = tfs_cpu32((catalog ? BK_CATALOG : 0) | (tfs_le32(m->flags) & BK_NANOS));
 	to->catalog = tfs_cpu32(n);
 	to->shards = tfs_cpu32(shards);
 	to->sequence = tfs_cpu64(r->chain.head + 1);

@@ -90,6 +90,7 @@ TFS_ASSERT_SIZE(struct bk_entry, 24);
 /* ---- manifests: struct bk_manifest, `catalog` of struct bk_listed, `shards` of struct bk_shard_ref ---- */
 enum bk_kind { BK_KIND_BACKUP = 1, BK_KIND_FORGET = 2 };
 #define BK_CATALOG 1u /* flags: the catalog names every backup before this manifest that is kept */
+#define BK_NANOS 2u   /* the volume is the shadow of a Nanos volume: docs/REPOSITORY.md */
 struct bk_manifest {
 	le32 kind, flags;
 	le32 catalog, shards;

@@ -32,6 +32,7 @@ static struct json_object *backup_json(const struct bk_backup *b)
 	tfs_json_text(o, "volume", text);
 	tfs_cli_uuid_text(s->uuid, text);
 	tfs_json_text(o, "uuid", text);
+	tfs_json_text(o, "format", tfs_le32(m->flags) & BK_NANOS ? "nanos" : "tfs");
 	tfs_json_bytes(o, "label", s->label, strnlen((char *)s->label, sizeof(s->label)));
 	tfs_json_bytes(o, "host", m->host, strnlen((char *)m->host, sizeof(m->host)));
 	tfs_json_bytes(o, "snapshot", m->name, m->name_len);

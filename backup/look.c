@@ -3,7 +3,7 @@
  * `ls`, `stat`, `cat`, `find`, `extract` and `tar` of a backup: dump.tfs's own commands on the backup as a volume
  * (image.c), so that they print and refuse what dump.tfs does.
  */
-#include "backup/backup.h"
+#include "backup/nanos.h"
 #include "fsck/dump.h"
 
 static const struct {
@@ -21,7 +21,7 @@ static int code_of(const struct bk_image *i, int code)
 	return code == DUMP_DAMAGE ? BK_DAMAGE : code == DUMP_HOST ? BK_HOST : code ? BK_USAGE : 0;
 }
 
-int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char **arg, int args)
+static int look(struct bk_repo *r, const char *command, const char *which, char **arg, int args, const char *output)
 {
 	static struct dump d;
 	struct bk_image image;
@@ -35,11 +35,12 @@ int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char 
 	if (code)
 		return code;
 	d = (struct dump){.vol = image.vol,
-	                  .view = tfs_reader_of(image.vol),
+	                  .view = bk_nanos_view(image.vol),
 	                  .super = image.front.super,
 	                  .image = r->url,
 	                  .arg = arg,
 	                  .args = args,
+	                  .output = output,
 	                  .json = r->o->json,
 	                  .quiet = r->o->quiet,
 	                  .full_lines = r->o->dump_long,
@@ -51,4 +52,14 @@ int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char 
 	code = code_of(&image, code ? code : d.noted);
 	bk_image_close(&image);
 	return code;
+}
+
+int bk_cmd_look(struct bk_repo *r, const char *command, const char *which, char **arg, int args)
+{
+	return look(r, command, which, arg, args, NULL);
+}
+
+int bk_look_tar(struct bk_repo *r, const char *which, const char *output)
+{
+	return look(r, "tar", which, NULL, 0, output);
 }

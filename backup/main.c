@@ -15,12 +15,13 @@ static const char usage[] =
     "usage: tfs-backup COMMAND REPOSITORY [ARGUMENTS] [OPTIONS]\n"
     "  init REPOSITORY                  makes one; --grace SECONDS, --kdf-memory SIZE\n"
     "  run REPOSITORY VOLUME            a directory of a mounted volume, or an image or device that is\n"
-    "                                   not mounted; --snapshot NAME, --full\n"
+    "                                   not mounted; --snapshot NAME, --full; a Nanos volume, too:\n"
+    "                                   --partition root|boot|N\n"
     "  list REPOSITORY                  backups, oldest first\n"
     "  show REPOSITORY BACKUP           all that is known of one\n"
     "  status REPOSITORY                the newest of each volume\n"
     "  verify REPOSITORY                --read-data[=N%]: packs are read, too\n"
-    "  restore REPOSITORY BACKUP        --to IMAGE, DEVICE or DIRECTORY; --force\n"
+    "  restore REPOSITORY BACKUP        --to IMAGE, DEVICE or DIRECTORY; --force; --format tfs|nanos\n"
     "  mount REPOSITORY BACKUP DIR      read-only, by FUSE; --foreground, --allow-other; ends with\n"
     "                                   fusermount3 -u DIR\n"
     "  diff REPOSITORY OLDER NEWER      what changed between two backups of one volume\n"
@@ -103,12 +104,12 @@ static const struct command {
 	const char *letters;
 } commands[] = {
     {"init", NULL, NEED_STORE, 0, 0, "gkL"},
-    {"run", cmd_run, NEED_CHAIN, 1, 1, "SFOp"},
+    {"run", cmd_run, NEED_CHAIN, 1, 1, "SFOpy"},
     {"list", cmd_list, NEED_CHAIN, 0, 0, "v"},
     {"show", cmd_show, NEED_CHAIN, 1, 1, "v"},
     {"status", cmd_status, NEED_CHAIN, 0, 0, ""},
     {"verify", cmd_verify, NEED_CHAIN, 0, 0, "r"},
-    {"restore", cmd_restore, NEED_CHAIN, 1, 1, "vt"},
+    {"restore", cmd_restore, NEED_CHAIN, 1, 1, "vtT"},
     {"mount", cmd_mount, NEED_CHAIN, 2, 2, "vGW"},
     {"diff", cmd_diff, NEED_CHAIN, 2, 2, "v"},
     {"ls", NULL, NEED_CHAIN, 1, 2, "vlR0"},
@@ -138,6 +139,8 @@ static const struct option list[] = {{"passphrase-file", 1, 0, 'A'},
                                      {"full", 0, 0, 'F'},
                                      {"volume", 1, 0, 'v'},
                                      {"to", 1, 0, 't'},
+                                     {"format", 1, 0, 'T'},
+                                     {"partition", 1, 0, 'y'},
                                      {"read-data", 2, 0, 'r'},
                                      {"keep-last", 1, 0, '1'},
                                      {"keep-hourly", 1, 0, '2'},
@@ -243,6 +246,10 @@ static const char **text_of(struct bk_options *o, int c)
 		return &o->volume;
 	case 't':
 		return &o->to;
+	case 'T':
+		return &o->format;
+	case 'y':
+		return &o->partition;
 	}
 	return NULL;
 }

@@ -5,7 +5,7 @@
  * are written last: what was interrupted does not mount, and is restored by running it again. The device as the core
  * sees it has them from the start (struct target).
  */
-#include "backup/backup.h"
+#include "backup/nanos.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -344,6 +344,7 @@ int bk_cmd_restore(struct bk_repo *r, const char *which)
 	struct bk_backup b;
 	struct stat st;
 	char size[16];
+	bool anew;
 	int code;
 
 	if (!s.path)
@@ -353,6 +354,12 @@ int bk_cmd_restore(struct bk_repo *r, const char *which)
 	code = bk_backup_find(r, which, &b);
 	if (code)
 		return code;
+	code = bk_nanos_restores(r->o, &b, &anew);
+	if (code || anew) {
+		code = code ? code : bk_nanos_restore(r, which, &b);
+		bk_backup_free(&b);
+		return code;
+	}
 	code = bk_image_open(&s.image, r, &b);
 	if (!code) {
 		code = restore_to(&s, &b);

@@ -6,6 +6,7 @@
  * are not put again. It commits only while its intent is younger than the grace time and its base is still kept: then
  * prune has left alone all that it uses (docs/REPOSITORY.md, "No locks").
  */
+#include "backup/nanos.h"
 #include "backup/source.h"
 
 #include <json-c/json.h>
@@ -19,6 +20,7 @@
 struct run {
 	struct bk_repo *r;
 	struct bk_source s;
+	struct bk_nanos *nanos; /* NULL: a volume of ours */
 	struct bk_packer *p;
 	struct tfs_snapshot_info snap;
 	struct bk_backup base; /* buf NULL: full */
@@ -335,6 +337,7 @@ static void manifest_finish(struct run *u)
 	struct bk_manifest *m = &u->m;
 
 	m->kind = tfs_cpu32(BK_KIND_BACKUP);
+	m->flags = tfs_cpu32(u->nanos ? BK_NANOS : 0);
 	memcpy(m->run, u->run, BK_RUN);
 	m->base = tfs_cpu64(u->base_sequence);
 	m->added = tfs_cpu64(u->added);
@@ -381,10 +384,15 @@ static void report(const struct run *u)
 int bk_cmd_run(struct bk_repo *r, const char *volume)
 {
 	struct run u = {.r = r};
-	int code = bk_source_open(&u.s, volume, r->o->offset, !r->o->snapshot);
+	int code = bk_nanos_find(r, volume, &u.nanos);
 
-	if (code)
+	if (!code)
+		code = u.nanos ? bk_nanos_source(u.nanos, &u.s)
+		               : bk_source_open(&u.s, volume, r->o->offset, !r->o->snapshot);
+	if (code) {
+		bk_nanos_close(u.nanos);
 		return code;
+	}
 	code = r->o->snapshot ? snapshot_named(&u) : snapshot_taken(&u);
 	if (!code)
 		code = bk_source_describe(&u.s, &u.snap, &u.m);
@@ -395,11 +403,13 @@ int bk_cmd_run(struct bk_repo *r, const char *volume)
 	if (!code) {
 		report(&u);
 		code = bk_intent_remove(r, u.run);
-		if (!code && !r->o->snapshot)
+		if (!code && !r->o->snapshot && !u.nanos)
 			code = bk_source_tidy(&u.s, r, u.snap.epoch, 0);
 	}
 	bk_packer_free(u.p);
 	bk_backup_free(&u.base);
 	free(u.shard);
-	return bk_source_close(&u.s, code);
+	code = bk_source_close(&u.s, code);
+	bk_nanos_close(u.nanos);
+	return code;
 }

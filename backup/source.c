@@ -54,6 +54,17 @@ int bk_source_open(struct bk_source *s, const char *path, u64 offset, bool write
 	return code;
 }
 
+int bk_source_adopt(struct bk_source *s, const struct target_ops *ops, struct tfs_vol *vol, const char *path)
+{
+	*s = (struct bk_source){
+	    .path = path,
+	    .writable = true,
+	    .opened = true,
+	    .target = {.ops = ops, .codes = &bk_source_codes, .path = path, .vol = vol},
+	};
+	return volume_look(s);
+}
+
 int bk_source_close(struct bk_source *s, int code)
 {
 	int err = s->opened ? target_close(&s->target) : 0;

@@ -20,6 +20,8 @@ extern const struct target_codes bk_source_codes;
 
 /* source.c. write: snapshots are to be made. */
 int bk_source_open(struct bk_source *s, const char *path, u64 offset, bool write);
+/* The same of a volume that is mounted in this process; ops has the requests, and closes it when it is done. */
+int bk_source_adopt(struct bk_source *s, const struct target_ops *ops, struct tfs_vol *vol, const char *path);
 int bk_source_close(struct bk_source *s, int code);
 int bk_source_failed(const struct bk_source *s, int err); /* of a request about snapshots */
 /* By its name. 0 found, 1 not there, or an exit code above it. */

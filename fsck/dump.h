@@ -128,6 +128,8 @@ int dump_nanos_super(struct dump *d);
 int dump_nanos_log(struct dump *d);
 int dump_nanos_tree(struct dump *d);
 int dump_nanos_object(struct dump *d);
+struct json_object;
+struct json_object *dump_nanos_config_json(struct nanos_vol *vol); /* what the root tuple holds besides names */
 int dump_nanos_config(struct dump *d);
 int dump_nanos_crashlog(struct dump *d);
 

@@ -151,7 +151,7 @@ int dump_nanos_object(struct dump *d)
 /* ---- config ---- */
 
 struct nest {
-	u32 attr; /* next to add */
+	u32 object, attr; /* attr: next to add */
 	struct json_object *into;
 };
 
@@ -163,13 +163,23 @@ static void nest_add(struct nanos_vol *vol, struct nest *at, const struct nanos_
 		json_object_array_add(at->into, o);
 }
 
-/* The root tuple but for its names. What nests deeper than NEST, or in a circle, ends as its number. */
-static struct json_object *config_json(struct nanos_vol *vol)
+static bool nests_in(const struct nest *stack, u32 depth, u64 object)
 {
-	struct nest stack[NEST];
-	u32 depth = 1, names = nanos_symbol(vol, "children", 8, false);
+	for (u32 i = 0; i < depth; i++)
+		if (stack[i].object == object)
+			return true;
+	return false;
+}
 
-	stack[0] = (struct nest){vol->entry[1].first, json_object_new_object()};
+/* The root tuple but for its names, and "..". What nests in itself or deeper than NEST ends as its number, and so does
+ * all from where more was shown than there is: what many refer to is shown for each. */
+struct json_object *dump_nanos_config_json(struct nanos_vol *vol)
+{
+	u32 depth = 1, left = vol->entries, names = nanos_symbol(vol, "children", 8, false);
+	u32 up = nanos_symbol(vol, "..", 2, false);
+	struct nest stack[NEST];
+
+	stack[0] = (struct nest){1, vol->entry[1].first, json_object_new_object()};
 	while (depth) {
 		struct nest *at = &stack[depth - 1];
 		const struct nanos_attr *a = &vol->attr[at->attr];
@@ -180,12 +190,14 @@ static struct json_object *config_json(struct nanos_vol *vol)
 			continue;
 		}
 		at->attr = a->next;
-		if (a->v.type == NANOS_NONE || (depth == 1 && a->name == names))
+		if (a->v.type == NANOS_NONE || (depth == 1 && a->name && (a->name == names || a->name == up)))
 			continue;
-		if (!nested || depth == NEST) {
+		if (!nested || depth == NEST || !left || nests_in(stack, depth, a->v.n)) {
 			nest_add(vol, at, a, scalar_json(vol, &a->v));
 			continue;
 		}
+		left--;
+		stack[depth].object = (u32)a->v.n;
 		stack[depth].attr = vol->entry[a->v.n].first;
 		stack[depth].into = a->v.type == NANOS_TUPLE ? json_object_new_object() : json_object_new_array();
 		nest_add(vol, at, a, stack[depth].into);
@@ -196,7 +208,7 @@ static struct json_object *config_json(struct nanos_vol *vol)
 
 int dump_nanos_config(struct dump *d)
 {
-	struct json_object *o = config_json(d->nanos);
+	struct json_object *o = dump_nanos_config_json(d->nanos);
 	int how = JSON_C_TO_STRING_NOSLASHESCAPE |
 	          (d->json ? JSON_C_TO_STRING_PLAIN : JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);
 

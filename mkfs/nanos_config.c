@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The configuration of a root filesystem, from JSON as `dump.tfs config` prints it: objects become tuples, arrays
- * vectors, strings strings, whole numbers integers, null a flag. What else JSON has, the format has not. json-c reads
- * at most 32 levels, which bounds the recursion here.
+ * vectors, strings strings, {"hex": digits} a string that is not UTF-8, whole numbers integers, null a flag. What else
+ * JSON has, the format has not. json-c reads at most 32 levels, which bounds the recursion here.
  */
 #include "mkfs/nanos.h"
 
 #include <json-c/json.h>
+#include <stdlib.h>
 
 static int wrong(const char *path, const char *name, const char *what)
 {
@@ -48,13 +49,44 @@ static int items_take(struct mkfs_nanos *m, const char *path, const char *name, 
 	return err;
 }
 
+/* {"hex": "00ff"} alone stands for a string that is not UTF-8. The digits, or NULL. */
+static const char *hex_of(struct json_object *j)
+{
+	struct json_object *hex;
+	const char *text;
+
+	if (!json_object_is_type(j, json_type_object) || json_object_object_length(j) != 1 ||
+	    !json_object_object_get_ex(j, "hex", &hex) || !json_object_is_type(hex, json_type_string))
+		return NULL;
+	text = json_object_get_string(hex);
+	return strlen(text) % 2 || strspn(text, "0123456789abcdef") != strlen(text) ? NULL : text;
+}
+
+static int hex_take(struct mkfs_nanos *m, const char *hex, struct nanos_value *v)
+{
+	static const char digit[] = "0123456789abcdef";
+	u32 len = (u32)strlen(hex) / 2;
+	u8 *bytes = malloc(len + 1);
+	int err = bytes ? 0 : -ENOMEM;
+
+	for (u32 i = 0; !err && i < len; i++)
+		bytes[i] = (u8)((strchr(digit, hex[2 * i]) - digit) << 4 | (strchr(digit, hex[2 * i + 1]) - digit));
+	if (!err)
+		err = nanos_value_bytes(m->vol, NANOS_STRING, bytes, len, v);
+	free(bytes);
+	return err;
+}
+
 static int value_take(struct mkfs_nanos *m, const char *path, const char *name, struct json_object *j,
                       struct nanos_value *v)
 {
+	const char *hex = hex_of(j);
 	s64 n;
 	u32 object;
 	int err = 0;
 
+	if (hex)
+		return hex_take(m, hex, v) ? tfs_cli_fail(MKFS_DEVICE, path, "out of memory") : 0;
 	switch (json_object_get_type(j)) {
 	case json_type_null:
 		err = nanos_value_bytes(m->vol, NANOS_BYTES, "", 1, v);

@@ -341,6 +341,17 @@ static bool entries_send(struct mkfs_source *s, struct reader *from)
 	return end_send(s, JOB_TIMES, 0);
 }
 
+/* What fills an archive up behind its end: who writes it into a pipe must not find that closed. */
+static void pipe_drain(int fd)
+{
+	char rest[4096];
+	ssize_t n;
+
+	do
+		n = read(fd, rest, sizeof(rest));
+	while (n > 0 || (n < 0 && errno == EINTR));
+}
+
 bool mkfs_tar(struct mkfs_source *s)
 {
 	struct stat before, after;
@@ -359,6 +370,8 @@ bool mkfs_tar(struct mkfs_source *s)
 	if (ok && S_ISREG(before.st_mode) && (fstat(fd, &after) || !mkfs_same_file(&before, &after)))
 		ok = mkfs_give_up(s, MKFS_SOURCE, s->opt->tar, "changed while it was read");
 	reader_close(&from);
+	if (ok && S_ISFIFO(before.st_mode))
+		pipe_drain(fd);
 	close(fd);
 	return ok;
 }

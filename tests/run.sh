@@ -35,6 +35,7 @@ run "backup: what a store promises, of a directory" tests/backup/test_store.sh
 run "backup: schedules: jobs, hooks, states, the daemon" tests/backup/test_schedule.sh
 run "backup: S3: signatures, the suite, messages, faults at every request" tests/backup/test_s3.sh
 run "backup: what is restored is what was backed up; keys, forget, stores set back, two writers" tests/backup/test_backup.sh
+run "backup: Nanos volumes: to either format and back, only what changed" tests/backup/test_nanos.sh
 run "backup: bytes changed, objects cut, removed and swapped are noticed by verify and restore" tests/backup/test_damage.sh
 run "backup: run, forget, prune and restore killed, then again" tests/backup/test_kill.sh 11
 run "backup: of a volume that tfs-fuse has mounted, under writers" tests/backup/test_mounted.sh

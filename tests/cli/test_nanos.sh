@@ -36,6 +36,7 @@ samples() {
 	run 0 $dump ls -l "$tmp/live-small.img" link; said '2026-11-24 02:49:41 link -> dir0/file-0.txt'
 	run 0 $dump find "$tmp/live-small.img" --type l; said dangling
 	run 0 $dump config --json "$tmp/mkfs-small.img"; said '{"arguments":["a","b","c"],"environment":{"USER":"root","PWD":"/"},"program":"/etc/a.txt"}'
+	run 0 timeout 60 $dump config "$tmp/live-small.img"; grep -q tuple "$tmp/out" && bad "config follows .."
 	run 0 $dump super --json "$tmp/live-small.img"; said '"label":"datavol"'; said '"records":1212,'
 	run 0 $dump log "$tmp/live-small.img"; said 'end at=23249 records=1212'
 	run 0 $dump tree "$tmp/live-small.img"; said 'tuple 25 extents={"tuple":26}'
