@@ -20,7 +20,7 @@ struct admin {
 	char **arg; /* after TARGET, `args` of them */
 	int args;
 	bool json, quiet, inodes, dry_run, from_start;
-	const char *prefix, *cursor, *path;
+	const char *prefix, *cursor, *path, *partition;
 	u64 rate; /* bytes a second, 0: as fast as it goes */
 	u64 keep[KEEPS];
 	u64 offset;

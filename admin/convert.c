@@ -43,8 +43,11 @@ static int source_look(struct admin *a, struct source *s)
 
 	if (err)
 		return tfs_cli_fail(ADMIN_DAMAGE, a->target.path, "%s", tfs_file_dev_error(err));
-	s->nanos = tfs_nanos_find(&dev, &env, NULL, NULL, &place) == 1;
-	if (s->nanos) {
+	err = tfs_nanos_find(&dev, &env, a->partition ? "nanos" : NULL, a->partition, &place);
+	s->nanos = err == 1;
+	if (err < 0) {
+		code = tfs_cli_fail(err == -ENOENT ? ADMIN_USAGE : ADMIN_DAMAGE, a->target.path, "%s", place.why);
+	} else if (s->nanos) {
 		code = nanos_look(s, &dev, &env, a->target.path);
 	} else if (tfs_probe(&dev.dev, &env, &super, NULL)) {
 		code = tfs_cli_fail(ADMIN_DAMAGE, a->target.path, "expected a volume of ours or of the Nanos kernel");
@@ -96,8 +99,15 @@ int admin_convert(struct admin *a)
 	struct source s = {0};
 	char dump[TFS_TOOL_PATH], mkfs[TFS_TOOL_PATH], offset[32];
 	int code = source_look(a, &s), read_code = 0, make_code = 0;
-	char *from[] = {(char *)tfs_tool_find("dump.tfs", dump), "tar", "-q", "--offset", offset,
-	                (char *)(uintptr_t)a->target.path,       NULL};
+	char *from[] = {(char *)tfs_tool_find("dump.tfs", dump),
+	                "tar",
+	                "-q",
+	                "--offset",
+	                offset,
+	                (char *)(uintptr_t)a->target.path,
+	                a->partition ? "--partition" : NULL,
+	                (char *)a->partition,
+	                NULL};
 	char *to[] = {(char *)tfs_tool_find("mkfs.tfs", mkfs),
 	              a->quiet ? "-q" : "-j2",
 	              "--format",

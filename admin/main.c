@@ -22,7 +22,8 @@ static const char usage[] =
     "                                       --keep-monthly N  --keep-yearly N  --prefix TEXT  -n (say, do not do)\n"
     "  df TARGET                            space: used, held by snapshots, free and in which pieces\n"
     "  compact TARGET [off|auto|now]        gathers free space; without an argument: the state\n"
-    "  convert TARGET NEW [SIZE]            an image of ours becomes one of the Nanos kernel, or the other way round\n"
+    "  convert TARGET NEW [SIZE]            an image of ours becomes one of the Nanos kernel, or the other way round;\n"
+    "                                       --partition root|boot|N of a bootable image\n"
     "  rollback TARGET NAME                 back to that snapshot: what came later is lost; not of what is mounted\n"
     "  grow TARGET [SIZE]                   to all of its device, or an image to that size; nothing shrinks\n"
     "  scrub TARGET                         verifies every live byte; --rate BYTES a second, --cursor FILE to go on\n"
@@ -53,7 +54,7 @@ static const struct command commands[] = {
     {"snapshot", "auto", admin_snapshot_auto, 0, 0, 0, "nP012345"},
     {NULL, "df", admin_df, 0, 0, -1, ""},
     {NULL, "compact", admin_compact, 0, 1, 1, ""},
-    {NULL, "convert", admin_convert, 1, 2, -1, ""},
+    {NULL, "convert", admin_convert, 1, 2, -1, "T"},
     {NULL, "rollback", admin_rollback, 1, 1, 0, ""},
     {NULL, "grow", admin_grow, 0, 1, 0, ""},
     {NULL, "scrub", admin_scrub, 0, 0, -1, "RC"},
@@ -125,6 +126,9 @@ static int option_take(struct admin *a, int c, const char *value)
 	case 'F':
 		a->from_start = true;
 		return 0;
+	case 'T':
+		a->partition = value;
+		return 0;
 	case 'R':
 		if (tfs_cli_size(value, &a->rate) || !a->rate)
 			return tfs_cli_fail(ADMIN_USAGE, value, "expected bytes a second, such as 50M");
@@ -174,13 +178,25 @@ static int arguments_take(struct admin *a, int words, char **word, const char *u
 /* -1: help was printed. */
 static int options_parse(struct admin *a, int argc, char **argv, const struct command **cmd)
 {
-	static const struct option list[] = {
-	    {"json", 0, 0, 'J'},        {"quiet", 0, 0, 'q'},       {"offset", 1, 0, 'O'},
-	    {"inodes", 0, 0, 'i'},      {"dry-run", 0, 0, 'n'},     {"prefix", 1, 0, 'P'},
-	    {"rate", 1, 0, 'R'},        {"cursor", 1, 0, 'C'},      {"path", 1, 0, 'p'},
-	    {"from-start", 0, 0, 'F'},  {"keep-last", 1, 0, '0'},   {"keep-hourly", 1, 0, '1'},
-	    {"keep-daily", 1, 0, '2'},  {"keep-weekly", 1, 0, '3'}, {"keep-monthly", 1, 0, '4'},
-	    {"keep-yearly", 1, 0, '5'}, {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
+	static const struct option list[] = {{"json", 0, 0, 'J'},
+	                                     {"quiet", 0, 0, 'q'},
+	                                     {"offset", 1, 0, 'O'},
+	                                     {"inodes", 0, 0, 'i'},
+	                                     {"dry-run", 0, 0, 'n'},
+	                                     {"prefix", 1, 0, 'P'},
+	                                     {"rate", 1, 0, 'R'},
+	                                     {"cursor", 1, 0, 'C'},
+	                                     {"path", 1, 0, 'p'},
+	                                     {"from-start", 0, 0, 'F'},
+	                                     {"keep-last", 1, 0, '0'},
+	                                     {"keep-hourly", 1, 0, '1'},
+	                                     {"keep-daily", 1, 0, '2'},
+	                                     {"keep-weekly", 1, 0, '3'},
+	                                     {"keep-monthly", 1, 0, '4'},
+	                                     {"keep-yearly", 1, 0, '5'},
+	                                     {"partition", 1, 0, 'T'},
+	                                     {"help", 0, 0, 'h'},
+	                                     {0, 0, 0, 0}};
 	char used[64] = "";
 	int c, n = 0, err = 0;
 

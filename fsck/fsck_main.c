@@ -26,11 +26,13 @@ static const char usage[] = "usage: fsck.tfs [options] IMAGE\n"
                             "  --undo FILE   save every block that is changed; --restore FILE puts them back\n"
                             "  --to FILE     of a Nanos volume: repair a copy\n"
                             "  --format tfs|nanos  --partition root|boot|1-4   else: what the content says, root\n"
+                            "  --log-at BLOCK  where the log of a Nanos volume goes on, when it cannot be told\n"
                             "  --problems    list all that is known to go wrong\n"
                             "exit: 0 sound, 1 repaired, 4 problems left, 8 could not be done, 16 usage, 32 cancelled\n";
 
 struct options {
 	const char *image, *undo, *restore, *to, *format, *partition;
+	u64 log_at;
 	u64 offset;
 	bool no, yes, preen, force;
 	int fd;
@@ -52,10 +54,10 @@ static int progress_fd(const char *text, int *fd)
 
 static int options_parse(struct options *o, struct fsck *f, int argc, char **argv)
 {
-	static const struct option list[] = {
-	    {"data", 0, 0, 'D'},    {"json", 0, 0, 'J'},      {"offset", 1, 0, 'O'}, {"undo", 1, 0, 'U'},
-	    {"restore", 1, 0, 'R'}, {"problems", 0, 0, 'L'},  {"help", 0, 0, 'h'},   {"to", 1, 0, 'T'},
-	    {"format", 1, 0, 'F'},  {"partition", 1, 0, 'X'}, {0, 0, 0, 0}};
+	static const struct option list[] = {{"data", 0, 0, 'D'},      {"json", 0, 0, 'J'},    {"offset", 1, 0, 'O'},
+	                                     {"undo", 1, 0, 'U'},      {"restore", 1, 0, 'R'}, {"problems", 0, 0, 'L'},
+	                                     {"help", 0, 0, 'h'},      {"to", 1, 0, 'T'},      {"format", 1, 0, 'F'},
+	                                     {"partition", 1, 0, 'X'}, {"log-at", 1, 0, 'A'},  {0, 0, 0, 0}};
 	int c;
 
 	o->fd = -1;
@@ -103,6 +105,10 @@ static int options_parse(struct options *o, struct fsck *f, int argc, char **arg
 			break;
 		case 'X':
 			o->partition = optarg;
+			break;
+		case 'A':
+			if (tfs_cli_size(optarg, &o->log_at) || !o->log_at)
+				return tfs_cli_fail(FSCK_USAGE, optarg, "expected the number of a block");
 			break;
 		case 'O':
 			if (tfs_cli_size(optarg, &o->offset))
@@ -188,7 +194,7 @@ static int conclude(struct fsck *f, int err)
 static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 {
 	struct tfs_nanos_place place;
-	struct fsck_nanos_options nanos = {o->image, o->to, o->undo, o->restore, &place};
+	struct fsck_nanos_options nanos = {o->image, o->to, o->undo, o->restore, &place, o->log_at};
 	int err, code;
 
 	f->dev = &file->dev;

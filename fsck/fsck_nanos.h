@@ -15,6 +15,7 @@ struct fsck_nanos {
 	struct tfs_dev *dev;
 	struct nanos_vol *vol;
 	bool force; /* block 0 need not be one */
+	u64 log_at; /* block: of several places where the log may go on, this one; 0: none */
 	/* names by tuple: the attribute that holds it, and the directory */
 	u32 *name, *parent, named;
 	u32 lost;   /* names of lost+found, 0: not there yet */
@@ -41,6 +42,7 @@ bool fsck_nanos_relink(void *arg, const struct nanos_fault *f, struct nanos_join
 struct fsck_nanos_options {
 	const char *image, *to, *undo, *restore;
 	struct tfs_nanos_place *place;
+	u64 log_at;
 };
 int fsck_nanos_run(struct fsck *f, struct tfs_file_dev *file, const struct fsck_nanos_options *o);
 /* fsck_nanos_undo.c: a device that saves what it overwrites, and bringing it back. */

@@ -3,13 +3,15 @@
  * Where a log goes on whose link, or the header behind it, is damaged. Extensions have no owner and a volume keeps
  * those of logs that were rebuilt, so a candidate is taken only when it is the single one: it lies where nothing else
  * of the log does, has an extension's form, and its first frame continues what the log has: a record's rest of no more
- * than what is missing, or a record that decodes with the dictionary so far. More than one: none is taken.
+ * than what is missing, or a record that decodes with the dictionary so far. Of more than one none is taken but the one
+ * that --log-at names; the message has them all.
  */
 #include "fsck/fsck_nanos.h"
 
 #include <stdlib.h>
 
 #define STEP 2048u /* blocks read at a time */
+#define SHOWN_MAX 8u
 enum { FRAME_END = 1, FRAME_TUPLE, FRAME_MORE, FRAME_PAD, FRAME_LINK };
 
 static bool in_log(const struct nanos_vol *vol, u64 block)
@@ -59,11 +61,16 @@ static bool headless(struct fsck_nanos *n, const struct nanos_fault *f, struct n
 	return continues(j, buf, NANOS_EXTENSION * NANOS_BLOCK);
 }
 
-/* Counts candidates that begin in the blocks read; the last of them into *start. */
-static u32 candidates(struct fsck_nanos *n, const struct nanos_join *j, const u8 *buf, u64 at, u32 blocks, u64 *start)
-{
-	u32 count = 0;
+struct found {
+	u64 start[SHOWN_MAX]; /* the first of them */
+	u32 count;
+	bool named; /* the one of --log-at is among them */
+};
 
+/* Those that begin in the blocks read. */
+static void candidates(struct fsck_nanos *n, const struct nanos_join *j, const u8 *buf, u64 at, u32 blocks,
+                       struct found *c)
+{
 	for (u32 i = 0; i < blocks; i++) {
 		static u8 whole[NANOS_EXTENSION * NANOS_BLOCK];
 
@@ -73,25 +80,44 @@ static u32 candidates(struct fsck_nanos *n, const struct nanos_join *j, const u8
 		if (n->dev->ops->io(n->dev, TFS_IO_READ, (at + i) * NANOS_BLOCK, whole, sizeof(whole), 0) ||
 		    !continues(j, whole, sizeof(whole)))
 			continue;
-		count++;
-		*start = at + i;
+		if (c->count < SHOWN_MAX)
+			c->start[c->count] = at + i;
+		c->count++;
+		c->named |= at + i == n->log_at;
 	}
-	return count;
 }
 
-static bool search(struct fsck_nanos *n, struct nanos_join *j, u8 *buf)
+static void choice_tell(const struct fsck_nanos *n, const struct nanos_fault *f, const struct found *c)
 {
-	u32 count = 0;
+	char list[SHOWN_MAX * 22] = "";
+	size_t len = 0;
 
-	for (u64 at = 1; at < j->vol->blocks && count < 2; at += STEP) {
+	for (u32 i = 0; i < c->count && i < SHOWN_MAX; i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, " %llu", (unsigned long long)c->start[i]);
+	tfs_cli_fail(
+	    0, n->f->image,
+	    "log byte %llu: %u places look like where it goes on, at blocks%s%s; a log that was "
+	    "written anew leaves the old one. Was a repair cut off, --restore its undo file first; else --log-at "
+	    "BLOCK takes one: try each with -n, or with --to",
+	    (unsigned long long)f->at, c->count, list, c->count > SHOWN_MAX ? " ..." : "");
+}
+
+static bool search(struct fsck_nanos *n, const struct nanos_fault *f, struct nanos_join *j, u8 *buf)
+{
+	struct found c = {.count = 0};
+
+	for (u64 at = 1; at < j->vol->blocks; at += STEP) {
 		u32 blocks = j->vol->blocks - at < STEP ? (u32)(j->vol->blocks - at) : STEP;
 
 		if (!n->dev->ops->io(n->dev, TFS_IO_READ, at * NANOS_BLOCK, buf, blocks * NANOS_BLOCK, 0))
-			count += candidates(n, j, buf, at, blocks, &j->start);
+			candidates(n, j, buf, at, blocks, &c);
 	}
 	j->blocks = NANOS_EXTENSION;
 	j->headless = false;
-	return count == 1;
+	j->start = c.named ? n->log_at : c.start[0];
+	if (c.count > 1 && !c.named)
+		choice_tell(n, f, &c);
+	return c.count == 1 || c.named;
 }
 
 bool fsck_nanos_relink(void *arg, const struct nanos_fault *f, struct nanos_join *j)
@@ -102,7 +128,7 @@ bool fsck_nanos_relink(void *arg, const struct nanos_fault *f, struct nanos_join
 
 	if (!buf)
 		return false;
-	found = headless(n, f, j, buf) || search(n, j, buf);
+	found = headless(n, f, j, buf) || search(n, f, j, buf);
 	free(buf);
 	return found;
 }

@@ -200,7 +200,7 @@ static int repair(struct fsck_nanos *n, struct fsck *f, struct tfs_file_dev *fil
 
 int fsck_nanos_run(struct fsck *f, struct tfs_file_dev *file, const struct fsck_nanos_options *o)
 {
-	struct fsck_nanos n = {.f = f, .dev = &file->dev, .force = true};
+	struct fsck_nanos n = {.f = f, .dev = &file->dev, .force = true, .log_at = o->log_at};
 	int err, code = 0;
 
 	if (o->restore)

@@ -3,7 +3,8 @@
  * --undo for a Nanos volume: before blocks are first overwritten, their content goes to a file, durably. The file: a
  * head, then entries {offset, bytes, CRC, content}. Such a volume has no identity that a repair keeps, so the head
  * holds the CRC of block 0 before and of each block 0 written since: a volume that has another one now was changed
- * after the repair, or is another, and is refused.
+ * after the repair, or is another, and is refused. `whole` says how far entries are durable; it grows before the volume
+ * is written there, so what a power failure left behind it was in vain and is not looked at.
  */
 #include "fsck/fsck_nanos.h"
 
@@ -19,8 +20,9 @@
 struct head {
 	char magic[16];
 	le64 device; /* bytes */
+	le64 whole; /* bytes of this file */
 	le32 states, crc[STATES];
-	u8 pad[512 - 28 - 4 * STATES];
+	u8 pad[512 - 36 - 4 * STATES];
 } __attribute__((packed));
 TFS_ASSERT_SIZE(struct head, 512);
 
@@ -47,12 +49,20 @@ static int write_all(int fd, const void *buf, size_t bytes, off_t at)
 static int state_add(struct undo *u, const u8 *block)
 {
 	u32 n = tfs_le32(u->head.states);
-	int err;
 
 	if (n == STATES)
 		return -ENOSPC;
 	u->head.crc[n] = tfs_cpu32(tfs_port_crc32c(0, block, NANOS_BLOCK));
 	u->head.states = tfs_cpu32(n + 1);
+	return 0;
+}
+
+/* One sector, when all entries are durable. */
+static int head_write(struct undo *u)
+{
+	int err;
+
+	u->head.whole = tfs_cpu64((u64)u->end);
 	err = write_all(u->fd, &u->head, sizeof(u->head), 0);
 	return !err && fdatasync(u->fd) ? -errno : err;
 }
@@ -64,7 +74,9 @@ static int begin(struct undo *u)
 
 	memcpy(u->head.magic, MAGIC, sizeof(u->head.magic));
 	u->head.device = tfs_cpu64(u->under->size);
-	return err ? err : state_add(u, block);
+	if (!err)
+		err = state_add(u, block);
+	return err ? err : head_write(u);
 }
 
 static int save(struct undo *u, u64 offset, u32 bytes)
@@ -97,6 +109,8 @@ static int undo_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf
 		err = save(u, offset, bytes);
 	if (!err && op == TFS_IO_WRITE && !offset)
 		err = state_add(u, buf);
+	if (!err && op == TFS_IO_WRITE)
+		err = head_write(u);
 	return err ? err : u->under->ops->io(u->under, op, offset, buf, bytes, flags);
 }
 
@@ -162,7 +176,7 @@ static int head_check(const char *path, const struct head *h, struct tfs_dev *de
 	u8 block[NANOS_BLOCK];
 	u32 crc;
 
-	if (memcmp(h->magic, MAGIC, 16) || tfs_le32(h->states) > STATES)
+	if (memcmp(h->magic, MAGIC, 16) || tfs_le32(h->states) > STATES || tfs_le64(h->whole) >> 62)
 		return refuse(path, "expected an undo file of a Nanos volume");
 	if (tfs_le64(h->device) != dev->size || dev->ops->io(dev, TFS_IO_READ, 0, block, NANOS_BLOCK, 0))
 		return refuse(path, "is of a volume of another size");
@@ -174,10 +188,10 @@ static int head_check(const char *path, const struct head *h, struct tfs_dev *de
 }
 
 /* apply false: only looks whether all entries are whole. Block 0 was saved last and comes back last. */
-static int entries_take(const char *path, int fd, struct tfs_dev *dev, bool apply)
+static int entries_take(const char *path, int fd, off_t end, struct tfs_dev *dev, bool apply)
 {
 	static u8 old[PIECE];
-	off_t at = sizeof(struct head), end = lseek(fd, 0, SEEK_END);
+	off_t at = sizeof(struct head);
 	struct entry e;
 	int err = 0;
 
@@ -210,9 +224,9 @@ int fsck_nanos_undo_restore(const char *path, struct tfs_dev *dev)
 	err = pread(fd, &h, sizeof(h), 0) == sizeof(h) ? head_check(path, &h, dev)
 	                                               : refuse(path, "expected an undo file");
 	if (!err)
-		err = entries_take(path, fd, dev, false);
+		err = entries_take(path, fd, (off_t)tfs_le64(h.whole), dev, false);
 	if (!err) {
-		err = entries_take(path, fd, dev, true);
+		err = entries_take(path, fd, (off_t)tfs_le64(h.whole), dev, true);
 		if (!err)
 			err = dev->ops->flush(dev);
 		if (err)

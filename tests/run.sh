@@ -27,6 +27,7 @@ run "fsck: each mutation is reported, mended in one run, and gone in the next" t
 run "tfs rollback, grow, scrub" tests/cli/test_volume.sh
 run "growing: cut off at each write" tests/fsck/test_grow.sh
 run "fsck: repairs that are cut off at each write leave what the next run mends" tests/fsck/stop.sh
+run "fsck: Nanos volumes: repairs cut off at each write are brought back or mended" tests/nanos/stop.sh torn first
 run "tfs-fuse: system calls as on tmpfs; full, killed, read back" tests/fuse/test_fuse.sh
 run "tfs-fuse: snapshots made, listed, compared, deleted on a mounted volume" tests/fuse/test_snapshots.sh
 run "kernel: as ext4, a tree, full, killed, in each installed kernel" tests/kernel/quick.sh

@@ -27,6 +27,7 @@ static const char usage[] =
     "                    rollback=NAME: goes back to that one for good, what came after is lost\n"
     "  -f                stay in the foreground\n"
     "  --offset N        the volume begins at byte N of IMAGE\n"
+    "  --partition root|boot|N   of a bootable image of the Nanos kernel\n"
     "  --cache SIZE      unwritten data kept at most (64M)\n"
     "Unmount with `fusermount3 -u DIR`; the volume is clean when tfs-fuse has ended.\n"
     "exit: 0 unmounted clean, 1 usage, 2 image cannot be opened or is damaged, 3 cannot be "
@@ -40,7 +41,7 @@ enum { EXIT_USED_WRONG = 1, EXIT_IMAGE = 2, EXIT_MOUNT = 3, EXIT_LOST = 4 };
 #define END_WAIT_US 50000u
 
 struct options {
-	const char *image, *dir;
+	const char *image, *dir, *partition;
 	const char *snapshot; /* NULL: the volume itself */
 	const char *rollback; /* NULL: as it is */
 	char fuse[16384];     /* for libfuse */
@@ -126,7 +127,7 @@ static int size_option(const char *text, u64 *out)
 static int options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option list[] = {
-	    {"offset", 1, 0, 'O'}, {"cache", 1, 0, 'C'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
+	    {"offset", 1, 0, 'O'}, {"cache", 1, 0, 'C'}, {"partition", 1, 0, 'P'}, {"help", 0, 0, 'h'}, {0, 0, 0, 0}};
 	int c, err = 0;
 
 	o->cache = 64u << 20;
@@ -140,6 +141,8 @@ static int options_parse(struct options *o, int argc, char **argv)
 			err = size_option(optarg, &o->offset);
 		else if (c == 'C')
 			err = size_option(optarg, &o->cache);
+		else if (c == 'P')
+			o->partition = optarg;
 		else if (c == 'h')
 			exit((fputs(usage, stdout), tfs_cli_end(0, EXIT_IMAGE)));
 		else
@@ -398,9 +401,12 @@ static int nanos_run(struct options *o)
 
 	if (err)
 		return tfs_cli_fail(EXIT_IMAGE, o->image, "%s", tfs_file_dev_error(err));
-	err = tfs_nanos_find(&dev, &env, NULL, NULL, &place);
-	if (err == 1)
-		err = nanos_open(&dev.dev, &env, NULL, NULL, &vol);
+	err = tfs_nanos_find(&dev, &env, "nanos", o->partition, &place);
+	if (err < 0) {
+		tfs_file_dev_close(&dev);
+		return tfs_cli_fail(err == -ENOENT ? EXIT_USED_WRONG : EXIT_IMAGE, o->image, "%s", place.why);
+	}
+	err = nanos_open(&dev.dev, &env, NULL, NULL, &vol);
 	if (err || vol->entries < 2)
 		code = tfs_cli_fail(EXIT_IMAGE, o->image, "its log cannot be read; run fsck.tfs");
 	else if (vol->fault.kind != NANOS_SOUND && !o->read_only)
@@ -425,6 +431,8 @@ static bool is_nanos(const struct options *o)
 	struct tfs_file_dev dev;
 	bool is;
 
+	if (o->partition)
+		return true;
 	if (tfs_file_dev_open(&dev, o->image, o->offset, false, 0))
 		return false; /* the mount says why */
 	is = tfs_nanos_find(&dev, &env, NULL, NULL, &place) == 1;

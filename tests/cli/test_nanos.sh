@@ -78,6 +78,17 @@ image() {
 	run 0 $dump crashlog --json --offset $off "$i"; said '"exit_code":"-5"'
 	run 0 $dump extract --offset $off "$i" "$tmp/root"
 	(cd "$tmp/root" && sha256sum --quiet -c) <"$here/live-small.sha256" >"$tmp/out" 2>&1 || bad "root filesystem of an image"
+	# the boot filesystem converted and mounted; a partition that is none
+	facts "$tmp/mkfs-small.img" >"$tmp/facts"
+	run 0 $bin/tfs convert -q --offset $off --partition boot "$i" "$tmp/boot.ours"
+	run 0 $dump extract "$tmp/boot.ours" "$tmp/boot.dir"; same "$tmp/boot.dir" "$tmp/facts" "the boot filesystem, converted"
+	run 1 $bin/tfs convert -q --offset $off --partition 1 "$i" "$tmp/none"; said 'expected --partition root, boot'
+	run 1 $bin/tfs df --partition boot "$tmp/boot.ours"; said 'takes no such option'
+	run 0 $bin/fsck.tfs -n --offset $off --partition boot "$i"; said '12 records'
+	mkdir -p "$tmp/none.d"; run 1 $bin/tfs-fuse --offset $off --partition 1 "$i" "$tmp/none.d"; said 'expected --partition root, boot'
+	[ -e /dev/fuse ] || return 0
+	mkdir "$tmp/mnt.boot"; run 0 $bin/tfs-fuse --offset $off --partition boot "$i" "$tmp/mnt.boot"; same "$tmp/mnt.boot" "$tmp/facts" "the boot filesystem, mounted"
+	fusermount3 -u "$tmp/mnt.boot" || bad "cannot be unmounted"
 }
 
 # made by mkfs.tfs, read by the independent reader and by dump.tfs
@@ -143,6 +154,18 @@ check_() {
 	cp "$o" "$i"; poke 512 'X'; mended header 100; cmp -s "$tmp/facts.mended" "$tmp/facts.sound" || bad "files differ after a header was mended"
 	cp "$o" "$i"; poke 33 '\7'; mended link-elsewhere 100; cmp -s "$tmp/facts.mended" "$tmp/facts.sound" || bad "files differ after a chain was mended"
 	cp "$o" "$i"; poke 33 '\277\377\177'; mended link 101; cmp -s "$tmp/facts.mended" "$tmp/facts.sound" || bad "files differ after a chain was mended"
+	# block 0 is lost: what the content says is nothing, so it has to be said; label and uuid are gone
+	facts "$o" >"$tmp/facts.sound"; cp "$o" "$i"; head -c 512 /dev/urandom | dd of="$i" conv=notrunc status=none; cp "$i" "$tmp/before"
+	run 8 $bin/fsck.tfs -n "$i"
+	run 4 $bin/fsck.tfs -n --format nanos "$i"; said '(100)'; said 'the log goes on at block 1'
+	run 1 $bin/fsck.tfs -y --format nanos --to "$tmp/copy0" "$i"; run 0 $bin/fsck.tfs -n "$tmp/copy0"
+	facts "$tmp/copy0" | cmp -s - "$tmp/facts.sound" || bad "files differ after block 0 was lost"
+	# and again, in what was repaired: the log before that is still there, and which is newer nobody knows
+	cp "$tmp/copy0" "$i"; head -c 512 /dev/zero | dd of="$i" conv=notrunc status=none
+	run 4 $bin/fsck.tfs -n --format nanos "$i"; said '2 places look like where it goes on'
+	n=$(sed -n 's/.* at blocks 1 \([0-9]*\);.*/\1/p' "$tmp/out"); rm -f "$tmp/copy1"
+	run 4 $bin/fsck.tfs -n --format nanos --log-at $((n + 1)) "$i"; said '2 places look like'
+	run 1 $bin/fsck.tfs -y --format nanos --log-at "$n" --to "$tmp/copy1" "$i"; facts "$tmp/copy1" | cmp -s - "$tmp/facts.sound" || bad "files differ after --log-at"
 	run 16 $bin/fsck.tfs -n --partition 2 "$o"
 	run 0 $bin/fsck.tfs -p "$o"
 }
@@ -158,7 +181,11 @@ odd() {
 	for what in $("$here/build.py" list); do
 		number=${what##*:}; name=${what%:*}
 		"$here/build.py" "$name" "$tmp/i.img" || { bad "build $name"; continue; }
-		if [ "$number" = 0 ]; then run 0 $bin/fsck.tfs -n "$tmp/i.img"; facts "$tmp/i.img" >/dev/null; run 0 $dump extract "$tmp/i.img" "$tmp/odd.$name"; continue; fi
+		if [ "$number" = 0 ]; then
+			run 0 $bin/fsck.tfs -n "$tmp/i.img"; facts "$tmp/i.img" >"$tmp/facts"
+			run 0 $dump extract "$tmp/i.img" "$tmp/odd.$name"; same "$tmp/odd.$name" "$tmp/facts" "$name: extracted files differ from what the independent reader has"
+			continue
+		fi
 		lightly "$name" "$number"
 		rm -rf "$tmp/odd.$name" "$tmp/outside"; $dump extract "$tmp/before" "$tmp/odd.$name" >"$tmp/out" 2>&1
 		[ ! -e "$tmp/outside" ] || bad "$name: extraction left its directory"

@@ -83,7 +83,13 @@ def framed(record):
     return b'\2' + varint(len(record)) * 2 + record
 
 
-def volume(records, version=5):
+def pieces(record):
+    """The same in three segments, with a frame that means nothing between them."""
+    a, b, c = record[:3], record[3:len(record) // 2], record[len(record) // 2:]
+    return b'\2' + varint(len(record)) + varint(len(a)) + a + b'\3' + varint(len(b)) + b + b'\4\3' + varint(len(c)) + c
+
+
+def volume(records, version=5, framed=framed):
     image = bytearray(5120 * BLOCK)
     first = b'NVMTFS' + bytes([version, 1]) + bytes(range(16)) + b'odd\0' + b'\5\1' + varint(EXT) + b'\1'
     later = b'NVMTFS' + bytes([version]) + varint(EXT) + b''.join(map(framed, records)) + b'\1'
@@ -132,6 +138,23 @@ def version4():
                                            'a-name-of-more-than-thirty-one-bytes.txt': file(3080, 1, 5)}})], 4)
 
 
+def version4_rich():
+    """All that a tree can have, in the old encoding: edits, removals, hard links, flags, holes, attributes, configuration."""
+    log = Log(4)
+    f = Ref('f', file(3073, 2, 700, **{'user.note': 'hello', 'exec': b'\0'}))
+    one = log.value({'children': Ref('names', {'d': {'children': Ref('d', {'f': f, 'gone': file(3076)})}, 'hard': f,
+                                               's': {'linktarget': 'd/f'}, 'k': {'socket': b'\0'},
+                                               'grows': Ref('g', dict(file(3080, 1, 300), extents=Ref('x', {
+                                                   '0': {'offset': 3080, 'length': 1, 'allocated': 4}})))}),
+                     'program': '/d/f', 'arguments': {'0': 'a', '1': 'b'}, 'environment': {'A': '1'}})
+    two = log.edit('d', gone=None, late={'children': {'x' * 200: file(3090, 1, 512)}})
+    three = log.edit('x', **{'9': {'offset': 3100, 'length': 2, 'allocated': 2, 'uninited': b'\0'},
+                             '20': {'offset': 3110, 'length': 3, 'allocated': 3}})
+    four = log.edit('g', filelength=23 * BLOCK - 7)
+    five = log.edit('f', nlink=2)
+    return volume([one, two, three, four, five], 4, pieces)
+
+
 def removed():
     log = Log()
     one = log.value({'children': Ref('names', {'f': file(), 'g': file(3080)})})
@@ -153,7 +176,8 @@ VOLUMES = {
     'hard': (0, hard),
     'removed': (0, removed),
     'version4': (0, version4),
-    'sparse': (0, lambda: tree({'f': file(3073, 1, 1 << 33, 1 << 20)})),
+    'version4-rich': (0, version4_rich),
+    'sparse': (0, lambda: tree({'f': file(3073, 1, 1 << 28, 1 << 18)})),
     'uninited': (0, lambda: tree({'f': dict(file(), extents={'0': {'offset': 3073, 'length': 1, 'allocated': 8,
                                                                      'uninited': b'\0'}})})),
     'name-up': (105, lambda: tree({'..': file(), 'f': file(3080)})),
