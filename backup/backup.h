@@ -27,7 +27,7 @@ enum bk_exit {
 
 struct bk_options {
 	const char *passphrase_file, *key_file, *new_passphrase_file, *new_key_file, *label, *state, *to, *snapshot;
-	const char *volume; /* which one, where a repository has several */
+	const char *volume;             /* which one, where a repository has several */
 	const char *format, *partition; /* of Nanos volumes: restore, run */
 	struct tfs_store_options *store;
 	u64 grace, offset, expect, kdf_memory, pack_bytes;

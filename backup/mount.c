@@ -4,7 +4,7 @@
  * view that serves all that can only be read (tfs/fuse/view.c). Memory: the backup's index, and the caches of fetch.c
  * and of the core, whatever is read.
  */
-#include "backup/backup.h"
+#include "backup/nanos.h"
 #include "tfs/fuse/view.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static int serve(struct bk_repo *r, struct bk_image *image, u64 sequence, const 
 {
 	static const int codes[] = {0, BK_USAGE, BK_HOST, BK_HOST};
 	char list[8192] = "default_permissions,subtype=tfs-backup,max_read=1048576", source[4096];
-	struct view_host h = {.view = tfs_reader_of(image->vol), .size = image->dev.size};
+	struct view_host h = {.view = bk_nanos_view(image->vol), .size = image->dev.size};
 
 	if (r->o->allow_other)
 		strcat(list, ",allow_other");

@@ -20,7 +20,7 @@
 struct head {
 	char magic[16];
 	le64 device; /* bytes */
-	le64 whole; /* bytes of this file */
+	le64 whole;  /* bytes of this file */
 	le32 states, crc[STATES];
 	u8 pad[512 - 36 - 4 * STATES];
 } __attribute__((packed));

@@ -68,6 +68,7 @@ try() {
 	for f in $file; do cp "$tmp/sound-${f//\//-}" "$t/$f"; done
 }
 power() { try "$1" "$2" "$3" "$4" "$5" build/bin/tfs-power; }
+theirs() { try N "$1" "$2" "$3" "$4" build/bin/{dump.tfs,fsck.tfs,mkfs.tfs,tfs,tfs-fuse,stop.so,test_nanos,tfs-backup,bk-change}; }
 backup() { try B "$1" "$2" "$3" "tests/backup/$4" build/bin/{tfs-backup,bk-change,bk-flip,die.so,mkfs.tfs,fsck.tfs,dump.tfs}; }
 
 # 1. Prefix consistency
@@ -227,6 +228,21 @@ backup oldest-birth-counts backup/index.c 's/best && p->birth <= best->birth/bes
 backup packs-sent-again backup/pack.c 's/!bk_names_have\(&p->known, ref->name\)/true/' test_kill.sh
 backup prune-does-not-wait backup/prune.c 's/p->now - e->time < p->r->grace/false/' test_kill.sh
 backup old-index-sent-again backup/run.c 's/n >= FOLD && bytes <= budget/n/' test_size.sh
+
+# Nanos volumes: what a cut repair leaves, what is refused, what is noticed, what a backup stores
+theirs links-in-a-circle tfs/nanos/open.c 's/^\tif \(!\*fresh\)$/\tif (0)/' "timeout 60 build/bin/test_nanos"
+theirs names-lead-elsewhere tfs/nanos/files.c "s/name\[i\] == '\/'/0/" "tests/cli/test_nanos.sh odd"
+theirs extents-may-leave tfs/nanos/files.c 's/e->allocated <= vol->blocks - e->start/1/' "tests/cli/test_nanos.sh odd"
+theirs shared-blocks-not-noticed tfs/nanos/check.c 's/!last \|\| u->start >= end_of\(last\)/1/' "tests/cli/test_nanos.sh odd"
+theirs link-counts-not-compared tfs/nanos/check.c 's/stated != c->vol->entry\[node\].links : .*$/0 : 0)/' "tests/cli/test_nanos.sh odd"
+theirs old-encoding-as-new tfs/nanos/open.c 's/nanos_decode\(c->vol, p, len, c->old,/nanos_decode(c->vol, p, len, false,/' "tests/cli/test_nanos.sh odd"
+theirs block-0-before-the-log tfs/nanos/write.c '0,/err = dev->ops->flush\(dev\);/s//err = 0;/' "tests/nanos/stop.sh torn"
+theirs undo-saves-too-late fsck/fsck_nanos_undo.c 's/^\t\terr = save\(u, offset, bytes\);/\t\terr = 0;/' "tests/nanos/stop.sh torn"
+theirs undo-says-whole-too-early fsck/fsck_nanos_undo.c 's/u->head.whole = tfs_cpu64\(\(u64\)u->end\);/u->head.whole = tfs_cpu64((u64)u->end + 1000000);/' "tests/nanos/stop.sh torn"
+theirs any-log-is-taken fsck/fsck_nanos_find.c 's/return c.count == 1 \|\| c.named;/return c.count > 0;/' "tests/cli/test_nanos.sh check_"
+theirs content-by-its-size backup/nanos_sync.c 's/err \|\| !memcmp\(sum, had, SUM\)/1/' "tests/backup/test_nanos.sh"
+theirs links-that-were-cut backup/nanos_sync.c 's/ && !is_taken\(y, there\)//' "tests/backup/test_nanos.sh"
+theirs changes-under-the-reader backup/nanos_source.c 's/return same \? 0/return true ? 0/' "tests/backup/test_nanos.sh"
 
 if [ -s "$table" ]; then
 	echo; echo "| promise | change | test that failed | first line of failure |"; echo "|---|---|---|---|"; cat "$table"; echo
