@@ -28,7 +28,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship tfs-backup)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix modelled store_test store_fault store_tool bk-change bk-flip die.so norename.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl
+	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
 HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql dmsetup nfs-kernel-server
@@ -101,8 +101,8 @@ install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/l
 	sed 's,@SBIN@,$(PREFIX)/sbin,' admin/systemd/tfs-snapshot@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
 	install -m 644 admin/systemd/tfs-snapshot@.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 644 backup/systemd/*.service backup/systemd/*.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed -i 's,@BINDIR@,$(PREFIX)/bin,' $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-backup*.service
+	install -m 644 backup/systemd/*.service backup/systemd/*.timer logship/systemd/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed -i 's,@BINDIR@,$(PREFIX)/bin,' $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-backup*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-logship@.service
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 $(MAN)/*.8 $(DESTDIR)$(PREFIX)/share/man/man8

@@ -3,16 +3,20 @@
  * tfs-logship: what its files share. `receive` is a collector in one thread: receive.c waits, peer.c speaks the
  * protocols, listen.c opens sockets, output.c writes what came. What was acknowledged is on the disk: a round reads
  * from everybody, writes, syncs once, and only then answers.
+ *
+ * `drain` and `run` send what rules of a volume say, mounted or not: reading.c asks the volume, sender.c keeps the order
+ * of what is on its way, link.c speaks to the collector; drain.c has the commands, status.c those that only look.
  */
 #ifndef TFS_LOGSHIP_H
 #define TFS_LOGSHIP_H
 
 #include "logship/ship/ship.h"
 #include "tfs/user/cli.h"
+#include "tfs/user/target.h"
 
 #include <stddef.h>
 
-enum logship_exit { LOGSHIP_OK, LOGSHIP_USAGE, LOGSHIP_NETWORK, LOGSHIP_OUTPUT };
+enum logship_exit { LOGSHIP_OK, LOGSHIP_USAGE, LOGSHIP_NETWORK, LOGSHIP_OUTPUT, LOGSHIP_VOLUME };
 
 #define LOGSHIP_MESSAGE_MAX 65536u /* bytes of one message at most */
 
@@ -70,6 +74,103 @@ void logship_peer_free(struct logship_peer *p);
 int logship_peer_read(struct logship_peer *p, struct logship_output *o);
 /* After a sync: sends what waits. False: the connection is over. */
 bool logship_peer_send(struct logship_peer *p);
+
+/* ---- link.c: the way to a collector ---- */
+#define LOGSHIP_BATCH 32768u                                      /* bytes handed to the socket at once */
+#define LOGSHIP_MESSAGE_BYTES (SHIP_HEAD_MAX + 4 * SHIP_TEXT_MAX) /* of one that is framed, at most */
+struct logship_link {
+	const struct ship_target *target;
+	int fd;
+	u32 timeout_ms;
+	u32 unacked; /* sent, and not known to have arrived */
+	struct ship_out out;
+	struct ship_relp relp;
+	u8 in[4096];
+	u32 in_len;
+	char said[104]; /* by a collector that refuses */
+	struct logship_output file;
+};
+/* 0 or a negative errno: -ECONNREFUSED, -ETIMEDOUT, -EPROTO (no such collector)...; -EINTR: logship_stopped. Closed
+ * with logship_link_close either way. t stays the caller's and stays. */
+int logship_link_open(struct logship_link *l, const struct ship_target *t, u32 timeout_ms);
+/* How many messages, the oldest first, arrived meanwhile; negative: as above, and the link is over. */
+int logship_link_send(struct logship_link *l, const u8 *msg, u32 len);
+int logship_link_wait(struct logship_link *l); /* for all that were sent, or as many as come before an error */
+void logship_link_close(struct logship_link *l);
+
+/* ---- reading.c: what is to be sent ---- */
+#define LOGSHIP_LOOK 512u /* bytes behind a message that tell whether it is whole */
+struct logship_names;
+struct logship_sender {
+	struct target target;
+	struct logship_names *names; /* of files, read when the first is asked for */
+	u32 names_read;
+	const char *host, *to; /* to: a collector instead of the rules' own, NULL: none */
+	u64 volume;
+	u8 boot[16];
+	u32 timeout_ms;
+	u64 retry_ms; /* without any acknowledgement, before it gives up */
+	bool ended;   /* a last line without its end is sent as it is: nothing will come behind it */
+	bool all;     /* files that are not behind are listed, too */
+	bool quiet;
+	int volume_err; /* what ended a pass was the volume, not the collector */
+	u64 sequence, sent, acked, bytes, stale, reconnects;
+};
+struct logship_rule {
+	u64 id, ino;
+	u32 pattern_len;
+	char pattern[TFS_SHIP_PATTERN_MAX + 1], text[TFS_SHIP_TARGET_MAX + 1];
+	struct ship_target target;
+	bool bad; /* its text is no collector: it was said why */
+};
+struct logship_reading { /* a file */
+	struct tfs_ioc_ship_file file;
+	u64 offset;     /* of the next message */
+	u32 from, have; /* of buf: what is read and not taken */
+	u32 part;       /* of a long message: how many pieces were */
+	u8 buf[SHIP_TEXT_MAX + LOGSHIP_LOOK + SHIP_TEXT_MAX + 2 * 16384];
+};
+/* The first at or after `from`; -ENOENT: no more. */
+int logship_rule_next(struct logship_sender *s, u64 from, struct logship_rule *rule);
+/* Files of a rule that are behind, with sizes up to which all is durable. *list: the caller's to free. */
+int logship_files(struct logship_sender *s, u64 rule, struct tfs_ioc_ship_file **list, size_t *files);
+int logship_reading_start(struct logship_sender *s, struct logship_reading *r, const struct tfs_ioc_ship_file *f);
+/* 1: the next message, whole; 0: there is none yet; -ESTALE: the file has shrunk. *text: until the next call. */
+int logship_reading_next(struct logship_sender *s, struct logship_reading *r, const struct ship_cut *cut,
+                         const u8 **text, struct ship_piece *piece);
+void logship_reading_took(struct logship_reading *r, const struct ship_piece *piece);
+
+/* ---- names.c ---- */
+const char *logship_name_of(struct logship_sender *s,
+                            u64 ino); /* path within the volume, until the next call; or NULL */
+void logship_names_free(struct logship_sender *s);
+
+/* ---- sender.c ---- */
+extern volatile int logship_stopped; /* by a signal: end soon */
+#define LOGSHIP_BACKOFF_MIN 200u     /* ms */
+#define LOGSHIP_BACKOFF_MAX 30000u
+/* All that is behind now. 0; -EINTR; or what the collector's failure was after s->retry_ms, or s->volume_err. */
+int logship_rule_send(struct logship_sender *s, const struct logship_rule *rule);
+
+/* ---- drain.c, status.c: commands ---- */
+int logship_drain(int argc, char **argv);
+int logship_run(int argc, char **argv);
+int logship_status(int argc, char **argv);
+int logship_tail(int argc, char **argv);
+/* The volume, its identity and this machine's. 0 or an exit code after a message. */
+int logship_open(struct logship_sender *s, const char *path, u64 offset, bool write);
+int logship_close(struct logship_sender *s, int code);
+
+/* ---- config.c ---- */
+struct logship_config {
+	char host[256];
+	u32 timeout_ms, interval_ms;
+	u64 retry_ms;
+};
+/* 0 or LOGSHIP_USAGE after a message. missing: no such file is no error. */
+int logship_config_read(struct logship_config *c, const char *path, bool missing);
+/* "5", "500ms", "2m", "1h" in ms; -1: none of them, or above a day. */
+int logship_duration(const char *text, u64 *ms);
 
 /* ---- receive.c ---- */
 int logship_receive(int argc, char **argv);

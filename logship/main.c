@@ -8,6 +8,10 @@ static const struct command {
 	const char *name, *what;
 	int (*run)(int argc, char **argv);
 } commands[] = {
+    {"status", "what each rule of a volume has to send", logship_status},
+    {"tail", "prints the lines that were not acknowledged", logship_tail},
+    {"drain", "sends them, of a mounted volume or an image", logship_drain},
+    {"run", "goes on sending, of a mounted volume", logship_run},
     {"receive", "a small collector for RELP and syslog", logship_receive},
 };
 

@@ -43,6 +43,7 @@ run "backup: of a volume that tfs-fuse has mounted, under writers" tests/backup/
 run "backup: mounted in place: as the volume was, read-only, in bounded memory" tests/backup/test_mount.sh
 run "backup: an incremental run sends at most 1.2 times what changed" tests/backup/test_size.sh
 run "tfs-logship receive: what is acknowledged is in the file, killed again and again" tests/logship/test_receive.sh
+run "tfs-logship drain and run: nothing durable and unacknowledged is missing, killed again and again; rsyslog" tests/logship/test_drain.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

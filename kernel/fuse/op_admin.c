@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Requests of tfs/ioctl.h, on any file or directory. Whoever mounted the volume may ask, and root. What is unwritten is
- * written back before a snapshot; what a deleted one held is freed by the loop in main.c, a step for each request and
- * more when there is none.
+ * written back before a snapshot, and before it is told what is to be forwarded; what a deleted snapshot held is freed by
+ * the loop in main.c, a step for each request and more when there is none.
  */
 #include "kernel/fuse/fuse_host.h"
 #include "tfs/ioctl.h"
@@ -15,7 +15,8 @@ _Static_assert(TFS_IOC_INFO == _IOWR(TFS_IOC_LETTER, 1, struct tfs_ioc_info), "a
 
 static int request_do(struct host *h, u32 request, void *arg)
 {
-	int err = request == TFS_IOC_SNAPSHOT_CREATE && !h->read_only ? tfs_cache_flush_all(h->cache) : 0;
+	bool back = request == TFS_IOC_SNAPSHOT_CREATE || request == TFS_IOC_SHIP_FILES;
+	int err = back && !h->read_only ? tfs_cache_flush_all(h->cache) : 0;
 
 	if (!err)
 		err = tfs_admin(h->vol, request, arg);

@@ -61,6 +61,18 @@ show build/bin/dump.tfs extract "$tmp/volume.img" "$tmp/out"
 show diff -r --no-dereference "$tmp/expected" "$tmp/out"
 echo; echo "the volume holds exactly what it should"
 
+say "forward its log: rules and cursors are in the volume; the lines of a machine that died are drained from its image"
+mkdir "$tmp/logs"; for n in 1 2 3; do echo "line $n of the service"; done >"$tmp/logs/service.log"
+show build/bin/mkfs.tfs -q --from "$tmp/logs" --size 16M "$tmp/dead.img"
+build/bin/tfs-logship receive --relp 0 -o "$tmp/received" 2>"$tmp/said" & pid=$!
+for _ in $(seq 500); do grep -q 'on port' "$tmp/said" && break; sleep 0.02; done
+show build/bin/tfs ship add "$tmp/dead.img" "relp://127.0.0.1:$(sed -n 's/.*on port //p' "$tmp/said")" '*.log' --from-start
+show build/bin/tfs-logship status "$tmp/dead.img"
+show build/bin/tfs-logship drain "$tmp/dead.img"
+show cat "$tmp/received"
+show build/bin/tfs-logship status "$tmp/dead.img"
+kill $pid; wait $pid
+
 say "back it up, encrypted, into a directory; change it; back it up again: only what changed is sent"
 head -c 64 /dev/urandom >"$tmp/key"; export TFS_BACKUP_KEY_FILE=$tmp/key XDG_STATE_HOME=$tmp/state
 show build/bin/tfs-backup init "$tmp/backup"

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The way to a collector: connecting, sending a message, and learning what arrived. In the order of sending, always: a
+ * count of messages that arrived is of the oldest. RELP is told so by the collector; TCP knows that the other end's
+ * kernel has it, UDP only that it was sent; a file is synced. One thread; every wait has an end. Called by sender.c.
+ */
+#include "logship/logship.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define UNACKED_MAX 4096u /* messages that TCP or a file holds before it is asked what arrived */
+
+static u64 now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
+}
+
+/* 0 when the socket is ready; -ETIMEDOUT at the end of the wait. */
+static int wait_ready(const struct logship_link *l, short events, u64 end)
+{
+	for (;;) {
+		struct pollfd p = {.fd = l->fd, .events = events};
+		u64 now = now_ms();
+		int n;
+
+		if (logship_stopped)
+			return -EINTR;
+		n = poll(&p, 1, now < end ? (int)(end - now) : 0);
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (!n)
+			return -ETIMEDOUT;
+	}
+}
+
+/* ---- connecting ---- */
+
+static int connect_one(struct logship_link *l, const struct addrinfo *a)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	l->fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0)
+		return -errno;
+	if (connect(l->fd, a->ai_addr, a->ai_addrlen))
+		err = errno == EINPROGRESS ? wait_ready(l, POLLOUT, now_ms() + l->timeout_ms) : -errno;
+	if (!err && getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &err, &len))
+		err = errno;
+	err = err > 0 ? -err : err;
+	if (err) {
+		close(l->fd);
+		l->fd = -1;
+	}
+	return err;
+}
+
+static int connect_any(struct logship_link *l)
+{
+	struct addrinfo hints = {.ai_socktype = l->target->transport == SHIP_UDP ? SOCK_DGRAM : SOCK_STREAM}, *found,
+	                *a;
+	char port[8];
+	int err;
+
+	snprintf(port, sizeof(port), "%u", l->target->port);
+	if (getaddrinfo(l->target->host, port, &hints, &found))
+		return -EHOSTUNREACH;
+	err = -EHOSTUNREACH;
+	for (a = found; a; a = a->ai_next) {
+		err = connect_one(l, a);
+		if (!err || err == -EINTR)
+			break;
+	}
+	freeaddrinfo(found);
+	return err;
+}
+
+/* ---- bytes out and in ---- */
+
+/* All of it. What comes in meanwhile is left to be read. */
+static int put_all(struct logship_link *l, const u8 *buf, size_t len)
+{
+	u64 end = now_ms() + l->timeout_ms;
+
+	while (len) {
+		ssize_t n = send(l->fd, buf, len, MSG_NOSIGNAL);
+		int err;
+
+		if (n > 0) {
+			buf += n;
+			len -= (size_t)n;
+			end = now_ms() + l->timeout_ms;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return -errno;
+		err = wait_ready(l, POLLOUT, end);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int flush_out(struct logship_link *l)
+{
+	int err = l->out.len ? put_all(l, l->out.buf, l->out.len) : 0;
+
+	l->out.len = 0;
+	return err;
+}
+
+/* Answers that are here: how many messages arrived by them. */
+static int answers_take(struct logship_link *l)
+{
+	u32 at = 0;
+	int arrived = 0, n = 0;
+
+	while (n >= 0 && at < l->in_len) {
+		struct ship_relp_frame f;
+		s64 took = ship_relp_parse(l->in + at, l->in_len - at, sizeof(l->in) - 256, &f);
+
+		if (took <= 0)
+			return took < 0 ? -EPROTO
+			                : (memmove(l->in, l->in + at, l->in_len - at), l->in_len -= at, arrived);
+		n = ship_relp_answer(&l->relp, &f);
+		if (n == -ECONNREFUSED)
+			snprintf(l->said, sizeof(l->said), "%.*s", (int)(f.len < 100 ? f.len : 100),
+			         (const char *)f.data);
+		if (n > 0)
+			arrived += n;
+		at += (u32)took;
+	}
+	memmove(l->in, l->in + at, l->in_len - at);
+	l->in_len -= at;
+	return arrived || n >= 0 ? arrived : n; /* an end that came behind answers is met again */
+}
+
+/* Reads what is there. ms: waits so long for some. */
+static int answers_read(struct logship_link *l, u64 ms)
+{
+	int err = ms ? wait_ready(l, POLLIN, now_ms() + ms) : 0;
+	ssize_t n;
+
+	if (err)
+		return err;
+	if (l->relp.state == SHIP_RELP_OVER)
+		return -ECONNRESET;
+	n = recv(l->fd, l->in + l->in_len, sizeof(l->in) - l->in_len, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (!n)
+		return -ECONNRESET;
+	l->in_len += (u32)n;
+	return answers_take(l);
+}
+
+/* ---- the transports ---- */
+
+static int relp_open(struct logship_link *l)
+{
+	int err;
+
+	ship_relp_open(&l->relp, &l->out);
+	err = flush_out(l);
+	while (!err && l->relp.state == SHIP_RELP_OPENING)
+		err = answers_read(l, l->timeout_ms);
+	return err;
+}
+
+static int relp_send(struct logship_link *l, const u8 *msg, u32 len)
+{
+	int arrived = answers_read(l, 0), n;
+	u32 txnr;
+
+	while (arrived >= 0 && !(txnr = ship_relp_next(&l->relp, SHIP_RELP_WINDOW))) {
+		n = flush_out(l);
+		if (!n)
+			n = answers_read(l, l->timeout_ms);
+		if (n < 0)
+			return n;
+		arrived += n;
+	}
+	if (arrived < 0)
+		return arrived;
+	ship_relp_head(&l->out, txnr, "syslog", len);
+	ship_put(&l->out, msg, len);
+	ship_put(&l->out, "\n", 1);
+	n = l->out.len > LOGSHIP_BATCH ? flush_out(l) : 0;
+	return n ? n : arrived;
+}
+
+static int relp_wait(struct logship_link *l)
+{
+	int n = flush_out(l), arrived = 0;
+
+	while (n >= 0 && l->relp.count) {
+		n = answers_read(l, l->timeout_ms);
+		if (n > 0)
+			arrived += n;
+	}
+	return arrived || n >= 0 ? arrived : n;
+}
+
+/* Until the other end's kernel has all. A collector that ends before it has read it loses it: TCP cannot tell. */
+static int tcp_wait(struct logship_link *l)
+{
+	u64 end = now_ms() + l->timeout_ms;
+	int err = flush_out(l), left = 1, before = 0;
+
+	while (!err && left) {
+		char byte;
+		ssize_t n = recv(l->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return n ? -errno : -ECONNRESET;
+		if (ioctl(l->fd, SIOCOUTQ, &left))
+			return -errno;
+		if (left != before)
+			end = now_ms() + l->timeout_ms;
+		before = left;
+		if (left)
+			err = now_ms() > end ? -ETIMEDOUT : logship_stopped ? -EINTR : (usleep(1000), 0);
+	}
+	return err ? err : (int)l->unacked;
+}
+
+static int tcp_send(struct logship_link *l, const u8 *msg, u32 len)
+{
+	int err;
+
+	ship_octet_head(&l->out, len);
+	ship_put(&l->out, msg, len);
+	err = l->out.len > LOGSHIP_BATCH ? flush_out(l) : 0;
+	return err || l->unacked + 1 < UNACKED_MAX ? err : tcp_wait(l);
+}
+
+static int udp_send(struct logship_link *l, const u8 *msg, u32 len)
+{
+	int err = put_all(l, msg, len);
+
+	return err ? err : 1;
+}
+
+static int file_wait(struct logship_link *l)
+{
+	return logship_output_sync(&l->file) ? -EIO : (int)l->unacked;
+}
+
+static int file_send(struct logship_link *l, const u8 *msg, u32 len)
+{
+	int err = logship_output_add(&l->file, LOGSHIP_RELP, "", msg, len);
+
+	return err || l->unacked + 1 < UNACKED_MAX ? err : file_wait(l);
+}
+
+/* ---- what sender.c calls ---- */
+
+static bool on_socket(const struct logship_link *l)
+{
+	return l->target->transport == SHIP_RELP || l->target->transport == SHIP_TCP ||
+	       l->target->transport == SHIP_UDP;
+}
+
+int logship_link_open(struct logship_link *l, const struct ship_target *t, u32 timeout_ms)
+{
+	int err;
+
+	*l = (struct logship_link){.target = t, .fd = -1, .timeout_ms = timeout_ms};
+	if (!on_socket(l))
+		return logship_output_open(&l->file, t->transport == SHIP_FILE ? t->path : NULL, false) ? -EIO : 0;
+	l->out.size = LOGSHIP_BATCH + LOGSHIP_MESSAGE_BYTES + 64;
+	l->out.buf = malloc(l->out.size);
+	err = l->out.buf ? connect_any(l) : -ENOMEM;
+	if (!err && t->transport == SHIP_RELP)
+		err = relp_open(l);
+	return err;
+}
+
+static int settled(struct logship_link *l, int n)
+{
+	if (n > 0)
+		l->unacked -= (u32)n;
+	return n;
+}
+
+int logship_link_send(struct logship_link *l, const u8 *msg, u32 len)
+{
+	static int (*const send[])(struct logship_link *, const u8 *, u32) = {[SHIP_RELP] = relp_send,
+	                                                                      [SHIP_TCP] = tcp_send,
+	                                                                      [SHIP_UDP] = udp_send,
+	                                                                      [SHIP_FILE] = file_send,
+	                                                                      [SHIP_STDOUT] = file_send};
+	int n;
+
+	l->unacked++;
+	n = send[l->target->transport](l, msg, len);
+	return settled(l, n);
+}
+
+int logship_link_wait(struct logship_link *l)
+{
+	int n = !l->unacked                         ? 0
+	        : l->target->transport == SHIP_RELP ? relp_wait(l)
+	        : l->target->transport == SHIP_TCP  ? tcp_wait(l)
+	                                            : file_wait(l);
+
+	return settled(l, n);
+}
+
+void logship_link_close(struct logship_link *l)
+{
+	if (!l->target)
+		return;
+	if (!on_socket(l))
+		logship_output_close(&l->file);
+	if (l->fd >= 0 && l->target->transport == SHIP_RELP && l->relp.state == SHIP_RELP_READY) {
+		ship_relp_close(&l->relp, &l->out);
+		flush_out(l);
+	}
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l->out.buf);
+	*l = (struct logship_link){.fd = -1};
+}

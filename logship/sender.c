@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * One rule's lines on their way: what is durable and was not acknowledged is read from the volume, from each file's
+ * cursor on, cut, framed and sent; what arrived moves the cursor. Always: a cursor moves only over what arrived, in the
+ * order of the file; and only what was durable before it was read is sent, so that a collector never holds what a crash
+ * took back. After an error all begins again at the cursors: lines may repeat (their identity says so), none is missing.
+ * One thread. Called by drain.c.
+ */
+#include "logship/logship.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FLIGHT_MAX 8192u
+#define COMMIT_MS 1000u
+
+struct flight { /* one a message that was sent, in order */
+	u64 ino, end;
+	u32 generation;
+	bool empty; /* nothing was sent for it */
+};
+struct pass {
+	struct logship_sender *s;
+	const struct logship_rule *rule;
+	struct logship_link link;
+	struct flight *flight; /* a ring */
+	u32 first, count;
+	struct flight acked; /* arrived, and not in the volume yet; ino 0: none */
+	u64 committed_ms;
+	u8 *out;
+};
+
+static u64 now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
+}
+
+/* ---- cursors ---- */
+
+static int commit(struct pass *p, bool sync)
+{
+	struct tfs_ioc_ship_cursor c = {
+	    .rule = p->rule->id, .ino = p->acked.ino, .acked = p->acked.end, .generation = p->acked.generation};
+	int err = 0;
+
+	if (c.ino)
+		err = target_request(&p->s->target, TFS_IOC_SHIP_ACKED, &c);
+	if (err == -ESTALE || err == -ENOENT) { /* it shrank or went: what arrived was of before */
+		p->s->stale++;
+		err = 0;
+	}
+	p->acked.ino = 0;
+	p->committed_ms = now_ms();
+	if (!err && sync && !p->s->target.mounted)
+		err = tfs_sync(p->s->target.vol);
+	if (err)
+		p->s->volume_err = err;
+	return err;
+}
+
+/* The oldest went into the collector, or were empty. */
+static int arrived(struct pass *p, int n)
+{
+	int err = 0;
+
+	while (!err && p->count && (n > 0 || p->flight[p->first].empty)) {
+		struct flight *f = &p->flight[p->first];
+
+		if (p->acked.ino && (p->acked.ino != f->ino || p->acked.generation != f->generation))
+			err = commit(p, false);
+		p->acked = *f;
+		if (!f->empty) {
+			n--;
+			p->s->acked++;
+		}
+		p->first = (p->first + 1) % FLIGHT_MAX;
+		p->count--;
+	}
+	return err || now_ms() - p->committed_ms < COMMIT_MS ? err : commit(p, true);
+}
+
+static int all_arrived(struct pass *p)
+{
+	int err = 0, n = 0;
+
+	while (!err && n >= 0 && p->count) {
+		n = logship_link_wait(&p->link);
+		err = n < 0 ? n : arrived(p, n);
+	}
+	return err;
+}
+
+/* ---- one message ---- */
+
+static void message_head(const struct pass *p, struct ship_message *m)
+{
+	const struct logship_sender *s = p->s;
+	struct timespec t;
+
+	*m = (struct ship_message){.nanoseconds = ~0u, .host = s->host, .app = p->rule->target.app};
+	memcpy(m->boot, s->boot, sizeof(m->boot));
+	m->id.volume = s->volume;
+	if (!s->target.mounted)
+		return; /* when it was written nobody knows any more */
+	clock_gettime(CLOCK_REALTIME, &t);
+	m->seconds = t.tv_sec;
+	m->nanoseconds = (u32)t.tv_nsec;
+}
+
+static int message_send(struct pass *p, const struct logship_reading *r, const u8 *text, const struct ship_piece *piece)
+{
+	struct ship_out o = {.buf = p->out, .size = LOGSHIP_MESSAGE_BYTES};
+	struct ship_message m;
+	u32 skip = 0;
+
+	message_head(p, &m);
+	m.priority =
+	    r->part ? p->rule->target.standard : ship_priority(p->rule->target.standard, text, piece->text, &skip);
+	m.text = text + skip;
+	m.len = piece->text - skip;
+	m.more = piece->more;
+	m.part = r->part || piece->more ? r->part + 1 : 0;
+	m.id.ino = r->file.ino;
+	m.id.generation = r->file.generation;
+	m.id.offset = r->offset;
+	m.id.crc = tfs_port_crc32c(0, text, piece->text);
+	m.sequence = ++p->s->sequence;
+	m.file = logship_name_of(p->s, r->file.ino);
+	ship_rfc5424(&o, &m);
+	return logship_link_send(&p->link, p->out, o.len);
+}
+
+static int piece_send(struct pass *p, struct logship_reading *r, const u8 *text, const struct ship_piece *piece)
+{
+	struct flight *f;
+	bool empty = !piece->text && !r->part;
+	int n = p->count == FLIGHT_MAX ? all_arrived(p) : 0;
+
+	if (n)
+		return n;
+	f = &p->flight[(p->first + p->count++) % FLIGHT_MAX];
+	*f = (struct flight){r->file.ino, r->offset + piece->bytes, r->file.generation, empty};
+	n = empty ? 0 : message_send(p, r, text, piece);
+	if (n < 0)
+		return n;
+	if (!empty)
+		p->s->sent++;
+	p->s->bytes += piece->bytes;
+	return arrived(p, n);
+}
+
+static int file_send(struct pass *p, const struct tfs_ioc_ship_file *file)
+{
+	static struct logship_reading r;
+	struct ship_piece piece;
+	const u8 *text;
+	int err = logship_reading_start(p->s, &r, file);
+
+	while (!err && !logship_stopped &&
+	       (err = logship_reading_next(p->s, &r, &p->rule->target.cut, &text, &piece)) > 0) {
+		err = piece_send(p, &r, text, &piece);
+		logship_reading_took(&r, &piece);
+	}
+	if (err == -ESTALE || err == -ENOENT) { /* shrank meanwhile: the next pass sees what is there now */
+		p->s->stale++;
+		return 0;
+	}
+	return err;
+}
+
+/* ---- a pass over all files ---- */
+
+static int files_send(struct pass *p, const struct tfs_ioc_ship_file *file, size_t files)
+{
+	int err = logship_link_open(&p->link, &p->rule->target, p->s->timeout_ms);
+
+	for (size_t i = 0; !err && !logship_stopped && i < files; i++)
+		err = file_send(p, &file[i]);
+	if (!err)
+		err = all_arrived(p);
+	if (!p->s->volume_err) {
+		int end = commit(p, true);
+
+		err = err ? err : end;
+	}
+	if (err == -ECONNREFUSED && p->link.said[0])
+		tfs_cli_warn(p->rule->text, "the collector refuses: %s", p->link.said);
+	logship_link_close(&p->link);
+	return err;
+}
+
+static int pass(struct logship_sender *s, const struct logship_rule *rule, size_t *files)
+{
+	static struct pass p;
+	struct tfs_ioc_ship_file *file = NULL;
+	int err = logship_files(s, rule->id, &file, files);
+
+	memset(&p, 0, sizeof(p));
+	p.s = s;
+	p.rule = rule;
+	p.link.fd = -1;
+	p.committed_ms = now_ms();
+	if (err)
+		s->volume_err = err;
+	p.flight = malloc(FLIGHT_MAX * sizeof(*p.flight));
+	p.out = malloc(LOGSHIP_MESSAGE_BYTES);
+	if (!p.flight || !p.out)
+		err = -ENOMEM;
+	if (!err && *files)
+		err = files_send(&p, file, *files);
+	free(p.flight);
+	free(p.out);
+	free(file);
+	return err;
+}
+
+/* ---- until all is sent ---- */
+
+/* Half to all of it, so that a thousand machines do not come back together. */
+static void back_off(u32 ms)
+{
+	u64 end = now_ms() + ms / 2 + (u64)rand() % (ms / 2 + 1);
+
+	while (!logship_stopped && now_ms() < end)
+		usleep(10000);
+}
+
+static void failed(const struct logship_sender *s, const struct logship_rule *rule, int err, u32 again_ms)
+{
+	if (s->quiet)
+		return;
+	tfs_cli_warn(rule->text, "%s%s", err == -EPROTO ? "answers as no RELP collector does" : strerror(-err),
+	             again_ms ? "; trying again" : "");
+}
+
+/* Files that a pass leaves have a last line without its end, or grew. */
+int logship_rule_send(struct logship_sender *s, const struct logship_rule *rule)
+{
+	u64 before = s->acked, since = now_ms();
+	u32 wait = LOGSHIP_BACKOFF_MIN;
+	size_t files;
+	int err;
+
+	for (;;) {
+		err = pass(s, rule, &files);
+		if (!err || err == -EINTR || s->volume_err || err == -ENOMEM)
+			return s->volume_err ? s->volume_err : err;
+		if (s->acked != before) {
+			before = s->acked;
+			since = now_ms();
+			wait = LOGSHIP_BACKOFF_MIN;
+		}
+		if (now_ms() - since >= s->retry_ms || logship_stopped) {
+			failed(s, rule, err, 0);
+			return err;
+		}
+		failed(s, rule, err, wait);
+		s->reconnects++;
+		back_off(wait);
+		wait = wait * 2 < LOGSHIP_BACKOFF_MAX ? wait * 2 : LOGSHIP_BACKOFF_MAX;
+	}
+}
