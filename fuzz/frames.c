@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Target: frames, what a collector or a sender gives us: RELP frames and a session's answers, octet-counted messages,
- * structured data; and what a log file may hold: cutting, severity, formatting. The first byte chooses. Whatever is
+ * structured data; a rule's target; and what a log file may hold: cutting, severity, formatting. The first byte chooses. Whatever is
  * parsed must lie within the input, and what is formatted within what the header promises and readable again.
  */
 #include "fuzz/fuzz.h"
@@ -100,13 +100,29 @@ static void format(const u8 *data, u32 n)
 	free(o.buf);
 }
 
+/* A rule's text, as a crafted volume may have it. What is taken is one that can be used. */
+static void target(const u8 *data, u32 n)
+{
+	struct ship_target t;
+
+	if (ship_target_parse((const char *)data, n, &t))
+		return;
+	FUZZ_CHECK(strnlen(t.host, sizeof(t.host)) < sizeof(t.host) && strnlen(t.app, sizeof(t.app)) < sizeof(t.app) &&
+	               strnlen(t.path, sizeof(t.path)) < sizeof(t.path),
+	           "frames: a text of the target does not end");
+	FUZZ_CHECK(t.transport > SHIP_UDP || (t.host[0] && t.port), "frames: a target without a place");
+	FUZZ_CHECK(t.cut.max >= 64 && t.cut.max <= SHIP_TEXT_MAX && t.standard < 192, "frames: options out of range");
+	FUZZ_CHECK(t.cut.multi != SHIP_START || !ship_start_check(t.cut.start, t.cut.start_len),
+	           "frames: a pattern that matches every line");
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct ship_identity id;
 
 	if (size < 2 || size > 65536)
 		return 0;
-	switch ((u8)(data[0] - '0') % 5) {
+	switch ((u8)(data[0] - '0') % 6) {
 	case 0:
 		relp(data + 1, (u32)size - 1);
 		break;
@@ -118,6 +134,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		break;
 	case 3:
 		format(data + 1, (u32)size - 1);
+		break;
+	case 5:
+		target(data + 1, (u32)size - 1);
 		break;
 	default:
 		ship_identity_find(data + 1, (u32)size - 1, &id);

@@ -449,6 +449,8 @@ static void frame_seeds(void)
 	    "3E0102 15:04:05 x\x01\\",
 	    "4<1>1 - h a p m [x@1 a=\"]\\\"\"][tfs@32473 v=\"00000000000000ff\" i=\"1\" g=\"2\" o=\"3\" "
 	    "c=\"0000000a\"] x",
+	    "5relp://[::1]:2515?facility=local0&max=512&start=####-%23",
+	    "5file:/a%20b?multi=indent&app=x%20y&severity=err",
 	};
 	u32 i;
 
