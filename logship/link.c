@@ -35,7 +35,7 @@ static int wait_ready(const struct logship_link *l, short events, u64 end)
 		u64 now = now_ms();
 		int n;
 
-		if (logship_stopped)
+		if (logship_stopped && !l->ending)
 			return -EINTR;
 		n = poll(&p, 1, now < end ? (int)(end - now) : 0);
 		if (n > 0)
@@ -235,7 +235,7 @@ static int tcp_wait(struct logship_link *l)
 			end = now_ms() + l->timeout_ms;
 		before = left;
 		if (left)
-			err = now_ms() > end ? -ETIMEDOUT : logship_stopped ? -EINTR : (usleep(1000), 0);
+			err = now_ms() > end ? -ETIMEDOUT : logship_stopped && !l->ending ? -EINTR : (usleep(1000), 0);
 	}
 	return err ? err : (int)l->unacked;
 }

@@ -83,6 +83,7 @@ struct logship_link {
 	int fd;
 	u32 timeout_ms;
 	u32 unacked; /* sent, and not known to have arrived */
+	bool ending; /* logship_stopped is known: what is on its way is waited for, two seconds at most */
 	struct ship_out out;
 	struct ship_relp relp;
 	u8 in[4096];

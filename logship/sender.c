@@ -15,6 +15,7 @@
 
 #define FLIGHT_MAX 8192u
 #define COMMIT_MS 1000u
+#define ENDING_MS 2000u
 
 struct flight { /* one a message that was sent, in order */
 	u64 ino, end;
@@ -181,6 +182,10 @@ static int files_send(struct pass *p, const struct tfs_ioc_ship_file *file, size
 
 	for (size_t i = 0; !err && !logship_stopped && i < files; i++)
 		err = file_send(p, &file[i]);
+	if (logship_stopped) {
+		p->link.ending = true;
+		p->link.timeout_ms = ENDING_MS;
+	}
 	if (!err)
 		err = all_arrived(p);
 	if (!p->s->volume_err) {

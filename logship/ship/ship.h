@@ -158,7 +158,7 @@ void ship_relp_close(struct ship_relp *r, struct ship_out *o);
 
 /* ---- target.c ---- */
 enum ship_transport { SHIP_RELP, SHIP_TCP, SHIP_UDP, SHIP_FILE, SHIP_STDOUT };
-#define SHIP_TEXT_MAX 32768u /* bytes of a message's text at most */
+#define SHIP_TEXT_MAX 16000u /* bytes of a message's text at most: framed, and all of it escaped, below 64 KiB */
 struct ship_target {
 	enum ship_transport transport;
 	char host[254]; /* name or address, without brackets */

@@ -7,7 +7,8 @@
 #include "logship/ship/ship.h"
 
 #define SHIP_MAX_MIN 64u
-#define SHIP_MAX_DEFAULT 8192u
+#define SHIP_MAX_DEFAULT 6144u /* with its head it fits into what rsyslog takes without being told */
+#define SHIP_MAX_UDP 8192u     /* a datagram, all of it escaped */
 
 static bool word_is(const char *at, u32 n, const char *word)
 {
@@ -134,7 +135,7 @@ static const char *max_parse(const char *at, const char *end, u32 *max)
 
 	return n && at + n == end && *max >= SHIP_MAX_MIN && *max <= SHIP_TEXT_MAX
 	           ? NULL
-	           : "expected max=BYTES of a message, 64 to 32768";
+	           : "expected max=BYTES of a message, 64 to 16000";
 }
 
 static const char *option_parse(const char *at, const char *end, struct ship_target *t)
@@ -210,5 +211,7 @@ const char *ship_target_parse(const char *text, u32 len, struct ship_target *t)
 			query++;
 		why = option_parse(at, query, t);
 	}
+	if (!why && t->transport == SHIP_UDP && t->cut.max > SHIP_MAX_UDP)
+		why = "expected max=BYTES of at most 8192 for datagrams";
 	return why;
 }

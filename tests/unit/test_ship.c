@@ -454,7 +454,8 @@ static void targets(void **state)
 	                                  "udp://h?",
 	                                  "udp://h?x=1",
 	                                  "udp://h?max=63",
-	                                  "udp://h?max=32769",
+	                                  "tcp://h?max=16001",
+	                                  "udp://h?max=8193",
 	                                  "udp://h?max=",
 	                                  "udp://h?facility=12",
 	                                  "udp://h?severity=",
@@ -473,7 +474,7 @@ static void targets(void **state)
 	assert_string_equal(t.host, "10.0.0.2");
 	assert_int_equal(t.port, 2515);
 	assert_int_equal(t.standard, 13);
-	assert_int_equal(t.cut.max, 8192);
+	assert_int_equal(t.cut.max, 6144);
 	assert_null(target("tcp://[fe80::1]", &t));
 	assert_string_equal(t.host, "fe80::1");
 	assert_int_equal(t.port, 601);
