@@ -15,7 +15,7 @@ run() { # COMMAND...: 77 is a test that cannot run here
 	[ $code = 0 ] || [ $code = 77 ] || { failed=$((failed + 1)); tail -40 "$tmp/log"; echo "FAILED: exit $code; repeat: BIN=$BIN $*"; }
 }
 for t in "$BIN"/test_*; do run "$t"; done
-for t in mkfs dump tools admin snapshots hostile_log input; do run "tests/cli/test_$t.sh"; done
+for t in mkfs dump tools admin snapshots hostile_log input nanos; do run "tests/cli/test_$t.sh"; done
 run tests/cli/test_large.sh 10000 64T
 run tests/fsck/test_fsck.sh
 run tests/logship/test_receive.sh
@@ -49,5 +49,19 @@ vg 4 fsck.tfs -fn "$i"
 vg 1 fsck.tfs -fy "$i"
 printf '\377\377\377' | dd of="$i" bs=1 seek=70000 conv=notrunc status=none
 vg 4 fsck.tfs -fn --data "$i"
+# volumes of the Nanos kernel: sound, cut, torn, without block 0
+xz -dc tests/nanos/live-small.img.xz >"$tmp/n.img"; head -c 2000000 "$tmp/n.img" >"$tmp/cut.img"
+for c in "ls -lR" config log tree "stat hard" super; do set -f; set -- $c; set +f; c=$1; shift; vg 0 dump.tfs "$c" "$tmp/n.img" "$@"; done
+vg 0 dump.tfs extract -q "$tmp/n.img" "$tmp/n.out"
+vg 0 fsck.tfs -n "$tmp/n.img"
+vg 2 dump.tfs tar -o "$tmp/n.tar" "$tmp/cut.img"
+printf '\0' | dd of="$tmp/n.img" bs=1 seek=23249 conv=notrunc status=none
+vg 1 fsck.tfs -y --undo "$tmp/n.undo" "$tmp/n.img"
+vg 1 fsck.tfs --restore "$tmp/n.undo" "$tmp/n.img"
+head -c 512 /dev/zero | dd of="$tmp/n.img" conv=notrunc status=none
+vg 1 fsck.tfs -y --format nanos --to "$tmp/n.copy" "$tmp/n.img"
+vg 0 tfs convert -q "$tmp/n.copy" "$tmp/n.ours"
+echo '{"a":{"hex":"00ff"},"b":[1,null]}' >"$tmp/n.json"
+vg 0 mkfs.tfs -q --format nanos --from "$tmp/n.out" --config "$tmp/n.json" "$tmp/n.new"
 echo "memory: $failed failed"
 [ $failed = 0 ]

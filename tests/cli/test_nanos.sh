@@ -163,6 +163,8 @@ check_() {
 	# and again, in what was repaired: the log before that is still there, and which is newer nobody knows
 	cp "$tmp/copy0" "$i"; head -c 512 /dev/zero | dd of="$i" conv=notrunc status=none
 	run 4 $bin/fsck.tfs -n --format nanos "$i"; said '2 places look like where it goes on'
+	run 4 $bin/fsck.tfs -y --format nanos --to "$tmp/copy2" "$i"; [ ! -e "$tmp/copy2" ] || bad "one of two logs was taken"
+	run 4 $bin/fsck.tfs -n --format nanos "$i"
 	n=$(sed -n 's/.* at blocks 1 \([0-9]*\);.*/\1/p' "$tmp/out"); rm -f "$tmp/copy1"
 	run 4 $bin/fsck.tfs -n --format nanos --log-at $((n + 1)) "$i"; said '2 places look like'
 	run 1 $bin/fsck.tfs -y --format nanos --log-at "$n" --to "$tmp/copy1" "$i"; facts "$tmp/copy1" | cmp -s - "$tmp/facts.sound" || bad "files differ after --log-at"

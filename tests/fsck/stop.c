@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Preloaded into fsck.tfs by tests/fsck/stop.sh: the power fails at write number STOP_AT. With STOP_KEEP=0 all writes
- * since the last flush are lost then, with another number each is lost or kept by chance of that seed; without it all
- * reached the device. With STOP_FAIL=1 just that write fails, with EIO. Exit 99 tells that it came so far.
+ * since the last flush of their file are lost then, with another number each is lost or kept by chance of that seed;
+ * without it all reached the device. With STOP_FAIL=1 just that write fails, with EIO. Exit 99 tells that it came so far.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -78,10 +78,17 @@ ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)
 	return real(fd, buf, bytes, at);
 }
 
+/* What was written to other files stays at the mercy of the power. */
 int fdatasync(int fd)
 {
-	while (writes)
-		free(list[--writes].old);
-	(void)fd;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < writes; i++) {
+		if (list[i].fd == fd)
+			free(list[i].old);
+		else
+			list[kept++] = list[i];
+	}
+	writes = kept;
 	return 0;
 }
