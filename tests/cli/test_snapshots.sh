@@ -44,11 +44,11 @@ expect 0 "$dump" cat "$i" dir/sub/deep; [ "$(stat -c %s "$tmp/o")" = 65536 ] || 
 
 # what changed
 expect 0 "$dump" diff "$i" one three
-has "^deleted ino=17 .*path='dir/one'"; has "^created ino=18 type=file path='dir/two'"; has "^created ino=19 .*path='dir/three'"
+has "^deleted ino=[0-9]+ .*path='dir/one'"; has "^created ino=[0-9]+ type=file path='dir/two'"; has "^created ino=[0-9]+ .*path='dir/three'"
 has "^modified ino=6 path='dir/sub/deep' xattrs size=196608"; has '^  range ino=6 from=65536 to=196608'; lacks four; lacks big
 expect 0 "$dump" diff "$i" four; has '^modified ino=6 .*size=65536'; lacks created
-expect 0 "$dump" diff -i "$i" one three; has '^created ino=18 type=file$'; lacks path
-expect 0 "$dump" diff --json "$i" three four; has '"what":"created","ino":20,"type":"file","path":"dir/four"'; has '"what":"range","ino":6,"from":'
+expect 0 "$dump" diff -i "$i" one three; has '^created ino=[0-9]+ type=file$'; lacks path
+expect 0 "$dump" diff --json "$i" three four; has '"what":"created","ino":[0-9]+,"type":"file","path":"dir/four"'; has '"what":"range","ino":6,"from":'
 expect 0 "$dump" diff "$i" one one; [ ! -s "$tmp/o" ] || fail "a snapshot differs from itself"
 
 # what is wrong

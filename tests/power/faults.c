@@ -518,6 +518,7 @@ static void history(u64 seed, int length)
 	snprintf(power_workload, sizeof(power_workload), "F%llu,%d", (unsigned long long)seed, length);
 	power_rng = seed * 0x9e3779b97f4a7c15ull | 1;
 	kind = NONE;
+	misses = 0; /* so that a replay meets the same */
 	at_mount = false;
 	vol = pass_mount();
 	power_begin(vol);

@@ -145,11 +145,13 @@ static int checkpoint_end(struct tfs_vol *vol)
 	return err;
 }
 
-/* Before another call is made about snapshots. */
+/* Before another call is made about snapshots. A volume that stopped amid one stays in doubt of that one alone. */
 static int begun_end(struct tfs_vol *vol)
 {
 	int err = 0;
 
+	if (under_way && !begun && tfs_stopped(vol))
+		return -EIO;
 	power_snaps_look(vol);
 	if (begun)
 		err = checkpoint_end(vol);
