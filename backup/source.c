@@ -104,7 +104,7 @@ static int snapshot_next(struct bk_source *s, u64 *epoch, struct tfs_snapshot_in
 		return err == -ENOENT ? -1 : bk_source_failed(s, err);
 	*epoch = q.epoch;
 	*out = (struct tfs_snapshot_info){.epoch = q.epoch,
-	                                  .created = {tfs_cpu64((u64)q.created), tfs_cpu32(q.created_nsec)},
+	                                  .created = {tfs_cpu64((u64)q.created), tfs_cpu32(q.created_nsec), 0},
 	                                  .inodes = q.inodes,
 	                                  .units = q.referenced / TFS_UNIT,
 	                                  .fs = tfs_ptr_cpu(&q.fs),

@@ -115,8 +115,8 @@ static void ship_fields(struct tfs_line *l, const struct tfs_ship *s)
 {
 	struct json_object *list = l->o ? json_object_new_array() : NULL;
 
-	tfs_line_num(l, "generation", tfs_le32(s->generation));
-	for (u32 i = 0; i < tfs_le16(s->count); i++) {
+	tfs_line_num(l, "generation", tfs_le32(s->head.generation));
+	for (u32 i = 0; i < tfs_le16(s->head.count); i++) {
 		u64 rule = tfs_le64(s->cursor[i].rule), acked = tfs_le64(s->cursor[i].acked);
 		struct json_object *c = list ? json_object_new_object() : NULL;
 

@@ -225,7 +225,7 @@ static int ship(struct fsck *f, struct tfs_key key, const struct tfs_ship *s)
 
 	if (fsck_grow(&f->ship, &f->ships_max, f->ships + 1, sizeof(*f->ship)))
 		return -ENOMEM;
-	for (u32 i = 0; i < tfs_le16(s->count); i++)
+	for (u32 i = 0; i < tfs_le16(s->head.count); i++)
 		if (tfs_le64(s->cursor[i].acked) > n.acked)
 			n.acked = tfs_le64(s->cursor[i].acked);
 	f->ship[f->ships++] = n;

@@ -103,7 +103,7 @@ static int acked_cut(struct fsck *f, const struct fsck_fix *x)
 	u32 len;
 	int err = fsck_item_get(f, key, buf, &len);
 
-	for (u32 i = 0; !err && i < tfs_le16(s->count); i++)
+	for (u32 i = 0; !err && i < tfs_le16(s->head.count); i++)
 		if (tfs_le64(s->cursor[i].acked) > x->n)
 			s->cursor[i].acked = tfs_cpu64(x->n);
 	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, key, buf, len);

@@ -336,11 +336,14 @@ struct tfs_ship_cursor {
 	le64 rule;
 	le64 acked; /* bytes; at most the file's size. A directory: 0 */
 };
-struct tfs_ship {
+struct tfs_ship_head {
 	le32 generation; /* of the file's content: goes up when the file shrinks */
 	le16 count;      /* cursors, ascending by rule */
 	le16 reserved0;
 	le64 reserved1;
+};
+struct tfs_ship {
+	struct tfs_ship_head head;
 	struct tfs_ship_cursor cursor[];
 };
 TFS_ASSERT_SIZE(struct tfs_ship_rule, 16);

@@ -140,7 +140,7 @@ static const char *ship_check(struct tfs_key key, const struct tfs_ship *s, u32 
 
 	if (len < sizeof(*s) || !tfs_key_pos(key))
 		return "forwarding item malformed";
-	n = tfs_le16(s->count);
+	n = tfs_le16(s->head.count);
 	if (n > TFS_SHIP_RULES_MAX || len != sizeof(*s) + n * sizeof(s->cursor[0]))
 		return "forwarding item's length differs";
 	for (i = 0; i < n; i++) {

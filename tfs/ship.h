@@ -11,7 +11,7 @@
 struct tfs_ship_part { /* disk order */
 	u64 ino;
 	bool there, changed; /* in the tree; to be put */
-	struct tfs_ship head;
+	struct tfs_ship_head head;
 	struct tfs_ship_cursor cursor[TFS_SHIP_RULES_MAX];
 };
 

@@ -209,8 +209,8 @@ void tfs_ship_cut_apply(struct tfs_vol *vol, u64 ino, u64 size)
 	struct tfs_ship *s = tfs_item_edit(vol, TFS_TREE_FS, tfs_ship_key(ino), NULL);
 	u32 i;
 
-	s->generation = tfs_cpu32(tfs_le32(s->generation) + 1);
-	for (i = 0; i < tfs_le16(s->count); i++)
+	s->head.generation = tfs_cpu32(tfs_le32(s->head.generation) + 1);
+	for (i = 0; i < tfs_le16(s->head.count); i++)
 		if (tfs_le64(s->cursor[i].acked) > size)
 			s->cursor[i].acked = tfs_cpu64(size);
 }

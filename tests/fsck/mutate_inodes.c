@@ -6,7 +6,7 @@
 static void ship_put(u64 ino, u64 acked)
 {
 	struct {
-		struct tfs_ship s;
+		struct tfs_ship_head s;
 		struct tfs_ship_cursor c;
 	} item;
 

@@ -266,11 +266,11 @@ static void mark(const struct client *c)
 {
 	struct {
 		struct dm_ioctl io;
-		struct dm_target_msg msg;
+		__u64 sector; /* as struct dm_target_msg */
 		char text[64];
 	} m = {.io = {.version = {4, 0, 0}, .data_size = sizeof(m), .data_start = sizeof(m.io), .name = "rec"}};
 
-	sprintf(m.msg.message, "mark %llu", (unsigned long long)c->number);
+	sprintf(m.text, "mark %llu", (unsigned long long)c->number);
 	if (ioctl(control, DM_TARGET_MSG, &m))
 		fail(c, "mark");
 }

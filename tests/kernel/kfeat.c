@@ -24,7 +24,7 @@
 
 #define GOINGDOWN _IOR('X', 125, uint32_t)
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
 	printf("kfeat: %s: errno %d (%s)\n", what, errno, strerror(errno));
 	exit(1);
