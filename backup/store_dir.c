@@ -6,6 +6,7 @@
  * it made, the one above). RENAME_NOREPLACE, else link(2), makes a put conditional. Temporaries are named ".tmp-PID-N",
  * which no object can be, are locked (flock) while their writer lives, and are removed by tfs_store_clean. Folders are
  * never removed, so nobody has to fear that one vanishes below a put. Requests are done one after the other in step.
+ * Of the options it takes `bandwidth`, and refuses `lock`, which it could only pretend to keep; the rest is of S3.
  */
 #define _GNU_SOURCE
 #include "backup/store_impl.h"
@@ -26,6 +27,8 @@
 struct dir_store {
 	struct tfs_store s; /* first */
 	int root;
+	u64 bandwidth; /* bytes a second; 0: no limit */
+	s64 due_us;    /* when what has been moved so far may have been moved */
 	struct tfs_store_request *first, **last;
 };
 
@@ -153,15 +156,40 @@ static int make_temporary(int root, const char *name, char path[TFS_STORE_NAME_M
 	return -EEXIST;
 }
 
-static int write_all(int fd, const u8 *data, size_t length)
+/* ---- bandwidth: moved in pieces of an eighth of a second, with a rest behind each ---- */
+
+static size_t piece(const struct dir_store *d, size_t length)
+{
+	u64 most = !d->bandwidth ? 1u << 30 : d->bandwidth / 8 > 4096 ? d->bandwidth / 8 : 4096;
+
+	return length < most ? length : (size_t)most;
+}
+
+static void rest(struct dir_store *d, size_t bytes)
+{
+	struct timespec t;
+	s64 now;
+
+	if (!d->bandwidth)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (s64)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	d->due_us = (d->due_us > now ? d->due_us : now) + (s64)(bytes * 1000000.0 / (double)d->bandwidth);
+	t = (struct timespec){(d->due_us - now) / 1000000, (d->due_us - now) % 1000000 * 1000};
+	while (nanosleep(&t, &t) && errno == EINTR)
+		;
+}
+
+static int write_all(struct dir_store *d, int fd, const u8 *data, size_t length)
 {
 	while (length) {
-		ssize_t n = write(fd, data, length < (1u << 30) ? length : 1u << 30);
+		ssize_t n = write(fd, data, piece(d, length));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n ? -errno : -EIO;
+		rest(d, (size_t)n);
 		data += n;
 		length -= (size_t)n;
 	}
@@ -203,7 +231,7 @@ static int do_put(struct dir_store *d, struct tfs_store_request *r)
 	fd = make_temporary(d->root, r->name, temporary);
 	if (fd < 0)
 		return fail(&d->s, r->error, what, r->name, -fd);
-	err = write_all(fd, r->data, r->length);
+	err = write_all(d, fd, r->data, r->length);
 	if (!err) {
 		what = "cannot name";
 		if (r->flags & TFS_STORE_IF_ABSENT)
@@ -223,13 +251,12 @@ static int do_put(struct dir_store *d, struct tfs_store_request *r)
 	return err ? fail(&d->s, r->error, what, r->name, -err) : 0;
 }
 
-static int read_range(int fd, struct tfs_store_request *r)
+static int read_range(struct dir_store *d, int fd, struct tfs_store_request *r)
 {
 	u8 *to = r->buffer;
 
 	while (r->got < r->length && r->offset + r->got < r->size) {
-		size_t want = r->length - r->got;
-		ssize_t n = pread(fd, to + r->got, want < (1u << 30) ? want : 1u << 30, (off_t)(r->offset + r->got));
+		ssize_t n = pread(fd, to + r->got, piece(d, r->length - r->got), (off_t)(r->offset + r->got));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -238,6 +265,7 @@ static int read_range(int fd, struct tfs_store_request *r)
 		if (!n)
 			return -EIO; /* shorter than it was a moment ago */
 		r->got += (size_t)n;
+		rest(d, (size_t)n);
 	}
 	return 0;
 }
@@ -256,7 +284,7 @@ static int do_get(struct dir_store *d, struct tfs_store_request *r)
 	else if (r->offset > (u64)st.st_size)
 		r->size = (u64)st.st_size;
 	else
-		r->size = (u64)st.st_size, err = read_range(fd, r);
+		r->size = (u64)st.st_size, err = read_range(d, fd, r);
 	close(fd);
 	d->s.stats.received += r->got;
 	return err ? fail(&d->s, r->error, "cannot read", r->name, -err) : 0;
@@ -537,6 +565,9 @@ int tfs_store_dir_open(struct tfs_store **out, const char *path, const struct tf
 	struct dir_store *d;
 	int err;
 
+	if (o->lock != TFS_STORE_LOCK_NONE)
+		return tfs_store_say(error, -EINVAL,
+		                     "%s: option lock: a directory locks nothing; leave it out, or use s3://", path);
 	if (flags & TFS_STORE_CREATE) {
 		err = make_root(path);
 		if (err)
@@ -547,6 +578,7 @@ int tfs_store_dir_open(struct tfs_store **out, const char *path, const struct tf
 	if (!d)
 		return tfs_store_say(error, -ENOMEM, "%s: no memory", path);
 	d->last = &d->first;
+	d->bandwidth = o->bandwidth;
 	d->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->root < 0) {
 		err = errno;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The options of stores, as parsed: store_options.c has the list of keys. A directory uses none of them. */
+/* The options of stores, as parsed: store_options.c has the list of keys. A directory takes `bandwidth` and refuses `lock`; the rest is of S3. */
 #ifndef TFS_BACKUP_STORE_OPTIONS_H
 #define TFS_BACKUP_STORE_OPTIONS_H
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Preloaded into tfs-backup by tests/backup/test_kill.sh: kill -9 just before call number DIE_AT of those that change
- * a file or folder. DIE_COUNT names a file that gets the number of such calls when the program ends by itself.
+ * Preloaded into tfs-backup by its tests. DIE_AT=N: kill -9 just before call number N of those that change a file or
+ * folder. DIE_COUNT names a file that gets the number of such calls when the program ends by itself. STOP_AT=PREFIX:
+ * SIGSTOP just before the first object whose name begins so gets its name in the store (STOP_AT=pwrite: before the first
+ * of those, into a volume or temporary file); whoever waits for that sees state T in /proc, does what is to happen meanwhile, and sends SIGCONT: so no test of what two programs do needs to be quick.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -9,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static long calls;
@@ -21,6 +24,17 @@ static void count(void)
 		kill(getpid(), SIGKILL);
 	if (!at)
 		calls++;
+}
+
+static void stop(const char *name)
+{
+	static int stopped;
+	const char *at = getenv("STOP_AT");
+
+	if (!at || stopped || strncmp(name, at, strlen(at)))
+		return;
+	stopped = 1;
+	raise(SIGSTOP);
 }
 
 __attribute__((destructor)) static void tell(void)
@@ -37,6 +51,7 @@ __attribute__((destructor)) static void tell(void)
 ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)
 {
 	count();
+	stop("pwrite");
 	return REAL(pwrite)(fd, buf, bytes, at);
 }
 
@@ -50,12 +65,14 @@ ssize_t write(int fd, const void *buf, size_t bytes)
 int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
 {
 	count();
+	stop(to);
 	return REAL(renameat2)(a, from, b, to, flags);
 }
 
 int renameat(int a, const char *from, int b, const char *to)
 {
 	count();
+	stop(to);
 	return REAL(renameat)(a, from, b, to);
 }
 

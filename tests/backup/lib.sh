@@ -33,3 +33,9 @@ same() { # BACKUP IMAGE: restored, it is sound and holds what the image holds
 	expect 0 "$bin/fsck.tfs" -fn --data "$tmp/restored"
 	[ "$(tree "$tmp/restored")" = "$(tree "$2")" ] || fail "backup $1 differs from $2"
 }
+stopped() { # PID: waits until it has stopped itself (STOP_AT of die.c), however long that takes
+	while :; do
+		case $(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null) in T) return 0 ;; Z | "") fail "it ended before it stopped" ;; esac
+		sleep 0.02
+	done
+}

@@ -28,7 +28,7 @@ for c in "touch $m/x" "sh -c 'echo x >$m/numbers'" "rm $m/numbers" "mkdir $m/x" 
 
 # ---- another one beside it; memory ----
 "$bk" mount repo latest "$n" --foreground & pid=$!
-for _ in $(seq 400); do mountpoint -q "$n" && break; sleep 0.05; done
+until mountpoint -q "$n"; do kill -0 $pid 2>/dev/null || fail "mount --foreground ended"; sleep 0.05; done
 [ -e "$n/later" ] && [ ! -e "$m/later" ] || fail "the two are mixed up"
 "$bin/dump.tfs" cat "$i" later | cmp - "$n/later" || fail "the later one"
 # ---- what the store cannot give ----
@@ -37,7 +37,7 @@ mv repo/away repo/packs; cmp "$s/random" "$n/random" || fail "not there again"
 for _ in 1 2 3; do cat "$n"/random "$n"/later "$n"/numbers >/dev/null; done
 memory=$(ps -o rss= -p $pid | tr -d " "); [ "$memory" -lt 80000 ] || fail "$memory kB of memory"
 fusermount3 -u "$n"; wait $pid || fail "ended with $?"
-fusermount3 -u "$m"; for _ in $(seq 200); do mountpoint -q "$m" || break; sleep 0.05; done
+fusermount3 -u "$m"; while mountpoint -q "$m"; do sleep 0.05; done
 
 # ---- refused ----
 expect 8 "$bk" mount "$R" 1 "$tmp/none"; expect 8 "$bk" mount "$R" 1 "$i"; says 'expected a directory'

@@ -11,8 +11,7 @@ cleanup() { set +e; touch "$tmp/stop"; fusermount3 -quz "$m" 2>/dev/null; [ -z "
 trap cleanup EXIT
 up() { # IMAGE OPTION...
 	"$bin/tfs-fuse" -f "${@:2}" "$1" "$m" 2>"$tmp/log" & pid=$!
-	for _ in $(seq 400); do mountpoint -q "$m" && return 0; kill -0 $pid 2>/dev/null || return 1; sleep 0.05; done
-	return 1
+	until mountpoint -q "$m"; do kill -0 $pid 2>/dev/null || return 1; sleep 0.05; done
 }
 down() { fusermount3 -u "$m" || fail "unmount"; wait $pid || fail "tfs-fuse ended with $?: $(cat "$tmp/log")"; pid=; }
 base() { "$t" snapshot list "$m" | awk '/tfs-backup/ {n = $NF} END {print n}'; } # the newest
@@ -55,11 +54,12 @@ mkdir -p "$tmp/plain"; expect 4 "$bk" run "$R" "$tmp/plain"; says 'mounted TFS v
 
 # ---- deleted by somebody else while it is read ----
 head -c 24000000 /dev/urandom >"$m/d/large"; old=$(base) before=$("$bk" list "$R" | wc -l)
-"$bk" run "$R" "$m" -o bandwidth=4M --pack-size 1M >"$tmp/o" 2>"$tmp/e" & run=$!
-for _ in $(seq 200); do [ "$(base)" = "$old" ] || break; sleep 0.02; done; s=$(base)
+STOP_AT=packs/ LD_PRELOAD=$bin/die.so "$bk" run "$R" "$m" --pack-size 1M >"$tmp/o" 2>"$tmp/e" & run=$!
+stopped $run; s=$(base) # with the first of its packs in hand: over 20 MB are not read yet
 [ "$s" != "$old" ] || fail "no new snapshot is seen"
 "$t" snapshot delete "$m" "$s" 2>/dev/null && fail "it is not held"
 "$t" snapshot release "$m" "$s"; "$t" snapshot delete "$m" "$s" || fail delete
+kill -CONT $run
 code=0; wait $run || code=$?; [ $code = 7 ] || fail "expected exit 7, found $code"; says 'deleted by somebody else'
 [ "$("$bk" list "$R" | wc -l)" = "$before" ] || fail "it was committed"
 expect 0 "$bk" run "$R" "$m" --json; [ "$(field base)" = 6 ] || [ "$(field base)" = 5 ] || fail "the base was $(field base)"

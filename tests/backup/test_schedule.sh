@@ -16,7 +16,7 @@ cp "$T/a.img" "$T/b.img"
 "$BIN/tfs-backup" init "$T/repo" >"$T/out" 2>&1 || fail init
 
 conf() { # the head, and a job's further lines from standard input
-	{ printf 'state = %s/state\nmetrics = %s/tfs.prom\nstore = %s/repo\nhook-timeout = 20s\n[job a]\nvolume = %s/a.img\n' "$T" "$T" "$T" "$T"; cat; } >"$T/conf"
+	{ printf 'state = %s/state\nmetrics = %s/tfs.prom\nstore = %s/repo\nhook-timeout = 1h\n[job a]\nvolume = %s/a.img\n' "$T" "$T" "$T" "$T"; cat; } >"$T/conf"
 }
 job() { local want=$1 code=0; shift; "$BIN/tfs-backup" job "${1:-a}" --config "$T/conf" >"$T/out" 2>&1 || code=$?
 	[ $code = "$want" ] || fail "job: expected exit $want, got $code"; }
@@ -80,11 +80,11 @@ conf <<<''; job 1 nobody; says 'has no job nobody'
 
 # ---- no overlap; TERM undoes the hooks ----
 conf <<C
-pre = touch $T/held; sleep 100
+pre = touch $T/held; sleep 3000
 post = sleep 1; rm $T/held; touch $T/undone
 C
 "$BIN/tfs-backup" job a --config "$T/conf" >"$T/out2" 2>&1 & first=$!
-for _ in $(seq 200); do [ -e "$T/held" ] && break; sleep .05; done
+until [ -e "$T/held" ]; do kill -0 $first || fail "a job ended before its pre hook"; sleep .05; done
 job 9; says 'an earlier run is still under way'
 kill $first; code=0; wait $first || code=$?
 [ $code = 11 ] && [ -e "$T/undone" ] && [ ! -e "$T/held" ] || fail "a job that was ended: exit $code, post hook not run"
@@ -98,12 +98,12 @@ schedule = never
 C
 rm -rf "$T/state"
 "$BIN/tfs-backup" daemon --config "$T/conf" >"$T/daemon.log" 2>&1 & daemon=$!
-until_() { for _ in $(seq 600); do "$@" && return; sleep .1; done; fail "waited in vain: $*"; }
+until_() { for _ in $(seq 6000); do "$@" && return; sleep .1; done; fail "waited in vain: $*"; }
 some() { [ "$(grep -c 'a: backed up' "$T/daemon.log")" -ge "$1" ]; }
 until_ some 3
 code=0; "$BIN/tfs-backup" daemon --config "$T/conf" >"$T/out" 2>&1 || code=$?; [ $code = 9 ] || fail "a second daemon: exit $code"
 echo 'nonsense' >>"$T/conf"; kill -HUP $daemon; until_ grep -q 'old configuration stays' "$T/daemon.log"
-conf <<<$'schedule = never\n[job b]\nvolume = '"$T/b.img"$'\nschedule = daily 04:00'
+conf <<<$'schedule = never\n[job b]\nvolume = '"$T/b.img"$'\nschedule = daily '"$(date -d '12 hours' +%H:%M)"
 # due at some other time of day: a job that has run before only runs when it was missed
 mkdir -p "$T/state"; printf '{"last_start": %d, "last_success": 1, "result": 0}' $(($(date +%s) - 3 * 86400)) >"$T/state/b.json"
 kill -HUP $daemon; until_ grep -q 'b: backed up' "$T/daemon.log"

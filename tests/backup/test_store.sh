@@ -20,4 +20,11 @@ build/bin/store_test -t clean_leaves_objects "$T/dir" >"$T/log" 2>&1 || { cat "$
 ( exec 9>"$T/dir/data/.tmp-1-0000000000000002"; flock 9; exec build/bin/store_test -t clean_leaves_objects "$T/dir" ) >"$T/log" 2>&1 ||
 	{ cat "$T/log"; fail "a living temporary"; }
 [ -e "$T/dir/data/.tmp-1-0000000000000002" ] || fail "the temporary file of a living writer was removed"
+
+# Options: a bandwidth is kept (so many bytes take so long at least, both ways), a lock refused: nothing would keep it.
+head -c 150000 /dev/zero >"$T/zeros"; slow() { build/bin/store_tool -o bandwidth=100K "$T/dir" "$@" || fail "with a bandwidth: $1"; }
+before=$(date +%s%N); slow put slow <"$T/zeros"; slow get slow | cmp - "$T/zeros" || fail "put and read slowly, it differs"
+[ $(($(date +%s%N) - before)) -ge 2800000000 ] || fail "150000 bytes written and read at 100 KiB/s in less than 2.8 s"
+code=0; build/bin/store_tool -o lock=governance:1h "$T/dir" list >"$T/log" 2>&1 || code=$?
+[ $code = 22 ] && grep -q 'a directory locks nothing' "$T/log" || { cat "$T/log"; fail "a lock on a directory: exit $code"; }
 echo "ok"
