@@ -122,6 +122,14 @@ static u64 growth(const struct tfs_vol *vol, u64 blocks)
 	return vol->snaps ? blocks + (u64)NODE_COST * (OP_NODES + tfs_dirty_nodes(vol)) : blocks;
 }
 
+/* What an operation finds taken by that when it is the last that gets through: short of room, it has a checkpoint run first. */
+static u64 growth_left(const struct tfs_vol *vol)
+{
+	u32 dirty = tfs_dirty_nodes(vol);
+
+	return vol->snaps ? (u64)NODE_COST * (OP_NODES + (dirty < OP_NODES ? dirty : OP_NODES)) : 0;
+}
+
 static bool short_of(const struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 {
 	u64 want = growth(vol, blocks);
@@ -206,7 +214,7 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	memset(out, 0, sizeof(*out));
 	out->blocks = vol->total_blocks;
 	out->free = free_blocks(vol);
-	out->available = minus(out->free, vol->reserve_blocks);
+	out->available = minus(out->free, vol->reserve_blocks + growth_left(vol));
 	out->inodes = vol->counters.inodes;
 	out->live_units = vol->live_units;
 	out->stated_units = vol->stated_units;

@@ -97,6 +97,30 @@ static u32 files_fill(const char *prefix, u32 blocks)
 	}
 }
 
+/* With a snapshot of a volume in use: what it holds is kept, and what is written over takes room of its own. */
+static void with_snapshots(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < SIZES; i++) {
+		u64 said, block = 0, ino;
+		u32 n = WINDOW;
+
+		ram_format(sizes[i]);
+		ino = file_make("f", 0);
+		for (; block < (sizes[i] >> 14); block += WINDOW)
+			assert_int_equal(put(ino, block, WINDOW), 0);
+		assert_int_equal(tfs_snapshot_create(vol, "s", 1, NULL), 0);
+		said = available();
+		block = 0;
+		for (; n; n /= 2)
+			while (!put(ino, block, n))
+				block += n;
+		agrees("a snapshot's file written over", sizes[i], said, block);
+		assert_in_range(available(), 0, 4);
+		end();
+	}
+}
+
 /* Names and inodes take a place, too: statfs goes down with them, and is at its end when writing is. */
 static void small_files(void **state)
 {
@@ -212,7 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_large_file), cmocka_unit_test(small_files), cmocka_unit_test(promises),
-	    cmocka_unit_test(freeing),        cmocka_unit_test(overwriting),
+	    cmocka_unit_test(freeing),        cmocka_unit_test(overwriting), cmocka_unit_test(with_snapshots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
