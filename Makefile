@@ -31,7 +31,7 @@ PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-d
 	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
-HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql dmsetup nfs-kernel-server
+HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql dmsetup nfs-kernel-server dkms
 BENCH_PACKAGES := xfsprogs btrfs-progs f2fs-tools nilfs-tools tcc
 # servers and other clients for test-backup; by hand for Swift: swift-proxy swift-account swift-container swift-object memcached for Swift
 BACKUP_PACKAGES := radosgw ceph-mon ceph-osd ceph-common s3cmd awscli curl

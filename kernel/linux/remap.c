@@ -80,11 +80,43 @@ static bool synced(const struct file *file, const struct inode *inode)
 	return file->f_flags & O_DSYNC || IS_SYNC(inode);
 }
 
+/*
+ * The VFS cuts a dedupe amid the target to whole blocks, compares these alone, and then tells that all that was asked for
+ * is the same. So the part of a block that it cut off is compared here. More than that is cut by a limit of the process, or
+ * by a truncate that came before the locks.
+ */
+static int rest_compare(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out, loff_t len)
+{
+	struct page *a, *b;
+	void *at, *bt;
+	int err = 0;
+
+	if (len >= PAGE_SIZE || pos_in + len > i_size_read(in))
+		return -EINVAL;
+	a = read_mapping_page(in->i_mapping, pos_in >> PAGE_SHIFT, NULL);
+	if (IS_ERR(a))
+		return PTR_ERR(a);
+	b = read_mapping_page(out->i_mapping, pos_out >> PAGE_SHIFT, NULL);
+	if (IS_ERR(b)) {
+		put_page(a);
+		return PTR_ERR(b);
+	}
+	at = kmap_local_page(a);
+	bt = kmap_local_page(b);
+	if (memcmp(at, bt, len))
+		err = -EBADE;
+	kunmap_local(bt);
+	kunmap_local(at);
+	put_page(b);
+	put_page(a);
+	return err;
+}
+
 loff_t tfs_remap_op(struct file *file_in, loff_t pos_in, struct file *file_out, loff_t pos_out, loff_t len,
                     unsigned int flags)
 {
 	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
-	loff_t done = 0;
+	loff_t done = 0, asked = len;
 	int err;
 
 	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
@@ -96,6 +128,8 @@ loff_t tfs_remap_op(struct file *file_in, loff_t pos_in, struct file *file_out, 
 	err = pos_out ? filemap_write_and_wait_range(out->i_mapping, 0, pos_out - 1) : 0;
 	if (!err)
 		err = generic_remap_file_range_prep(file_in, pos_in, file_out, pos_out, &len, flags);
+	if (!err && flags & REMAP_FILE_DEDUP && len < asked)
+		err = rest_compare(in, pos_in + len, out, pos_out + len, asked - len);
 	if (!err && len)
 		err = walk(in, pos_in, out, pos_out, len, flags & REMAP_FILE_DEDUP, &done);
 	unlock_two(in, out);

@@ -190,6 +190,20 @@ static void dedupes(void)
 	CHECK(dedupe(a, 4096, 4096, a, 40960, &n) == FILE_DEDUPE_RANGE_DIFFERS);
 }
 
+/* A part of a block is not shared amid a file; that it is the same is said only when it is. */
+static void dedupes_parts(void)
+{
+	int a = make("p", data, SIZE), b = make("p2", data, SIZE);
+	uint64_t n;
+
+	CHECK(pwrite(b, "xy", 2, 3 * 4096 + 60) == 2 && data[3 * 4096 + 60] != 'x');
+	CHECK(dedupe(a, 0, 100, b, 0, &n) == FILE_DEDUPE_RANGE_SAME && n <= 100);
+	CHECK(dedupe(a, 0, 100, b, 3 * 4096, &n) == FILE_DEDUPE_RANGE_DIFFERS && !n);
+	CHECK(dedupe(a, 0, 3 * 4096 + 60, b, 0, &n) == FILE_DEDUPE_RANGE_SAME && n >= 3 * 4096 && n <= 3 * 4096 + 60);
+	CHECK(dedupe(a, 0, 3 * 4096 + 61, b, 0, &n) == FILE_DEDUPE_RANGE_DIFFERS && !n);
+	CHECK(holds(a, 0, data, SIZE) && holds(b, 4 * 4096, data + 4 * 4096, SIZE - 4 * 4096));
+}
+
 static void copies(void)
 {
 	int a = make("c", data, SIZE), b = make("c2", data, 100);
@@ -254,6 +268,7 @@ int main(int argc, char **argv)
 	holes();
 	mapped();
 	dedupes();
+	dedupes_parts();
 	copies();
 	writers();
 	return 0;
