@@ -348,8 +348,9 @@ static int output_open(struct tar *t)
 		           ? tfs_cli_fail(DUMP_USAGE, "tar", "--json needs -o FILE: standard output holds the archive")
 		           : 0;
 	}
-	if (!stat(d->output, &st) && !S_ISREG(st.st_mode)) { /* a pipe or a device has no temporary name */
-		t->fd = open(d->output, O_WRONLY | O_CLOEXEC);
+	/* a pipe, a device or a symlink, as /dev/stdout is one, is written to: a rename would put a file in its place */
+	if (!lstat(d->output, &st) && !S_ISREG(st.st_mode)) {
+		t->fd = open(d->output, O_WRONLY | O_TRUNC | O_CLOEXEC);
 		return t->fd < 0 ? tfs_cli_fail(DUMP_HOST, d->output, "%s", strerror(errno)) : 0;
 	}
 	if (asprintf(&t->temporary, "%s.XXXXXX", d->output) < 0)

@@ -205,6 +205,22 @@ static int extents_mend(struct fsck_nanos *n, const struct nanos_found *f)
 	return nanos_set_named(n->vol, f->object, "extents", (struct nanos_value){0}) ?: file_make(n, f->object);
 }
 
+/* A volume that was cut off: what begins in it keeps the blocks that are there. */
+static int range_mend(struct fsck_nanos *n, const struct nanos_found *f)
+{
+	u32 tuple = (u32)n->vol->attr[f->attr].v.n;
+	struct nanos_extent e;
+	u64 there;
+	int err = nanos_extent_of(n->vol, tuple, &e);
+
+	if (err || !e.start || e.start >= n->vol->blocks)
+		return attr_remove(n, f);
+	there = n->vol->blocks - e.start;
+	if (e.length > there)
+		err = nanos_set_named(n->vol, tuple, "length", nanos_int(there));
+	return err ? err : nanos_set_named(n->vol, tuple, "allocated", nanos_int(there));
+}
+
 static int target_mend(struct fsck_nanos *n, u32 node)
 {
 	struct nanos_value v;
@@ -233,6 +249,8 @@ static int mend(struct fsck_nanos *n, const struct nanos_found *f)
 		return extents_mend(n, f);
 	case NANOS_BEYOND:
 		return flag_set(n, f);
+	case NANOS_RANGE:
+		return range_mend(n, f);
 	default:
 		return attr_remove(n, f);
 	}

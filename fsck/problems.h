@@ -73,7 +73,8 @@
 	P(110, NLENGTH, "nanos-length", LOSS, "a file's length is none", "set to the end of its extents")              \
 	P(111, NNLINK, "nanos-nlink", SAFE, "link count differs", "set to what was found")                             \
 	P(112, NEXTENT, "nanos-extent", LOSS, "an extent is malformed: the file is damaged", "removed")                \
-	P(113, NRANGE, "nanos-range", LOSS, "an extent lies outside of the volume: the file is damaged", "removed")    \
+	P(113, NRANGE, "nanos-range", LOSS, "an extent lies outside of the volume: the file is damaged",               \
+	  "what lies in the volume is kept, the rest reads as zeros")                                                  \
 	P(114, NOVERLAP, "nanos-overlap", LOSS, "two extents hold one block of a file: it is damaged",                 \
 	  "the second is removed")                                                                                     \
 	P(115, NBEYOND, "nanos-beyond", SAFE, "a written extent lies behind the end of its file",                      \

@@ -12,6 +12,8 @@ run() { # WHAT COMMAND...
 	77) skipped=$((skipped + 1)); echo "SKIPPED: $what" ;;
 	*) failed=$((failed + 1)); echo "FAILED: $what; repeat: $*" ;;
 	esac
+	# as root some programs put a file in its place, and then it is other tests that fail
+	[ -c /dev/null ] || { failed=$((failed + 1)); echo "FAILED: /dev/null is no device any more, since: $what"; }
 }
 run "the core refers to nothing of its host beyond the port" tests/unit/hostless.sh
 for t in build/bin/test_*; do [ -x "$t" ] && run "unit: $(basename "$t")" "$t"; done

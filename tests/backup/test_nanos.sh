@@ -55,6 +55,11 @@ expect 0 "$bk" run "$R" "$tmp/n.img" --json; [ "$(field base)" = 5 ] || fail "ba
 [ "$(field sent)" -gt 90000 ] || fail "what changed in place was not stored"; restored 6 "$tmp/n.img"
 make_ 90M; expect 0 "$bk" run "$R" "$tmp/n.img" --json; restored 7 "$tmp/n.img" # it was enlarged
 
+# ---- a hard link becomes a file of its own, and a file a hard link, under the names they had ----
+rm -rf "${src:?}"; mkdir "$src"; echo shared >"$src/a"; ln "$src/a" "$src/b"; echo alone >"$src/c"; make_
+expect 0 "$bk" run "$R" "$tmp/n.img"; rm "$src/b"; echo other >"$src/b"; ln -f "$src/a" "$src/c"; make_
+expect 0 "$bk" run "$R" "$tmp/n.img"; restored 9 "$tmp/n.img"
+
 # ---- trees that change at random: names, kinds, links, holes, attributes, targets ----
 rm -rf "${src:?}"; mkdir "$src"
 for round in $(seq 8); do
@@ -65,12 +70,12 @@ for round in $(seq 8); do
 	facts "$tmp/n.img" >"$tmp/facts.$round"
 done
 for round in 8 4 1; do
-	rm -rf "$tmp/r.img"; expect 0 "$bk" restore "$R" $((7 + round)) -q --to "$tmp/r.img"
+	rm -rf "$tmp/r.img"; expect 0 "$bk" restore "$R" $((9 + round)) -q --to "$tmp/r.img"
 	facts "$tmp/r.img" | cmp -s - "$tmp/facts.$round" || fail "round $round differs"
 	listing "$tmp/r.img" | cmp -s - "$tmp/list.$round" || fail "round $round: times or modes"
-	expect 0 "$bk" tar "$R" $((7 + round)); tar --full-time -tvf "$tmp/o" 2>/dev/null | cmp -s - "$tmp/list.$round" || fail "round $round: the backup as an archive differs"
+	expect 0 "$bk" tar "$R" $((9 + round)); tar --full-time -tvf "$tmp/o" 2>/dev/null | cmp -s - "$tmp/list.$round" || fail "round $round: the backup as an archive differs"
 done
-expect 0 "$bk" verify "$R" --read-data; has '15 backups are whole'
+expect 0 "$bk" verify "$R" --read-data; has '17 backups are whole'
 expect 0 "$bk" forget "$R" --keep-last 1; expect 0 "$bk" prune "$R"; expect 0 "$bk" verify "$R" --read-data
 
 # ---- a base that cannot be read: everything is stored again, and is whole ----

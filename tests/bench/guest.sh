@@ -61,7 +61,8 @@ tools() { # a read-only disk with the compiler and the tree that is unpacked
 	cp -a /usr/include "$at/usr/include"; rm -rf "$at"/usr/include/c++ "$at"/usr/include/llvm*; cp -a /usr/lib/x86_64-linux-gnu/tcc "$at/tcc"
 	cp -a "/usr/src/linux-headers-${k%-amd64}-common/include/${quick:+uapi}" "$at/tree/include"
 	cp -a tfs "$at/tree/own/"
-	for f in tfs/*.c; do tcc -c -I. -Itfs/user -o /dev/null "$f" 2>/dev/null || rm "$at/tree/own/$f"; done # not all is C that tcc takes
+	for f in tfs/*.c; do tcc -c -I. -Itfs/user -o "$at/object" "$f" 2>/dev/null || rm "$at/tree/own/$f"; done # not all is C that tcc takes; it unlinks what -o names, /dev/null too
+	rm -f "$at/object"
 	[ "$(ls "$at"/tree/own/tfs/*.c | wc -l)" -ge 30 ] || { echo "tcc takes hardly any of tfs/*.c" >&2; exit 1; }
 	tar -C "$at" -cf "$at/tree.tar" tree; rm -rf "$at/tree"
 	truncate -s 1G "$disks/tools"; mke2fs -q -F -t ext4 -d "$at" "$disks/tools" || exit 1

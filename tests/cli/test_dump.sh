@@ -168,6 +168,11 @@ part_tar() {
 	expect 0 $dump tar "$tmp/log.img" logged; says '1 sockets'
 	tar tvf "$tmp/o" >"$tmp/list"; grep -q 'third link to ./file' "$tmp/list" && grep -q '1,3 .* ./device' "$tmp/list" || { cat "$tmp/list"; fail "tar of logged"; }
 	expect 3 $dump tar "$tmp/a.img" -o "$tmp/none/a.tar"
+	# what is no regular file keeps its name: /dev/stdout is a link to where the output goes
+	ln -s "$tmp/linked.tar" "$tmp/link"; echo old >"$tmp/linked.tar"; expect 0 $dump tar "$tmp/a.img" -o "$tmp/link"
+	[ -L "$tmp/link" ] && cmp "$tmp/linked.tar" "$tmp/a.tar" || fail "a link is replaced"
+	ln -s /proc/self/fd/1 "$tmp/stdout"; expect 0 $dump tar "$tmp/a.img" -o "$tmp/stdout"; [ -L "$tmp/stdout" ] && cmp "$tmp/o" "$tmp/a.tar" || fail "a link to standard output is replaced"
+	mkfifo "$tmp/pipe"; cat "$tmp/pipe" >"$tmp/piped.tar" & expect 0 $dump tar "$tmp/a.img" -o "$tmp/pipe"; wait; [ -p "$tmp/pipe" ] && cmp "$tmp/piped.tar" "$tmp/a.tar" || fail "a pipe is replaced"
 }
 
 # Proves: an interrupted run leaves no half file, no private directory and no temporary archive.

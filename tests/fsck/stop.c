@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Preloaded into fsck.tfs by tests/fsck/stop.sh: the power fails at write number STOP_AT. With STOP_KEEP=0 all writes
- * since the last flush of their file are lost then, with another number each is lost or kept by chance of that seed;
- * without it all reached the device. With STOP_FAIL=1 just that write fails, with EIO. Exit 99 tells that it came so far.
+ * Preloaded into fsck.tfs by tests/fsck/stop.sh and others: the power fails at step number STOP_AT, a write or a flush
+ * that is not done any more. With STOP_KEEP=0 all writes since the last flush of their file are lost then, with another
+ * number each is lost or kept by chance of that seed; without it all reached the device. With STOP_FAIL=1 just that
+ * step fails, with EIO. Exit 99 tells that it came so far.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,27 +64,41 @@ static void note(int fd, size_t bytes, off_t at)
 	w->bytes = (size_t)n; /* an undo file grows: what lay behind its end is not taken back */
 }
 
-ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)
+static pwrite_fn real_pwrite(void)
 {
 	pwrite_fn real;
 	void *sym = dlsym(RTLD_NEXT, "pwrite");
 
 	memcpy(&real, &sym, sizeof(real));
-	if ((long)++count == number("STOP_AT")) {
-		if (number("STOP_FAIL") != 1)
-			power_fails(real);
-		errno = EIO;
+	return real;
+}
+
+/* Is it this step that is not done? */
+static bool stops(void)
+{
+	if ((long)++count != number("STOP_AT"))
+		return false;
+	if (number("STOP_FAIL") != 1)
+		power_fails(real_pwrite());
+	errno = EIO;
+	return true;
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)
+{
+	if (stops())
 		return -1;
-	}
 	note(fd, bytes, at);
-	return real(fd, buf, bytes, at);
+	return real_pwrite()(fd, buf, bytes, at);
 }
 
 /* What was written to other files stays at the mercy of the power. */
-int fdatasync(int fd)
+static int flush(int fd)
 {
 	size_t kept = 0;
 
+	if (stops())
+		return -1;
 	for (size_t i = 0; i < writes; i++) {
 		if (list[i].fd == fd)
 			free(list[i].old);
@@ -91,4 +107,14 @@ int fdatasync(int fd)
 	}
 	writes = kept;
 	return 0;
+}
+
+int fdatasync(int fd)
+{
+	return flush(fd);
+}
+
+int fsync(int fd)
+{
+	return flush(fd);
 }

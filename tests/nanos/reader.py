@@ -3,7 +3,7 @@
 """A reader of Nanos volumes that shares no line with tfs/nanos: written from the facts about the format alone (now
 docs/NANOS.md), slow and simple. Prints one JSON line a name: path, kind, size, SHA-256 of content, target, xattrs, the
 group of hard links it is in; the same lines that `compare.py` makes of a directory. Also checks what a sound volume keeps:
-framing, one meaning for each dictionary index, blocks used once. usage: reader.py IMAGE [OFFSET]"""
+framing, one meaning for each dictionary index, blocks used once, and what its kernel's source asks for at a mount. usage: reader.py IMAGE [OFFSET]"""
 import hashlib
 import json
 import sys
@@ -170,7 +170,8 @@ class Volume:
         data = bytearray(size)
         for name, e in sorted(node[b'extents'].items(), key=lambda x: int(x[0])):
             block, start = int(name), number(e[b'offset'])
-            length, allocated = number(e[b'length']), number(e.get(b'allocated', e[b'length']))
+            expect(b'allocated' in e, '%s: an extent without allocated, at which its kernel stops' % path)
+            length, allocated = number(e[b'length']), number(e[b'allocated'])
             expect(0 < length <= allocated, '%s: lengths of an extent' % path)
             self.used.append((start, allocated, path))
             if b'uninited' not in e:
@@ -211,11 +212,14 @@ class Volume:
         return out
 
     def check_places(self):
-        end, last = 0, None
+        end, last, room = 0, None, 0
         for start, blocks, what in sorted(self.used, key=lambda x: x[0]):
             expect(start >= end, 'blocks from %d used by %r and %r' % (start, last, what))
+            room += (start - end) // 1024
             end, last = start + blocks, what
         expect(end <= self.blocks, 'blocks outside of the volume')
+        room += (self.blocks - end) // 1024
+        expect(room >= 2, 'no two free places of 512 KiB, without which its kernel does not mount it')
 
 
 def number(v):

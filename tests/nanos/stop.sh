@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# Repairs of Nanos volumes that are cut off: fsck.tfs -y --undo is stopped at each write in turn, with the writes since the last
-# flush kept, lost, or lost by chance; or that write fails. The undo file must bring back the damaged volume to the byte; a second
+# Repairs of Nanos volumes that are cut off: fsck.tfs -y --undo is stopped at each write and flush in turn, with the writes since the
+# last flush kept, lost, or lost by chance; or that one fails. The undo file must bring back the damaged volume to the byte; a second
 # run must mend all, a third find nothing, and the files must be what a repair that was not cut off leaves. Where
 # the damage was a lost link or block 0, old and new log look alike to the second run: it must say so, and mend after --restore. A
 # copy (--to) that is cut off has no name, and the image is as it was. usage: stop.sh [DAMAGE...]
@@ -12,7 +12,7 @@ trap 'rm -rf "$t"' EXIT
 fsck=build/bin/fsck.tfs dump=build/bin/dump.tfs here=tests/nanos
 command -v python3 >/dev/null || { echo "SKIPPED: python3 is missing"; exit 77; }
 contents() { $dump tar -q "$1" 2>&1 | md5sum; $dump ls -R "$1" 2>&1; }
-bad() { failed=1; echo "FAILED: $m, stopped at write $n ($how): $*; repeat: tests/nanos/stop.sh $m"; head -5 "$t/out"; }
+bad() { failed=1; echo "FAILED: $m, stopped at step $n ($how): $*; repeat: tests/nanos/stop.sh $m"; head -5 "$t/out"; }
 poke() { printf "$2" | dd of="$t/base" bs=1 seek="$1" conv=notrunc status=none; }
 damage() { # NAME: into base
 	case $1 in
@@ -48,7 +48,7 @@ stopped() { # HOW: environment
 		contents "$t/i" >"$t/out"
 		cmp -s "$t/out" "$t/want" || { bad "other contents"; diff "$t/out" "$t/want" | head -5; }
 	done
-	[ "$n" -gt 4 ] && [ "$code" = 1 ] || bad "expected a repair of more than 4 writes that ends with 1, found $code"
+	[ "$n" -gt 4 ] && [ "$code" = 1 ] || bad "expected a repair of more than 4 steps that ends with 1, found $code"
 }
 copied() {
 	local code
@@ -61,7 +61,7 @@ copied() {
 		[ ! -e "$t/copy" ] || bad "a copy that is not whole has its name"
 		cmp -s "$t/i" "$t/base" || bad "the image was written"
 	done
-	[ "$n" -gt 4 ] && [ "$code" = 1 ] || bad "expected a copy of more than 4 writes that ends with 1, found $code"
+	[ "$n" -gt 4 ] && [ "$code" = 1 ] || bad "expected a copy of more than 4 steps that ends with 1, found $code"
 }
 xz -dc "$here/live-small.img.xz" | head -c 6M >"$t/live"
 truncate -s 6M "$t/live"

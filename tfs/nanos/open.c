@@ -347,13 +347,15 @@ static int extension_read(struct chain *c, u64 start, u64 blocks, bool headless)
 {
 	u64 from = c->vol->log_end;
 	bool fresh = false;
-	int err = c->vol->exts == EXTENSIONS_MAX ? 0 : extension_note(c->vol, start, blocks, &fresh);
+	bool many = c->vol->exts == EXTENSIONS_MAX;
+	int err = many ? 0 : extension_note(c->vol, start, blocks, &fresh);
 
 	if (err)
 		return err;
 	if (!fresh) {
-		fault_numbers(c, NANOS_FAULT_LINK, 0, "chain of log extensions comes back to one read before",
-		              EXTENSIONS_MAX, start);
+		fault(c, NANOS_FAULT_LINK, 0,
+		      many ? "log of more extensions than any has"
+		           : "chain of log extensions comes back to one read before");
 		c->vol->fault.at = from;
 		return -EUCLEAN;
 	}
