@@ -28,13 +28,13 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship tfs-backup)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix modelled store_test store_fault store_tool bk-change bk-flip die.so norename.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp
+	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp sqlite3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
-HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql dmsetup nfs-kernel-server dkms
+HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql redis-server mariadb-server dmsetup nfs-kernel-server dkms
 BENCH_PACKAGES := xfsprogs btrfs-progs f2fs-tools nilfs-tools tcc
 # servers and other clients for test-backup; by hand for Swift: swift-proxy swift-account swift-container swift-object memcached for Swift
-BACKUP_PACKAGES := radosgw ceph-mon ceph-osd ceph-common s3cmd awscli curl
+BACKUP_PACKAGES := radosgw ceph-mon ceph-osd ceph-common s3cmd awscli curl sqlite3 postgresql redis-server mariadb-server
 DEBUG_PACKAGES := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 
@@ -137,9 +137,10 @@ debug-kernel: ## two kernels with KASAN, lockdep, kmemleak and fault injection, 
 	@tests/kernel/build_debug.sh
 	@tests/kernel/build_debug.sh uml
 
-test-backup: all ## the stores of tfs-backup against Ceph's RGW (and Swift, s3cmd, awscli where installed), every fault at every request (half an hour)
+test-backup: all ## the stores of tfs-backup against Ceph's RGW (and Swift, s3cmd, awscli where installed), every fault at every request; databases under load (half an hour)
 	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(BACKUP_PACKAGES) >/dev/null
 	@tests/backup/servers.sh
+	@for db in sqlite redis postgresql mariadb; do tests/backup/test_database.sh $$db || exit 1; done
 
 test-debug: all debug-kernel ## the kernel tests in the debugging kernels (hours); ends with 'N passed, N failed'
 	@tests/kernel/all.sh debug

@@ -42,6 +42,7 @@ run "backup: Nanos volumes: to either format and back, only what changed" tests/
 run "backup: bytes changed, objects cut, removed and swapped are noticed by verify and restore" tests/backup/test_damage.sh
 run "backup: run, forget, prune and restore killed, then again" tests/backup/test_kill.sh 11
 run "backup: of a volume that tfs-fuse has mounted, under writers" tests/backup/test_mounted.sh
+run "backup: SQLite under load, by the schedule: every transaction acknowledged before a run is restored" tests/backup/test_database.sh sqlite
 run "backup: mounted in place: as the volume was, read-only, in bounded memory" tests/backup/test_mount.sh
 run "backup: an incremental run sends at most 1.2 times what changed" tests/backup/test_size.sh
 run "tfs-logship receive: what is acknowledged is in the file, killed again and again" tests/logship/test_receive.sh
