@@ -165,8 +165,9 @@ power 6 unlink-waits-for-space tfs/op.c 's/return tier != TFS_TIER_SNAPSHOT && w
 power 6 promise-not-counted tfs/data.c 's/tfs_counters_of\(vol\)->delayed_blocks \+= with;/;/' "$crash"
 
 power 6 victims-are-nobodys tfs/place.c 's/if \(err != -ENOSPC \|\| !vol->compact.victim \|\| vol->compact.moving\)/if (1)/' "$torture"
-try 6 statfs-forgets-the-reserve tfs/op.c 's/out->available = minus\(out->free, vol->reserve_blocks\);/out->available = out->free;/' build/bin/test_full build/bin/test_full
-try 6 statfs-holds-back tfs/op.c 's/out->available = minus\(out->free, vol->reserve_blocks\);/out->available = minus(out->free, vol->reserve_blocks * 2);/' build/bin/test_full build/bin/test_full
+try 6 statfs-forgets-the-reserve tfs/op.c 's/(out->available = minus\(out->free, )vol->reserve_blocks \+ /\1/' build/bin/test_full build/bin/test_full
+try 6 statfs-holds-back tfs/op.c 's/(out->available = minus\(out->free, vol->reserve_blocks) \+ /\1 * 2 + /' build/bin/test_full build/bin/test_full
+try 6 statfs-forgets-snapshots tfs/op.c 's/(out->available = minus\(out->free, vol->reserve_blocks) \+ growth_left\(vol\)/\1/' build/bin/test_full build/bin/test_full
 
 # 7. What a durable operation costs
 power 7 second-flush tfs/log.c 's/^\treturn todo > 0 \? tfs_flush\(vol\) : todo;/\tif (todo > 0)\n\t\ttfs_flush(vol);\n&/' "$costs"
