@@ -26,6 +26,7 @@ cat >"$tmp/want" <<'L'
 644 ./usr/lib/systemd/system/tfs-backup.service
 644 ./usr/lib/systemd/system/tfs-backup@.service
 644 ./usr/lib/systemd/system/tfs-backup@.timer
+644 ./usr/lib/systemd/system/tfs-logship@.service
 644 ./usr/lib/systemd/system/tfs-snapshot@.service
 644 ./usr/lib/systemd/system/tfs-snapshot@.timer
 644 ./usr/share/man/man1/tfs-backup.1
@@ -51,7 +52,8 @@ export PATH="$tmp/root/usr/sbin:$tmp/root/usr/bin:$PATH" # not last: mkfs(8) spo
 cd "$tmp"
 grep -q '^ExecStart=/usr/sbin/tfs snapshot auto %f' "$tmp/root/usr/lib/systemd/system/tfs-snapshot@.service" || fail "the unit does not call what is installed"
 grep -q '^ExecStart=/usr/bin/tfs-backup daemon' "$tmp/root/usr/lib/systemd/system/tfs-backup.service" || fail "the daemon's unit does not call what is installed"
-for t in mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-backup; do
+grep -q '^ExecStart=/usr/bin/tfs-logship run %f' "$tmp/root/usr/lib/systemd/system/tfs-logship@.service" || fail "the forwarder's unit does not call what is installed"
+for t in mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-backup tfs-logship; do
 	[ "$(command -v $t)" = "$(echo "$tmp"/root/usr/*bin/$t)" ] || fail "$t is not the installed one"
 	expect 0 $t --help; grep -q "^usage: $t" o || fail "$t --help"
 done
