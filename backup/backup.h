@@ -32,6 +32,7 @@ struct bk_options {
 	struct tfs_store_options *store;
 	u64 grace, offset, expect, kdf_memory, pack_bytes;
 	u32 read_percent; /* verify: of the packs' bytes, 0: none */
+	u32 repack;       /* prune: percent, a pack of which less is needed is repacked */
 	u32 keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly;
 	bool json, quiet, force, dry_run, full;
 	bool adding;                  /* a key to those there are: never the one that opens the repository */
@@ -59,7 +60,10 @@ struct bk_repo {
 	struct bk_config config;
 	struct bk_crypt *crypt;
 	struct bk_chain chain;
-	u32 grace; /* seconds */
+	u32 grace;                   /* seconds */
+	struct bk_moved_list *moved; /* newest first: moved.c */
+	size_t moveds, moveds_max;
+	bool moved_loaded;
 };
 
 /* repo.c: opens the store, finds a key, and reads the chain (chain: false: not). */
@@ -135,6 +139,7 @@ int bk_condemned(struct bk_repo *r, int (*fn)(void *arg, const char *list, s64 a
 struct bk_pack_ref {
 	u8 name[BK_HASH], run[BK_RUN];
 	u32 number, size;
+	u64 lists; /* by which moved lists its ranges are found: a bit each, the last for all from there on */
 };
 struct bk_place { /* CPU order */
 	u64 addr, birth;
@@ -159,12 +164,31 @@ void bk_index_sort(struct bk_index *x);                                         
 /* The place that holds unit `addr` last, by births; NULL: none. *end: up to where that is so. */
 const struct bk_place *bk_index_find(const struct bk_index *x, u64 addr, u64 *end);
 
+/* ---- moved.c: where ranges lie that prune has moved ---- */
+struct bk_moved_list { /* decoded in place */
+	u8 name[BK_HASH];
+	u64 generation, entries;
+	u32 targets, groups;
+	struct bk_moved_to *target;
+	struct bk_moved_from **group; /* owned; each is followed by its entries */
+	u8 *plain;                    /* owned */
+};
+/* NULL, or what is wrong with a list's plaintext; l points into it, l->group is to be freed. */
+const char *bk_moved_decode(struct bk_moved_list *l, u8 *plain, size_t len);
+int bk_moved_load(struct bk_repo *r); /* once */
+void bk_moved_free(struct bk_repo *r);
+const struct bk_moved_from *bk_moved_group(const struct bk_moved_list *l, const u8 name[BK_HASH]); /* NULL: none */
+/* Of the newest list that moves this range, *list; NULL: none does. */
+const struct bk_moved_entry *bk_moved_step(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, size_t *list);
+/* Places of x, as shards have them, become those of now. */
+int bk_moved_apply(struct bk_repo *r, struct bk_index *x);
+
 /* ---- fetch.c: ranges out of packs ---- */
 struct bk_fetch;
 struct bk_fetch *bk_fetch_new(struct bk_repo *r, const struct bk_index *x);
 void bk_fetch_free(struct bk_fetch *f);
-/* The opened content of a place, good until the next call. */
-int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, const u8 **data);
+/* The opened content of a place, good until the next call. stale: its pack may be gone, *data is NULL then. */
+int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, bool stale, const u8 **data);
 /* Opens a range that lies at `sealed`. NULL, or what is wrong with it. */
 const char *bk_range_open(const struct bk_repo *r, const struct bk_index *x, const struct bk_place *p, const u8 *sealed,
                           u8 *out);

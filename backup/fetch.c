@@ -77,7 +77,7 @@ static int range_damaged(const struct bk_fetch *f, const struct bk_place *p, con
 }
 
 /* A span that holds [offset, offset + bytes) of the pack. */
-static int span_get(struct bk_fetch *f, const struct bk_place *p, size_t bytes, struct span **out)
+static int span_get(struct bk_fetch *f, const struct bk_place *p, size_t bytes, bool stale, struct span **out)
 {
 	struct span *s = &f->span[0];
 	size_t want = bytes > SPAN ? bytes : SPAN, left = f->x->pack[p->pack].size - p->offset;
@@ -102,6 +102,8 @@ static int span_get(struct bk_fetch *f, const struct bk_place *p, size_t bytes, 
 		return bk_no_memory();
 	bk_object_name(name, BK_PACK, f->x->pack[p->pack].name);
 	err = tfs_store_get(f->r->store, name, p->offset, s->buf, want < left ? want : left, &s->len);
+	if (err == -ENOENT && stale)
+		return 0;
 	if (err)
 		return bk_store_failed(f->r, err, BK_DAMAGE);
 	s->used = ++f->clock;
@@ -111,7 +113,7 @@ static int span_get(struct bk_fetch *f, const struct bk_place *p, size_t bytes, 
 	return 0;
 }
 
-int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, const u8 **data)
+int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, bool stale, const u8 **data)
 {
 	size_t bytes = (size_t)p->units * TFS_UNIT;
 	struct opened *o = &f->opened[0];
@@ -135,8 +137,9 @@ int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, const u8 **data
 	o->data = malloc(bytes);
 	if (!o->data)
 		return bk_no_memory();
-	code = span_get(f, p, bytes + BK_SEALED, &s);
-	if (code)
+	code = span_get(f, p, bytes + BK_SEALED, stale, &s);
+	*data = NULL;
+	if (code || !s)
 		return code;
 	why = bk_range_open(f->r, f->x, p, s->buf + (p->offset - s->offset), o->data);
 	if (why)

@@ -16,7 +16,7 @@
 #define BK_NONCE 24u
 #define BK_HEADED 48u /* the same with struct bk_head */
 
-enum bk_type { BK_PACK = 1, BK_RANGE, BK_SHARD, BK_MANIFEST, BK_INTENT, BK_CONDEMNED, BK_KEY, BK_TYPES };
+enum bk_type { BK_PACK = 1, BK_RANGE, BK_SHARD, BK_MANIFEST, BK_INTENT, BK_CONDEMNED, BK_KEY, BK_MOVED, BK_TYPES };
 
 struct bk_head {
 	u8 magic[4]; /* "TFSb" */
@@ -145,10 +145,35 @@ struct bk_condemned {
 };
 TFS_ASSERT_SIZE(struct bk_condemned, 16);
 struct bk_doomed {
-	le32 type; /* BK_PACK or BK_SHARD */
+	le32 type; /* BK_PACK, BK_SHARD or BK_MOVED */
 	le32 zero;
 	u8 name[BK_HASH];
 };
 TFS_ASSERT_SIZE(struct bk_doomed, 40);
+
+/* ---- moved lists: struct bk_moved, `targets` of struct bk_moved_to, `groups` of struct bk_moved_from, ascending by
+ * name, each with `count` of struct bk_moved_entry, ascending by `from` ---- */
+struct bk_moved {
+	le64 generation;
+	le32 targets, groups;
+	le64 zero;
+};
+TFS_ASSERT_SIZE(struct bk_moved, 24);
+struct bk_moved_to {
+	u8 pack[BK_HASH];
+	le32 size, zero;
+};
+TFS_ASSERT_SIZE(struct bk_moved_to, 40);
+struct bk_moved_from {
+	u8 pack[BK_HASH];
+	le32 count, zero;
+};
+TFS_ASSERT_SIZE(struct bk_moved_from, 40);
+struct bk_moved_entry {
+	le32 from, to; /* offsets of a sealed range in the old and in the new pack */
+	le32 target;   /* which */
+	le32 zero;
+};
+TFS_ASSERT_SIZE(struct bk_moved_entry, 16);
 
 #endif

@@ -3,8 +3,8 @@
  * The index: which ranges of a volume lie where in packs. A shard holds some of it, pack by pack; a backup's shards
  * together hold all that its snapshot needs, and maybe more: what later snapshots replaced stays in old shards. So a
  * place is found by address, and of several that hold a unit the one born last is meant: of what a snapshot holds,
- * nothing was placed over it before the snapshot was made. 32 bytes a range in memory. Decoding and encoding of shards
- * and manifests are here: pure computation, which the fuzzers call (fuzz/backup.c).
+ * nothing was placed over it before the snapshot was made. 32 bytes a range in memory. Decoding and encoding of shards,
+ * manifests and moved lists are here: pure computation, which the fuzzers call (fuzz/backup.c).
  */
 #include "backup/backup.h"
 
@@ -61,6 +61,7 @@ static const char *group_add(struct bk_index *x, const u8 **at, const u8 *end, u
 	memcpy(p->run, g->run, BK_RUN);
 	p->number = tfs_le32(g->number);
 	p->size = size;
+	p->lists = 0;
 	for (u32 i = 0; !why && i < count; i++)
 		why = entry_add(x, &e[i], (u32)x->packs, size);
 	x->packs++;
@@ -252,4 +253,68 @@ const char *bk_manifest_decode(u8 *plain, size_t len, u64 sequence, struct bk_ba
 	if (!m->epoch || tfs_le64(m->epoch) > TFS_EPOCH_MAX / 2 || !m->fs.addr || tfs_le64(m->base) >= sequence)
 		return "holds no snapshot";
 	return NULL;
+}
+
+/* ---- moved lists ---- */
+
+static const char *moved_take(struct bk_moved_list *l, u8 **at, const u8 *end)
+{
+	struct bk_moved_from *g = (struct bk_moved_from *)*at;
+	struct bk_moved_entry *e = (struct bk_moved_entry *)(g + 1);
+	u32 count;
+
+	if ((size_t)(end - *at) < sizeof(*g))
+		return "is cut short";
+	count = tfs_le32(g->count);
+	if (!count || count > (size_t)(end - (u8 *)e) / sizeof(*e))
+		return "has more ranges than bytes";
+	if (l->groups && memcmp(l->group[l->groups - 1]->pack, g->pack, BK_HASH) >= 0)
+		return "has packs that are out of order";
+	for (u32 i = 0; i < count; i++) {
+		if (i && tfs_le32(e[i].from) <= tfs_le32(e[i - 1].from))
+			return "has ranges that are out of order";
+		if (tfs_le32(e[i].target) >= l->targets || tfs_le32(e[i].to) < sizeof(struct bk_head) ||
+		    tfs_le32(e[i].to) >= tfs_le32(l->target[tfs_le32(e[i].target)].size))
+			return "names a place past the end of its pack";
+	}
+	l->group[l->groups++] = g;
+	l->entries += count;
+	*at = (u8 *)(e + count);
+	return NULL;
+}
+
+const char *bk_moved_decode(struct bk_moved_list *l, u8 *plain, size_t len)
+{
+	struct bk_moved *m = (struct bk_moved *)plain;
+	u8 *at, *end = plain + len;
+	const char *why = NULL;
+	u32 groups;
+
+	memset(l, 0, sizeof(*l));
+	if (len < sizeof(*m))
+		return "is shorter than a list";
+	l->generation = tfs_le64(m->generation);
+	l->targets = tfs_le32(m->targets);
+	groups = tfs_le32(m->groups);
+	l->target = (struct bk_moved_to *)(m + 1);
+	if (l->targets > (len - sizeof(*m)) / sizeof(*l->target))
+		return "has more packs than bytes";
+	at = (u8 *)(l->target + l->targets);
+	if (groups > (size_t)(end - at) / sizeof(struct bk_moved_from))
+		return "has more packs than bytes";
+	for (u32 i = 0; i < l->targets; i++)
+		if (tfs_le32(l->target[i].size) > BK_PACK_MAX)
+			return "names a pack that is too large";
+	l->group = malloc((groups + 1) * sizeof(*l->group));
+	if (!l->group)
+		return "needs more memory";
+	while (!why && l->groups < groups)
+		why = moved_take(l, &at, end);
+	if (!why && at != end)
+		why = "has another length than it says";
+	if (why) {
+		free(l->group);
+		l->group = NULL;
+	}
+	return why;
 }

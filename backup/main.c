@@ -32,7 +32,8 @@ static const char usage[] =
     "  tar REPOSITORY BACKUP [PATH]     to standard output\n"
     "  forget REPOSITORY [BACKUP...]    --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly\n"
     "                                   --keep-yearly N; --dry-run\n"
-    "  prune REPOSITORY                 deletes what nothing needs; --dry-run\n"
+    "  prune REPOSITORY                 deletes what nothing needs; --dry-run; packs of which less than\n"
+    "                                   --repack 25% is needed are written anew, 0: none\n"
     "  key REPOSITORY add|list|remove [KEY]   --new-passphrase-file, --new-key-file, --label\n"
     "  daemon | job NAME | jobs         on a schedule: tfs-backup daemon --help, tfs-backup.conf(5)\n"
     "BACKUP: its number, its snapshot's name, or \"latest\"; --volume UUID, NUMBER or LABEL where there are several\n"
@@ -119,7 +120,7 @@ static const struct command {
     {"extract", NULL, NEED_CHAIN, 2, 3, "v"},
     {"tar", NULL, NEED_CHAIN, 1, 2, "v"},
     {"forget", cmd_forget, NEED_CHAIN, 0, 4096, "123456nv"},
-    {"prune", cmd_prune, NEED_CHAIN, 0, 0, "n"},
+    {"prune", cmd_prune, NEED_CHAIN, 0, 0, "nz"},
     {"key", cmd_key, NEED_KEY, 1, 2, "NPLk"},
 };
 
@@ -149,6 +150,7 @@ static const struct option list[] = {{"passphrase-file", 1, 0, 'A'},
                                      {"keep-monthly", 1, 0, '5'},
                                      {"keep-yearly", 1, 0, '6'},
                                      {"dry-run", 0, 0, 'n'},
+                                     {"repack", 1, 0, 'z'},
                                      {"foreground", 0, 0, 'G'},
                                      {"allow-other", 0, 0, 'W'},
                                      {"json", 0, 0, 'J'},
@@ -191,13 +193,13 @@ static int count(const char *text, u32 *out)
 }
 
 /* "5%", "5", or nothing: all. */
-static int percent(const char *text, u32 *out)
+static int percent(const char *text, u32 min, u32 *out)
 {
 	char *end;
 	unsigned long n = text ? strtoul(text, &end, 10) : 100;
 
-	if (text && (*text < '0' || *text > '9' || (*end && strcmp(end, "%")) || !n || n > 100))
-		return tfs_cli_fail(BK_USAGE, text, "expected a percentage from 1%% to 100%%");
+	if (text && (*text < '0' || *text > '9' || (*end && strcmp(end, "%")) || n < min || n > 100))
+		return tfs_cli_fail(BK_USAGE, text, "expected a percentage from %u%% to 100%%", min);
 	*out = (u32)n;
 	return 0;
 }
@@ -286,7 +288,9 @@ static int value_take(struct bk_options *o, int c, const char *value)
 	case 'O':
 		return size(value, 0, 1ull << 54, &o->offset);
 	case 'r':
-		return percent(value, &o->read_percent);
+		return percent(value, 1, &o->read_percent);
+	case 'z':
+		return percent(value, 0, &o->repack);
 	case 'o':
 		return store_option(o, value);
 	}
@@ -367,7 +371,7 @@ static int run(const struct bk_options *o, const struct command *cmd, char **arg
 
 int main(int argc, char **argv)
 {
-	static struct bk_options o = {.grace = 86400, .kdf_memory = 256 << 20, .pack_bytes = 16 << 20};
+	static struct bk_options o = {.grace = 86400, .kdf_memory = 256 << 20, .pack_bytes = 16 << 20, .repack = 25};
 	const struct command *cmd = NULL;
 	int code;
 

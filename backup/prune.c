@@ -3,10 +3,11 @@
  * `prune`: deletes what no backup needs, in two visits. The first condemns: what nothing refers to and was put longer
  * ago than the grace time goes on a list. A later one, when that list is older than the grace time too, deletes what on
  * it nothing refers to still. So a run that commits within the grace time has never lost anything to it, and no lock is
- * needed. What a backup needs is found from its trees: a pack goes when no kept snapshot holds anything in it. Memory:
- * 32 bytes a pack. Interrupted, it is simply run again.
+ * needed. What a backup needs is found from its trees: a pack goes when no kept snapshot holds anything in it, or what
+ * they hold was copied elsewhere because it was little (repack.c). Memory: 80 bytes a pack, and what repack.c says.
+ * Interrupted, it is simply run again.
  */
-#include "backup/backup.h"
+#include "backup/prune.h"
 
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -16,25 +17,41 @@
 
 struct prune {
 	struct bk_repo *r;
-	struct bk_names live, waiting; /* needed; on lists that are young */
+	struct bk_names live, waiting; /* shards and moved lists that are needed; on condemned lists that are young */
+	struct bk_use *use;            /* packs */
 	struct bk_image *image;
-	u8 *marks;
+	u8 *marks; /* by place of the image: needed */
 	struct bk_doomed *doomed;
 	size_t dooms, dooms_max;
 	s64 now;
-	u64 condemned, deleted, bytes, young;
+	u64 condemned, deleted, bytes, young, repacked, written;
 	struct tfs_progress progress;
 };
 
 /* ---- what is needed ---- */
 
+static void mark(struct prune *p, u64 from, u64 to, u64 birth)
+{
+	const struct bk_index *x = &p->image->x;
+
+	for (u64 at = from, end; at < to; at = end) {
+		const struct bk_place *place = bk_index_find(x, at, &end);
+
+		if (place && place->birth >= birth)
+			p->marks[place - x->place] = 1;
+	}
+}
+
+/* A backup is read by blocks: what was written into one with something needed has to be there, too, though nobody looks
+ * at it. (What is older is stale: image.c.) */
 static int range(void *arg, const struct bk_place *place, u64 addr, u32 units)
 {
 	struct prune *p = arg;
+	u64 block = TFS_UNITS_PER_BLOCK, end = addr + units;
 
-	(void)addr;
-	(void)units;
-	p->marks[place->pack] = 1;
+	p->marks[place - p->image->x.place] = 1;
+	mark(p, addr / block * block, addr, place->birth);
+	mark(p, end, (end + block - 1) / block * block, place->birth);
 	return 0;
 }
 
@@ -45,7 +62,7 @@ static int begin(void *arg, const struct bk_backup *b, struct bk_image *i)
 
 	p->image = i;
 	free(p->marks);
-	p->marks = calloc(i->x.packs + 1, 1);
+	p->marks = calloc(i->x.places + 1, 1);
 	if (!p->marks)
 		return bk_no_memory();
 	for (u32 s = 0; !code && s < b->shards; s++)
@@ -57,13 +74,22 @@ static int begin(void *arg, const struct bk_backup *b, struct bk_image *i)
 static int after(void *arg, const struct bk_backup *b, struct bk_image *i)
 {
 	struct prune *p = arg;
-	int code = 0;
+	u64 lists = 0;
+	int code = bk_use_add(p->use, &i->x, p->marks);
 
 	(void)b;
-	for (u32 k = 0; !code && k < i->x.packs; k++)
-		if (p->marks[k] && !bk_names_have(&p->live, i->x.pack[k].name))
-			code = bk_names_add(&p->live, i->x.pack[k].name);
+	for (size_t n = 0; n < i->x.places; n++)
+		if (p->marks[n])
+			lists |= i->x.pack[i->x.place[n].pack].lists;
+	for (size_t n = 0; !code && n < p->r->moveds; n++)
+		if (lists >> (n < 63 ? n : 63) & 1 && !bk_names_have(&p->live, p->r->moved[n].name))
+			code = bk_names_add(&p->live, p->r->moved[n].name);
 	return code;
+}
+
+static bool is_live(struct prune *p, const u8 name[BK_HASH])
+{
+	return bk_use_live(p->use, name) || bk_names_have(&p->live, name);
 }
 
 /* ---- the second visit ---- */
@@ -93,7 +119,7 @@ static int list_visit(void *arg, const char *list, s64 age, const struct bk_doom
 	if (age < p->r->grace)
 		return d ? bk_names_add(&p->waiting, d->name) : 0;
 	if (d)
-		return bk_names_have(&p->live, d->name) ? 0 : object_delete(p, d);
+		return is_live(p, d->name) ? 0 : object_delete(p, d);
 	if (p->r->o->dry_run)
 		return 0;
 	err = tfs_store_delete(p->r->store, list);
@@ -124,26 +150,37 @@ static int list_put(struct prune *p)
 	return code;
 }
 
-static int object_visit(struct prune *p, int type, const struct tfs_store_entry *e)
+static int doom(struct prune *p, int type, const u8 name[BK_HASH], u64 size)
 {
 	struct bk_doomed d = {.type = tfs_cpu32((u32)type)};
-	const char *slash = strrchr(e->name, '/');
-	int code;
+	int code = bk_grow(&p->doomed, &p->dooms_max, p->dooms + 1, sizeof(d));
 
-	if (!slash || !bk_unhex(slash + 1, d.name, BK_HASH) || bk_names_have(&p->live, d.name) ||
-	    bk_names_have(&p->waiting, d.name))
-		return 0;
-	if (p->now - e->time < p->r->grace) { /* a run that is under way may have put it */
-		p->young++;
-		return 0;
-	}
-	code = bk_grow(&p->doomed, &p->dooms_max, p->dooms + 1, sizeof(d));
 	if (code)
 		return code;
+	memcpy(d.name, name, BK_HASH);
 	p->doomed[p->dooms++] = d;
 	p->condemned++;
-	p->bytes += e->size;
+	p->bytes += size;
 	return p->dooms == LIST_MAX ? list_put(p) : 0;
+}
+
+static int object_visit(struct prune *p, int type, const struct tfs_store_entry *e)
+{
+	const char *slash = strrchr(e->name, '/');
+	bool old = p->now - e->time >= p->r->grace;
+	u8 name[BK_HASH];
+
+	if (!slash || !bk_unhex(slash + 1, name, BK_HASH) || bk_names_have(&p->waiting, name))
+		return 0;
+	if (is_live(p, name)) {
+		if (old && type == BK_PACK)
+			bk_use_old(p->use, name);
+		return 0;
+	}
+	if (old)
+		return doom(p, type, name, e->size);
+	p->young++; /* a run that is under way may have put it */
+	return 0;
 }
 
 static int pack_visit(void *arg, const struct tfs_store_entry *e)
@@ -156,15 +193,47 @@ static int shard_visit(void *arg, const struct tfs_store_entry *e)
 	return object_visit(arg, BK_SHARD, e);
 }
 
+static int moved_visit(void *arg, const struct tfs_store_entry *e)
+{
+	return object_visit(arg, BK_MOVED, e);
+}
+
 static int condemn(struct prune *p)
 {
 	int code = tfs_store_list(p->r->store, "packs/", NULL, pack_visit, p);
 
 	if (!code)
 		code = tfs_store_list(p->r->store, "index/", NULL, shard_visit, p);
+	if (!code)
+		code = tfs_store_list(p->r->store, "moved/", NULL, moved_visit, p);
 	if (code)
 		return code < 0 ? bk_store_failed(p->r, code, BK_STORE) : code;
 	return p->dooms ? list_put(p) : 0;
+}
+
+/* ---- packs of which little is needed ---- */
+
+static int pack_moved(void *arg, const u8 name[BK_HASH], u32 size, u64 need)
+{
+	struct prune *p = arg;
+
+	p->repacked++;
+	if (p->r->o->dry_run)
+		p->written += need;
+	return doom(p, BK_PACK, name, size);
+}
+
+static void pack_put(void *arg, u64 bytes)
+{
+	((struct prune *)arg)->written += bytes;
+}
+
+static int repack(struct prune *p)
+{
+	static const struct bk_repack_ops ops = {.moved = pack_moved, .put = pack_put};
+	int code = bk_repack(p->r, p->use, &ops, p), end = p->dooms ? list_put(p) : 0;
+
+	return code ? code : end;
 }
 
 /* Intents of runs that can no longer commit, and what interrupted puts left. */
@@ -187,16 +256,16 @@ static int leftovers(struct prune *p)
 static void report(const struct prune *p)
 {
 	struct json_object *o;
-	char size[16];
+	char size[16], written[16];
 
 	if (!p->r->o->json) {
 		if (!p->r->o->quiet)
 			printf("%llu objects %sdeleted; %llu (%s) %scondemned, to be deleted by a prune after %u s; "
-			       "%llu too young "
-			       "to tell\n",
+			       "%llu too young to tell; %llu packs repacked into %s\n",
 			       (unsigned long long)p->deleted, p->r->o->dry_run ? "would be " : "",
 			       (unsigned long long)p->condemned, tfs_cli_human(p->bytes, size),
-			       p->r->o->dry_run ? "would be " : "", p->r->grace, (unsigned long long)p->young);
+			       p->r->o->dry_run ? "would be " : "", p->r->grace, (unsigned long long)p->young,
+			       (unsigned long long)p->repacked, tfs_cli_human(p->written, written));
 		return;
 	}
 	o = json_object_new_object();
@@ -204,17 +273,21 @@ static void report(const struct prune *p)
 	tfs_json_u64(o, "condemned", p->condemned);
 	tfs_json_u64(o, "condemned_bytes", p->bytes);
 	tfs_json_u64(o, "young", p->young);
+	tfs_json_u64(o, "repacked", p->repacked);
+	tfs_json_u64(o, "written", p->written);
 	tfs_json_line(stdout, o);
 }
 
 int bk_cmd_prune(struct bk_repo *r)
 {
 	static const struct bk_all_ops ops = {.range = range, .begin = begin, .after = after};
-	struct prune p = {.r = r};
+	struct prune p = {.r = r, .use = bk_use_new(r->o->repack)};
 	int err = tfs_store_now(r->store, &p.now), code;
 
-	if (err)
-		return bk_store_failed(r, err, BK_STORE);
+	if (err || !p.use) {
+		bk_use_free(p.use);
+		return err ? bk_store_failed(r, err, BK_STORE) : bk_no_memory();
+	}
 	tfs_progress_start(&p.progress, r->o->quiet, -1, 1);
 	tfs_progress_pass(&p.progress, "backups", r->chain.lives);
 	code = bk_live_all(r, &ops, &p);
@@ -225,10 +298,13 @@ int bk_cmd_prune(struct bk_repo *r)
 		code = bk_condemned(r, list_visit, &p);
 	if (!code)
 		code = condemn(&p);
+	if (!code)
+		code = repack(&p);
 	if (!code && !r->o->dry_run)
 		code = leftovers(&p);
 	if (!code)
 		report(&p);
+	bk_use_free(p.use);
 	free(p.live.name);
 	free(p.waiting.name);
 	free(p.marks);

@@ -326,8 +326,8 @@ static int config_load(struct bk_repo *r)
 	int err = tfs_store_load(r->store, "config", 4096, &data, &len);
 
 	if (err == -ENOENT)
-		return tfs_cli_fail(BK_STORE, r->url,
-		                    "no repository here: no object named config; see tfs-backup init");
+		return tfs_cli_fail(BK_STORE, NULL, "%s; no repository here, see tfs-backup init",
+		                    tfs_store_error(r->store));
 	if (err && err != -EFBIG)
 		return bk_store_failed(r, err, BK_STORE);
 	if (!err) {
@@ -358,6 +358,7 @@ int bk_repo_open(struct bk_repo *r, const char *url, const struct bk_options *o,
 
 void bk_repo_close(struct bk_repo *r)
 {
+	bk_moved_free(r);
 	bk_chain_free(&r->chain);
 	if (r->crypt)
 		bk_crypt_free(r->crypt);

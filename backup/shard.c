@@ -46,6 +46,8 @@ int bk_index_load(struct bk_repo *r, struct bk_index *x, const struct bk_backup 
 	x->volume = b->volume;
 	for (u32 i = 0; !code && i < b->shards; i++)
 		code = bk_shard_load(r, x, &b->shard[i]);
+	if (!code)
+		code = bk_moved_apply(r, x);
 	bk_index_sort(x);
 	return code;
 }

@@ -37,7 +37,11 @@ void bk_object_name(char out[BK_KEY_MAX], int type, const u8 name[BK_HASH])
 	char hex[2 * BK_HASH + 1];
 
 	bk_hex(name, BK_HASH, hex);
-	snprintf(out, BK_KEY_MAX, "%s/%.2s/%s", type == BK_PACK ? "packs" : "index", hex, hex);
+	snprintf(out, BK_KEY_MAX, "%s/%.2s/%s",
+	         type == BK_PACK    ? "packs"
+	         : type == BK_MOVED ? "moved"
+	                            : "index",
+	         hex, hex);
 }
 
 int bk_no_memory(void)

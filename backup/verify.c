@@ -5,6 +5,7 @@
  * against its name, each range opened. Keys, intents and condemned lists are opened, too. Goes on after damage and says
  * all of it.
  */
+#define _GNU_SOURCE
 #include "backup/backup.h"
 
 #include <json-c/json.h>
@@ -117,11 +118,13 @@ static int begin(void *arg, const struct bk_backup *b, struct bk_image *i)
 
 /* ---- their content ---- */
 
-static int by_pack(const void *a, const void *b)
+/* By name: what was moved from several packs into one stands there under as many entries. */
+static int by_pack(const void *a, const void *b, void *index)
 {
 	const struct bk_place *const *x = a, *const *y = b;
+	const struct bk_pack_ref *pack = ((const struct bk_index *)index)->pack;
 
-	return (*x)->pack < (*y)->pack ? -1 : (*x)->pack > (*y)->pack;
+	return (*x)->pack == (*y)->pack ? 0 : memcmp(pack[(*x)->pack].name, pack[(*y)->pack].name, BK_HASH);
 }
 
 static int places_open(struct verify *v, const struct bk_place **place, size_t n, const u8 *data, const char *name)
@@ -179,7 +182,7 @@ static int packs_read(struct verify *v, const struct bk_place **place, size_t pl
 		struct object *o = object_find(v, k->name);
 		int err;
 
-		for (end = i; end < places && place[end]->pack == place[i]->pack; end++)
+		for (end = i; end < places && !by_pack(&place[end], &place[i], &v->image->x); end++)
 			;
 		if (!o || o->read || o->size != k->size)
 			continue;
@@ -209,7 +212,7 @@ static int after(void *arg, const struct bk_backup *b, struct bk_image *i)
 	}
 	for (size_t n = 0; n < i->x.places; n++)
 		place[n] = &i->x.place[n];
-	qsort(place, i->x.places, sizeof(*place), by_pack);
+	qsort_r(place, i->x.places, sizeof(*place), by_pack, &i->x);
 	code = v->r->o->read_percent ? packs_read(v, place, i->x.places) : 0;
 	free(place);
 	free(v->opened);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Target: what stands in a backup repository once it is opened: plaintexts of manifests and index shards. (Who can make
- * them has the key, or found a way around it.) The first byte chooses. What is taken must lie within the input, name
+ * Target: what stands in a backup repository once it is opened: plaintexts of manifests, index shards and moved lists
+ * (a first byte of 255). (Who can make them has the key, or found a way around it.) The first byte chooses. What is taken must lie within the input, name
  * ranges that are within packs and volumes, and come out alike when it is written and read again; finding by address
  * gives a place that holds the address, and goes on.
  */
@@ -98,6 +98,29 @@ static void shard_raw(const u8 *data, size_t n)
 	free(plain);
 }
 
+static void moved(u8 *data, size_t n)
+{
+	struct bk_moved_list l;
+	const u8 *last = data;
+	u64 entries = 0;
+
+	if (bk_moved_decode(&l, data, n))
+		return;
+	for (u32 i = 0; i < l.groups; i++) {
+		const struct bk_moved_entry *e = (const struct bk_moved_entry *)(l.group[i] + 1);
+		u32 count = tfs_le32(l.group[i]->count);
+
+		FUZZ_CHECK((const u8 *)l.group[i] >= last && (const u8 *)(e + count) <= data + n,
+		           "backup: a moved list lies outside");
+		last = (const u8 *)(e + count);
+		entries += count;
+		for (u32 k = 0; k < count; k++)
+			FUZZ_CHECK(tfs_le32(e[k].target) < l.targets, "backup: a range moved to nowhere");
+	}
+	FUZZ_CHECK(entries == l.entries, "backup: a moved list with another number of ranges");
+	free(l.group);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	u8 *copy;
@@ -108,7 +131,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!copy)
 		return 0;
 	memcpy(copy, data + 1, size - 1);
-	if (data[0] % 3 == 0)
+	if (data[0] == 255)
+		moved(copy, size - 1);
+	else if (data[0] % 3 == 0)
 		manifest(copy, size - 1);
 	else if (data[0] % 3 == 1)
 		shard(copy, size - 1);

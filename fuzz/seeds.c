@@ -507,6 +507,31 @@ static void shard_seed(u32 groups, u32 entries)
 	save("backup", "shard", groups * 10 + entries);
 }
 
+static void moved_seed(u32 groups, u32 entries)
+{
+	struct bk_moved m = {.generation = tfs_cpu64(3), .targets = tfs_cpu32(2), .groups = tfs_cpu32(groups)};
+
+	put8(255);
+	put(&m, sizeof(m));
+	for (u32 t = 0; t < 2; t++) {
+		struct bk_moved_to to = {.pack = {(u8)t}, .size = tfs_cpu32(100000)};
+
+		put(&to, sizeof(to));
+	}
+	for (u32 g = 0; g < groups; g++) {
+		struct bk_moved_from from = {.pack = {(u8)g}, .count = tfs_cpu32(entries)};
+
+		put(&from, sizeof(from));
+		for (u32 e = 0; e < entries; e++) {
+			struct bk_moved_entry entry = {.from = tfs_cpu32(8 + 600 * e), .to = tfs_cpu32(32 + 600 * e)};
+
+			entry.target = tfs_cpu32(e % 2);
+			put(&entry, sizeof(entry));
+		}
+	}
+	save("backup", "moved", groups * 10 + entries);
+}
+
 static void backup_seeds(void)
 {
 	fuzz_base_filled();
@@ -515,6 +540,8 @@ static void backup_seeds(void)
 	manifest_seed(5, 2);
 	for (u32 g = 0; g < 4; g++)
 		shard_seed(g, 1 + g);
+	for (u32 g = 0; g < 3; g++)
+		moved_seed(g, 1 + g);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Repacking, a part of prune: of a pack of which little is needed, what is needed is copied into a new one, a moved list
+ * says so (moved.c), and the old pack is condemned. Ranges are copied as they are sealed, after the whole pack was held
+ * against its name. A new pack begins with random bytes, so that its name stands on no condemned list of another prune.
+ *
+ * What is needed is gathered backup by backup, exactly, for packs of which little is needed so far: that takes a bit for
+ * 512 bytes of such a pack and 8 bytes for a range, MEMORY in all; packs beyond it wait for another prune. Copying
+ * takes two packs of memory. After each BATCH a list is put and what it moves is done: killed, the next prune goes on
+ * from there; what was put without a list is a leftover like any other.
+ */
+#include "backup/prune.h"
+
+#include <stdlib.h>
+
+#define MEMORY (64u << 20)
+#define BATCH_ENTRIES (1u << 20)
+#define BATCH_PACKS 16u
+#define LISTS_MAX 8u /* more are written as one */
+
+struct piece {
+	u32 offset, bytes;
+};
+struct used { /* a pack that is needed */
+	u8 name[BK_HASH];
+	u32 size, pieces;
+	size_t pieces_max;
+	u64 need;
+	u8 *bit;
+	struct piece *piece;
+	bool busy; /* much of it is needed, or nobody looked closely */
+	bool old;
+};
+struct bk_use {
+	struct used *used;
+	size_t count, max, slots;
+	u32 *slot; /* hash table: index + 1 */
+	u32 percent;
+	u64 memory;
+};
+
+/* ---- what is needed ---- */
+
+struct bk_use *bk_use_new(u32 percent)
+{
+	struct bk_use *u = calloc(1, sizeof(*u));
+
+	if (u)
+		u->percent = percent;
+	return u;
+}
+
+static void forget(struct bk_use *u, struct used *p)
+{
+	if (p->bit)
+		u->memory -= p->size / TFS_UNIT / 8 + 1;
+	u->memory -= p->pieces_max * sizeof(*p->piece);
+	free(p->bit);
+	free(p->piece);
+	p->bit = NULL;
+	p->piece = NULL;
+	p->pieces_max = p->pieces = 0;
+	p->busy = true;
+}
+
+void bk_use_free(struct bk_use *u)
+{
+	for (size_t i = 0; u && i < u->count; i++)
+		forget(u, &u->used[i]);
+	if (u) {
+		free(u->used);
+		free(u->slot);
+	}
+	free(u);
+}
+
+static size_t slot_of(const struct bk_use *u, const u8 name[BK_HASH])
+{
+	size_t i;
+
+	memcpy(&i, name, sizeof(i)); /* it is a hash */
+	for (i &= u->slots - 1; u->slot[i] && memcmp(u->used[u->slot[i] - 1].name, name, BK_HASH);)
+		i = (i + 1) & (u->slots - 1);
+	return i;
+}
+
+static struct used *use_find(const struct bk_use *u, const u8 name[BK_HASH])
+{
+	size_t i = u->slots ? slot_of(u, name) : 0;
+
+	return u->slots && u->slot[i] ? &u->used[u->slot[i] - 1] : NULL;
+}
+
+bool bk_use_live(const struct bk_use *u, const u8 name[BK_HASH])
+{
+	return use_find(u, name) != NULL;
+}
+
+void bk_use_old(struct bk_use *u, const u8 name[BK_HASH])
+{
+	struct used *p = use_find(u, name);
+
+	if (p)
+		p->old = true;
+}
+
+static int slots_grow(struct bk_use *u)
+{
+	size_t slots = u->slots ? 2 * u->slots : 1024;
+	u32 *slot = calloc(slots, sizeof(*slot));
+
+	if (!slot)
+		return bk_no_memory();
+	free(u->slot);
+	u->slot = slot;
+	u->slots = slots;
+	for (size_t i = 0; i < u->count; i++)
+		u->slot[slot_of(u, u->used[i].name)] = (u32)i + 1;
+	return 0;
+}
+
+static int use_get(struct bk_use *u, const struct bk_pack_ref *k, struct used **out)
+{
+	int code = bk_grow(&u->used, &u->max, u->count + 1, sizeof(*u->used));
+	size_t i;
+
+	if (!code && 2 * u->count >= u->slots)
+		code = slots_grow(u);
+	if (code)
+		return code;
+	i = slot_of(u, k->name);
+	if (!u->slot[i]) {
+		struct used p = {.size = k->size, .busy = !u->percent};
+
+		memcpy(p.name, k->name, BK_HASH);
+		u->used[u->count++] = p;
+		u->slot[i] = (u32)u->count;
+	}
+	*out = &u->used[u->slot[i] - 1];
+	return 0;
+}
+
+static int piece_add(struct bk_use *u, struct used *p, u32 offset, u32 bytes)
+{
+	u32 n = offset / TFS_UNIT; /* ranges are longer than that: each has a bit of its own */
+	size_t had = p->pieces_max;
+	int code;
+
+	if (!p->bit) {
+		p->bit = calloc(p->size / TFS_UNIT / 8 + 1, 1);
+		if (!p->bit)
+			return bk_no_memory();
+		u->memory += p->size / TFS_UNIT / 8 + 1;
+	}
+	if (p->bit[n / 8] >> n % 8 & 1)
+		return 0;
+	p->bit[n / 8] |= (u8)(1u << n % 8);
+	code = bk_grow(&p->piece, &p->pieces_max, p->pieces + 1, sizeof(*p->piece));
+	u->memory += (p->pieces_max - had) * sizeof(*p->piece);
+	if (code)
+		return code;
+	p->piece[p->pieces++] = (struct piece){offset, bytes};
+	p->need += bytes;
+	if (p->need * 100 >= (u64)p->size * u->percent || u->memory > MEMORY)
+		forget(u, p);
+	return 0;
+}
+
+int bk_use_add(struct bk_use *u, const struct bk_index *x, const u8 *marks)
+{
+	int code = 0;
+
+	for (size_t i = 0; !code && i < x->places; i++) {
+		const struct bk_place *place = &x->place[i];
+		struct used *p;
+
+		if (!marks[i])
+			continue;
+		code = use_get(u, &x->pack[place->pack], &p);
+		if (!code && !p->busy)
+			code = piece_add(u, p, place->offset, BK_SEALED + place->units * TFS_UNIT);
+	}
+	return code;
+}
+
+/* ---- the list of what was moved ---- */
+
+struct move {
+	const u8 *from_pack, *to_pack;
+	u32 from, to, to_size;
+};
+struct target {
+	u8 name[BK_HASH];
+	u32 size;
+};
+struct repack {
+	struct bk_repo *r;
+	struct bk_use *u;
+	const struct bk_repack_ops *ops;
+	void *arg;
+	struct used **pack; /* the packs of this batch */
+	size_t packs;
+	struct move *move;
+	size_t moves, moves_max;
+	struct target
+	    target[4 * BATCH_PACKS]; /* put for this batch, the last one still open; one pack fills 9 at most */
+	u32 targets;
+	u8 *buf; /* the open one; NULL: none */
+	u32 size, room;
+	u64 generation;
+	bool merged;
+};
+
+static int by_from(const void *a, const void *b)
+{
+	const struct move *x = a, *y = b;
+	int order = memcmp(x->from_pack, y->from_pack, BK_HASH);
+
+	return order ? order : x->from < y->from ? -1 : x->from > y->from;
+}
+
+static u32 targets_fill(const struct repack *p, struct bk_moved_to *to, u32 *which)
+{
+	u32 n = 0;
+
+	for (size_t i = 0; i < p->moves; i++) {
+		u32 t = n;
+
+		while (t && memcmp(to[t - 1].pack, p->move[i].to_pack, BK_HASH))
+			t--;
+		if (!t) {
+			to[n] = (struct bk_moved_to){.size = tfs_cpu32(p->move[i].to_size)};
+			memcpy(to[n++].pack, p->move[i].to_pack, BK_HASH);
+			t = n;
+		}
+		which[i] = t - 1;
+	}
+	return n;
+}
+
+static size_t groups_fill(const struct repack *p, u8 *at, const u32 *which, u32 *groups)
+{
+	u8 *begin = at;
+
+	for (size_t i = 0, end; i < p->moves; i = end, ++*groups) {
+		struct bk_moved_from *g = (struct bk_moved_from *)at;
+		struct bk_moved_entry *e = (struct bk_moved_entry *)(g + 1);
+
+		for (end = i; end < p->moves && !memcmp(p->move[end].from_pack, p->move[i].from_pack, BK_HASH); end++)
+			*e++ = (struct bk_moved_entry){tfs_cpu32(p->move[end].from), tfs_cpu32(p->move[end].to),
+			                               tfs_cpu32(which[end]), 0};
+		*g = (struct bk_moved_from){.count = tfs_cpu32((u32)(end - i))};
+		memcpy(g->pack, p->move[i].from_pack, BK_HASH);
+		at = (u8 *)e;
+	}
+	return (size_t)(at - begin);
+}
+
+static int list_put(struct repack *p)
+{
+	size_t max = sizeof(struct bk_moved) + p->moves * (sizeof(struct bk_moved_to) + sizeof(struct bk_moved_from) +
+	                                                   sizeof(struct bk_moved_entry));
+	u8 *plain = malloc(max), digest[BK_HASH];
+	u32 *which = malloc((p->moves + 1) * sizeof(*which)), targets, groups = 0;
+	struct bk_moved *m = (struct bk_moved *)plain;
+	int err, code = BK_HOST;
+	size_t len;
+
+	if (plain && which) {
+		qsort(p->move, p->moves, sizeof(*p->move), by_from);
+		targets = targets_fill(p, (struct bk_moved_to *)(m + 1), which);
+		len = sizeof(*m) + targets * sizeof(struct bk_moved_to);
+		len += groups_fill(p, plain + len, which, &groups);
+		*m = (struct bk_moved){tfs_cpu64(p->generation), tfs_cpu32(targets), tfs_cpu32(groups), 0};
+		code = bk_save(p->r, BK_MOVED, NULL, NULL, 0, plain, len, 0, digest, &err);
+	} else {
+		bk_no_memory();
+	}
+	free(plain);
+	free(which);
+	return code;
+}
+
+/* What stands in `from` of a list and is in force: not moved by a newer one, and to where something still is. */
+static int list_merge(struct repack *p, const struct bk_moved_list *l, size_t number)
+{
+	const struct bk_repo *r = p->r;
+
+	for (u32 g = 0; g < l->groups; g++) {
+		const struct bk_moved_entry *e = (const struct bk_moved_entry *)(l->group[g] + 1);
+
+		for (u32 i = 0; i < tfs_le32(l->group[g]->count); i++) {
+			const struct bk_moved_to *to = &l->target[tfs_le32(e[i].target)];
+			bool useful = bk_use_live(p->u, to->pack);
+			size_t first;
+
+			for (size_t k = 0; !useful && k < r->moveds; k++)
+				useful = bk_moved_group(&r->moved[k], to->pack) != NULL;
+			if (!useful || !bk_moved_step(r, l->group[g]->pack, tfs_le32(e[i].from), &first) ||
+			    first != number)
+				continue;
+			if (bk_grow(&p->move, &p->moves_max, p->moves + 1, sizeof(*p->move)))
+				return BK_HOST;
+			p->move[p->moves++] = (struct move){l->group[g]->pack, to->pack, tfs_le32(e[i].from),
+			                                    tfs_le32(e[i].to), tfs_le32(to->size)};
+		}
+	}
+	return 0;
+}
+
+/* Many lists become one, with the first that is put: the old ones are then in the way of nothing and are condemned. */
+static int merge(struct repack *p)
+{
+	u64 entries = 0;
+	int code = 0;
+
+	for (size_t i = 0; i < p->r->moveds; i++)
+		entries += p->r->moved[i].entries;
+	if (p->merged || p->r->moveds <= LISTS_MAX || entries > BATCH_ENTRIES)
+		return 0;
+	p->merged = true;
+	for (size_t i = 0; !code && i < p->r->moveds; i++)
+		code = list_merge(p, &p->r->moved[i], i);
+	return code;
+}
+
+/* ---- copying ---- */
+
+static int target_close(struct repack *p)
+{
+	struct target *t = &p->target[p->targets];
+	char name[BK_KEY_MAX];
+	int err;
+
+	if (!p->buf)
+		return 0;
+	bk_name(p->r->crypt, BK_PACK, p->buf, p->size, t->name);
+	t->size = p->size;
+	bk_object_name(name, BK_PACK, t->name);
+	err = tfs_store_put(p->r->store, name, p->buf, p->size, 0);
+	free(p->buf);
+	p->buf = NULL;
+	if (err)
+		return bk_store_failed(p->r, err, BK_STORE);
+	for (size_t i = p->moves; i-- && p->move[i].to_pack == t->name;)
+		p->move[i].to_size = t->size;
+	p->targets++;
+	p->ops->put(p->arg, t->size);
+	return 0;
+}
+
+static int target_begin(struct repack *p, u32 bytes)
+{
+	u32 head = sizeof(struct bk_head) + BK_NONCE, most = (u32)p->r->o->pack_bytes;
+
+	p->room = head + bytes > most ? head + bytes : most;
+	p->buf = malloc(p->room);
+	if (!p->buf)
+		return bk_no_memory();
+	bk_head_fill((struct bk_head *)p->buf, BK_PACK);
+	bk_random(p->buf + sizeof(struct bk_head), BK_NONCE);
+	p->size = head;
+	return 0;
+}
+
+static int range_copy(struct repack *p, const struct used *from, const u8 *data, const struct piece *piece)
+{
+	int code = p->buf && piece->bytes > p->room - p->size ? target_close(p) : 0;
+
+	if (!code && !p->buf)
+		code = target_begin(p, piece->bytes);
+	if (!code)
+		code = bk_grow(&p->move, &p->moves_max, p->moves + 1, sizeof(*p->move));
+	if (code)
+		return code;
+	p->move[p->moves++] = (struct move){from->name, p->target[p->targets].name, piece->offset, p->size, 0};
+	memcpy(p->buf + p->size, data + piece->offset, piece->bytes);
+	p->size += piece->bytes;
+	return 0;
+}
+
+static int pack_copy(struct repack *p, const struct used *from)
+{
+	char name[BK_KEY_MAX];
+	u8 hash[BK_HASH];
+	void *data;
+	size_t len;
+	int err, code = 0;
+
+	bk_object_name(name, BK_PACK, from->name);
+	err = tfs_store_load(p->r->store, name, from->size, &data, &len);
+	if (err)
+		return bk_store_failed(p->r, err, BK_DAMAGE);
+	bk_name(p->r->crypt, BK_PACK, data, len, hash);
+	if (len != from->size || memcmp(hash, from->name, BK_HASH))
+		code = tfs_cli_fail(BK_DAMAGE, name, "was changed: its content has another hash than its name");
+	for (u32 i = 0; !code && i < from->pieces; i++)
+		code = range_copy(p, from, data, &from->piece[i]);
+	free(data);
+	return code;
+}
+
+/* Packs first, then the list, then the old packs are given up: see REPOSITORY.md. */
+static int batch_end(struct repack *p)
+{
+	int code = target_close(p);
+
+	if (!code && p->moves)
+		code = merge(p);
+	if (!code && p->moves)
+		code = list_put(p);
+	for (size_t i = 0; !code && i < p->packs; i++)
+		code = p->ops->moved(p->arg, p->pack[i]->name, p->pack[i]->size, p->pack[i]->need);
+	p->packs = p->moves = p->targets = 0;
+	p->generation++;
+	return code;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return memcmp((*(struct used *const *)a)->name, (*(struct used *const *)b)->name, BK_HASH);
+}
+
+static size_t choose(const struct bk_use *u, struct used **out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < u->count; i++)
+		if (u->used[i].old && !u->used[i].busy)
+			out[n++] = &u->used[i];
+	qsort(out, n, sizeof(*out), by_name);
+	return n;
+}
+
+int bk_repack(struct bk_repo *r, struct bk_use *u, const struct bk_repack_ops *ops, void *arg)
+{
+	struct repack p = {.r = r, .u = u, .ops = ops, .arg = arg, .generation = 1};
+	struct used **chosen = malloc((u->count + 1) * sizeof(*chosen));
+	size_t n = chosen ? choose(u, chosen) : 0;
+	int code = chosen ? 0 : bk_no_memory();
+
+	for (size_t i = 0; i < r->moveds; i++)
+		if (r->moved[i].generation >= p.generation)
+			p.generation = r->moved[i].generation + 1;
+	p.pack = chosen;
+	for (size_t i = 0; !code && i < n; i++) {
+		if (r->o->dry_run) {
+			code = ops->moved(arg, chosen[i]->name, chosen[i]->size, chosen[i]->need);
+			continue;
+		}
+		code = pack_copy(&p, chosen[i]);
+		p.packs++;
+		if (!code && (p.moves >= BATCH_ENTRIES || p.targets >= BATCH_PACKS)) {
+			code = batch_end(&p);
+			p.pack = chosen + i + 1;
+		}
+	}
+	if (!code && p.packs)
+		code = batch_end(&p);
+	free(p.buf);
+	free(p.move);
+	free(chosen);
+	return code;
+}

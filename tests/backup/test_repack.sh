@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# prune repacks a pack of which little is needed: what is needed is read from the new one, the old one goes with the prune after
+# the grace time, nothing else is written; again with what was moved before; killed before its changes; beside a run and a second
+# prune that are under way; a list that is changed or lost is noticed. Counts, not times. usage: test_repack.sh [STEP]
+. "$(dirname "$0")/lib.sh"
+step=${1:-4} points=0
+i=$tmp/v.img
+age() { find "$R" -type f -exec touch -d '2 hours ago' {} +; } # as if all had been put then
+bytes() { find "$R/packs" -type f -printf '%s\n' | awk '{n += $1} END {print n + 0}'; }
+moved() { find "$R/moved" -type f 2>/dev/null | wc -l; }
+keep() { rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; }
+back() { rm -rf "$R" "$i" "$XDG_STATE_HOME"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
+is() { [ "$("$bk" tar "$R" "$1" | sha256sum)" = "$2" ] || fail "$3: backup $1 differs"; }
+whole() { expect 0 "$bk" verify "$R" --read-data; is latest "$now" "$1"; is 2 "$want" "$1"; }
+killed() { # AT COMMAND...: killed there; 1: it ended before
+	local code=0
+	{ DIE_AT=$1 LD_PRELOAD=$bin/die.so "${@:2}" >"$tmp/o" 2>"$tmp/e"; } 2>/dev/null || code=$?
+	[ $code = 137 ] && return 0
+	[ $code = 0 ] || fail "killed at $1: exit $code: ${*:2}"
+	return 1
+}
+change() { "$bin/bk-change" "$i" pages db "$1" "$2"; } # so many pages, by this seed
+back_up() { expect 0 "$bk" run "$R" "$i" --pack-size 1M "$@"; }
+
+# ---- most of a database changes, the first backup is forgotten: its packs are needed for little ----
+"$bin/mkfs.tfs" -q --compress none --size 32M "$i"
+"$bin/bk-change" "$i" file db 1200
+expect 0 "$bk" init "$R" --grace 1h
+back_up
+for seed in 1 2 3 4; do change 1500 $seed; done # 1 page of 150 is as it was, 1 range of 10 has one
+back_up; want=$(tree "$i")
+change 20 3; back_up; now=$(tree "$i")
+expect 0 "$bk" forget "$R" 1
+expect 0 "$bk" prune "$R"; has '; 0 packs repacked' # all is too young
+age; keep; before=$(bytes)
+expect 0 "$bk" prune "$R" --dry-run --json; n=$(field repacked)
+[ "$n" -ge 2 ] && [ "$(moved)" = 0 ] && [ "$(bytes)" = "$before" ] || fail "$n packs would be repacked; a dry run writes nothing"
+expect 0 "$bk" prune "$R" --repack 0 --json; [ "$(field repacked)" = 0 ] || fail "--repack 0"
+back; expect 0 "$bk" prune "$R" --json; [ "$(field repacked)" = "$n" ] || fail "$(field repacked) packs repacked, $n expected"
+written=$(field written) condemned=$(field condemned_bytes)
+[ "$written" -gt 50000 ] && [ $((written * 4)) -lt "$condemned" ] || fail "$written bytes written to be rid of $condemned"
+whole repacked
+expect 0 "$bk" prune "$R" --json; [ "$(field repacked) $(field condemned) $(field deleted)" = "0 0 0" ] || fail "what is condemned does not wait"
+age; expect 0 "$bk" prune "$R" --json; [ "$(field deleted)" -ge "$n" ] || fail "$(field deleted) objects deleted"
+[ "$(bytes)" -le $((before - condemned + written)) ] || fail "$(bytes) bytes are left of $before"
+whole "the old packs are deleted"; same latest "$i"
+change 10 4; back_up --json; [ "$(field base)" != 0 ] || fail "what was repacked is no base"
+same latest "$i"
+
+# ---- what was moved is moved again; lists do not pile up ----
+for round in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	change 900 5$round; back_up; [ $((round % 3)) != 0 ] || expect 0 "$bk" forget "$R" --keep-last 2
+	age; expect 0 "$bk" prune "$R" --repack 95% --json; [ "$round" != 3 ] || [ "$(field repacked)" -gt 0 ] || fail "round $round: nothing is repacked"
+	expect 0 "$bk" verify "$R" --read-data; is latest "$(tree "$i")" "round $round"
+done
+for _ in 1 2; do age; expect 0 "$bk" prune "$R" --repack 0; done
+[ "$(moved)" -le 10 ] || fail "$(moved) lists are left"
+expect 0 "$bk" verify "$R" --read-data; same latest "$i"
+
+# ---- beside a run that began before, and another prune ----
+back; change 30 60
+STOP_AT=packs/ LD_PRELOAD=$bin/die.so "$bk" run "$R" "$i" >"$tmp/run" 2>&1 & run=$!
+stopped $run; expect 0 "$bk" prune "$R" --repack 95%; expect 0 "$bk" prune "$R"; kill -CONT $run; wait $run || fail "a run beside prune: $(cat "$tmp/run")"
+expect 0 "$bk" verify "$R" --read-data; same latest "$i"; is 2 "$want" "beside a run"
+for where in packs/ moved/ condemned/; do
+	back
+	STOP_AT=$where LD_PRELOAD=$bin/die.so "$bk" prune "$R" --repack 95% >"$tmp/run" 2>&1 & run=$!
+	stopped $run; expect 0 "$bk" prune "$R" --repack 50%
+	change 300 70; back_up; kill -CONT $run; wait $run || fail "two prunes, at $where: $(cat "$tmp/run")"
+	for _ in 1 2 3; do expect 0 "$bk" verify "$R" --read-data; is latest "$(tree "$i")" "two prunes, at $where"; is 2 "$want" "two prunes, at $where"; age; expect 0 "$bk" prune "$R"; done
+done
+
+# ---- killed before each change that a prune makes, at its first and its second visit ----
+for ((k = 1; ; k += step)); do
+	back; killed $k "$bk" prune "$R" || break
+	points=$((points + 1)); whole "killed at $k"
+	expect 0 "$bk" prune "$R"; whole "killed at $k, again"
+	age; expect 0 "$bk" prune "$R"; whole "killed at $k, deleted"
+done
+[ $points -ge 3 ] || fail "killed only $points times"
+back; expect 0 "$bk" prune "$R"; age; keep
+for ((k = 1; ; k += step)); do
+	back; killed $k "$bk" prune "$R" || break
+	points=$((points + 1)); whole "second visit, killed at $k"
+	expect 0 "$bk" prune "$R"; whole "second visit, killed at $k, again"
+done
+
+# ---- a list changed, lost: noticed ----
+back; expect 0 "$bk" prune "$R"; list=$(find "$R/moved" -type f | head -1); expect 0 "$bk" verify "$R"
+chmod u+w "$list"; cp "$list" "$tmp/list"; printf x | dd of="$list" bs=1 seek=70 conv=notrunc status=none
+expect 2 "$bk" verify "$R"; expect 2 "$bk" restore "$R" latest --to "$tmp/none"; says 'moved/'
+rm "$list"; expect 2 "$bk" verify "$R"; says 'is missing'; expect 2 "$bk" restore "$R" 2 --to "$tmp/none" --force
+cp "$tmp/list" "$list"; expect 0 "$bk" verify "$R" --read-data
+echo "ok, killed $points times"
