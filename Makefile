@@ -70,6 +70,7 @@ soak: all ## triples of operations then crash histories, then filling and emptyi
 	tests/fsck/random.sh 1000 4000
 	tests/cli/test_large.sh 1000000 1P 16P
 	tests/backup/test_kill.sh 1
+	tests/backup/test_kills.sh 100 $$$$
 	tests/backup/test_repack.sh 1
 	tests/backup/test_damage.sh 1
 

@@ -41,7 +41,7 @@ static int base_find(struct run *u, u64 until)
 {
 	bool any = false;
 
-	for (size_t i = u->r->chain.lives; !u->r->o->full && i--;) {
+	for (size_t i = u->r->chain.lives; i--;) {
 		const struct bk_listed *l = &u->r->chain.live[i];
 		bool holds = false;
 		int code;
@@ -61,8 +61,22 @@ static int base_find(struct run *u, u64 until)
 		if (code)
 			return code;
 	}
-	if (any && !u->r->o->quiet)
+	if (any && !u->r->o->quiet && !u->r->o->full)
 		tfs_cli_warn(u->s.path, "holds no snapshot of an earlier backup: everything is backed up again");
+	return 0;
+}
+
+/* --full builds on nothing. What the newest backup was made of stays until this one is done: *keep is its epoch. */
+static int base_choose(struct run *u, u64 until, u64 *keep)
+{
+	int code = base_find(u, until);
+
+	*keep = !code && u->base.buf ? tfs_le64(u->base.m->epoch) : 0;
+	if (code || !u->r->o->full)
+		return code;
+	bk_backup_free(&u->base);
+	memset(u->base_digest, 0, BK_HASH);
+	u->base_sequence = 0;
 	return 0;
 }
 
@@ -143,12 +157,13 @@ static int known_add(void *arg, const struct tfs_store_entry *e)
 static int snapshot_named(struct run *u)
 {
 	int code = bk_source_find(&u->s, u->r->o->snapshot, &u->snap);
+	u64 keep;
 
 	if (code == 1)
 		return tfs_cli_fail(BK_USAGE, u->r->o->snapshot, "no such snapshot; see dump.tfs snapshots");
 	if (code)
 		return code;
-	code = base_find(u, u->snap.epoch);
+	code = base_choose(u, u->snap.epoch, &keep);
 	if (!code) {
 		struct bk_listed base = {.sequence = u->base_sequence};
 
@@ -163,7 +178,8 @@ static int snapshot_taken(struct run *u)
 {
 	struct bk_listed base = {0};
 	char name[64];
-	int code = base_find(u, 0);
+	u64 keep;
+	int code = base_choose(u, 0, &keep);
 
 	if (!code)
 		code = resume_find(u);
@@ -171,7 +187,7 @@ static int snapshot_taken(struct run *u)
 		return code;
 	if (u->resumed)
 		return u->snap.holds ? 0 : bk_source_hold(&u->s, u->snap.epoch);
-	code = bk_source_tidy(&u->s, u->r, u->base.buf ? tfs_le64(u->base.m->epoch) : 0, 0);
+	code = bk_source_tidy(&u->s, u->r, keep, 0);
 	if (code)
 		return code;
 	bk_random(u->run, BK_RUN);

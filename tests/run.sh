@@ -35,6 +35,7 @@ run "tfs-fuse: snapshots made, listed, compared, deleted on a mounted volume" te
 run "kernel: as ext4, a tree, full, killed, in each installed kernel" tests/kernel/quick.sh
 run "tfs-fuse: a file replaced by rename is never empty after a kill" tests/fuse/test_replace.sh
 run "backup: what a store promises, of a directory" tests/backup/test_store.sh
+run "systemd takes the units" tests/backup/test_units.sh
 run "backup: schedules: jobs, hooks, states, the daemon" tests/backup/test_schedule.sh
 run "backup: S3: signatures, the suite, messages, faults at every request" tests/backup/test_s3.sh
 run "backup: what is restored is what was backed up; keys, forget, stores set back, two writers" tests/backup/test_backup.sh

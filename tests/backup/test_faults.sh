@@ -26,7 +26,7 @@ rm "$s/filler"; expect 0 "$bk" run "$R" "$i" --pack-size 1M --json; grep -q '"re
 expect 0 "$bk" verify "$R" --read-data; same latest "$i"
 # forget and prune need next to no room
 "$bin/bk-change" "$i" some 3 60; expect 0 "$bk" run "$R" "$i" --full; head -c $(($(df --output=avail -B1 "$s" | tail -1) - 800000)) /dev/urandom >"$s/filler"
-"$bin/bk-change" "$i" pages big 700 5; expect 3 "$bk" run "$R" "$i"
+"$bin/bk-change" "$i" pages big 700 5; expect 3 "$bk" run "$R" "$i"; expect 3 "$bk" run "$R" "$i" --full
 expect 0 "$bk" forget "$R" 1; find "$R" -type f -exec touch -d '2 hours ago' {} +
 expect 0 "$bk" prune "$R" --repack 0; has '[1-9][0-9]* \(.*\) condemned'; find "$R" -type f -exec touch -d '2 hours ago' {} +
 expect 0 "$bk" prune "$R" --repack 0; has '^[1-9][0-9]* objects deleted'; rm "$s/filler"
