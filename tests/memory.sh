@@ -55,6 +55,7 @@ for c in "ls -lR" config log tree "stat hard" super; do set -f; set -- $c; set +
 vg 0 dump.tfs extract -q "$tmp/n.img" "$tmp/n.out"
 vg 0 fsck.tfs -n "$tmp/n.img"
 vg 2 dump.tfs tar -o "$tmp/n.tar" "$tmp/cut.img"
+vg 1 fsck.tfs -y --to "$tmp/cut.copy" "$tmp/cut.img"
 printf '\0' | dd of="$tmp/n.img" bs=1 seek=23249 conv=notrunc status=none
 vg 1 fsck.tfs -y --undo "$tmp/n.undo" "$tmp/n.img"
 vg 1 fsck.tfs --restore "$tmp/n.undo" "$tmp/n.img"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Breaks each promise (docs/DESIGN.md names them) on purpose in a copy of the tree, one change at a time, and expects the named test to fail and to
 # say where. usage: breaks.sh [NAME...]   From the top of the tree. Prints what noticed each change, and a table at
-# the end; then 'N passed, N failed'. Without names all of them, which takes a quarter of an hour.
+# the end; then 'N passed, N failed'. Without names all of them, which takes a quarter of an hour. LIMIT: seconds that a test may take (280).
 set -u
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -23,7 +23,7 @@ flips="build/bin/tfs-power --flip --failures 1"
 torture="build/bin/tfs-power --torture=64 --failures 1"
 fuzz() { echo "env SAN=address,undefined tests/fuzz/replay.sh $1"; }
 
-run() { (cd "$t" && ulimit -c 0 && timeout 280 $1) >"$tmp/out" 2>&1; }
+run() { (cd "$t" && ulimit -c 0 && timeout "${LIMIT:-280}" $1) >"$tmp/out" 2>&1; }
 
 # Only a test that passes on the sound tree proves anything. Once for each.
 sound=
