@@ -24,15 +24,17 @@ max_wal_size=48MB
 min_wal_size=32MB
 checkpoint_timeout=30s" >>/mnt/pg/d/postgresql.conf
 start() { as "pg_ctl -w -t 120 -D /mnt/pg/d -l /mnt/pg/log start" >/dev/null || fail "start"; }
+# pg_ctl has ended when the server removed its pid file, which it does before it ends: until then the volume is its folder
+stop() { p=$(head -1 /mnt/pg/d/postmaster.pid); as "pg_ctl -w -t 120 -D /mnt/pg/d $* stop" >/dev/null || fail "stop"; while [ -n "$(readlink /proc/$p/cwd)" ]; do sleep 0.1; done; }
 start; at "pgbench -i"; as "pgbench -i -q -s 2 postgres" >/dev/null 2>&1 || fail "pgbench -i"
 at "pgbench"; as "pgbench -c 4 -j 2 -T 20 postgres" 2>&1 | grep -E 'tps|processed'
-at "killed under load"; ( as "pgbench -n -c 4 -j 2 -T 20 postgres" >/dev/null 2>&1 ) & sleep 8; as "pg_ctl -D /mnt/pg/d -m immediate stop" >/dev/null || fail "stop"; wait
+at "killed under load"; ( as "pgbench -n -c 4 -j 2 -T 20 postgres" >/dev/null 2>&1 ) & sleep 8; stop -m immediate; wait
 umount /mnt && mount -t tfs /dev/vda /mnt || fail remount; start
 check() {
 	s=$(as "psql -Atc 'select (select sum(abalance) from pgbench_accounts) = (select sum(bbalance) from pgbench_branches) and (select sum(tbalance) from pgbench_tellers) = (select sum(delta) from pgbench_history)' postgres") && [ "$s" = t ] || fail "$1: sums differ: $s"
 	as "psql -Atc 'create extension if not exists amcheck' -c \"select bt_index_check(indexrelid, true) from pg_index join pg_class on oid=indexrelid where relam=403 and relpersistence='p'\" postgres" >/dev/null || fail "$1: amcheck"
 }
-check recovered; at "checked"; as "pg_ctl -w -D /mnt/pg/d stop" >/dev/null || fail "stop"
+check recovered; at "checked"; stop
 as "pg_checksums -c -D /mnt/pg/d" | grep -E 'Bad checksums: *0$' || fail "checksums"
 umount /mnt || fail umount; at end
 J
