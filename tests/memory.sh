@@ -19,6 +19,10 @@ for t in mkfs dump tools admin snapshots hostile_log input nanos; do run "tests/
 run tests/cli/test_large.sh 10000 64T
 run tests/fsck/test_fsck.sh
 run tests/logship/test_receive.sh
+for t in backup faults mount mounted nanos "kill 40" "repack 8" "kills 10 5" schedule "damage 4001" size s3; do
+	# shellcheck disable=SC2086
+	set -- $t; t=$1; shift; run "tests/backup/test_$t.sh" "$@"
+done
 
 vg() { # CODE TOOL ARGUMENTS...
 	local want=$1 tool=$2 code=0; shift 2
@@ -64,5 +68,15 @@ vg 1 fsck.tfs -y --format nanos --to "$tmp/n.copy" "$tmp/n.img"
 vg 0 tfs convert -q "$tmp/n.copy" "$tmp/n.ours"
 echo '{"a":{"hex":"00ff"},"b":[1,null]}' >"$tmp/n.json"
 vg 0 mkfs.tfs -q --format nanos --from "$tmp/n.out" --config "$tmp/n.json" "$tmp/n.new"
+# backups: in full, on a base, forgotten, repacked, looked into, restored onto an image and into a directory
+export TFS_BACKUP_KEY_FILE=$tmp/key XDG_STATE_HOME=$tmp/state; head -c 64 /dev/urandom >"$tmp/key"
+r=$tmp/repo i=$tmp/b.img
+vg 0 tfs-backup init "$r" --grace 1h; vg 0 tfs-backup run "$r" "$i"
+build/bin/bk-change "$i" some 7 60; vg 0 tfs-backup run "$r" "$i"; vg 0 tfs-backup run "$r" "$tmp/n.new"
+vg 0 tfs-backup list "$r"; vg 0 tfs-backup ls "$r" 1 -lR; vg 0 tfs-backup diff "$r" 1 2; vg 0 tfs-backup forget "$r" 1
+find "$r" -type f -exec touch -d '2 hours ago' {} +
+vg 0 tfs-backup prune "$r" --repack 100%; vg 0 tfs-backup verify "$r" --read-data
+vg 0 tfs-backup restore "$r" 2 --to "$tmp/r.img"; vg 0 tfs-backup restore "$r" 3 --to "$tmp/r.dir/"; vg 0 tfs-backup restore "$r" 3 --to "$tmp/r.nanos"
+vg 1 tfs-backup restore "$r" 2 --to "$tmp/r.img"
 echo "memory: $failed failed"
 [ $failed = 0 ]
