@@ -8,14 +8,14 @@
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1) version=$(basename "$(dirname "${pg:-/x/x}")") ran=
 dbs=() PATH=$PATH:/usr/sbin
 for a in "$@"; do case $a in sqlite | postgresql | redis | mariadb) dbs+=("$a") ;; esac; done
-[ ${#dbs[@]} -gt 0 ] || dbs=(sqlite redis postgresql mariadb)
+[ ${#dbs[@]} -gt 0 ] || dbs=(sqlite redis postgresql) # MariaDB did not run to its end in a guest yet; on tfs-fuse it does
 # What of it goes into the guest; nothing: it is not installed.
 files() {
 	case $1 in
 	sqlite) needs sqlite3 && echo "-p sqlite3" ;;
 	redis) needs redis-server && echo "-p redis-server -p redis-cli -p redis-benchmark" ;;
 	postgresql) needs "$pg/postgres" && echo "-f $pg -f /usr/lib/postgresql/$version/lib -f /usr/share/postgresql/$version -f /usr/share/zoneinfo" ;;
-	mariadb) needs mariadbd && echo "-p mariadbd -p mariadb -p mariadb-admin -p mariadb-check -p my_print_defaults -p resolveip -f /usr/bin/mariadb-install-db -f /usr/share/mysql -f /usr/lib/mysql/plugin" ;;
+	mariadb) needs mariadbd && echo "-f /usr/sbin/mariadbd -p mariadb -p mariadb-admin -p mariadb-check -f /usr/bin/my_print_defaults -f /usr/bin/resolveip -f /usr/bin/mariadb-install-db -f /usr/share/mysql -f /usr/lib/mysql/plugin" ;;
 	esac
 }
 needs() { command -v "$1" >/dev/null; }
@@ -24,7 +24,7 @@ for k in "${KERNELS[@]}"; do for DB in "${dbs[@]}"; do
 	{
 		echo "DB=$DB DOC=$PWD/docs/BACKUP.md pg=$pg"
 		cat <<'J'
-export LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu LC_ALL=C PATH=$pg:/usr/bin:/bin:/sbin TFS_BACKUP_KEY_FILE=/root/key
+export LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu LC_ALL=C PATH=$pg:/usr/bin:/bin:/usr/sbin:/sbin TFS_BACKUP_KEY_FILE=/root/key
 echo 'postgres:x:1000:1000::/tmp:/bin/sh' >>/etc/passwd; echo 'postgres:x:1000:' >>/etc/group; chmod 1777 /tmp /dev/shm
 T=/tmp/t LIVE=/srv/db BACK=/mnt BK=tfs-backup R=/tmp/repo
 mkdir -p $T $LIVE $BACK; chown postgres $T; dd if=/dev/urandom of=/root/key bs=64 count=1 2>/dev/null
