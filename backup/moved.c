@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #define MOVED_MAX (64u << 20)
-#define STEPS_MAX 64u /* more is a circle */
 
 /* ---- loading ---- */
 
@@ -144,11 +143,14 @@ struct now {                            /* where a range lies */
 static const char *follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, struct now *now)
 {
 	const struct bk_moved_entry *e;
+	u64 steps = 0, most = 0; /* each entry leads on once; more is a circle */
 	size_t list;
 
+	for (size_t i = 0; i < r->moveds; i++)
+		most += r->moved[i].entries;
 	*now = (struct now){.offset = from};
-	for (u32 steps = 0; (e = bk_moved_step(r, name, now->offset, &list)); steps++) {
-		if (steps == STEPS_MAX)
+	for (; (e = bk_moved_step(r, name, now->offset, &list)); steps++) {
+		if (steps == most)
 			return "is moved in a circle";
 		now->pack = &r->moved[list].target[tfs_le32(e->target)];
 		now->offset = tfs_le32(e->to);

@@ -92,6 +92,33 @@ static bool is_live(struct prune *p, const u8 name[BK_HASH])
 	return bk_use_live(p->use, name) || bk_names_have(&p->live, name);
 }
 
+static int pack_seen(void *arg, const struct tfs_store_entry *e)
+{
+	const char *slash = strrchr(e->name, '/');
+	u8 name[BK_HASH];
+
+	if (slash && bk_unhex(slash + 1, name, BK_HASH))
+		bk_use_seen(((struct prune *)arg)->use, name, e->size);
+	return 0;
+}
+
+/* Nothing is deleted while something needed is missing: what is condemned may be what brings it back. */
+static int all_there(struct prune *p)
+{
+	int err = tfs_store_list(p->r->store, "packs/", NULL, pack_seen, p);
+	const u8 *missing = bk_use_missing(p->use);
+	char name[BK_KEY_MAX];
+
+	if (err)
+		return bk_store_failed(p->r, err, BK_STORE);
+	if (!missing)
+		return 0;
+	bk_object_name(name, BK_PACK, missing);
+	return tfs_cli_fail(BK_DAMAGE, name,
+	                    "a backup needs it, and it is missing or cut off: nothing is pruned; "
+	                    "run verify to see which");
+}
+
 /* ---- the second visit ---- */
 
 static int object_delete(struct prune *p, const struct bk_doomed *d)
@@ -294,6 +321,8 @@ int bk_cmd_prune(struct bk_repo *r)
 	tfs_progress_end(&p.progress);
 	if (code)
 		tfs_cli_fail(code, r->url, "not pruned: what the backups need is not known");
+	if (!code)
+		code = all_there(&p);
 	if (!code)
 		code = bk_condemned(r, list_visit, &p);
 	if (!code)

@@ -15,6 +15,10 @@ bool bk_use_live(const struct bk_use *u, const u8 name[BK_HASH]);
 /* It was put longer ago than the grace time, and is on no condemned list. */
 void bk_use_old(struct bk_use *u, const u8 name[BK_HASH]);
 
+/* A pack that the store lists; what was needed and not seen so, NULL: nothing. */
+void bk_use_seen(struct bk_use *u, const u8 name[BK_HASH], u64 size);
+const u8 *bk_use_missing(const struct bk_use *u);
+
 struct bk_repack_ops {
 	/* The pack is not needed any more: `need` of its bytes are elsewhere, durably. An exit code ends it all. */
 	int (*moved)(void *arg, const u8 name[BK_HASH], u32 size, u64 need);

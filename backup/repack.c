@@ -13,10 +13,12 @@
 
 #include <stdlib.h>
 
+#define HEAD ((u32)sizeof(struct bk_head) + BK_NONCE) /* of a pack, before its ranges */
 #define MEMORY (64u << 20)
 #define BATCH_ENTRIES (1u << 20)
 #define BATCH_PACKS 16u
-#define LISTS_MAX 8u /* more are written as one */
+#define TARGET_MIN (16u << 20) /* a pack of 64 MiB then fills no more than struct repack has room for */
+#define LISTS_MAX 8u           /* more are written as one */
 
 struct piece {
 	u32 offset, bytes;
@@ -28,8 +30,8 @@ struct used { /* a pack that is needed */
 	u64 need;
 	u8 *bit;
 	struct piece *piece;
-	bool busy; /* much of it is needed, or nobody looked closely */
-	bool old;
+	bool busy;      /* much of it is needed, or nobody looked closely */
+	bool old, seen; /* seen: it is in the store, whole */
 };
 struct bk_use {
 	struct used *used;
@@ -104,6 +106,22 @@ void bk_use_old(struct bk_use *u, const u8 name[BK_HASH])
 		p->old = true;
 }
 
+void bk_use_seen(struct bk_use *u, const u8 name[BK_HASH], u64 size)
+{
+	struct used *p = use_find(u, name);
+
+	if (p && p->size == size)
+		p->seen = true;
+}
+
+const u8 *bk_use_missing(const struct bk_use *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		if (!u->used[i].seen)
+			return u->used[i].name;
+	return NULL;
+}
+
 static int slots_grow(struct bk_use *u)
 {
 	size_t slots = u->slots ? 2 * u->slots : 1024;
@@ -161,7 +179,7 @@ static int piece_add(struct bk_use *u, struct used *p, u32 offset, u32 bytes)
 		return code;
 	p->piece[p->pieces++] = (struct piece){offset, bytes};
 	p->need += bytes;
-	if (p->need * 100 >= (u64)p->size * u->percent || u->memory > MEMORY)
+	if (p->need * 100 >= (u64)(p->size - HEAD) * u->percent || u->memory > MEMORY)
 		forget(u, p);
 	return 0;
 }
@@ -208,6 +226,7 @@ struct repack {
 	u8 *buf; /* the open one; NULL: none */
 	u32 size, room;
 	u64 generation;
+	s64 began; /* by the store's clock, before the first pack of the batch was put */
 	bool merged;
 };
 
@@ -337,7 +356,9 @@ static int target_close(struct repack *p)
 	bk_name(p->r->crypt, BK_PACK, p->buf, p->size, t->name);
 	t->size = p->size;
 	bk_object_name(name, BK_PACK, t->name);
-	err = tfs_store_put(p->r->store, name, p->buf, p->size, 0);
+	err = p->targets ? 0 : tfs_store_now(p->r->store, &p->began);
+	if (!err)
+		err = tfs_store_put(p->r->store, name, p->buf, p->size, 0);
 	free(p->buf);
 	p->buf = NULL;
 	if (err)
@@ -351,15 +372,15 @@ static int target_close(struct repack *p)
 
 static int target_begin(struct repack *p, u32 bytes)
 {
-	u32 head = sizeof(struct bk_head) + BK_NONCE, most = (u32)p->r->o->pack_bytes;
+	u32 most = p->r->o->pack_bytes > TARGET_MIN ? (u32)p->r->o->pack_bytes : TARGET_MIN;
 
-	p->room = head + bytes > most ? head + bytes : most;
+	p->room = HEAD + bytes > most ? HEAD + bytes : most;
 	p->buf = malloc(p->room);
 	if (!p->buf)
 		return bk_no_memory();
 	bk_head_fill((struct bk_head *)p->buf, BK_PACK);
 	bk_random(p->buf + sizeof(struct bk_head), BK_NONCE);
-	p->size = head;
+	p->size = HEAD;
 	return 0;
 }
 
@@ -400,6 +421,42 @@ static int pack_copy(struct repack *p, const struct used *from)
 	return code;
 }
 
+/* How long ago the first pack of the batch was put; an exit code. */
+static int age_of(struct repack *p, s64 *age)
+{
+	s64 now;
+	int err = tfs_store_now(p->r->store, &now);
+
+	*age = now - p->began;
+	return err ? bk_store_failed(p->r, err, BK_STORE) : 0;
+}
+
+/* Until the list is there, another prune may take the new packs for leftovers: condemned after a grace time, deleted
+ * after two. */
+static int in_time(struct repack *p)
+{
+	s64 age;
+	int code = age_of(p, &age);
+
+	if (code || age < p->r->grace)
+		return code;
+	return tfs_cli_fail(
+	    BK_OVERTAKEN, p->r->url,
+	    "copying took %lld s, and the grace time is %u s: another prune may have taken the new packs "
+	    "for leftovers; run prune again, or with --repack 0",
+	    (long long)age, p->r->grace);
+}
+
+/* A batch that is slow is ended early, so that the next one goes on from there. */
+static int batch_full(struct repack *p, bool *full)
+{
+	s64 age = 0;
+	int code = p->targets ? age_of(p, &age) : 0;
+
+	*full = p->moves >= BATCH_ENTRIES || p->targets >= BATCH_PACKS || age >= p->r->grace / 2;
+	return code;
+}
+
 /* Packs first, then the list, then the old packs are given up: see REPOSITORY.md. */
 static int batch_end(struct repack *p)
 {
@@ -407,6 +464,8 @@ static int batch_end(struct repack *p)
 
 	if (!code && p->moves)
 		code = merge(p);
+	if (!code && p->moves)
+		code = in_time(p);
 	if (!code && p->moves)
 		code = list_put(p);
 	for (size_t i = 0; !code && i < p->packs; i++)
@@ -438,6 +497,7 @@ int bk_repack(struct bk_repo *r, struct bk_use *u, const struct bk_repack_ops *o
 	struct used **chosen = malloc((u->count + 1) * sizeof(*chosen));
 	size_t n = chosen ? choose(u, chosen) : 0;
 	int code = chosen ? 0 : bk_no_memory();
+	bool full;
 
 	for (size_t i = 0; i < r->moveds; i++)
 		if (r->moved[i].generation >= p.generation)
@@ -450,7 +510,9 @@ int bk_repack(struct bk_repo *r, struct bk_use *u, const struct bk_repack_ops *o
 		}
 		code = pack_copy(&p, chosen[i]);
 		p.packs++;
-		if (!code && (p.moves >= BATCH_ENTRIES || p.targets >= BATCH_PACKS)) {
+		if (!code)
+			code = batch_full(&p, &full);
+		if (!code && full) {
 			code = batch_end(&p);
 			p.pack = chosen + i + 1;
 		}

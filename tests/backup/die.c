@@ -3,7 +3,9 @@
  * Preloaded into tfs-backup by its tests. DIE_AT=N: kill -9 just before call number N of those that change a file or
  * folder. DIE_COUNT names a file that gets the number of such calls when the program ends by itself. STOP_AT=PREFIX:
  * SIGSTOP just before the first object whose name begins so gets its name in the store (STOP_AT=pwrite: before the first
- * of those, into a volume or temporary file); whoever waits for that sees state T in /proc, does what is to happen meanwhile, and sends SIGCONT: so no test of what two programs do needs to be quick.
+ * of those, into a volume or temporary file); whoever waits for that sees state T in /proc, does what is to happen
+ * meanwhile, and sends SIGCONT: so no test of what two programs do needs to be quick. SLEPT=SECONDS: so long it was
+ * stopped, by the clock of a directory that is a store.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,9 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static long calls;
+static int stopped;
 
 static void count(void)
 {
@@ -28,7 +33,6 @@ static void count(void)
 
 static void stop(const char *name)
 {
-	static int stopped;
 	const char *at = getenv("STOP_AT");
 
 	if (!at || stopped || strncmp(name, at, strlen(at)))
@@ -47,6 +51,20 @@ __attribute__((destructor)) static void tell(void)
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+/* How a directory tells the time: store_dir.c. */
+int futimens(int fd, const struct timespec times[2])
+{
+	const char *slept = getenv("SLEPT");
+	struct timespec late[2];
+
+	if (times || !stopped || !slept)
+		return REAL(futimens)(fd, times);
+	clock_gettime(CLOCK_REALTIME, &late[0]);
+	late[0].tv_sec += atol(slept);
+	late[1] = late[0];
+	return REAL(futimens)(fd, late);
+}
 
 ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)
 {

@@ -9,6 +9,7 @@ i=$tmp/v.img
 age() { find "$R" -type f -exec touch -d '2 hours ago' {} +; } # as if all had been put then
 bytes() { find "$R/packs" -type f -printf '%s\n' | awk '{n += $1} END {print n + 0}'; }
 moved() { find "$R/moved" -type f 2>/dev/null | wc -l; }
+packs() { find "$R/packs" -type f | sort; }
 keep() { rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; }
 back() { rm -rf "$R" "$i" "$XDG_STATE_HOME"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
 is() { [ "$("$bk" tar "$R" "$1" | sha256sum)" = "$2" ] || fail "$3: backup $1 differs"; }
@@ -33,7 +34,7 @@ back_up; want=$(tree "$i")
 change 20 3; back_up; now=$(tree "$i")
 expect 0 "$bk" forget "$R" 1
 expect 0 "$bk" prune "$R"; has '; 0 packs repacked' # all is too young
-age; keep; before=$(bytes)
+age; keep; cp -a "$R" "$tmp/first"; before=$(bytes)
 expect 0 "$bk" prune "$R" --dry-run --json; n=$(field repacked)
 [ "$n" -ge 2 ] && [ "$(moved)" = 0 ] && [ "$(bytes)" = "$before" ] || fail "$n packs would be repacked; a dry run writes nothing"
 expect 0 "$bk" prune "$R" --repack 0 --json; [ "$(field repacked)" = 0 ] || fail "--repack 0"
@@ -82,12 +83,18 @@ for ((k = 1; ; k += step)); do
 	age; expect 0 "$bk" prune "$R"; whole "killed at $k, deleted"
 done
 [ $points -ge 3 ] || fail "killed only $points times"
-back; expect 0 "$bk" prune "$R"; age; keep
+back; packs >"$tmp/had"; expect 0 "$bk" prune "$R"; new=$(packs | comm -13 "$tmp/had" - | head -1); age; keep
+[ -n "$new" ] || fail "no new pack"
 for ((k = 1; ; k += step)); do
 	back; killed $k "$bk" prune "$R" || break
 	points=$((points + 1)); whole "second visit, killed at $k"
 	expect 0 "$bk" prune "$R"; whole "second visit, killed at $k, again"
 done
+
+# ---- a new pack is lost while the old one is still there, condemned: nothing is deleted ----
+back; mv "$new" "$tmp/lost"; find "$R" -type f | sort >"$tmp/had"
+expect 2 "$bk" prune "$R"; says 'nothing is pruned'; find "$R" -type f | sort | cmp - "$tmp/had" || fail "something was deleted, or written"
+mv "$tmp/lost" "$new"; expect 0 "$bk" prune "$R"; whole "a pack was lost and found"
 
 # ---- a list changed, lost: noticed ----
 back; expect 0 "$bk" prune "$R"; list=$(find "$R/moved" -type f | head -1); expect 0 "$bk" verify "$R"
@@ -95,4 +102,13 @@ chmod u+w "$list"; cp "$list" "$tmp/list"; printf x | dd of="$list" bs=1 seek=70
 expect 2 "$bk" verify "$R"; expect 2 "$bk" restore "$R" latest --to "$tmp/none"; says 'moved/'
 rm "$list"; expect 2 "$bk" verify "$R"; says 'is missing'; expect 2 "$bk" restore "$R" 2 --to "$tmp/none" --force
 cp "$tmp/list" "$list"; expect 0 "$bk" verify "$R" --read-data
+
+# ---- copying took longer than the grace time: no list leads to packs that another prune may have taken ----
+rm -rf "$tmp/repo0"; cp -a "$tmp/first" "$tmp/repo0"; back
+SLEPT=3700 STOP_AT=packs/ LD_PRELOAD=$bin/die.so "$bk" prune "$R" >"$tmp/run" 2>&1 & run=$!
+stopped $run; kill -CONT $run; code=0; wait $run || code=$?
+[ $code = 7 ] && grep -q 'grace time' "$tmp/run" || fail "copying took longer than the grace time: exit $code: $(cat "$tmp/run")"
+[ "$(moved)" = 0 ] || fail "a list was put all the same"
+expect 0 "$bk" prune "$R" --json; [ "$(field repacked)" = "$n" ] || fail "the next prune does not go on"
+whole "after a prune that took too long"
 echo "ok, killed $points times"
