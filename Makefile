@@ -124,9 +124,10 @@ install-module: module ## install the module for K below DESTDIR/lib/modules
 
 DKMS = $(DESTDIR)/usr/src/tfs-$(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kernel/linux/dkms.conf)
 install-dkms: ## install the module's sources for dkms(8) below DESTDIR/usr/src; then: dkms install tfs/0.1
-	install -d $(DKMS)/tfs $(DKMS)/kernel/linux
+	install -d $(DKMS)/tfs $(DKMS)/kernel/linux $(DKMS)/logship/ship
 	install -m 644 kernel/linux/dkms.conf $(DKMS)
 	install -m 644 tfs/*.[ch] $(DKMS)/tfs
+	install -m 644 logship/ship/*.[ch] $(DKMS)/logship/ship
 	install -m 644 kernel/linux/*.[ch] kernel/linux/Kbuild $(DKMS)/kernel/linux
 	install -m 755 kernel/linux/*.sh $(DKMS)/kernel/linux
 

@@ -19,7 +19,7 @@ struct admin {
 	struct target target;
 	char **arg; /* after TARGET, `args` of them */
 	int args;
-	bool json, quiet, inodes, dry_run, from_start;
+	bool json, quiet, inodes, dry_run, from_start, resolve;
 	const char *prefix, *cursor, *path, *partition;
 	u64 rate; /* bytes a second, 0: as fast as it goes */
 	u64 keep[KEEPS];

@@ -30,7 +30,8 @@ static const char usage[] =
     "                                       where it was stopped\n"
     "  ship add TARGET COLLECTOR [PATTERN]  lines that come into files here are to go there: relp://HOST:PORT, "
     "tcp://,\n"
-    "                                       udp://; --path PATH in TARGET, --from-start (what is there, too)\n"
+    "                                       udp://; --path PATH in TARGET, --from-start (what is there, too),\n"
+    "                                       --resolve (the address in place of a name)\n"
     "  ship list TARGET                     rules, and how much each has to send\n"
     "  ship remove TARGET RULE...\n"
     "options: --json, --offset N[KMGT] (of the volume in an image), -q (no progress)\n"
@@ -58,7 +59,7 @@ static const struct command commands[] = {
     {NULL, "rollback", admin_rollback, 1, 1, 0, ""},
     {NULL, "grow", admin_grow, 0, 1, 0, ""},
     {NULL, "scrub", admin_scrub, 0, 0, -1, "RC"},
-    {"ship", "add", admin_ship_add, 1, 2, 0, "pF"},
+    {"ship", "add", admin_ship_add, 1, 2, 0, "pFA"},
     {"ship", "list", admin_ship_list, 0, 0, -1, ""},
     {"ship", "remove", admin_ship_remove, 1, 4096, 0, ""},
 };
@@ -126,6 +127,9 @@ static int option_take(struct admin *a, int c, const char *value)
 	case 'F':
 		a->from_start = true;
 		return 0;
+	case 'A':
+		a->resolve = true;
+		return 0;
 	case 'T':
 		a->partition = value;
 		return 0;
@@ -178,25 +182,16 @@ static int arguments_take(struct admin *a, int words, char **word, const char *u
 /* -1: help was printed. */
 static int options_parse(struct admin *a, int argc, char **argv, const struct command **cmd)
 {
-	static const struct option list[] = {{"json", 0, 0, 'J'},
-	                                     {"quiet", 0, 0, 'q'},
-	                                     {"offset", 1, 0, 'O'},
-	                                     {"inodes", 0, 0, 'i'},
-	                                     {"dry-run", 0, 0, 'n'},
-	                                     {"prefix", 1, 0, 'P'},
-	                                     {"rate", 1, 0, 'R'},
-	                                     {"cursor", 1, 0, 'C'},
-	                                     {"path", 1, 0, 'p'},
-	                                     {"from-start", 0, 0, 'F'},
-	                                     {"keep-last", 1, 0, '0'},
-	                                     {"keep-hourly", 1, 0, '1'},
-	                                     {"keep-daily", 1, 0, '2'},
-	                                     {"keep-weekly", 1, 0, '3'},
-	                                     {"keep-monthly", 1, 0, '4'},
-	                                     {"keep-yearly", 1, 0, '5'},
-	                                     {"partition", 1, 0, 'T'},
-	                                     {"help", 0, 0, 'h'},
-	                                     {0, 0, 0, 0}};
+	static const struct option list[] = {{"json", 0, 0, 'J'},        {"quiet", 0, 0, 'q'},
+	                                     {"offset", 1, 0, 'O'},      {"inodes", 0, 0, 'i'},
+	                                     {"dry-run", 0, 0, 'n'},     {"prefix", 1, 0, 'P'},
+	                                     {"rate", 1, 0, 'R'},        {"cursor", 1, 0, 'C'},
+	                                     {"path", 1, 0, 'p'},        {"from-start", 0, 0, 'F'},
+	                                     {"resolve", 0, 0, 'A'},     {"keep-last", 1, 0, '0'},
+	                                     {"keep-hourly", 1, 0, '1'}, {"keep-daily", 1, 0, '2'},
+	                                     {"keep-weekly", 1, 0, '3'}, {"keep-monthly", 1, 0, '4'},
+	                                     {"keep-yearly", 1, 0, '5'}, {"partition", 1, 0, 'T'},
+	                                     {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
 	char used[64] = "";
 	int c, n = 0, err = 0;
 

@@ -9,7 +9,9 @@
 #include "logship/ship/ship.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +87,35 @@ static int collector_check(const char *text)
 	return why ? tfs_cli_fail(ADMIN_USAGE, text, "%s", why) : 0;
 }
 
+/* The text with the host's address, of now, in the place of its name: the kernel resolves none. NULL after a message. */
+static const char *collector_resolve(const char *text)
+{
+	static char out[TFS_SHIP_TARGET_MAX + 1];
+	const char *host = strstr(text, "://");
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+	char name[256], address[64];
+	size_t n = host ? strcspn(host + 3, ":?[") : 0;
+	int err, len;
+
+	if (!n) /* a file, or an IPv6 address */
+		return text;
+	snprintf(name, sizeof(name), "%.*s", (int)n, host + 3);
+	err = getaddrinfo(name, NULL, &hints, &found);
+	if (err) {
+		tfs_cli_fail(ADMIN_USAGE, name, "%s", gai_strerror(err));
+		return NULL;
+	}
+	err = getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), NULL, 0, NI_NUMERICHOST);
+	len = snprintf(out, sizeof(out), "%.*s://%s%s%s%s", (int)(host - text), text,
+	               found->ai_family == AF_INET6 ? "[" : "", address, found->ai_family == AF_INET6 ? "]" : "",
+	               host + 3 + n);
+	freeaddrinfo(found);
+	if (!err && len > 0 && (size_t)len < sizeof(out))
+		return out;
+	tfs_cli_fail(ADMIN_USAGE, name, err ? gai_strerror(err) : "expected at most 1024 bytes with its address");
+	return NULL;
+}
+
 int admin_ship_add(struct admin *a)
 {
 	const char *collector = a->arg[0], *pattern = a->args > 1 ? a->arg[1] : "",
@@ -97,6 +128,10 @@ int admin_ship_add(struct admin *a)
 
 	if (code)
 		return code;
+	if (a->resolve)
+		collector = collector_resolve(collector);
+	if (!collector)
+		return ADMIN_USAGE;
 	if (strlen(pattern) > TFS_SHIP_PATTERN_MAX)
 		return tfs_cli_fail(ADMIN_USAGE, pattern, "expected a pattern of at most 255 bytes");
 	err = place_find(a, a->path, &r.ino, &dir);

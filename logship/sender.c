@@ -30,6 +30,8 @@ struct pass {
 	u32 first, count;
 	struct flight acked; /* arrived, and not in the volume yet; ino 0: none */
 	u64 committed_ms;
+	u64 second_ms; /* of the rule's limit: when it began, and what was sent in it */
+	u32 in_second;
 	u8 *out;
 };
 
@@ -136,12 +138,35 @@ static int message_send(struct pass *p, const struct logship_reading *r, const u
 	return logship_link_send(&p->link, p->out, o.len);
 }
 
+/* Waits for the next second where this one's messages are sent. */
+static int rate_keep(struct pass *p)
+{
+	u32 rate = p->rule->target.rate;
+	int n = 0;
+
+	while (n >= 0 && rate && p->in_second >= rate && now_ms() - p->second_ms < 1000) {
+		n = logship_link_wait(&p->link);
+		n = n < 0 ? n : arrived(p, n);
+		if (logship_stopped)
+			return -EINTR;
+		usleep(10000);
+	}
+	if (now_ms() - p->second_ms >= 1000) {
+		p->second_ms = now_ms();
+		p->in_second = 0;
+	}
+	p->in_second++;
+	return n;
+}
+
 static int piece_send(struct pass *p, struct logship_reading *r, const u8 *text, const struct ship_piece *piece)
 {
 	struct flight *f;
 	bool empty = !piece->text && !r->part;
 	int n = p->count == FLIGHT_MAX ? all_arrived(p) : 0;
 
+	if (!n && !empty)
+		n = rate_keep(p);
 	if (n)
 		return n;
 	f = &p->flight[(p->first + p->count++) % FLIGHT_MAX];

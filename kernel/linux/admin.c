@@ -149,6 +149,8 @@ static int request_do(struct super_block *sb, unsigned int request, void *arg)
 	tfs_leave(sb);
 	if (!err && request == TFS_IOC_COMPACT)
 		tfs_compactor_wake(tfs_sb(sb));
+	if (!err && (request == TFS_IOC_SHIP_ADD || request == TFS_IOC_SHIP_REMOVE))
+		tfs_ship_rules_changed(tfs_sb(sb));
 	return err;
 }
 

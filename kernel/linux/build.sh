@@ -17,6 +17,8 @@ common=$(ls -d "${headers%-amd64}-common" 2>/dev/null || echo "$headers")
 mkdir -p "$out/include"
 ln -sfn "$top/tfs" "$out/include/tfs"
 for f in kernel/linux/*.c kernel/linux/*.h kernel/linux/Kbuild; do ln -sf "$top/$f" "$out/$(basename "$f")"; done
+ln -sfn "$top/logship" "$out/include/logship"
+for f in logship/ship/*.c; do ln -sf "$top/$f" "$out/framing_$(basename "$f")"; done
 for f in tfs/*.c; do ln -sf "$top/$f" "$out/core_$(basename "$f")"; done
 kernel/linux/probe.sh "$common" >"$out/tfs_probe.h.new"
 cmp -s "$out/tfs_probe.h.new" "$out/tfs_probe.h" && rm "$out/tfs_probe.h.new" || mv "$out/tfs_probe.h.new" "$out/tfs_probe.h"

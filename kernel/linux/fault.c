@@ -58,16 +58,19 @@ static void trouble_act(struct super_block *sb)
 void tfs_leave(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
-	bool trouble = s->trouble;
+	bool trouble = s->trouble, durable = false;
 
 	s->trouble = false;
 	if (s->vol) {
 		atomic64_set(&s->sequence, tfs_sequence(s->vol));
+		durable = (u64)atomic64_read(&s->durable) != tfs_durable(s->vol);
 		atomic64_set(&s->durable, tfs_durable(s->vol));
 		WRITE_ONCE(s->stopped, tfs_stopped(s->vol));
 	}
 	memalloc_nofs_restore(s->nofs);
 	mutex_unlock(&s->lock);
+	if (durable)
+		tfs_ship_wake(s);
 	if (unlikely(trouble))
 		trouble_act(sb);
 }

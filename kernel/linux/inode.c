@@ -115,6 +115,13 @@ struct inode *tfs_iget(struct super_block *sb, u64 ino)
 	return tfs_iget_seen(sb, NULL, ino);
 }
 
+struct inode *tfs_ilookup(struct super_block *sb, u64 ino)
+{
+	struct inode_key k = {NULL, ino};
+
+	return ilookup5(sb, ino, key_test, &k);
+}
+
 int tfs_refresh(struct inode *inode)
 {
 	struct timespec64 mtime = inode_get_mtime(inode), atime = inode_get_atime(inode);

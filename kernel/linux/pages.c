@@ -86,10 +86,12 @@ static int write_end(struct file *file, struct address_space *mapping, loff_t po
 		else
 			folio_mark_uptodate(folio);
 	}
-	if (copied)
+	if (copied) {
 		folio_mark_dirty(folio);
-	else if (!folio_test_dirty(folio) && tfs_reservation_take(folio))
+		tfs_ship_written(tfs_sb(inode->i_sb));
+	} else if (!folio_test_dirty(folio) && tfs_reservation_take(folio)) {
 		tfs_unreserve_blocks(inode->i_sb, 1);
+	}
 	if (pos + copied > i_size_read(inode)) {
 		i_size_write(inode, pos + copied);
 		mark_inode_dirty(inode);
@@ -141,6 +143,7 @@ static vm_fault_t page_mkwrite(struct vm_fault *vmf)
 	}
 	tfs_reservation_keep(folio);
 	folio_mark_dirty(folio);
+	tfs_ship_written(tfs_sb(inode->i_sb));
 	folio_wait_stable(folio);
 out:
 	filemap_invalidate_unlock_shared(inode->i_mapping);

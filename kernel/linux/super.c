@@ -156,6 +156,8 @@ static int show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",discard");
 	if (o->compact_off)
 		seq_puts(m, ",compact=off");
+	if (o->ship)
+		seq_puts(m, ",ship");
 	if (o->snapshot)
 		seq_show_option(m, "snapshot", o->snapshot);
 	return 0;
@@ -169,6 +171,7 @@ static void sb_free(struct tfs_sb *s)
 		destroy_workqueue(s->work_queue);
 	tfs_stages_exit(s);
 	tfs_bdev_close(&s->bdev);
+	tfs_ship_exit(s);
 	kfree(s->opt.snapshot);
 	s->sb->s_fs_info = NULL;
 	kfree(s);
@@ -226,13 +229,14 @@ static const struct super_operations super_ops = {
 
 /* ---- options ---- */
 
-enum { OPT_ERRORS, OPT_DISCARD, OPT_COMPACT, OPT_SNAPSHOT, OPT_ROLLBACK };
+enum { OPT_ERRORS, OPT_DISCARD, OPT_COMPACT, OPT_SHIP, OPT_SNAPSHOT, OPT_ROLLBACK };
 static const struct constant_table errors_table[] = {
     {"continue", TFS_ERRORS_CONTINUE}, {"remount-ro", TFS_ERRORS_RO}, {"panic", TFS_ERRORS_PANIC}, {}};
 static const struct constant_table compact_table[] = {{"off", 1}, {"auto", 0}, {}};
 static const struct fs_parameter_spec parameters[] = {fsparam_enum("errors", OPT_ERRORS, errors_table),
                                                       fsparam_flag_no("discard", OPT_DISCARD),
                                                       fsparam_enum("compact", OPT_COMPACT, compact_table),
+                                                      fsparam_flag_no("ship", OPT_SHIP),
                                                       fsparam_string("snapshot", OPT_SNAPSHOT),
                                                       fsparam_string("rollback", OPT_ROLLBACK),
                                                       {}};
@@ -252,6 +256,9 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 		return 0;
 	case OPT_COMPACT:
 		o->compact_off = result.uint_32;
+		return 0;
+	case OPT_SHIP:
+		o->ship = !result.negated;
 		return 0;
 	case OPT_SNAPSHOT:
 		kfree(o->snapshot);
@@ -341,7 +348,7 @@ static int volume_open(struct super_block *sb, struct tfs_sb *s)
 	return 0;
 }
 
-static int sb_make(struct super_block *sb, const struct tfs_options *opt)
+static int sb_make(struct super_block *sb, const struct tfs_options *opt, struct net *net)
 {
 	struct tfs_sb *s = kzalloc(sizeof(*s), GFP_KERNEL);
 	int err;
@@ -353,6 +360,7 @@ static int sb_make(struct super_block *sb, const struct tfs_options *opt)
 	s->opt = *opt;
 	s->opt.rollback = NULL;
 	tfs_views_init(s);
+	tfs_ship_init(s, net);
 	init_waitqueue_head(&s->compactor_wait);
 	INIT_DELAYED_WORK(&s->freeing, tfs_freeing_work);
 	mutex_init(&s->lock);
@@ -398,7 +406,7 @@ static const char *mount_failure(int err)
 static int fill_super(struct super_block *sb, struct fs_context *fc)
 {
 	struct tfs_options *o = fc->fs_private;
-	int err = sb_make(sb, o);
+	int err = sb_make(sb, o, fc->net_ns);
 	bool shown = false;
 	struct tfs_sb *s;
 
@@ -424,6 +432,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	if (!err) {
 		queue_delayed_work(s->work_queue, &s->checkpoint, CHECKPOINT_SECONDS * HZ);
 		queue_delayed_work(s->work_queue, &s->freeing, 0);
+		tfs_ship_start(s);
 		return 0;
 	}
 	if (err != -EINVAL || !(fc->sb_flags & SB_SILENT)) /* silent: trying what the device may hold */
@@ -552,10 +561,15 @@ static int reconfigure(struct fs_context *fc)
 		return invalf(fc, "tfs: %s: the snapshot cannot change while mounted", sb->s_id);
 	if (o->rollback)
 		return invalf(fc, "tfs: %s: rollback= goes with the first mount: unmount before", sb->s_id);
+	if (read_only || !o->ship)
+		tfs_ship_stop(s); /* cursors are written for the last time */
 	if (read_only && !sb_rdonly(sb))
 		err = turn_read_only(sb);
 	else if (!read_only && sb_rdonly(sb))
 		err = turn_writable(sb);
+	if (!err)
+		s->opt.ship = o->ship;
+	tfs_ship_start(s);
 	if (!err) {
 		s->opt.errors = o->errors;
 		s->opt.compact_off = o->compact_off;
@@ -598,12 +612,20 @@ static int init_fs_context(struct fs_context *fc)
 	return 0;
 }
 
+/* Threads that forward hold inodes now and then, so they end before anybody counts those. */
+static void kill_sb(struct super_block *sb)
+{
+	if (tfs_sb(sb))
+		tfs_ship_stop(tfs_sb(sb));
+	kill_block_super(sb);
+}
+
 static struct file_system_type tfs_type = {
     .owner = THIS_MODULE,
     .name = "tfs",
     .init_fs_context = init_fs_context,
     .parameters = parameters,
-    .kill_sb = kill_block_super,
+    .kill_sb = kill_sb,
     .fs_flags = FS_REQUIRES_DEV,
 };
 MODULE_ALIAS_FS("tfs");
@@ -621,6 +643,7 @@ static int __init tfs_init(void)
 	err = tfs_sysfs_init();
 	if (err)
 		goto port;
+	tfs_sender_init();
 	err = register_filesystem(&tfs_type);
 	if (!err)
 		return 0;

@@ -78,6 +78,11 @@ COUNTER(snapshots_dying, stat_now(s).dying);
 COUNTER(snapshot_bytes, stat_now(s).snapshot_blocks *TFS_BLOCK); /* that snapshots alone hold */
 COUNTER(checkpoint_waits, READ_ONCE(s->checkpoint_waits));       /* requests waited for under the core's lock */
 COUNTER(checkpoint_held_ns, READ_ONCE(s->checkpoint_held_ns));   /* the longest that a step held it */
+COUNTER(ship_lines, tfs_ship_sum(s, TFS_SHIP_LINES));            /* of threads that there are now */
+COUNTER(ship_bytes, tfs_ship_sum(s, TFS_SHIP_BYTES));
+COUNTER(ship_acknowledged, tfs_ship_sum(s, TFS_SHIP_ACKED));
+COUNTER(ship_unacknowledged, tfs_ship_sum(s, TFS_SHIP_UNACKED));
+COUNTER(ship_reconnects, tfs_ship_sum(s, TFS_SHIP_RECONNECTS));
 COUNTER(write_amplification, amplification(s));
 COUNTER(whole_segments, spread(s).whole_segments);
 
@@ -94,6 +99,8 @@ static ssize_t free_runs_show(struct tfs_sb *s, char *buf)
 		at += sysfs_emit_at(buf, at, "%llu%c", sum.runs[i], i + 1 < TFS_RUN_CLASSES ? ' ' : '\n');
 	return at;
 }
+
+static struct attribute ship_collectors_attr = {.name = "ship_collectors", .mode = 0400};
 
 static struct attribute *counter_attrs[] = {
     &operations_counter.attr,
@@ -123,6 +130,12 @@ static struct attribute *counter_attrs[] = {
     &snapshot_bytes_counter.attr,
     &checkpoint_waits_counter.attr,
     &checkpoint_held_ns_counter.attr,
+    &ship_lines_counter.attr,
+    &ship_bytes_counter.attr,
+    &ship_acknowledged_counter.attr,
+    &ship_unacknowledged_counter.attr,
+    &ship_reconnects_counter.attr,
+    &ship_collectors_attr,
     &write_amplification_counter.attr,
     &whole_segments_counter.attr,
     &free_runs_attr,
@@ -134,6 +147,8 @@ static ssize_t show(struct kobject *kobj, struct attribute *attr, char *buf)
 {
 	if (attr == &free_runs_attr)
 		return free_runs_show(container_of(kobj, struct tfs_sb, kobj), buf);
+	if (attr == &ship_collectors_attr)
+		return tfs_ship_show(container_of(kobj, struct tfs_sb, kobj), buf);
 	return sysfs_emit(buf, "%llu\n",
 	                  container_of(attr, struct counter, attr)->get(container_of(kobj, struct tfs_sb, kobj)));
 }

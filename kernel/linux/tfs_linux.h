@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The module: what its files share. The core has one caller at a time: sbi->lock. Lock order, outermost first:
+ *   s_umount
  *   sb_start_write / _pagefault / _intwrite
+ *   sbi->ship.lock        threads that forward are started and ended under it: they take neither it nor what stands above,
+ *                         but the last, which a freeze holds only when those who wait for them are through
  *   i_rwsem
  *   invalidate_lock
  *   info->writeback       one writer back an inode: windows go in ascending order; truncate keeps it out
@@ -69,10 +72,20 @@ struct tfs_gather {        /* of the holder of the turn to flush */
 enum tfs_errors { TFS_ERRORS_CONTINUE, TFS_ERRORS_RO, TFS_ERRORS_PANIC };
 struct tfs_options {
 	enum tfs_errors errors;
-	bool discard, compact_off;
+	bool discard, compact_off, ship;
 	char *snapshot; /* NULL: the volume itself */
 	char *rollback; /* of a mount, which does it once; a mounted volume has none */
 	bool rolled;    /* it did */
+};
+
+struct tfs_shipping {      /* log forwarding: ship.h */
+	struct mutex lock; /* of the list; s_umount may be held, threads never take it */
+	struct list_head senders;
+	u32 count;
+	bool on;
+	struct net *net;        /* of who mounted it */
+	wait_queue_head_t wait; /* of all threads */
+	unsigned long written;  /* jiffies, when pages were last made dirty */
 };
 
 struct tfs_sb {
@@ -123,6 +136,7 @@ struct tfs_sb {
 	struct kobject kobj;
 	struct completion kobj_gone;
 	atomic64_t syncs, syncs_joined, windows_read, windows_written, records;
+	struct tfs_shipping ship;
 };
 
 struct tfs_seen { /* a snapshot of which an inode is in memory (views.c) */
@@ -216,6 +230,7 @@ void tfs_checkpoint_work(struct work_struct *work);
 
 /* inode.c */
 struct inode *tfs_iget(struct super_block *sb, u64 ino);
+struct inode *tfs_ilookup(struct super_block *sb, u64 ino);                          /* NULL: it is not in memory */
 struct inode *tfs_iget_seen(struct super_block *sb, struct tfs_seen *seen, u64 ino); /* seen NULL: of the volume */
 struct inode *tfs_iget_new(struct super_block *sb, struct tfs_seen *seen, u64 ino);  /* I_NEW: to be filled in */
 /* After an operation of the core: link count, times and size (directories) as the volume has them. */
@@ -249,6 +264,27 @@ void tfs_freeing_work(struct work_struct *work);
 int tfs_compactor_start(struct tfs_sb *s);
 void tfs_compactor_stop(struct tfs_sb *s);
 void tfs_compactor_wake(struct tfs_sb *s);
+
+/* ship.c: what hosts do for log forwarding; all but _written and _wake may wait */
+void tfs_ship_init(struct tfs_sb *s, struct net *net);
+void tfs_ship_exit(struct tfs_sb *s);
+void tfs_ship_start(struct tfs_sb *s); /* a thread for each collector that rules name */
+void tfs_ship_stop(struct tfs_sb *s);  /* their last acknowledgements are records when it returns */
+void tfs_ship_rules_changed(struct tfs_sb *s);
+void tfs_sender_init(void);
+enum tfs_ship_count { TFS_SHIP_LINES, TFS_SHIP_BYTES, TFS_SHIP_ACKED, TFS_SHIP_UNACKED, TFS_SHIP_RECONNECTS };
+u64 tfs_ship_sum(struct tfs_sb *s, enum tfs_ship_count what); /* over all collectors */
+ssize_t tfs_ship_show(struct tfs_sb *s, char *buf);           /* a line for each */
+static inline void tfs_ship_written(struct tfs_sb *s)         /* by whoever made a page dirty */
+{
+	if (unlikely(READ_ONCE(s->ship.on)) && READ_ONCE(s->ship.written) != jiffies)
+		WRITE_ONCE(s->ship.written, jiffies);
+}
+static inline void tfs_ship_wake(struct tfs_sb *s) /* something became durable */
+{
+	if (unlikely(READ_ONCE(s->ship.on)) && wq_has_sleeper(&s->ship.wait))
+		wake_up_all(&s->ship.wait);
+}
 
 /* namei.c, dir.c, xattr.c, export.c */
 extern const struct inode_operations tfs_dir_inode_ops;

@@ -165,6 +165,7 @@ struct ship_target {
 	u16 port;
 	char path[512]; /* SHIP_FILE */
 	u8 standard;    /* priority of what tells none: user.notice */
+	u32 rate;       /* messages a second at most; 0: no limit */
 	char app[49];   /* "": the file's name, where it is known */
 	struct ship_cut cut;
 	char start[SHIP_START_MAX + 1]; /* cut.start points here: a target is not to be copied */

@@ -138,6 +138,13 @@ static const char *max_parse(const char *at, const char *end, u32 *max)
 	           : "expected max=BYTES of a message, 64 to 16000";
 }
 
+static const char *rate_parse(const char *at, const char *end, u32 *rate)
+{
+	u32 n = at < end ? ship_digits((const u8 *)at, (const u8 *)end, 7, rate) : 0;
+
+	return n && at + n == end && *rate ? NULL : "expected rate=MESSAGES a second, 1 to 9999999";
+}
+
 static const char *option_parse(const char *at, const char *end, struct ship_target *t)
 {
 	u32 n;
@@ -149,6 +156,8 @@ static const char *option_parse(const char *at, const char *end, struct ship_tar
 		return severity_parse(at + n, (u32)(end - at) - n, &t->standard);
 	if ((n = prefix(at, end, "max=")))
 		return max_parse(at + n, end, &t->cut.max);
+	if ((n = prefix(at, end, "rate=")))
+		return rate_parse(at + n, end, &t->rate);
 	if ((n = prefix(at, end, "app=")))
 		return decode(at + n, end, t->app, sizeof(t->app)) > 0 ? NULL : "expected app=NAME of at most 48 bytes";
 	if ((n = prefix(at, end, "multi=indent")) && at + n == end) {
@@ -165,7 +174,7 @@ static const char *option_parse(const char *at, const char *end, struct ship_tar
 		return ship_start_check(t->start, (u32)got) ? "start= needs a pattern that not every line matches"
 		                                            : NULL;
 	}
-	return "expected facility=, severity=, max=, app=, multi=indent or start=";
+	return "expected facility=, severity=, max=, rate=, app=, multi=indent or start=";
 }
 
 /* ---- the whole ---- */

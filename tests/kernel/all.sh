@@ -21,13 +21,14 @@ if [ "$*" = debug ]; then
 	run names -n 10000 debug
 	run kill -n 5 debug
 	run snapshots -n 2 debug
+	run ship -n 2 debug
 	run power -n 8 debug
 	run hostile -n 30 debug
 	run nomem -e 200 -r 4 debug
 	run hostile -n 1000 -a uml
 	run nomem -e 1 -r 100 uml
 else
-	for t in verdict install quick snapshots features module devices streams flaky nfs compile fio sqlite memory enospc freeze sparse names stress pgbench backup hostile power kill; do
+	for t in verdict install quick snapshots ship features module devices streams flaky nfs compile fio sqlite memory enospc freeze sparse names stress pgbench backup hostile power kill; do
 		run $t "$@"
 	done
 fi

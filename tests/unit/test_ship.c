@@ -457,6 +457,9 @@ static void targets(void **state)
 	                                  "tcp://h?max=16001",
 	                                  "udp://h?max=8193",
 	                                  "udp://h?max=",
+	                                  "udp://h?rate=0",
+	                                  "udp://h?rate=",
+	                                  "udp://h?rate=10000000",
 	                                  "udp://h?facility=12",
 	                                  "udp://h?severity=",
 	                                  "udp://h?app=",
@@ -489,7 +492,9 @@ static void targets(void **state)
 	assert_null(target("file:/var/log/a%3fb?multi=indent", &t));
 	assert_string_equal(t.path, "/var/log/a?b");
 	assert_int_equal(t.cut.multi, SHIP_INDENT);
-	assert_null(target("stdout:", &t));
+	assert_int_equal(t.rate, 0);
+	assert_null(target("stdout:?rate=9999999", &t));
+	assert_int_equal(t.rate, 9999999);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (!target(bad[i], &t))
 			fail_msg("%s is taken for a target", bad[i]);

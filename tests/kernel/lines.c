@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Writers of log files, for ship.sh: each thread appends numbered lines to its own file, some in two writes, syncs now
+ * and then and says after it in /dev/ack how many are durable, and renames the file away after some hundreds
+ * (rotation). What a crash left of a last line is ended first. ship_lines.py knows what a line looks like.
+ *
+ * usage: lines FOLDER ROUND THREADS LINES SYNC ROTATE   LINES 0: until killed; SYNC 0: never; ROTATE 0: never
+ * An acknowledgement is one line "ROUND THREAD LINES".
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *folder;
+static int round_, threads, lines, sync_every, rotate_every, ack = -1;
+
+static void must(int good, const char *what)
+{
+	if (good)
+		return;
+	perror(what);
+	exit(1);
+}
+
+/* Of many lengths, up to some pages. */
+static int line_make(char *buf, int t, int n)
+{
+	unsigned x = (unsigned)(round_ * 7919 + t * 104729 + n) * 2654435761u;
+	int len = sprintf(buf, "round %d writer %d line %d: ", round_, t, n);
+	int fill = x % 97 == 5 ? 5000 : (int)(x >> 20 & 127);
+
+	for (int i = 0; i < fill; i++)
+		buf[len++] = (char)('a' + (i + n) % 26);
+	return len + sprintf(buf + len, " end.\n");
+}
+
+static int file_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND, 0644);
+	char last = '\n';
+	off_t size;
+
+	must(fd >= 0, path);
+	size = lseek(fd, 0, SEEK_END);
+	must(!size || pread(fd, &last, 1, size - 1) == 1, path);
+	must(last == '\n' || write(fd, "\n", 1) == 1, path);
+	return fd;
+}
+
+static void durable(int fd, int t, int n)
+{
+	char said[64];
+	int len = sprintf(said, "%d %d %d\n", round_, t, n);
+
+	must(!fsync(fd), "fsync");
+	must(ack < 0 || write(ack, said, (size_t)len) == len, "/dev/ack");
+	usleep(1000);
+}
+
+static void *writer(void *arg)
+{
+	int t = (int)(long)arg, fd;
+	char path[256], old[300], buf[6000];
+
+	snprintf(path, sizeof(path), "%s/w%d.log", folder, t);
+	fd = file_open(path);
+	for (int n = 0; !lines || n < lines; n++) {
+		int len = line_make(buf, t, n), part = n % 7 == 3 ? len / 2 : len;
+
+		must(write(fd, buf, (size_t)part) == part, path);
+		must(part == len || write(fd, buf + part, (size_t)(len - part)) == len - part, path);
+		if (sync_every && (n + 1) % sync_every == 0)
+			durable(fd, t, n + 1);
+		if (rotate_every && (n + 1) % rotate_every == 0) {
+			snprintf(old, sizeof(old), "%s/w%d.%d.%d.log", folder, t, round_, n);
+			must(!rename(path, old), old);
+			close(fd);
+			fd = file_open(path);
+		}
+	}
+	if (sync_every && lines)
+		durable(fd, t, lines);
+	close(fd);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread[16];
+
+	if (argc != 7)
+		return 2;
+	folder = argv[1];
+	round_ = atoi(argv[2]);
+	threads = atoi(argv[3]);
+	lines = atoi(argv[4]);
+	sync_every = atoi(argv[5]);
+	rotate_every = atoi(argv[6]);
+	ack = open("/dev/ack", O_WRONLY | O_CLOEXEC);
+	for (long t = 0; t < threads && t < 16; t++)
+		must(!pthread_create(&thread[t], NULL, writer, (void *)t), "thread");
+	for (int t = 0; t < threads && t < 16; t++)
+		pthread_join(thread[t], NULL);
+	return 0;
+}
