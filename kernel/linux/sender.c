@@ -44,10 +44,10 @@ static int acked_record(struct tfs_sender *t, const struct tfs_ship_slot *p)
 
 static int commit(struct tfs_sender *t)
 {
-	int err = 0;
+	int err = 0, first = 0;
 	u32 i;
 
-	for (i = 0; !err && i < SENDER_FILES; i++) {
+	for (i = 0; err != -EAGAIN && i < SENDER_FILES; i++) {
 		struct tfs_ship_slot *p = &t->slot[i];
 
 		if (!p->rule || p->acked == p->committed)
@@ -59,9 +59,11 @@ static int commit(struct tfs_sender *t)
 		}
 		if (!err)
 			p->committed = p->acked;
+		else if (!first)
+			first = err; /* one file's trouble keeps no other's cursor */
 	}
 	t->committed = jiffies;
-	return err;
+	return first;
 }
 
 /* The oldest n went into the collector. */
@@ -265,9 +267,10 @@ static int piece_send(struct tfs_sender *t, struct tfs_ship_slot *p, const u8 *t
 	while (!err && t->flights == SENDER_FLIGHTS)
 		err = arrival_wait(t);
 	if (!err)
-		err = connected(t);
+		err = rate_keep(
+		    t); /* first: a collector that resets is not called again before there is something to send */
 	if (!err)
-		err = rate_keep(t);
+		err = connected(t);
 	if (err)
 		return err;
 	len = message_make(t, text, piece);

@@ -71,10 +71,11 @@ static void callbacks_set(struct tfs_link *l)
 	l->write_space = sk->sk_write_space;
 	l->state_change = sk->sk_state_change;
 	sk->sk_user_data = l;
-	sk->sk_data_ready = data_ready;
 	sk->sk_state_change = state_change;
-	if (sk->sk_type == SOCK_STREAM)
+	if (sk->sk_type == SOCK_STREAM) { /* nobody reads datagrams: the socket's own limit bounds them */
+		sk->sk_data_ready = data_ready;
 		sk->sk_write_space = write_space;
+	}
 	write_unlock_bh(&sk->sk_callback_lock);
 }
 
@@ -212,20 +213,24 @@ static int relp_take(struct tfs_link *l)
 	}
 }
 
+#define TCP_READS 64 /* a syslog collector has nothing to say; who never ends must not hold up an unmount */
+
 /* All that was sent arrived, or none of it: the other end's kernel says how much it has. One that ends before it has
  * read it loses it, which TCP cannot tell. */
 static int tcp_take(struct tfs_link *l)
 {
 	const struct tcp_sock *tp = tcp_sk(l->sock->sk);
 	u8 nothing[64];
+	int n, reads = 0;
 	u32 left;
-	int n;
 
 	WRITE_ONCE(l->in_ready, false);
 	smp_mb();
 	do
 		n = socket_recv(l, nothing, sizeof(nothing));
-	while (n > 0);
+	while (n > 0 && ++reads < TCP_READS);
+	if (n > 0)
+		return -EPROTO;
 	if (n != -EAGAIN)
 		return n ? n : -ECONNRESET;
 	left = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
@@ -308,7 +313,7 @@ static int connected_wait(struct tfs_sender *t)
 		WRITE_ONCE(t->link.out_ready, false);
 		smp_mb();
 		err = sock_error(sk);
-		if (err || READ_ONCE(sk->sk_state) == TCP_ESTABLISHED)
+		if (err || (1 << READ_ONCE(sk->sk_state)) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
 			return err;
 		if (READ_ONCE(sk->sk_state) == TCP_CLOSE)
 			return -ECONNREFUSED;
@@ -347,8 +352,10 @@ int tfs_link_open(struct tfs_sender *t)
 	l->progress = jiffies;
 	l->out.buf = t->out;
 	l->out.size = SENDER_BATCH + SENDER_MESSAGE + 64;
-	err = sock_create_kern(t->s->ship.net, a.ss_family, datagrams ? SOCK_DGRAM : SOCK_STREAM,
-	                       datagrams ? IPPROTO_UDP : IPPROTO_TCP, &l->sock);
+	/* Not the kernel's own: such a socket holds no namespace, and closing it stops its timers, so that data and FIN
+	 * that got lost are never sent again and it stays for ever (tcp_close, inet_csk_clear_xmit_timers_sync). */
+	err = __sock_create(t->s->ship.net, a.ss_family, datagrams ? SOCK_DGRAM : SOCK_STREAM,
+	                    datagrams ? IPPROTO_UDP : IPPROTO_TCP, &l->sock, 0);
 	if (err) {
 		l->sock = NULL;
 		return err;

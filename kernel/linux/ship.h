@@ -39,7 +39,6 @@ struct tfs_link {
 	void (*data_ready)(struct sock *sk); /* the socket's own, put back before it is released */
 	void (*write_space)(struct sock *sk);
 	void (*state_change)(struct sock *sk);
-	const struct ship_target *target;
 	struct ship_relp relp;
 	struct ship_out out;
 	u32 out_at;             /* so much of out went to the socket */

@@ -58,13 +58,14 @@ for r in 3 4; do
 	for f in /mnt/log/w0.log /mnt/log/w1.log; do cp $f $f.old; : >$f; done
 done
 lines /mnt/log 5 2 60 0 0 || fail lines; for t in 0 1; do echo "5 $t 60" >/dev/ack; done # nobody syncs
+until_ 'grep -q "round 5 writer 0 line 59:" /c/out && grep -q "round 5 writer 1 line 59:" /c/out' # what is not written back is not counted as pending
 all_sent; rm /mnt/log/w0.log; sync; lines /mnt/log 6 1 30 10 0 || fail "after unlink"; all_sent
 at "a line without an end"
 printf 'half' >/mnt/log/h.log; sync; sleep 2; ! grep -q ' half' /c/out || fail "half a line was sent"
 printf ' a line\n' >>/mnt/log/h.log; all_sent; until_ 'grep -q " half a line" /c/out'
 at "remounted, frozen"
 lines /mnt/log 7 2 200 10 50 & w=$!
-for i in 1 2 3; do sleep 0.3; fsfreeze -f /mnt && sleep 0.3 && fsfreeze -u /mnt || fail "freeze"; done; wait $w
+for i in 1 2 3; do sleep 0.3; fsfreeze --freeze /mnt && sleep 0.3 && fsfreeze --unfreeze /mnt || fail "freeze"; done; wait $w
 mount -o remount,ro /mnt || fail "remount,ro"; ! ps | grep -q '[t]fs-ship' || fail "a thread is left when it is read-only"
 mount -o remount,rw /mnt || fail "remount,rw"; all_sent
 mount -o remount,noship /mnt; ! ps | grep -q '[t]fs-ship' || fail "a thread is left with noship"; mount -o remount,ship /mnt
