@@ -76,6 +76,8 @@ static void *writer(void *arg)
 		if (sync_every && (n + 1) % sync_every == 0)
 			durable(fd, t, n + 1);
 		if (rotate_every && (n + 1) % rotate_every == 0) {
+			if (sync_every) /* a sync of the next file says nothing of what this one holds */
+				durable(fd, t, n + 1);
 			snprintf(old, sizeof(old), "%s/w%d.%d.%d.log", folder, t, round_, n);
 			must(!rename(path, old), old);
 			close(fd);

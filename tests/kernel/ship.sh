@@ -90,7 +90,7 @@ mount -t tfs -o ship /dev/vda /mnt || fail "mount -o ship"
 r=$(tfs ship list /mnt --json | grep ':2700' | sed 's/.*"rule":\([0-9]*\).*/\1/'); tfs -q ship remove /mnt $r || fail "ship remove $r"
 all_sent; before=$(wc -l </c/out); sleep 1.5; [ "$(wc -l </c/out)" = "$before" ] || fail "sent again after an unmount"
 kill -9 $dead; umount /mnt || fail umount
-kill $collector $tcp $udp; sleep 0.3; umount /c; at end
+kill $collector $tcp $udp; wait $collector $tcp $udp; umount /c || fail "umount /c"; at end
 J
 }
 for k in "${KERNELS[@]}"; do
@@ -113,7 +113,7 @@ J
 	{ prelude; cat <<'J'
 mount -t tfs -o ship /dev/vda /mnt && collector 2514 && all_sent && umount /mnt || fail "the last boot"
 before=$(wc -l </c/out); mount -t tfs -o ship /dev/vda /mnt; sleep 1.5; [ "$(pending)" = 0 ] && [ "$(wc -l </c/out)" = "$before" ] || fail "sent again after a clean unmount"
-umount /mnt && kill $collector; sleep 0.3; umount /c
+umount /mnt && kill $collector; wait $collector; umount /c
 J
 	} | job
 	guest "${programs[@]}" -a "$tmp/acks.new" "$tmp/t" "$tmp/e" || bad "the last boot"
