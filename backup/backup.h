@@ -189,6 +189,9 @@ struct bk_fetch *bk_fetch_new(struct bk_repo *r, const struct bk_index *x);
 void bk_fetch_free(struct bk_fetch *f);
 /* The opened content of a place, good until the next call. stale: its pack may be gone, *data is NULL then. */
 int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, bool stale, const u8 **data);
+/* A whole pack, held against its name. name: the object's, for messages. *data: to be freed also when it was changed;
+ * NULL: it cannot be read. An exit code. */
+int bk_pack_load(struct bk_repo *r, const u8 pack[BK_HASH], u32 size, char name[BK_KEY_MAX], void **data);
 /* Opens a range that lies at `sealed`. NULL, or what is wrong with it. */
 const char *bk_range_open(const struct bk_repo *r, const struct bk_index *x, const struct bk_place *p, const u8 *sealed,
                           u8 *out);

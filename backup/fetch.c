@@ -113,6 +113,24 @@ static int span_get(struct bk_fetch *f, const struct bk_place *p, size_t bytes, 
 	return 0;
 }
 
+int bk_pack_load(struct bk_repo *r, const u8 pack[BK_HASH], u32 size, char name[BK_KEY_MAX], void **data)
+{
+	u8 hash[BK_HASH];
+	size_t len;
+	int err;
+
+	bk_object_name(name, BK_PACK, pack);
+	err = tfs_store_load(r->store, name, size, data, &len);
+	if (err) {
+		*data = NULL;
+		return bk_store_failed(r, err, BK_DAMAGE);
+	}
+	bk_name(r->crypt, BK_PACK, *data, len, hash);
+	return len == size && !memcmp(hash, pack, BK_HASH)
+	           ? 0
+	           : tfs_cli_fail(BK_DAMAGE, name, "was changed: its content has another hash than its name");
+}
+
 int bk_fetch_range(struct bk_fetch *f, const struct bk_place *p, bool stale, const u8 **data)
 {
 	size_t bytes = (size_t)p->units * TFS_UNIT;

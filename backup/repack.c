@@ -403,18 +403,9 @@ static int range_copy(struct repack *p, const struct used *from, const u8 *data,
 static int pack_copy(struct repack *p, const struct used *from)
 {
 	char name[BK_KEY_MAX];
-	u8 hash[BK_HASH];
 	void *data;
-	size_t len;
-	int err, code = 0;
+	int code = bk_pack_load(p->r, from->name, from->size, name, &data);
 
-	bk_object_name(name, BK_PACK, from->name);
-	err = tfs_store_load(p->r->store, name, from->size, &data, &len);
-	if (err)
-		return bk_store_failed(p->r, err, BK_DAMAGE);
-	bk_name(p->r->crypt, BK_PACK, data, len, hash);
-	if (len != from->size || memcmp(hash, from->name, BK_HASH))
-		code = tfs_cli_fail(BK_DAMAGE, name, "was changed: its content has another hash than its name");
 	for (u32 i = 0; !code && i < from->pieces; i++)
 		code = range_copy(p, from, data, &from->piece[i]);
 	free(data);

@@ -266,9 +266,8 @@ static int piece_send(struct tfs_sender *t, struct tfs_ship_slot *p, const u8 *t
 	}
 	while (!err && t->flights == SENDER_FLIGHTS)
 		err = arrival_wait(t);
-	if (!err)
-		err = rate_keep(
-		    t); /* first: a collector that resets is not called again before there is something to send */
+	if (!err) /* first: a collector that resets is not called again before something may be sent */
+		err = rate_keep(t);
 	if (!err)
 		err = connected(t);
 	if (err)

@@ -33,6 +33,13 @@ same() { # BACKUP IMAGE: restored, it is sound and holds what the image holds
 	expect 0 "$bin/fsck.tfs" -fn --data "$tmp/restored"
 	[ "$(tree "$tmp/restored")" = "$(tree "$2")" ] || fail "backup $1 differs from $2"
 }
+killed() { # AT COMMAND...: killed there; 1: it ended before
+	local code=0
+	{ DIE_AT=$1 LD_PRELOAD=$bin/die.so "${@:2}" >"$tmp/o" 2>"$tmp/e"; } 2>/dev/null || code=$?
+	[ $code = 137 ] && return 0
+	[ $code = 0 ] || fail "killed at $1: exit $code: ${*:2}"
+	return 1
+}
 stopped() { # PID: waits until it has stopped itself (STOP_AT of die.c), however long that takes
 	while :; do
 		case $(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null) in T) return 0 ;; Z | "") fail "it ended before it stopped" ;; esac

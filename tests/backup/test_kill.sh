@@ -7,13 +7,6 @@
 step=${1:-7} points=0
 i=$tmp/v.img
 volume "$i" 32M; "$bin/bk-change" "$i" file big 2000
-die() { # AT COMMAND...: killed there; 1: it ended before
-	local code=0
-	{ DIE_AT=$1 LD_PRELOAD=$bin/die.so "${@:2}" >"$tmp/o" 2>"$tmp/e"; } 2>/dev/null || code=$?
-	[ $code = 137 ] && return 0
-	[ $code = 0 ] || fail "killed at $1: exit $code: ${*:2}"
-	return 1
-}
 age() { find "$R" -type f -exec touch -d "$1" {} +; } # as if all had been put then
 back() { rm -rf "$R" "$i" "$XDG_STATE_HOME"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
 packs() { find "$R/packs" -type f ! -name '.tmp*' 2>/dev/null | wc -l; }
@@ -26,7 +19,7 @@ expect 0 "$bk" run "$R" "$i" --pack-size 1M --json; full=$(field sent); want=$(t
 [ "$n_packs" -ge 8 ] || fail "only $n_packs packs"
 for ((n = 1; ; n += step)); do
 	back
-	die $n "$bk" run "$R" "$i" --pack-size 1M || break
+	killed $n "$bk" run "$R" "$i" --pack-size 1M || break
 	points=$((points + 1)); there=$(bytes)
 	expect 0 "$bk" verify "$R" --read-data
 	expect 0 "$bk" run "$R" "$i" --pack-size 1M --json
@@ -47,7 +40,7 @@ back; expect 0 "$bk" run "$R" "$i"; "$bin/bk-change" "$i" some 4 40
 rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; want=$(tree "$i")
 for ((n = 2; ; n += step)); do
 	back
-	die $n "$bk" run "$R" "$i" || break
+	killed $n "$bk" run "$R" "$i" || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R"
 	expect 0 "$bk" run "$R" "$i" --json; [ "$(field base)" != 0 ] || fail "killed at $n: a full backup"
@@ -57,7 +50,7 @@ done
 # ---- restore: half a volume does not mount, and again with --force ----
 for ((n = 1; ; n += 4 * step)); do
 	rm -f "$tmp/restored"
-	die $n "$bk" restore "$R" latest --to "$tmp/restored" || break
+	killed $n "$bk" restore "$R" latest --to "$tmp/restored" || break
 	points=$((points + 1))
 	if "$bin/dump.tfs" ls "$tmp/restored" >/dev/null 2>&1; then
 		expect 0 "$bin/fsck.tfs" -fn --data "$tmp/restored"; [ "$(tree "$tmp/restored")" = "$want" ] || fail "killed at $n: half a volume mounts"
@@ -72,7 +65,7 @@ for n in 5 6 7; do "$bin/bk-change" "$i" some $n 20; expect 0 "$bk" run "$R" "$i
 rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"
 for ((n = 1; ; n += 2)); do
 	back
-	die $n "$bk" forget "$R" 1 2 || break
+	killed $n "$bk" forget "$R" 1 2 || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R"
 	code=0; "$bk" forget "$R" --keep-last 2 >"$tmp/o" 2>"$tmp/e" || fail "killed at $n: forget again"
@@ -90,7 +83,7 @@ expect 0 "$bk" prune "$R" --dry-run; has '^0 objects would be deleted; [1-9]'; [
 rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; all=$(packs)
 for ((n = 1; ; n++)); do
 	back
-	die $n "$bk" prune "$R" || break
+	killed $n "$bk" prune "$R" || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R" --read-data
 	expect 0 "$bk" prune "$R"; [ "$(packs)" = "$all" ] || fail "killed at $n: the first visit deletes"
@@ -99,7 +92,7 @@ expect 0 "$bk" prune "$R"; has '^0 objects deleted; 0 ' # what is condemned wait
 age '2 hours ago'; rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"
 for ((n = 1; ; n++)); do
 	back
-	die $n "$bk" prune "$R" || break
+	killed $n "$bk" prune "$R" || break
 	points=$((points + 1))
 	expect 0 "$bk" verify "$R" --read-data
 	expect 0 "$bk" prune "$R"
@@ -111,7 +104,7 @@ expect 0 "$bk" run "$R" "$i" --json; [ "$(field base)" != 0 ] || fail "after pru
 
 # ---- an old intent: the run starts anew ----
 back
-for ((n = 40; ; n -= 3)); do back; die $n "$bk" run "$R" "$i" --full && [ -n "$(find "$R/intents" -type f ! -name '.*' 2>/dev/null)" ] && break; done
+for ((n = 40; ; n -= 3)); do back; killed $n "$bk" run "$R" "$i" --full && [ -n "$(find "$R/intents" -type f ! -name '.*' 2>/dev/null)" ] && break; done
 find "$R/intents" -type f -exec touch -d '40 minutes ago' {} +
 expect 0 "$bk" run "$R" "$i" --full --json; grep -q '"resumed":false' "$tmp/o" || fail "went on with a run of 40 minutes ago"
 expect 0 "$bk" verify "$R" --read-data

@@ -14,13 +14,6 @@ keep() { rm -rf "$tmp/repo0"; cp -a "$R" "$tmp/repo0"; cp "$i" "$tmp/v0.img"; }
 back() { rm -rf "$R" "$i" "$XDG_STATE_HOME"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
 is() { [ "$("$bk" tar "$R" "$1" | sha256sum)" = "$2" ] || fail "$3: backup $1 differs"; }
 whole() { expect 0 "$bk" verify "$R" --read-data; is latest "$now" "$1"; is 2 "$want" "$1"; }
-killed() { # AT COMMAND...: killed there; 1: it ended before
-	local code=0
-	{ DIE_AT=$1 LD_PRELOAD=$bin/die.so "${@:2}" >"$tmp/o" 2>"$tmp/e"; } 2>/dev/null || code=$?
-	[ $code = 137 ] && return 0
-	[ $code = 0 ] || fail "killed at $1: exit $code: ${*:2}"
-	return 1
-}
 change() { "$bin/bk-change" "$i" pages db "$1" "$2"; } # so many pages, by this seed
 back_up() { expect 0 "$bk" run "$R" "$i" --pack-size 1M "$@"; }
 
