@@ -33,8 +33,9 @@ PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-d
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
 HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql redis-server mariadb-server dmsetup nfs-kernel-server dkms
 BENCH_PACKAGES := xfsprogs btrfs-progs f2fs-tools nilfs-tools tcc
-# servers and other clients for test-backup; by hand for Swift: swift-proxy swift-account swift-container swift-object memcached for Swift
-BACKUP_PACKAGES := radosgw ceph-mon ceph-osd ceph-common s3cmd awscli curl sqlite3 postgresql redis-server mariadb-server
+CEPH_PACKAGES := radosgw ceph-mon ceph-osd ceph-common
+# servers and other clients for test-backup; by hand for Swift: swift-proxy swift-account swift-container swift-object memcached
+BACKUP_PACKAGES := $(CEPH_PACKAGES) s3cmd awscli curl sqlite3 postgresql redis-server mariadb-server
 DEBUG_PACKAGES := linux-source-6.1 flex bison bc libelf-dev libssl-dev xz-utils
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300
 
@@ -59,8 +60,9 @@ kernel-deps: ## install QEMU and Debian's kernels with their headers, for the te
 test: deps kernel-deps ## every test that takes minutes, the module's in QEMU among them; ends with 'N passed, N failed'
 	@$(MAKE) --no-print-directory all && tests/run.sh
 
-demo: deps kernel-deps ## build a volume from a directory, look into it, mount it by FUSE and in a kernel, take it out, compare
-	@$(MAKE) --no-print-directory all && tests/cli/demo.sh
+demo: deps kernel-deps ## build a volume from a directory, look into it, mount it by FUSE and in a kernel, take it out, compare; back it up and restore it (S3=1: into a Ceph on loopback)
+	@[ -z "$(S3)" ] || [ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(CEPH_PACKAGES) >/dev/null
+	@$(MAKE) --no-print-directory all && S3=$(S3) tests/cli/demo.sh
 
 soak: all ## triples of operations then crash histories, then filling and emptying, each for T seconds (600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, a million names, 16 PiB
 	$(BIN)/tfs-power --triples=$(or $(FROM),0) --seconds $(or $(T),600)

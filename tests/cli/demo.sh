@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The main job on real input: a data volume is built from a directory, checked, listed, mounted without root, changed,
-# unmounted; mounted and changed by the Linux kernel in a virtual machine; checked again and compared file by file. usage: demo.sh [DIR]   (default: /usr/include)
+# unmounted; mounted and changed by the Linux kernel in a virtual machine; checked again and compared file by file; its log forwarded; backed
+# up into a directory, or, with S3=1 in the environment, into the S3 of a Ceph on loopback; restored and compared.
+# usage: demo.sh [DIR]   (default: /usr/include)
 set -eu
 dir=${1:-/usr/include}
 tmp=$(mktemp -d)
-trap 'fusermount3 -qu "$tmp/mnt" 2>/dev/null || true; rm -rf "$tmp"' EXIT
+trap '[ ! -d "$tmp/ceph" ] || tests/backup/ceph.sh stop "$tmp/ceph"; fusermount3 -qu "$tmp/mnt" 2>/dev/null || true; rm -rf "$tmp"' EXIT
 say() { printf '\n# %s\n' "$*"; }
 show() { echo "\$ ${*//$tmp\//}"; "$@"; }
 
@@ -73,16 +75,26 @@ show cat "$tmp/received"
 show build/bin/tfs-logship status "$tmp/dead.img"
 kill $pid; wait $pid
 
-say "back it up, encrypted, into a directory; change it; back it up again: only what changed is sent"
 head -c 64 /dev/urandom >"$tmp/key"; export TFS_BACKUP_KEY_FILE=$tmp/key XDG_STATE_HOME=$tmp/state
-show build/bin/tfs-backup init "$tmp/backup"
-show build/bin/tfs-backup run "$tmp/backup" "$tmp/volume.img"
+if [ -n "${S3:-}" ]; then
+	say "start a Ceph with its S3 gateway on loopback, everything in memory"
+	export AWS_ACCESS_KEY_ID=AKTEST AWS_SECRET_ACCESS_KEY=SKTEST AWS_EC2_METADATA_DISABLED=true no_proxy='*'
+	unset AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_SESSION_TOKEN AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
+	show tests/backup/ceph.sh start "$tmp/ceph" memstore || { echo "Ceph's RGW is missing or does not start: as root, apt-get install radosgw ceph-mon ceph-osd ceph-common"; exit 1; }
+	repo=s3://tfs/demo at=(-o "endpoint=$(cat "$tmp/ceph/url")") where="a bucket"
+else
+	repo=$tmp/backup at=() where="a directory"
+fi
+say "back it up, encrypted, into $where; change it; back it up again: only what changed is sent"
+show build/bin/tfs-backup init "$repo" "${at[@]}"
+show build/bin/tfs-backup run "$repo" "$tmp/volume.img" "${at[@]}"
 show build/bin/bk-change "$tmp/volume.img" file changed 4
-show build/bin/tfs-backup run "$tmp/backup" "$tmp/volume.img"
-show build/bin/tfs-backup diff "$tmp/backup" 1 2
-show build/bin/tfs-backup verify "$tmp/backup" --read-data
-say "restore the first one onto a new image, and compare"
-show build/bin/tfs-backup restore "$tmp/backup" 1 --to "$tmp/restored.img"
+show build/bin/tfs-backup run "$repo" "$tmp/volume.img" "${at[@]}"
+show build/bin/tfs-backup diff "$repo" 1 2 "${at[@]}"
+show build/bin/tfs-backup verify "$repo" --read-data "${at[@]}"
+say "restore the first one onto a new image, as on a machine that has only the key, and compare"
+export XDG_STATE_HOME=$tmp/fresh
+show build/bin/tfs-backup restore "$repo" 1 --to "$tmp/restored.img" "${at[@]}"
 show build/bin/fsck.tfs -fn --data "$tmp/restored.img"
 rm -rf "$tmp/out"; show build/bin/dump.tfs extract "$tmp/restored.img" "$tmp/out"
 show diff -r --no-dereference "$tmp/expected" "$tmp/out"
