@@ -17,6 +17,7 @@ LIBS_store_test := $(LIBS_STORE) -lcmocka
 LIBS_store_fault := $(LIBS_STORE)
 LIBS_store_tool := $(LIBS_STORE)
 LIBS_test_sign := $(LIBS_STORE)
+LIBS_test_moved := $(LIBS_tfs-backup)
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
@@ -204,6 +205,7 @@ $(BIN)/stop.so: tests/fsck/stop.c
 $(BIN)/test_ship: $(SHIP)
 $(BIN)/test_sign: $(STORE)
 $(BIN)/test_schedule: $(B)/backup/schedule_time.o
+$(BIN)/test_moved: $(BACKUP) $(DUMP) $(VIEW)
 $(UNIT): $(BIN)/test_%: $(B)/tests/unit/test_%.o $(CORE) $(USER)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F)) -lcmocka

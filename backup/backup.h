@@ -163,6 +163,8 @@ int bk_index_load(struct bk_repo *r, struct bk_index *x, const struct bk_backup 
 void bk_index_sort(struct bk_index *x);                                              /* before finding */
 /* The place that holds unit `addr` last, by births; NULL: none. *end: up to where that is so. */
 const struct bk_place *bk_index_find(const struct bk_index *x, u64 addr, u64 *end);
+/* [at, stop), which p holds, is a part of a block that has something younger: nobody needs it. */
+bool bk_index_stale(const struct bk_index *x, const struct bk_place *p, u64 at, u64 stop);
 
 /* ---- moved.c: where ranges lie that prune has moved ---- */
 struct bk_moved_list { /* decoded in place */
@@ -226,6 +228,31 @@ int bk_mount(struct tfs_dev *dev, struct tfs_vol **vol);
 
 /* rebuild.c: SPACE and the snapshot's item, from the trees that stand on dev already; path is for messages. */
 int bk_rebuild(struct tfs_dev *dev, const char *path, const struct bk_backup *b);
+
+struct bk_now {                         /* where a range lies */
+	const struct bk_moved_to *pack; /* NULL: where it was */
+	u32 offset;
+	u64 lists; /* by which: a bit each, as in struct bk_pack_ref */
+};
+/* Follows it through all lists. NULL, or what is wrong with them. */
+const char *bk_moved_follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, struct bk_now *now);
+
+/* ---- moved_write.c: the list that is put ---- */
+struct bk_move { /* the names are the caller's */
+	const u8 *from_pack, *to_pack;
+	u32 from, to, to_size;
+};
+struct bk_moves {
+	struct bk_move *move; /* owned */
+	size_t count, max;
+};
+int bk_moves_add(struct bk_moves *m, struct bk_move move);
+/* Sorts them; the plaintext of a list, to be freed; NULL: no memory. */
+u8 *bk_moved_encode(struct bk_moves *m, u64 generation, size_t *len);
+/* Adds what the repository's lists say and is in force, as one step to where the range lies when `m` is in force, too; of
+ * packs that are needed only. BK_HOST: no memory. */
+int bk_moved_merge(const struct bk_repo *r, struct bk_moves *m, bool (*needed)(void *arg, const u8 name[BK_HASH]),
+                   void *arg);
 
 /* ---- shared.c: what several items share ---- */
 struct bk_shared_range {

@@ -160,7 +160,8 @@ void bk_config_make(struct bk_config *c, u32 grace)
 {
 	memset(c, 0, sizeof(*c));
 	memcpy(c->text, config_text, sizeof(config_text) - 1);
-	c->version = tfs_cpu32(BK_VERSION);
+	c->version = tfs_cpu16(BK_VERSION);
+	c->features = tfs_cpu16(BK_FEATURES);
 	c->grace = tfs_cpu32(grace);
 	bk_random(c->id, sizeof(c->id));
 	check_make(c, offsetof(struct bk_config, check), c->check);
@@ -173,9 +174,12 @@ const char *bk_config_check(const struct bk_config *c, size_t size)
 	if (size != sizeof(*c) || memcmp(c->text, config_text, sizeof(config_text)))
 		return "is no config of a repository";
 	check_make(c, offsetof(struct bk_config, check), check);
-	if (memcmp(check, c->check, sizeof(check)))
-		return "is damaged: its checksum differs";
-	return tfs_le32(c->version) != BK_VERSION ? "is of a version that this program does not know" : NULL;
+	return memcmp(check, c->check, sizeof(check)) ? "is damaged: its checksum differs" : NULL;
+}
+
+bool bk_config_known(const struct bk_config *c)
+{
+	return tfs_le16(c->version) == BK_VERSION && !(tfs_le16(c->features) & ~BK_FEATURES);
 }
 
 /* ---- keys ---- */

@@ -42,6 +42,7 @@ void bk_name(const struct bk_crypt *c, int type, const void *object, size_t size
 /* ---- config and keys ---- */
 void bk_config_make(struct bk_config *c, u32 grace);
 const char *bk_config_check(const struct bk_config *c, size_t size);
+bool bk_config_known(const struct bk_config *c); /* its version and all its features are */
 /* secret: a passphrase or a key file's content. passes, memory: of Argon2id, for passphrases. -ENOMEM: not so much. */
 int bk_key_make(struct bk_key *k, const struct bk_config *config, int kind, const void *secret, size_t secret_len,
                 u32 passes, u64 memory, const char *label, const u8 master[BK_MASTER]);

@@ -10,6 +10,9 @@
 #include "tfs/format.h"
 
 #define BK_VERSION 1
+/* What a program has to know to read a repository at all, and to delete in it. init sets all; nothing changes them. */
+#define BK_FEATURE_MOVED 1u /* moved lists: without them packs are needed that nobody seems to name */
+#define BK_FEATURES BK_FEATURE_MOVED
 #define BK_HASH 32u   /* bytes of names and digests */
 #define BK_RUN 16u    /* bytes of a run's random id */
 #define BK_SEALED 40u /* what sealing adds: nonce 24, tag 16 */
@@ -29,7 +32,7 @@ TFS_ASSERT_SIZE(struct bk_head, 8);
 /* ---- config: plaintext; every key object authenticates it ---- */
 struct bk_config {
 	u8 text[32]; /* "tfs-backup repository\n", zeros */
-	le32 version;
+	le16 version, features;
 	le32 grace; /* seconds */
 	u8 id[16];
 	u8 check[16]; /* BLAKE2b of what is before */
@@ -92,7 +95,7 @@ enum bk_kind { BK_KIND_BACKUP = 1, BK_KIND_FORGET = 2 };
 #define BK_CATALOG 1u /* flags: the catalog names every backup before this manifest that is kept */
 #define BK_NANOS 2u   /* the volume is the shadow of a Nanos volume: docs/REPOSITORY.md */
 struct bk_manifest {
-	le32 kind, flags;
+	le32 kind, flags; /* flags that are not known are refused */
 	le32 catalog, shards;
 	le64 sequence;
 	u8 previous[BK_HASH]; /* digest of the manifest before */

@@ -51,24 +51,6 @@ static int front_make(struct bk_image *i, const struct bk_backup *b)
 
 /* ---- the device ---- */
 
-/*
- * What is asked for by blocks brings along what shares its first and last one. Where a block was written again, that may
- * be of a tree that no backup has, and the index has what lay there before: its pack may be gone. It reads as zeros;
- * should somebody point there all the same, a CRC says so.
- */
-static bool is_stale(const struct bk_index *x, const struct bk_place *p, u64 at, u64 stop)
-{
-	u64 block = at / TFS_UNITS_PER_BLOCK * TFS_UNITS_PER_BLOCK, end = block + TFS_UNITS_PER_BLOCK, next;
-
-	for (u64 n = block; stop <= end && stop - at < TFS_UNITS_PER_BLOCK && n < end; n = next) {
-		const struct bk_place *q = bk_index_find(x, n, &next);
-
-		if (q && q->birth > p->birth)
-			return true;
-	}
-	return false;
-}
-
 static int units_read(struct bk_image *i, u64 addr, u64 stop, u8 *buf)
 {
 	int code = 0;
@@ -82,7 +64,7 @@ static int units_read(struct bk_image *i, u64 addr, u64 stop, u8 *buf)
 			end = stop;
 		if (!p)
 			continue;
-		code = bk_fetch_range(i->fetch, p, is_stale(&i->x, p, at, end), &data);
+		code = bk_fetch_range(i->fetch, p, bk_index_stale(&i->x, p, at, end), &data);
 		if (!code && data)
 			memcpy(buf + (at - addr) * TFS_UNIT, data + (at - p->addr) * TFS_UNIT, (end - at) * TFS_UNIT);
 	}

@@ -216,6 +216,24 @@ const struct bk_place *bk_index_find(const struct bk_index *x, u64 addr, u64 *en
 	return best;
 }
 
+/*
+ * What is asked for by blocks brings along what shares its first and last one. Where a block was written again, that may
+ * be of a tree that no backup has, and the index has what lay there before: its pack may be gone (prune.c). It reads as zeros;
+ * should somebody point there all the same, a CRC says so.
+ */
+bool bk_index_stale(const struct bk_index *x, const struct bk_place *p, u64 at, u64 stop)
+{
+	u64 block = at / TFS_UNITS_PER_BLOCK * TFS_UNITS_PER_BLOCK, end = block + TFS_UNITS_PER_BLOCK, next;
+
+	for (u64 n = block; stop <= end && stop - at < TFS_UNITS_PER_BLOCK && n < end; n = next) {
+		const struct bk_place *q = bk_index_find(x, n, &next);
+
+		if (q && q->birth > p->birth)
+			return true;
+	}
+	return false;
+}
+
 /* ---- manifests ---- */
 
 const char *bk_manifest_decode(u8 *plain, size_t len, u64 sequence, struct bk_backup *b)
@@ -237,6 +255,8 @@ const char *bk_manifest_decode(u8 *plain, size_t len, u64 sequence, struct bk_ba
 		return "is the manifest of another number";
 	if (tfs_le32(m->kind) != BK_KIND_BACKUP && tfs_le32(m->kind) != BK_KIND_FORGET)
 		return "is a manifest of an unknown kind";
+	if (tfs_le32(m->flags) & ~(BK_CATALOG | BK_NANOS))
+		return "has flags that this program does not know: a newer one is needed";
 	if (b->catalogs && !(tfs_le32(m->flags) & BK_CATALOG))
 		return "has a catalog that it does not announce";
 	for (u32 i = 0; i < b->catalogs; i++) {

@@ -134,13 +134,7 @@ const struct bk_moved_entry *bk_moved_step(const struct bk_repo *r, const u8 nam
 
 /* ---- applying them to an index ---- */
 
-struct now {                            /* where a range lies */
-	const struct bk_moved_to *pack; /* NULL: where it was */
-	u32 offset;
-	u64 lists;
-};
-
-static const char *follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, struct now *now)
+const char *bk_moved_follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, struct bk_now *now)
 {
 	const struct bk_moved_entry *e;
 	u64 steps = 0, most = 0; /* each entry leads on once; more is a circle */
@@ -148,7 +142,7 @@ static const char *follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 f
 
 	for (size_t i = 0; i < r->moveds; i++)
 		most += r->moved[i].entries;
-	*now = (struct now){.offset = from};
+	*now = (struct bk_now){.offset = from};
 	for (; (e = bk_moved_step(r, name, now->offset, &list)); steps++) {
 		if (steps == most)
 			return "is moved in a circle";
@@ -161,7 +155,7 @@ static const char *follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 f
 }
 
 /* A range keeps the identity that it was sealed under: so one entry for each old pack and what it went to. */
-static int ref_for(struct bk_index *x, size_t packs, u32 old, const struct now *now, u32 *out)
+static int ref_for(struct bk_index *x, size_t packs, u32 old, const struct bk_now *now, u32 *out)
 {
 	const struct bk_pack_ref *o = &x->pack[old];
 	struct bk_pack_ref *k;
@@ -189,8 +183,8 @@ static int ref_for(struct bk_index *x, size_t packs, u32 old, const struct now *
 
 static int place_move(const struct bk_repo *r, struct bk_index *x, size_t packs, struct bk_place *p)
 {
-	struct now now;
-	const char *why = follow(r, x->pack[p->pack].name, p->offset, &now);
+	struct bk_now now;
+	const char *why = bk_moved_follow(r, x->pack[p->pack].name, p->offset, &now);
 
 	if (!why && !now.pack)
 		return 0;

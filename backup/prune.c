@@ -30,28 +30,28 @@ struct prune {
 
 /* ---- what is needed ---- */
 
-static void mark(struct prune *p, u64 from, u64 to, u64 birth)
+static void mark(struct prune *p, u64 from, u64 to)
 {
 	const struct bk_index *x = &p->image->x;
 
 	for (u64 at = from, end; at < to; at = end) {
 		const struct bk_place *place = bk_index_find(x, at, &end);
 
-		if (place && place->birth >= birth)
+		if (place && !bk_index_stale(x, place, at, end < to ? end : to))
 			p->marks[place - x->place] = 1;
 	}
 }
 
 /* A backup is read by blocks: what was written into one with something needed has to be there, too, though nobody looks
- * at it. (What is older is stale: image.c.) */
+ * at it, and image.c reads it, unless it is stale. */
 static int range(void *arg, const struct bk_place *place, u64 addr, u32 units)
 {
 	struct prune *p = arg;
 	u64 block = TFS_UNITS_PER_BLOCK, end = addr + units;
 
 	p->marks[place - p->image->x.place] = 1;
-	mark(p, addr / block * block, addr, place->birth);
-	mark(p, end, (end + block - 1) / block * block, place->birth);
+	mark(p, addr / block * block, addr);
+	mark(p, end, (end + block - 1) / block * block);
 	return 0;
 }
 
@@ -305,10 +305,22 @@ static void report(const struct prune *p)
 	tfs_json_line(stdout, o);
 }
 
+/* Programs that may work with this repository know of no moved lists: they would take what is in new packs for leftovers. */
+static u32 repack_percent(const struct bk_repo *r)
+{
+	if (!r->o->repack || tfs_le16(r->config.features) & BK_FEATURE_MOVED)
+		return r->o->repack;
+	if (!r->o->quiet)
+		tfs_cli_warn(
+		    r->url, "nothing is repacked: made by a tfs-backup that knew no moved lists; make a new repository "
+		            "to have it");
+	return 0;
+}
+
 int bk_cmd_prune(struct bk_repo *r)
 {
 	static const struct bk_all_ops ops = {.range = range, .begin = begin, .after = after};
-	struct prune p = {.r = r, .use = bk_use_new(r->o->repack)};
+	struct prune p = {.r = r, .use = bk_use_new(repack_percent(r))};
 	int err = tfs_store_now(r->store, &p.now), code;
 
 	if (err || !p.use) {

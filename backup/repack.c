@@ -201,12 +201,8 @@ int bk_use_add(struct bk_use *u, const struct bk_index *x, const u8 *marks)
 	return code;
 }
 
-/* ---- the list of what was moved ---- */
+/* ---- a batch, and the list of what it moved ---- */
 
-struct move {
-	const u8 *from_pack, *to_pack;
-	u32 from, to, to_size;
-};
 struct target {
 	u8 name[BK_HASH];
 	u32 size;
@@ -218,8 +214,7 @@ struct repack {
 	void *arg;
 	struct used **pack; /* the packs of this batch */
 	size_t packs;
-	struct move *move;
-	size_t moves, moves_max;
+	struct bk_moves moves;
 	struct target
 	    target[4 * BATCH_PACKS]; /* put for this batch, the last one still open; one pack fills 9 at most */
 	u32 targets;
@@ -230,117 +225,34 @@ struct repack {
 	bool merged;
 };
 
-static int by_from(const void *a, const void *b)
-{
-	const struct move *x = a, *y = b;
-	int order = memcmp(x->from_pack, y->from_pack, BK_HASH);
-
-	return order ? order : x->from < y->from ? -1 : x->from > y->from;
-}
-
-static u32 targets_fill(const struct repack *p, struct bk_moved_to *to, u32 *which)
-{
-	u32 n = 0;
-
-	for (size_t i = 0; i < p->moves; i++) {
-		u32 t = n;
-
-		while (t && memcmp(to[t - 1].pack, p->move[i].to_pack, BK_HASH))
-			t--;
-		if (!t) {
-			to[n] = (struct bk_moved_to){.size = tfs_cpu32(p->move[i].to_size)};
-			memcpy(to[n++].pack, p->move[i].to_pack, BK_HASH);
-			t = n;
-		}
-		which[i] = t - 1;
-	}
-	return n;
-}
-
-static size_t groups_fill(const struct repack *p, u8 *at, const u32 *which, u32 *groups)
-{
-	u8 *begin = at;
-
-	for (size_t i = 0, end; i < p->moves; i = end, ++*groups) {
-		struct bk_moved_from *g = (struct bk_moved_from *)at;
-		struct bk_moved_entry *e = (struct bk_moved_entry *)(g + 1);
-
-		for (end = i; end < p->moves && !memcmp(p->move[end].from_pack, p->move[i].from_pack, BK_HASH); end++)
-			*e++ = (struct bk_moved_entry){tfs_cpu32(p->move[end].from), tfs_cpu32(p->move[end].to),
-			                               tfs_cpu32(which[end]), 0};
-		*g = (struct bk_moved_from){.count = tfs_cpu32((u32)(end - i))};
-		memcpy(g->pack, p->move[i].from_pack, BK_HASH);
-		at = (u8 *)e;
-	}
-	return (size_t)(at - begin);
-}
-
 static int list_put(struct repack *p)
 {
-	size_t max = sizeof(struct bk_moved) + p->moves * (sizeof(struct bk_moved_to) + sizeof(struct bk_moved_from) +
-	                                                   sizeof(struct bk_moved_entry));
-	u8 *plain = malloc(max), digest[BK_HASH];
-	u32 *which = malloc((p->moves + 1) * sizeof(*which)), targets, groups = 0;
-	struct bk_moved *m = (struct bk_moved *)plain;
+	u8 *plain, digest[BK_HASH];
 	int err, code = BK_HOST;
 	size_t len;
 
-	if (plain && which) {
-		qsort(p->move, p->moves, sizeof(*p->move), by_from);
-		targets = targets_fill(p, (struct bk_moved_to *)(m + 1), which);
-		len = sizeof(*m) + targets * sizeof(struct bk_moved_to);
-		len += groups_fill(p, plain + len, which, &groups);
-		*m = (struct bk_moved){tfs_cpu64(p->generation), tfs_cpu32(targets), tfs_cpu32(groups), 0};
-		code = bk_save(p->r, BK_MOVED, NULL, NULL, 0, plain, len, 0, digest, &err);
-	} else {
-		bk_no_memory();
-	}
+	plain = bk_moved_encode(&p->moves, p->generation, &len);
+	code = plain ? bk_save(p->r, BK_MOVED, NULL, NULL, 0, plain, len, 0, digest, &err) : bk_no_memory();
 	free(plain);
-	free(which);
 	return code;
 }
 
-/* What stands in `from` of a list and is in force: not moved by a newer one, and to where something still is. */
-static int list_merge(struct repack *p, const struct bk_moved_list *l, size_t number)
+static bool use_has(void *arg, const u8 name[BK_HASH])
 {
-	const struct bk_repo *r = p->r;
-
-	for (u32 g = 0; g < l->groups; g++) {
-		const struct bk_moved_entry *e = (const struct bk_moved_entry *)(l->group[g] + 1);
-
-		for (u32 i = 0; i < tfs_le32(l->group[g]->count); i++) {
-			const struct bk_moved_to *to = &l->target[tfs_le32(e[i].target)];
-			bool useful = bk_use_live(p->u, to->pack);
-			size_t first;
-
-			for (size_t k = 0; !useful && k < r->moveds; k++)
-				useful = bk_moved_group(&r->moved[k], to->pack) != NULL;
-			if (!useful || !bk_moved_step(r, l->group[g]->pack, tfs_le32(e[i].from), &first) ||
-			    first != number)
-				continue;
-			if (bk_grow(&p->move, &p->moves_max, p->moves + 1, sizeof(*p->move)))
-				return BK_HOST;
-			p->move[p->moves++] = (struct move){l->group[g]->pack, to->pack, tfs_le32(e[i].from),
-			                                    tfs_le32(e[i].to), tfs_le32(to->size)};
-		}
-	}
-	return 0;
+	return bk_use_live(arg, name);
 }
 
 /* Many lists become one, with the first that is put: the old ones are then in the way of nothing and are condemned. */
 static int merge(struct repack *p)
 {
 	u64 entries = 0;
-	int code = 0;
 
 	for (size_t i = 0; i < p->r->moveds; i++)
 		entries += p->r->moved[i].entries;
 	if (p->merged || p->r->moveds <= LISTS_MAX || entries > BATCH_ENTRIES)
 		return 0;
 	p->merged = true;
-	for (size_t i = 0; !code && i < p->r->moveds; i++)
-		code = list_merge(p, &p->r->moved[i], i);
-	return code;
+	return bk_moved_merge(p->r, &p->moves, use_has, p->u);
 }
 
 /* ---- copying ---- */
@@ -363,8 +275,8 @@ static int target_close(struct repack *p)
 	p->buf = NULL;
 	if (err)
 		return bk_store_failed(p->r, err, BK_STORE);
-	for (size_t i = p->moves; i-- && p->move[i].to_pack == t->name;)
-		p->move[i].to_size = t->size;
+	for (size_t i = p->moves.count; i-- && p->moves.move[i].to_pack == t->name;)
+		p->moves.move[i].to_size = t->size;
 	p->targets++;
 	p->ops->put(p->arg, t->size);
 	return 0;
@@ -391,10 +303,10 @@ static int range_copy(struct repack *p, const struct used *from, const u8 *data,
 	if (!code && !p->buf)
 		code = target_begin(p, piece->bytes);
 	if (!code)
-		code = bk_grow(&p->move, &p->moves_max, p->moves + 1, sizeof(*p->move));
+		code = bk_moves_add(
+		    &p->moves, (struct bk_move){from->name, p->target[p->targets].name, piece->offset, p->size, 0});
 	if (code)
 		return code;
-	p->move[p->moves++] = (struct move){from->name, p->target[p->targets].name, piece->offset, p->size, 0};
 	memcpy(p->buf + p->size, data + piece->offset, piece->bytes);
 	p->size += piece->bytes;
 	return 0;
@@ -444,7 +356,7 @@ static int batch_full(struct repack *p, bool *full)
 	s64 age = 0;
 	int code = p->targets ? age_of(p, &age) : 0;
 
-	*full = p->moves >= BATCH_ENTRIES || p->targets >= BATCH_PACKS || age >= p->r->grace / 2;
+	*full = p->moves.count >= BATCH_ENTRIES || p->targets >= BATCH_PACKS || age >= p->r->grace / 2;
 	return code;
 }
 
@@ -453,15 +365,15 @@ static int batch_end(struct repack *p)
 {
 	int code = target_close(p);
 
-	if (!code && p->moves)
+	if (!code && p->moves.count)
 		code = merge(p);
-	if (!code && p->moves)
+	if (!code && p->moves.count)
 		code = in_time(p);
-	if (!code && p->moves)
+	if (!code && p->moves.count)
 		code = list_put(p);
 	for (size_t i = 0; !code && i < p->packs; i++)
 		code = p->ops->moved(p->arg, p->pack[i]->name, p->pack[i]->size, p->pack[i]->need);
-	p->packs = p->moves = p->targets = 0;
+	p->packs = p->moves.count = p->targets = 0;
 	p->generation++;
 	return code;
 }
@@ -511,7 +423,7 @@ int bk_repack(struct bk_repo *r, struct bk_use *u, const struct bk_repack_ops *o
 	if (!code && p.packs)
 		code = batch_end(&p);
 	free(p.buf);
-	free(p.move);
+	free(p.moves.move);
 	free(chosen);
 	return code;
 }

@@ -337,6 +337,12 @@ static int config_load(struct bk_repo *r)
 	why = err ? "is larger than a config is" : bk_config_check(&r->config, len);
 	if (why)
 		return tfs_cli_fail(BK_DAMAGE, "config", "%s", why);
+	if (!bk_config_known(&r->config))
+		return tfs_cli_fail(
+		    BK_STORE, "config",
+		    "a repository of format %u with features 0x%x, expected format %u and of features 0x%x "
+		    "at most: a newer tfs-backup made it and is needed",
+		    tfs_le16(r->config.version), tfs_le16(r->config.features), BK_VERSION, BK_FEATURES);
 	r->grace = tfs_le32(r->config.grace);
 	return 0;
 }

@@ -39,6 +39,7 @@ run "systemd takes the units" tests/backup/test_units.sh
 run "backup: schedules: jobs, hooks, states, the daemon" tests/backup/test_schedule.sh
 run "backup: S3: signatures, the suite, messages, faults at every request" tests/backup/test_s3.sh
 run "backup: what is restored is what was backed up; keys, forget, stores set back, two writers" tests/backup/test_backup.sh
+run "backup: versions of the format: an old repository is read, newer ones are refused by name" tests/backup/test_format.sh
 run "backup: Nanos volumes: to either format and back, only what changed" tests/backup/test_nanos.sh
 run "backup: bytes changed, objects cut, removed and swapped are noticed by verify and restore" tests/backup/test_damage.sh
 run "backup: run, forget, prune and restore killed, then again" tests/backup/test_kill.sh 11
