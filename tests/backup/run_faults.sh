@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# Backups through the fault proxy (proxy.py), with each fault at each request of a run in turn: the run completes, or, where the fault
+# is a refusal, ends with 3 and the next one completes; after every one the repository verifies (every tenth time with all its data,
+# every twentieth restored and checked) and the newest backup is the volume. Volumes change by what puts a pack in parts. COMMANDS=1: forget,
+# prune and restore are gone through the same way. STEP: every so many requests. Counts what was done.
+# usage: run_faults.sh ENDPOINT [FAULT]...     bucket "tfs" there, credentials in the environment
+here=$(realpath "$(dirname "$0")")
+. "$here/lib.sh"
+server=$1; shift
+[ $# -gt 0 ] || set -- denied slowdown throttle error500 expired skewed reset-early reset-request error500-late lost reset-answer truncated slow other-range unsaid error200 error200-late etag stalled
+i=$tmp/v.img R=s3://tfs/run-faults-$$ proxy= runs=0 refused=0 seed=0 did=0
+cleanup() { [ -z "$proxy" ] || kill $proxy; wait; rm -rf "$tmp"; }
+trap cleanup EXIT
+"$here/proxy.py" "$tmp/port" "$server" & proxy=$!
+until [ -s "$tmp/port" ]; do kill -0 $proxy || fail "the proxy ended"; sleep 0.05; done
+P=http://127.0.0.1:$(cat "$tmp/port")
+through=(-o "endpoint=$P" -o part-size=64K -o stall=1 -o patience=60 -o parallel=4) straight=(-o "endpoint=$server")
+"$bin/mkfs.tfs" -q --compress none --size 32M "$i"; "$bin/bk-change" "$i" file db 300
+expect 0 "$bk" init "$R" --grace 1h "${straight[@]}"
+expect 0 "$bk" run "$R" "$i" "${straight[@]}"
+whole() { # WHAT
+	if [ $((runs % 10)) = 0 ]; then expect 0 "$bk" verify "$R" --read-data "${straight[@]}"; else expect 0 "$bk" verify "$R" "${straight[@]}"; fi
+	[ "$("$bk" tar "$R" latest "${straight[@]}" | sha256sum)" = "$(tree "$i")" ] || fail "$1: the newest backup is not the volume"
+	[ $((runs % 20)) = 0 ] || return 0
+	rm -f "$tmp/r.img"; expect 0 "$bk" restore "$R" latest --to "$tmp/r.img" "${straight[@]}"; expect 0 "$bin/fsck.tfs" -fn --data "$tmp/r.img"
+	[ "$(tree "$tmp/r.img")" = "$(tree "$i")" ] || fail "$1: restored, it is not the volume"
+}
+faulty() { # FAULT N COMMAND...: with the fault at the Nth request; sets code, count, done_
+	local fault=$1 n=$2; shift 2
+	curl -s "$P/_fault?$fault&$n"; code=0
+	timeout 300 "$bk" "$@" "${through[@]}" >"$tmp/o" 2>"$tmp/e" || code=$?
+	read -r count done_ < <(curl -s "$P/_count"); curl -s "$P/_fault?none&0"
+	did=$((did + done_)) runs=$((runs + 1))
+	case $code in
+	0) ;;
+	3) [ "$fault" = denied ] || fail "$fault at request $n of $1: not gone on after it"
+		says 'AccessDenied'; refused=$((refused + 1)) ;;
+	*) fail "$fault at request $n of $1: exit $code" ;;
+	esac
+}
+for fault in "$@"; do
+	places=0 before=$did
+	for ((n = 1; ; n += ${STEP:-1})); do
+		seed=$((seed + 1)); "$bin/bk-change" "$i" pages db 2 $seed
+		faulty "$fault" $n run "$R" "$i"
+		[ $code = 0 ] || expect 0 "$bk" run "$R" "$i" "${straight[@]}"
+		whole "$fault at request $n of run"
+		[ $n -le "$count" ] || break
+		places=$((places + 1))
+		[ $((seed % 25)) != 0 ] || expect 0 "$bk" forget "$R" --keep-last 2 "${straight[@]}"
+	done
+	[ $did -gt $before ] || fail "$fault was never done: nothing was tested"
+	echo "$fault: done $((did - before)) times at $places requests of a run"
+	[ -n "${COMMANDS:-}" ] || continue
+	for command in forget prune restore; do
+		places=0 before=$did
+		for ((n = 1; ; n += ${STEP:-1})); do
+			rm -f "$tmp/r.img"
+			case $command in
+			forget) "$bin/bk-change" "$i" pages db 2 $((seed += 1)); expect 0 "$bk" run "$R" "$i" "${straight[@]}"; set -- "$R" --keep-last 1 ;;
+			prune) set -- "$R" ;;
+			restore) set -- "$R" latest --to "$tmp/r.img" ;;
+			esac
+			faulty "$fault" $n $command "$@"
+			if [ $command = restore ]; then
+				[ $code = 0 ] || expect 0 "$bk" restore "$@" --force "${straight[@]}"
+				expect 0 "$bin/fsck.tfs" -fn "$tmp/r.img"
+			fi
+			whole "$fault at request $n of $command"
+			[ $n -le "$count" ] || break
+			places=$((places + 1))
+		done
+		echo "$fault: done $((did - before)) times at $places requests of $command"
+	done
+done
+echo "ok: $runs commands, the fault done $did times, $refused refused"
