@@ -49,7 +49,19 @@ expect 0 "$bk" verify "$R" --read-data; same latest "$i"
 key=$(ls -d "$R"/keys/*); cp "$key" "$tmp/kept"; chmod u+w "$key"
 printf x | dd of="$key" bs=1 seek=110 conv=notrunc status=none; expect 5 "$bk" list "$R"; says 'keys/.*; another key is tried'; says 'expected one of 0 key files'
 cp "$tmp/kept" "$key"; head -c 64 /dev/urandom >"$tmp/other"; expect 5 "$bk" --key-file "$tmp/other" list "$R"; says 'this key file does not open it'
-rm -f "$key"; expect 2 "$bk" list "$R"; says 'no objects below keys/'; cp "$tmp/kept" "$key"; expect 0 "$bk" verify "$R"
+rm -f "$key"; expect 2 "$bk" list "$R"; says 'no objects below keys/: without one nothing can be read'; cp "$tmp/kept" "$key"; expect 0 "$bk" verify "$R"
+# a second one, by which a damaged one is replaced
+echo "correct horse" >"$tmp/pass"; echo "wrong horse" >"$tmp/wrong"; with=(env -u TFS_BACKUP_KEY_FILE "$bk" --passphrase-file "$tmp/pass")
+expect 0 "$bk" key "$R" add --new-passphrase-file "$tmp/pass" --kdf-memory 8M
+expect 5 env -u TFS_BACKUP_KEY_FILE "$bk" list "$R" --passphrase-file "$tmp/wrong"; says 'this passphrase does not open it: expected one of 1 passphrases'
+expect 5 env -u TFS_BACKUP_KEY_FILE "$bk" list "$R" </dev/null; says 'no passphrase: give --passphrase-file, --key-file or TFS_BACKUP_PASSPHRASE, or a terminal to ask'
+chmod u+w "$key"; printf x | dd of="$key" bs=1 seek=110 conv=notrunc status=none
+expect 0 "${with[@]}" list "$R"; expect 2 "${with[@]}" verify "$R"; says 'keys/.*: is damaged: its checksum differs$'
+expect 0 "${with[@]}" key "$R" remove "$(basename "$key")"; expect 0 "${with[@]}" key "$R" add --new-key-file "$tmp/key"; expect 0 "$bk" verify "$R"
+# config: damaged, gone; nothing is made over it
+cp "$R/config" "$tmp/kept"; chmod u+w "$R/config"; printf x | dd of="$R/config" bs=1 seek=40 conv=notrunc status=none
+expect 2 "$bk" list "$R"; says 'config: is damaged: its checksum differs'; rm -f "$R/config"; expect 3 "$bk" list "$R"; says 'no repository here'
+expect 2 "$bk" init "$R"; says 'there are backups without the object config: restore it'; cp "$tmp/kept" "$R/config"; expect 0 "$bk" verify "$R"
 
 # ---- the folder is gone, the disk not mounted ----
 down; expect 3 "$bk" run "$R" "$i"; says 'cannot open the folder: No such file or directory; is its disk mounted'
