@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 i=$tmp/v.img step=${1:-101}
 flips() { # AT LEAST
-	expect 0 "$bin/bk-flip" "$R" "$step" "$tmp/r.img"
+	"$bin/bk-flip" "$R" "$step" "$tmp/r.img" >"$tmp/o" 2>"$tmp/e" || fail "bk-flip ends with $?" # with STEP 1 it takes many minutes
 	has ' 0 not noticed$'; [ "$(awk 'END {print $1}' "$tmp/o")" -gt "$1" ] || fail "only $(tail -1 "$tmp/o")"
 	tail -1 "$tmp/o"
 }
