@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Preloaded into fsck.tfs by tests/fsck/stop.sh and others: the power fails at step number STOP_AT, a write or a flush
- * that is not done any more. With STOP_KEEP=0 all writes since the last flush of their file are lost then, with another
- * number each is lost or kept by chance of that seed; without it all reached the device. With STOP_FAIL=1 just that
- * step fails, with EIO. Exit 99 tells that it came so far.
+ * that is not done any more. With STOP_KEEP=0 all writes since the last flush of their file are lost then, with -2 all but
+ * the newest, as on a device that took them in another order, with another number each is lost or kept by chance of that
+ * seed; without it all reached the device. With STOP_FAIL=1 just that step fails, with EIO. Exit 99 tells that it came
+ * so far.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -36,6 +37,10 @@ static void power_fails(pwrite_fn real)
 	long keep = number("STOP_KEEP");
 	unsigned long x = (unsigned long)keep;
 
+	if (keep == -2 && writes) {
+		writes--;
+		keep = 0;
+	}
 	while (keep >= 0 && writes--) {
 		const struct write *w = &list[writes];
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Repairs of Nanos volumes that are cut off: fsck.tfs -y --undo is stopped at each write and flush in turn, with the writes since the
-# last flush kept, lost, or lost by chance; or that one fails. The undo file must bring back the damaged volume to the byte; a second
-# run must mend all, a third find nothing, and the files must be what a repair that was not cut off leaves. Where
-# the damage was a lost link or block 0, old and new log look alike to the second run: it must say so, and mend after --restore. A
+# last flush kept, lost, all lost but the newest, or lost by chance; or that one fails. What is left must be the old log, which
+# reads as before, or the new one, which is sound. The undo file must bring back the damaged volume to the byte; a second run must
+# mend all, a third find nothing, and the files must be what a repair that was not cut off leaves. Where the damage was a lost link or block 0, old and new log look alike to the second run: it must say so, and mend after --restore. A
 # copy (--to) that is cut off has no name, and the image is as it was. usage: stop.sh [DAMAGE...]
 set -u
 [ -w /dev/shm ] && export TMPDIR=${TMPDIR:-/dev/shm} # flushes cost nothing there
@@ -23,6 +23,15 @@ damage() { # NAME: into base
 	esac
 	truncate -s 4M "$t/base" # a copy for each write
 }
+# Without a way back, too: block 0 is the old one and what it leads to as it was, or it is the new one and leads to a whole log.
+one_of_both() {
+	if cmp -s -n 512 "$t/i" "$t/base"; then
+		contents "$t/i" >"$t/out"
+		cmp -s "$t/out" "$t/before" || bad "block 0 is the old one, and what is read differs"
+	else
+		timeout 60 $fsck -n "$t/i" >"$t/out" 2>&1 || bad "block 0 is the new one, and its log is not sound"
+	fi
+}
 yes() { timeout 60 $fsck -y --format nanos "$@"; }
 stopped() { # HOW: environment
 	local code
@@ -31,6 +40,7 @@ stopped() { # HOW: environment
 		env "$@" STOP_AT=$n LD_PRELOAD=build/bin/stop.so timeout 60 $fsck -y --format nanos --undo "$t/undo" "$t/i" >"$t/out" 2>&1; code=$?
 		case $code in 99 | 8 | 9 | 12) ;; *) break ;; esac # 9: repaired, and the undo file could not be flushed
 		runs=$((runs + 1))
+		one_of_both
 		cp "$t/i" "$t/j"
 		if timeout 60 $fsck --format nanos --restore "$t/undo" "$t/j" >"$t/out" 2>&1; [ $? = 1 ]; then
 			cmp -s "$t/j" "$t/base" || bad "the undo file brings back something else"
@@ -70,9 +80,10 @@ for m in "$@"; do
 	n=0 how=whole
 	damage "$m"
 	cp "$t/base" "$t/i"; rm -f "$t/undo"
+	contents "$t/i" >"$t/before"
 	yes --undo "$t/undo" "$t/i" >"$t/out" 2>&1; [ $? = 1 ] || bad "the repair that is not cut off"
 	contents "$t/i" >"$t/want"
-	for keep in -1 0 1 2; do stopped STOP_KEEP=$keep; done
+	for keep in -2 -1 0 2; do stopped STOP_KEEP=$keep; done
 	stopped STOP_FAIL=1
 	copied
 done
