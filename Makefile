@@ -213,7 +213,7 @@ $(BIN)/%:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $^ -o $@ $(LIBS) $(LIBS_$(@F))
 
--include $(shell find build/obj build/san -name '*.d' 2>/dev/null)
+-include $(shell find build/obj build/san build/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: test-backup install-module install-dkms check-memory lint bench module kernel-deps test-kernel debug-kernel test-debug man install all help deps test demo soak breaks format clean
 .SECONDARY:
 -include fuzz/fuzz.mk

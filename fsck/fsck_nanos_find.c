@@ -8,8 +8,6 @@
  */
 #include "fsck/fsck_nanos.h"
 
-#include <stdlib.h>
-
 #define STEP 2048u /* blocks read at a time */
 #define SHOWN_MAX 8u
 enum { FRAME_END = 1, FRAME_TUPLE, FRAME_MORE, FRAME_PAD, FRAME_LINK };
@@ -122,13 +120,8 @@ static bool search(struct fsck_nanos *n, const struct nanos_fault *f, struct nan
 
 bool fsck_nanos_relink(void *arg, const struct nanos_fault *f, struct nanos_join *j)
 {
+	static u8 buf[STEP * NANOS_BLOCK];
 	struct fsck_nanos *n = arg;
-	u8 *buf = malloc(STEP * NANOS_BLOCK);
-	bool found;
 
-	if (!buf)
-		return false;
-	found = headless(n, f, j, buf) || search(n, f, j, buf);
-	free(buf);
-	return found;
+	return headless(n, f, j, buf) || search(n, f, j, buf);
 }

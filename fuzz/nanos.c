@@ -76,6 +76,7 @@ static struct fsck run(struct tfs_dev *dev, enum fsck_mode mode, int *err)
 	f.image = "image";
 	f.mode = mode;
 	f.quiet = true;
+	f.progress.fd = -1;
 	fsck_env = fuzz_env;
 	*err = fsck_nanos_check(&n);
 	if (!*err && mode == MODE_YES && f.fixed && !f.log_kept)
