@@ -35,20 +35,21 @@ static const char *const problem_text[] = {
     [NANOS_RANGE] = "has an extent outside of the volume: its content is not read",
     [NANOS_OVERLAP] = "has two extents for the same block: its content is not read",
     [NANOS_TWICE] = "shares blocks with another file or the log: its content may be another's",
+    [NANOS_TIME] = "has a time that is none: shown as 1970",
+    [NANOS_ROLES] = "has a part that is another's, too",
 };
 
 struct told {
 	struct dump *d;
 	u64 count;
+	struct nanos_paths paths; /* collected when there is something to tell */
 };
 
 static int problem_tell(void *arg, const struct nanos_found *f)
 {
 	struct told *t = arg;
 	struct nanos_vol *vol = t->d->nanos;
-	char object[32];
-	const u8 *name;
-	u32 len;
+	char path[NANOS_PATH_SHOWN];
 
 	/* what is shown is what was counted; what lies behind a file's end is not shown, and may be a crash's */
 	if (f->problem == NANOS_NLINK || f->problem == NANOS_BEYOND)
@@ -56,16 +57,10 @@ static int problem_tell(void *arg, const struct nanos_found *f)
 	dump_note(t->d, DUMP_DAMAGE);
 	if (t->count++ >= PROBLEMS_SHOWN)
 		return 0;
-	snprintf(object, sizeof(object), "object %u", f->object);
-	if (f->attr && f->problem < NANOS_EXTENT) {
-		char shown[1200];
-
-		name = nanos_bytes(vol, vol->attr[f->attr].name, &len);
-		tfs_cli_escape(shown, sizeof(shown), (const char *)name, len);
-		tfs_cli_fail(0, object, "'%s': %s; run fsck.tfs", shown, problem_text[f->problem]);
-	} else {
-		tfs_cli_fail(0, object, "%s; run fsck.tfs", problem_text[f->problem]);
-	}
+	if (t->count == 1 && nanos_paths_collect(vol, &t->paths))
+		return -ENOMEM;
+	tfs_cli_fail(0, nanos_path_of_found(vol, &t->paths, f, path, sizeof(path)), "%s; run fsck.tfs",
+	             problem_text[f->problem]);
 	return 0;
 }
 
@@ -95,6 +90,7 @@ int dump_nanos_open(struct dump *d)
 	d->view = tfs_reader_of_nanos(d->nanos);
 	fault_tell(d);
 	err = nanos_check(d->nanos, problem_tell, &told);
+	nanos_paths_free(&told.paths);
 	if (err)
 		return tfs_cli_fail(DUMP_HOST, d->image, "%s", strerror(-err));
 	if (told.count > PROBLEMS_SHOWN)

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define ROUNDS 8
+#define ROUNDS 16u
 
 static enum fsck_problem problem_of(const struct nanos_fault *f)
 {
@@ -23,15 +23,22 @@ static enum fsck_problem problem_of(const struct nanos_fault *f)
 	}
 }
 
+static const char *fault_text(const struct nanos_fault *f, char *buf, size_t size)
+{
+	if (f->numbers)
+		snprintf(buf, size, "%s: expected %llu, found %llu", f->what, (unsigned long long)f->expected,
+		         (unsigned long long)f->found);
+	else
+		snprintf(buf, size, "%s", f->what);
+	return buf;
+}
+
 static bool fault_problem(struct fsck_nanos *n, const struct nanos_fault *f, const char *then)
 {
-	char object[48];
+	char object[48], text[200];
 
 	snprintf(object, sizeof(object), "log byte %llu", (unsigned long long)f->at);
-	if (f->numbers)
-		return fsck_problem(n->f, problem_of(f), object, "%s: expected %llu, found %llu; %s", f->what,
-		                    (unsigned long long)f->expected, (unsigned long long)f->found, then);
-	return fsck_problem(n->f, problem_of(f), object, "%s; %s", f->what, then);
+	return fsck_problem(n->f, problem_of(f), object, "%s; %s", fault_text(f, text, sizeof(text)), then);
 }
 
 /* Where reading went on behind a broken link: reported as it is taken. */
@@ -51,11 +58,20 @@ static bool relink(void *arg, const struct nanos_fault *f, struct nanos_join *j)
 	return true;
 }
 
+static void extension_met(void *arg, u64 start, u64 blocks, u32 version)
+{
+	struct fsck_nanos *n = arg;
+
+	(void)start;
+	(void)version;
+	tfs_progress_add(&n->f->progress, blocks / 2);
+}
+
 static int log_check(struct fsck_nanos *n)
 {
-	struct nanos_open_ops ops = {.relink = relink, .force = n->force};
+	struct nanos_open_ops ops = {.relink = relink, .extension = extension_met, .force = n->force};
 	const struct nanos_fault *f;
-	char then[80];
+	char then[80], text[200];
 	int err = nanos_open(n->dev, &fsck_env, &ops, n, &n->vol);
 
 	if (err)
@@ -68,8 +84,10 @@ static int log_check(struct fsck_nanos *n)
 		n->f->left++;
 		n->f->found++;
 		n->f->log_kept = true;
-		tfs_cli_fail(0, n->f->image, "log byte %llu: %s; no record can be read, and so nothing be repaired",
-		             (unsigned long long)f->at, f->what);
+		tfs_cli_fail(0, n->f->image,
+		             "log byte %llu: %s; no record can be read, and so nothing be repaired: is --offset or "
+		             "--partition missing, or the rest of the image?",
+		             (unsigned long long)f->at, fault_text(f, text, sizeof(text)));
 		return -EUCLEAN;
 	}
 	if (fault_problem(n, f, then))
@@ -81,13 +99,22 @@ static int log_check(struct fsck_nanos *n)
 
 int fsck_nanos_check(struct fsck_nanos *n)
 {
-	int err = log_check(n);
+	int err;
 
-	for (int i = 0; i < ROUNDS && !err; i++) {
+	tfs_progress_pass(&n->f->progress, "log, KiB", 0);
+	err = log_check(n);
+	tfs_progress_pass(&n->f->progress, "tree, rounds", 0);
+	for (u32 i = 0; i < ROUNDS && !err; i++) {
 		n->again = false;
 		err = fsck_nanos_tree(n);
+		tfs_progress_add(&n->f->progress, 1);
 		if (!n->again || n->f->mode != MODE_YES)
 			break; /* else: mending may bring out what was hidden */
+	}
+	if (n->again && !err && n->f->mode == MODE_YES) {
+		n->f->left++;
+		tfs_cli_fail(0, n->f->image, "mending brought out more, %u times: run fsck.tfs on the result again",
+		             ROUNDS);
 	}
 	return err;
 }
@@ -182,6 +209,5 @@ int fsck_nanos_repair(struct fsck_nanos *n, int (*grow)(void *arg, u64 blocks), 
 void fsck_nanos_free(struct fsck_nanos *n)
 {
 	nanos_close(n->vol);
-	free(n->name);
-	free(n->parent);
+	nanos_paths_free(&n->paths);
 }

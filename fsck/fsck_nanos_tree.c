@@ -9,77 +9,6 @@
 
 #include <stdlib.h>
 
-/* ---- paths ---- */
-
-static int names_collect(struct fsck_nanos *n)
-{
-	struct nanos_vol *vol = n->vol;
-	u32 *queue, read = 0, write = 0;
-
-	free(n->name);
-	free(n->parent);
-	n->named = vol->entries;
-	n->name = calloc(n->named, sizeof(u32));
-	n->parent = calloc(n->named, sizeof(u32));
-	queue = malloc(n->named * sizeof(u32));
-	if (!n->name || !n->parent || !queue) {
-		free(queue);
-		return -ENOMEM;
-	}
-	if (n->named > 1)
-		queue[write++] = 1;
-	while (read < write) {
-		u32 dir = queue[read++], names = nanos_children(vol, dir);
-
-		for (u32 i = names ? vol->entry[names].first : 0; i; i = vol->attr[i].next) {
-			u32 t = (u32)vol->attr[i].v.n;
-
-			if (vol->attr[i].v.type != NANOS_TUPLE || t == 1 || n->name[t])
-				continue;
-			n->name[t] = i;
-			n->parent[t] = dir;
-			if (nanos_children(vol, t))
-				queue[write++] = t;
-		}
-	}
-	free(queue);
-	return 0;
-}
-
-static const char *path_with(struct fsck_nanos *n, u32 dir, u32 attr, char *buf, size_t size)
-{
-	size_t at = size - 1;
-	u32 len, steps = 0;
-
-	buf[at] = 0;
-	while (attr) {
-		const u8 *p = nanos_bytes(n->vol, n->vol->attr[attr].name, &len);
-
-		if (at < len + 1 || steps++ > 4096)
-			break;
-		at -= len;
-		memcpy(buf + at, p, len);
-		for (u32 i = 0; i < len; i++)
-			if (!buf[at + i])
-				buf[at + i] = '?';
-		attr = dir < n->named ? n->name[dir] : 0;
-		dir = dir < n->named ? n->parent[dir] : 0;
-		if (attr)
-			buf[--at] = '/';
-	}
-	return buf + at;
-}
-
-const char *fsck_nanos_path(struct fsck_nanos *n, u32 tuple, char *buf, size_t size)
-{
-	if (tuple == 1)
-		return "/";
-	if (tuple < n->named && n->name[tuple])
-		return path_with(n, n->parent[tuple], n->name[tuple], buf, size);
-	snprintf(buf, size, "object %u", tuple);
-	return buf;
-}
-
 /* ---- lost+found ---- */
 
 static int dir_new(struct fsck_nanos *n, u32 *out, u32 *names)
@@ -162,7 +91,7 @@ static int name_mend(struct fsck_nanos *n, const struct nanos_found *f)
 
 	attr_remove(n, f);
 	/* one that is a way up, or stands elsewhere too, is no loss */
-	if (v.type != NANOS_TUPLE || v.n == 1 || n->name[v.n] != f->attr ||
+	if (v.type != NANOS_TUPLE || v.n == 1 || n->paths.name[v.n] != f->attr ||
 	    nanos_node_of(n->vol, (u32)v.n) == NANOS_NO_NODE)
 		return 0;
 	return lost_put(n, (u32)v.n);
@@ -229,6 +158,20 @@ static int target_mend(struct fsck_nanos *n, u32 node)
 	return err ? err : nanos_set_named(n->vol, node, "linktarget", v);
 }
 
+/* A directory or file keeps its other attributes and gets names or extents of its own: none. */
+static int roles_mend(struct fsck_nanos *n, const struct nanos_found *f)
+{
+	u32 own;
+	int err;
+
+	if (f->in != f->object)
+		return attr_remove(n, f);
+	err = nanos_object_new(n->vol, NANOS_IS_TUPLE, &own);
+	if (!err)
+		n->vol->attr[f->attr].v = nanos_object(NANOS_TUPLE, own);
+	return err;
+}
+
 static int mend(struct fsck_nanos *n, const struct nanos_found *f)
 {
 	n->vol->cached = 0;
@@ -251,6 +194,8 @@ static int mend(struct fsck_nanos *n, const struct nanos_found *f)
 		return flag_set(n, f);
 	case NANOS_RANGE:
 		return range_mend(n, f);
+	case NANOS_ROLES:
+		return roles_mend(n, f);
 	default:
 		return attr_remove(n, f);
 	}
@@ -274,7 +219,9 @@ static const struct {
     [NANOS_RANGE] = {FSCK_NRANGE, "expected an end up to block %llu, found %llu"},
     [NANOS_OVERLAP] = {FSCK_NOVERLAP, "expected a start at block %llu of the file or behind, found %llu"},
     [NANOS_BEYOND] = {FSCK_NBEYOND, "expected none from block %llu of the file on, found one at %llu"},
-    [NANOS_TWICE] = {FSCK_NTWICE, "what begins at block %llu of the volume keeps its blocks, found one at %llu"},
+    [NANOS_TWICE] = {FSCK_NTWICE, ""}, /* twice_tell */
+    [NANOS_TIME] = {FSCK_NTIME, "expected seconds and a fraction since 1970"},
+    [NANOS_ROLES] = {FSCK_NROLES, "expected a tuple of its own, found object %llu, which is a part of something else"},
 };
 
 struct found_list {
@@ -293,20 +240,33 @@ static int found_note(void *arg, const struct nanos_found *f)
 	return err;
 }
 
+/* Who has the blocks that an extent of another has, too: which of both wrote last nobody knows. */
+static void twice_tell(struct fsck_nanos *n, const struct nanos_found *f, char *detail, size_t size)
+{
+	char path[NANOS_PATH_SHOWN];
+	const char *keeps = "the log";
+
+	if (f->other)
+		keeps = nanos_path_of(n->vol, &n->paths, f->other, path, sizeof(path));
+	snprintf(detail, size,
+	         "block %llu of the volume is in an extent of %.500s, which begins at %llu and keeps it%s",
+	         (unsigned long long)f->found, keeps, (unsigned long long)f->expected,
+	         f->other ? "; the content of either may be the other's" : "");
+}
+
 static bool decide(struct fsck_nanos *n, const struct nanos_found *f)
 {
-	bool entry = f->problem == NANOS_NAME || f->problem == NANOS_ENTRY || f->problem == NANOS_DIR_TWICE;
-	char path[4400], detail[200];
-	const char *object;
+	char path[NANOS_PATH_SHOWN], detail[700];
+	const char *object = nanos_path_of_found(n->vol, &n->paths, f, path, sizeof(path));
 
-	object = entry ? path_with(n, f->object, f->attr, path, sizeof(path))
-	               : fsck_nanos_path(n, f->object, path, sizeof(path));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	snprintf(detail, sizeof(detail), texts[f->problem].detail, (unsigned long long)f->expected,
 	         (unsigned long long)f->found);
 #pragma GCC diagnostic pop
-	return fsck_problem(n->f, texts[f->problem].problem, *object ? object : "/", "%s", detail);
+	if (f->problem == NANOS_TWICE)
+		twice_tell(n, f, detail, sizeof(detail));
+	return fsck_problem(n->f, texts[f->problem].problem, object, "%s", detail);
 }
 
 int fsck_nanos_tree(struct fsck_nanos *n)
@@ -317,7 +277,7 @@ int fsck_nanos_tree(struct fsck_nanos *n)
 	n->vol->linked = false;
 	for (u32 i = 0; i < n->vol->entries; i++)
 		n->vol->entry[i].links = 0;
-	err = names_collect(n);
+	err = nanos_paths_collect(n->vol, &n->paths);
 	if (!err)
 		err = nanos_check(n->vol, found_note, &l);
 	for (u32 i = 0; i < l.count && !err; i++) {

@@ -80,7 +80,9 @@
 	P(115, NBEYOND, "nanos-beyond", SAFE, "a written extent lies behind the end of its file",                      \
 	  "marked as never written, so that nothing of it appears when the file grows")                                \
 	P(116, NTWICE, "nanos-twice", LOSS, "blocks are used twice: the files that have them are damaged",             \
-	  "the second extent is removed")
+	  "the second extent is removed")                                                                              \
+	P(117, NROLES, "nanos-roles", LOSS, "a tuple is used as two things", "the second loses it")                    \
+	P(118, NTIME, "nanos-time", SAFE, "a time is no number, or a negative one", "removed")
 
 enum fsck_problem {
 #define P(number, name, text, class, what, repair) FSCK_##name = number,

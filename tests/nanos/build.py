@@ -62,7 +62,7 @@ class Log:
             self.next += 1
             return header(1, 2, len(v)) + b''.join(self.value(x) for x in v)
         if isinstance(v, int) and self.version == 5:
-            return b'\xb0' + varint(v)
+            return (b'\xb1' if v < 0 else b'\xb0') + varint(abs(v))
         if isinstance(v, bytes):
             return header(1, 0, len(v), self.version) + v
         text = str(v).encode()
@@ -155,6 +155,19 @@ def version4_rich():
     return volume([one, two, three, four, five], 4, pieces)
 
 
+def roles(name):
+    """A tuple that is two things at once: a part of one, and a name's or another's."""
+    log = Log()
+    extents = Ref('x', {'0': Ref('e', {'offset': 3073, 'length': 1, 'allocated': 1})})
+    names = Ref('n', {'f': {'extents': extents, 'filelength': 512}})
+    return volume([log.value({'children': dict({'d': {'children': names}, 'good': file(3090)}, **{
+        'roles-name': {'x': extents},
+        'roles-extent': {'x': {'extents': {'0': Ref('e')}, 'filelength': 512}},
+        'roles-extents': {'x': {'extents': extents, 'filelength': 512}},
+        'roles-names': {'x': {'children': names}},
+        'roles-itself': {'x': names}}[name])})])
+
+
 def removed():
     log = Log()
     one = log.value({'children': Ref('names', {'f': file(), 'g': file(3080)})})
@@ -196,6 +209,8 @@ VOLUMES = {
     'target-nul': (109, lambda: tree({'s': {'linktarget': 'a\0b'}, 'f': file()})),
     'length-text': (110, lambda: tree({'f': dict(file(), filelength='many'), 'g': file(3080)})),
     'length-absurd': (110, lambda: tree({'f': dict(file(), filelength=1 << 63), 'g': file(3080)})),
+    'time-negative': (118, lambda: tree({'f': file(mtime=-5), 'g': file(3080)})),
+    'time-text': (118, lambda: tree({'f': file(atime='noon'), 'd': {'children': {}, 'mtime': {}}})),
     'nlink-none': (111, lambda: links(None)),
     'nlink-wrong': (111, lambda: links(7)),
     'extent-key': (112, lambda: bad_extent('x')),
@@ -218,6 +233,7 @@ VOLUMES = {
         '0': {'offset': 3073, 'length': 1, 'allocated': 1}, '9': {'offset': 3080, 'length': 1, 'allocated': 1}})})),
     'twice': (116, lambda: tree({'f': file(3073, 3), 'g': file(3075, 3), 'h': file(3090)})),
     'twice-log': (116, lambda: tree({'f': file(1, 8), 'h': file(3090)})),
+    **{n: (117, lambda n=n: roles(n)) for n in ('roles-name', 'roles-extent', 'roles-extents', 'roles-names', 'roles-itself')},
     'root-none': (104, lambda: volume([Log().value({'bhildren': {'d': {'children': {'x': file()}}, 'f': file(3080)}})])),
     'root-text': (104, lambda: volume([Log().value({'children': 'none'})])),
 }

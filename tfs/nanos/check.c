@@ -2,8 +2,9 @@
 /*
  * What a tree can have wrong although its log could be read: names, kinds, lengths, link counts, extents of a file
  * against each other and of all files and the log against the volume. Only what a name leads to is looked at: removed
- * files stay in a log until it is rebuilt. Says what it finds and changes nothing. Called by fsck.tfs, dump.tfs and the
- * fuzzers.
+ * files stay in a log until it is rebuilt. A tuple that is a directory's names, a file's extents or an extent is that
+ * and nothing else: else to mend one thing would change another. Says what it finds and changes nothing. Called by
+ * fsck.tfs, dump.tfs and the fuzzers.
  */
 #include "tfs/nanos/nanos.h"
 
@@ -20,13 +21,86 @@ struct check {
 	u32 useds, useds_max;
 	struct nanos_extent *map; /* of the file in hand; object: its attribute */
 	u32 maps, maps_max;
+	u32 *part; /* by tuple: the attribute whose part it is; 0: of none */
+	u32 *queue;
+	u8 *met;
 };
+#define PART_OF_NONE (~0u) /* the root */
 
 static int say(struct check *c, enum nanos_problem p, u32 object, u32 in, u32 attr, u64 expected, u64 found)
 {
 	const struct nanos_found f = {p, object, attr, in, expected, found, 0};
 
 	return c->fn(c->arg, &f);
+}
+
+/* ---- parts: names, extents, each extent ---- */
+
+static u32 attr_of(struct nanos_vol *vol, u32 tuple, const char *name)
+{
+	const struct nanos_value *v = nanos_find(vol, tuple, name);
+
+	return v ? (u32)((const struct nanos_attr *)v - vol->attr) : 0;
+}
+
+/* The tuple that an attribute leads to is its part, or has been another's. */
+static bool part_is(struct check *c, u32 attr)
+{
+	const struct nanos_value *v = &c->vol->attr[attr].v;
+
+	return attr && v->type == NANOS_TUPLE && c->part[v->n] == attr;
+}
+
+static bool part_note(struct check *c, u32 attr)
+{
+	const struct nanos_value *v = &c->vol->attr[attr].v;
+
+	if (attr && v->type == NANOS_TUPLE && !c->part[v->n])
+		c->part[v->n] = attr;
+	return part_is(c, attr);
+}
+
+static int part_say(struct check *c, u32 object, u32 in, u32 attr)
+{
+	return say(c, NANOS_ROLES, object, in, attr, c->vol->attr[attr].v.n, 0);
+}
+
+static void file_parts(struct check *c, u32 file)
+{
+	u32 extents = attr_of(c->vol, file, "extents");
+
+	if (!part_note(c, extents))
+		return;
+	for (u32 i = c->vol->entry[c->vol->attr[extents].v.n].first; i; i = c->vol->attr[i].next)
+		part_note(c, i);
+}
+
+/* Before anything else: who comes first from the root on has the part. */
+static void parts_note(struct check *c)
+{
+	struct nanos_vol *vol = c->vol;
+	u32 read = 0, write = 0;
+
+	c->part[1] = PART_OF_NONE;
+	c->queue[write++] = 1;
+	c->met[1] = 1;
+	while (read < write) {
+		u32 children = attr_of(vol, c->queue[read++], "children");
+
+		if (!part_note(c, children))
+			continue;
+		for (u32 i = vol->entry[vol->attr[children].v.n].first; i; i = vol->attr[i].next) {
+			u32 node = (u32)vol->attr[i].v.n;
+
+			if (vol->attr[i].v.type != NANOS_TUPLE || c->met[node])
+				continue;
+			c->met[node] = 1;
+			if (nanos_children(vol, node))
+				c->queue[write++] = node;
+			else if (nanos_node_of(vol, node) == NANOS_FILE)
+				file_parts(c, node);
+		}
+	}
 }
 
 /* ---- one file's extents ---- */
@@ -43,6 +117,8 @@ static int extent_check(struct check *c, u32 file, u32 extents, u32 attr, struct
 	    !e->length || e->length > e->allocated || e->length > TFS_FILE_SIZE_MAX / NANOS_BLOCK ||
 	    e->block > TFS_FILE_SIZE_MAX / NANOS_BLOCK - e->length)
 		return say(c, NANOS_EXTENT, file, extents, attr, 0, 0);
+	if (!part_is(c, attr))
+		return part_say(c, file, extents, attr);
 	if (!e->start || e->start >= vol->blocks || e->allocated > vol->blocks - e->start)
 		return say(c, NANOS_RANGE, file, extents, attr, vol->blocks, e->start + e->allocated);
 	*sound = true;
@@ -126,8 +202,9 @@ static int map_check(struct check *c, u32 file, u32 extents, u64 size)
 static int file_check(struct check *c, u32 file)
 {
 	struct nanos_vol *vol = c->vol;
-	const struct nanos_value *v = nanos_find(vol, file, "extents"), *length = nanos_find(vol, file, "filelength");
-	u32 extents = v && v->type == NANOS_TUPLE ? (u32)v->n : 0;
+	const struct nanos_value *length = nanos_find(vol, file, "filelength");
+	u32 attr = attr_of(vol, file, "extents");
+	u32 extents = attr && vol->attr[attr].v.type == NANOS_TUPLE ? (u32)vol->attr[attr].v.n : 0;
 	struct nanos_extent e;
 	u64 size = 0;
 	bool sound;
@@ -138,8 +215,12 @@ static int file_check(struct check *c, u32 file)
 		size = TFS_FILE_SIZE_MAX;
 	else if (nanos_number(vol, length, &size) || size > TFS_FILE_SIZE_MAX)
 		err = say(c, NANOS_LENGTH, file, 0, 0, TFS_FILE_SIZE_MAX, size);
-	if (!err && v && !extents)
+	if (!err && attr && !extents)
 		err = say(c, NANOS_EXTENT, file, 0, 0, 0, 0);
+	if (!err && extents && !part_is(c, attr)) {
+		err = part_say(c, file, file, attr);
+		extents = 0;
+	}
 	for (u32 i = extents ? vol->entry[extents].first : 0; i && !err; i = vol->attr[i].next) {
 		if (vol->attr[i].v.type == NANOS_NONE)
 			continue;
@@ -163,6 +244,21 @@ static int link_check(struct check *c, u32 node)
 	return !len || len > TFS_SYMLINK_MAX || nul ? say(c, NANOS_TARGET, node, 0, 0, TFS_SYMLINK_MAX, len) : 0;
 }
 
+static int times_check(struct check *c, u32 node)
+{
+	static const char *const names[] = {"mtime", "atime"};
+	int err = 0;
+
+	for (u32 i = 0; i < 2 && !err; i++) {
+		u32 attr = attr_of(c->vol, node, names[i]);
+		u64 time;
+
+		if (attr && nanos_number(c->vol, &c->vol->attr[attr].v, &time))
+			err = say(c, NANOS_TIME, node, node, attr, 0, 0);
+	}
+	return err;
+}
+
 static int node_check(struct check *c, u32 node)
 {
 	const struct nanos_value *v = nanos_find(c->vol, node, "nlink");
@@ -181,6 +277,8 @@ static int node_check(struct check *c, u32 node)
 	default:
 		break;
 	}
+	if (!err)
+		err = times_check(c, node);
 	if (err || nanos_children(c->vol, node))
 		return err;
 	if (v ? nanos_number(c->vol, v, &stated) || stated != c->vol->entry[node].links : c->vol->entry[node].links > 1)
@@ -190,12 +288,14 @@ static int node_check(struct check *c, u32 node)
 
 /* ---- names ---- */
 
-static int names_check(struct check *c, u32 dir, u8 *met, u32 *queue, u32 *write)
+static int names_check(struct check *c, u32 dir, u32 *write)
 {
 	struct nanos_vol *vol = c->vol;
-	u32 names = nanos_children(vol, dir), len;
+	u32 names = nanos_children(vol, dir), children = attr_of(vol, dir, "children"), len;
 	int err = 0;
 
+	if (!part_is(c, children))
+		return part_say(c, dir, dir, children);
 	for (u32 i = vol->entry[names].first; i && !err; i = vol->attr[i].next) {
 		const struct nanos_attr *a = &vol->attr[i];
 		const u8 *name = nanos_bytes(vol, a->name, &len);
@@ -208,10 +308,12 @@ static int names_check(struct check *c, u32 dir, u8 *met, u32 *queue, u32 *write
 			err = say(c, NANOS_NAME, dir, names, i, TFS_NAME_MAX, len);
 		} else if (a->v.type != NANOS_TUPLE) {
 			err = say(c, NANOS_ENTRY, dir, names, i, NANOS_TUPLE, a->v.type);
-		} else if (!met[node]) {
-			met[node] = 1;
+		} else if (c->part[node] && node != 1) {
+			err = part_say(c, dir, names, i);
+		} else if (!c->met[node]) {
+			c->met[node] = 1;
 			if (nanos_children(vol, node))
-				queue[(*write)++] = node;
+				c->queue[(*write)++] = node;
 			err = node_check(c, node);
 		} else if (nanos_children(vol, node)) {
 			err = say(c, NANOS_DIR_TWICE, dir, names, i, node, 0);
@@ -223,19 +325,22 @@ static int names_check(struct check *c, u32 dir, u8 *met, u32 *queue, u32 *write
 static int tree_check(struct check *c)
 {
 	u32 n = c->vol->entries, read = 0, write = 0;
-	u32 *queue = tfs_port_alloc(n * sizeof(*queue));
-	u8 *met = tfs_port_alloc(n);
-	int err = queue && met ? 0 : -ENOMEM;
+	int err = 0;
 
-	if (!err) {
-		memset(met, 0, n);
-		queue[write++] = 1;
-		met[1] = 1;
-	}
+	c->queue = tfs_port_alloc(n * sizeof(*c->queue));
+	c->part = tfs_port_alloc(n * sizeof(*c->part));
+	c->met = tfs_port_alloc(n);
+	if (!c->queue || !c->part || !c->met)
+		return -ENOMEM;
+	memset(c->part, 0, n * sizeof(*c->part));
+	memset(c->met, 0, n);
+	parts_note(c);
+	memset(c->met, 0, n);
+	c->queue[write++] = 1;
+	c->met[1] = 1;
+	err = times_check(c, 1);
 	while (!err && read < write)
-		err = names_check(c, queue[read++], met, queue, &write);
-	tfs_port_free(queue);
-	tfs_port_free(met);
+		err = names_check(c, c->queue[read++], &write);
 	return err;
 }
 
@@ -298,5 +403,8 @@ int nanos_check(struct nanos_vol *vol, nanos_found_fn fn, void *arg)
 		err = used_check(&c);
 	tfs_port_free(c.used);
 	tfs_port_free(c.map);
+	tfs_port_free(c.queue);
+	tfs_port_free(c.part);
+	tfs_port_free(c.met);
 	return err;
 }

@@ -204,6 +204,8 @@ enum nanos_problem {
 	NANOS_OVERLAP,   /* two extents hold one block of the file */
 	NANOS_BEYOND,    /* written extents behind the end of the file */
 	NANOS_TWICE,     /* blocks of the volume used twice */
+	NANOS_TIME,      /* mtime or atime is no number, or a negative one */
+	NANOS_ROLES,     /* a tuple that is a part of two things, or a part and something with a name */
 };
 struct nanos_found {
 	enum nanos_problem problem;
@@ -216,6 +218,21 @@ struct nanos_found {
 typedef int (*nanos_found_fn)(void *arg, const struct nanos_found *f); /* nonzero ends it */
 /* The tree is not changed while it runs. fn may note what to change. */
 int nanos_check(struct nanos_vol *vol, nanos_found_fn fn, void *arg);
+
+/* ---- path.c: for messages ---- */
+#define NANOS_PATH_SHOWN 4400u /* bytes that a path is written to, from the end */
+struct nanos_paths {
+	u32 *name, *parent, count; /* by tuple: the attribute that holds it, the directory; 0: none */
+};
+int nanos_paths_collect(struct nanos_vol *vol, struct nanos_paths *p); /* p: zeros, or collected before */
+void nanos_paths_free(struct nanos_paths *p);
+/* Of a tuple, "object N" when no name leads to it; of what is named by an attribute of a directory's names. */
+const char *nanos_path_of(struct nanos_vol *vol, const struct nanos_paths *p, u32 tuple, char *buf, size_t size);
+const char *nanos_path_of_name(struct nanos_vol *vol, const struct nanos_paths *p, u32 dir, u32 attr, char *buf,
+                               size_t size);
+/* The file, or the name in its directory, that a problem is of. */
+const char *nanos_path_of_found(struct nanos_vol *vol, const struct nanos_paths *p, const struct nanos_found *f,
+                                char *buf, size_t size);
 
 /* ---- image.c: bootable images ---- */
 struct nanos_part {

@@ -225,26 +225,32 @@ static int more_read(struct chain *c, u64 frame)
 	return piece_take(c, frame, len);
 }
 
-/* NULL, or what is wrong with the place that a link names. */
-static const char *link_wrong(struct chain *c, u64 start, u64 blocks)
+/* NULL, or what is wrong with the place that a link names; most, found: the number that is. */
+static const char *link_wrong(struct chain *c, u64 start, u64 blocks, u64 *most, u64 *found)
 {
+	*most = EXTENSION_MAX;
+	*found = blocks;
 	if (!blocks || blocks > EXTENSION_MAX)
-		return "link to a log extension of an absurd length";
-	if (!start || start >= c->vol->blocks || blocks > c->vol->blocks - start)
-		return "link to a log extension outside of the volume";
-	return NULL;
+		return "link to a log extension of an absurd length, in blocks";
+	*most = 1;
+	*found = start;
+	if (!start)
+		return "link to a log extension at block 0";
+	*most = c->vol->blocks;
+	*found = start > c->vol->blocks ? start : start + blocks;
+	return *found > c->vol->blocks ? "link to a log extension that ends outside of the volume" : NULL;
 }
 
 static int link_read(struct chain *c, u64 frame)
 {
-	u64 start, blocks;
+	u64 start, blocks, most, found;
 	const char *what;
 
 	if (!nanos_varint(c->buf, c->len, &c->at, &start) || !nanos_varint(c->buf, c->len, &c->at, &blocks))
 		return fault(c, NANOS_FAULT_LINK, frame, "link does not end");
-	what = link_wrong(c, start, blocks);
+	what = link_wrong(c, start, blocks, &most, &found);
 	if (what)
-		return fault_numbers(c, NANOS_FAULT_LINK, frame, what, c->vol->blocks, start);
+		return fault_numbers(c, NANOS_FAULT_LINK, frame, what, most, found);
 	c->next_start = start;
 	c->next_blocks = blocks;
 	return 0;
@@ -256,11 +262,11 @@ static int link_read(struct chain *c, u64 frame)
  */
 static __attribute__((noinline)) bool link_follows(struct chain *c)
 {
-	u64 at = c->at, start, blocks;
+	u64 at = c->at, start, blocks, most, found;
 	u8 block[NANOS_BLOCK];
 
 	if (!nanos_varint(c->buf, c->len, &at, &start) || !nanos_varint(c->buf, c->len, &at, &blocks) ||
-	    link_wrong(c, start, blocks) || blocks != NANOS_EXTENSION)
+	    link_wrong(c, start, blocks, &most, &found) || blocks != NANOS_EXTENSION)
 		return false;
 	return !dev_read(c->vol->dev, start * NANOS_BLOCK, block, NANOS_BLOCK) && nanos_probe(block);
 }
