@@ -223,7 +223,6 @@ int dump_nanos_crashlog(struct dump *d)
 {
 	struct tfs_file_dev whole = d->dev;
 	struct nanos_klog k;
-	char code[16];
 	struct tfs_line l;
 	int err;
 
@@ -239,8 +238,7 @@ int dump_nanos_crashlog(struct dump *d)
 	tfs_line_bool(&l, "written", k.present);
 	if (k.present) {
 		tfs_line_num(&l, "boot_id", k.boot_id);
-		snprintf(code, sizeof(code), "%d", (int)k.exit_code);
-		tfs_line_text(&l, "exit_code", code);
+		tfs_line_int(&l, "exit_code", (int)k.exit_code);
 		if (d->json)
 			tfs_line_bytes(&l, "messages", k.text, k.len);
 	}

@@ -194,7 +194,7 @@ static int conclude(struct fsck *f, int err)
 static int run(struct options *o, struct fsck *f, struct tfs_file_dev *file)
 {
 	struct tfs_nanos_place place;
-	struct fsck_nanos_options nanos = {o->image, o->to, o->undo, o->restore, &place, o->log_at};
+	struct fsck_nanos_options nanos = {o->image, o->to, o->undo, o->restore, &place, o->log_at, o->fd};
 	int err, code;
 
 	f->dev = &file->dev;

@@ -1,109 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * fsck.tfs on a Nanos volume, the tool's part: a repair goes to a copy (--to), or saves what it overwrites (--undo);
- * without either nothing is written. The copy is made whole, partitions and all, before anything in it is changed, and
- * has its name only when it is done. Exit bits are those of fsck(8).
+ * without either nothing is written. Exit bits are those of fsck(8).
  */
-#define _GNU_SOURCE
 #include "fsck/fsck_nanos.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-/* ---- the copy ---- */
-
-struct copy {
-	const char *path;
-	char temporary[4096];
-	struct tfs_file_dev file; /* its device is the volume in the copy */
-	u64 before;               /* bytes of the copy before the volume */
-};
-
-static bool all_zero(const u8 *p, size_t n)
-{
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
-}
-
-static int copy_bytes(int from, int to, u64 size)
-{
-	static u8 buf[1 << 20];
-
-	for (u64 at = 0; at < size;) {
-		ssize_t n = pread(from, buf, sizeof(buf), (off_t)at);
-
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		if ((u64)n > size - at)
-			n = (ssize_t)(size - at);
-		for (ssize_t i = 0, piece; i < n; i += piece) {
-			piece = n - i < 65536 ? n - i : 65536;
-			if (!all_zero(buf + i, (size_t)piece) &&
-			    pwrite(to, buf + i, (size_t)piece, (off_t)at + i) != piece)
-				return errno ? -errno : -ENOSPC;
-		}
-		at += (u64)n;
-	}
-	return ftruncate(to, (off_t)size) ? -errno : 0;
-}
-
-static int copy_open(struct copy *c, const struct tfs_file_dev *image)
-{
-	u64 size = image->offset + image->dev.size;
-	off_t end = lseek(image->fd, 0, SEEK_END);
-	int fd, err;
-
-	if (end > 0 && (u64)end > size)
-		size = (u64)end; /* the boot partition: what follows comes along */
-	if (!access(c->path, F_OK))
-		return tfs_cli_fail(-EEXIST, c->path, "is there already; expected a new name for the copy");
-	snprintf(c->temporary, sizeof(c->temporary), "%s.XXXXXX", c->path);
-	fd = mkostemp(c->temporary, O_CLOEXEC);
-	if (fd < 0)
-		return tfs_cli_fail(-errno, c->path, "cannot be made: %s", strerror(errno));
-	err = copy_bytes(image->fd, fd, size);
-	if (err) {
-		unlink(c->temporary);
-		close(fd);
-		return tfs_cli_fail(err, c->path, "cannot be written: %s", strerror(-err));
-	}
-	c->before = image->offset;
-	err = tfs_file_dev_take(&c->file, fd, image->offset, true, 0);
-	if (!err)
-		c->file.dev.size = image->dev.size;
-	return err;
-}
-
-static int copy_end(struct copy *c, int err)
-{
-	if (!err && (fsync(c->file.fd) || fchmod(c->file.fd, 0644) || link(c->temporary, c->path)))
-		err = tfs_cli_fail(-errno, c->path, "cannot be finished: %s", strerror(errno));
-	unlink(c->temporary);
-	tfs_file_dev_close(&c->file);
-	return err;
-}
-
-/* Only a volume at the end of its file can grow: its size is where the file ends. */
-static int copy_grow(void *arg, u64 blocks)
-{
-	struct copy *c = arg;
-	u64 size = c->file.dev.size + blocks * NANOS_BLOCK;
-	off_t end = lseek(c->file.fd, 0, SEEK_END);
-
-	if ((u64)end > c->before + c->file.dev.size)
-		return -ENOSPC;
-	if (ftruncate(c->file.fd, (off_t)(c->before + size)))
-		return -errno;
-	c->file.dev.size = size;
-	return 0;
-}
 
 /* ---- the end ---- */
 
-static void summary(struct fsck *f, const struct fsck_nanos *n, int code)
+static void summary(struct fsck *f, const struct fsck_nanos *n, const char *to, int code)
 {
 	u64 records = n->vol ? n->vol->records : 0;
+	char safe[1400];
 
 	tfs_progress_end(&f->progress);
 	if (f->stop_preen)
@@ -113,16 +20,19 @@ static void summary(struct fsck *f, const struct fsck_nanos *n, int code)
 		return;
 	if (f->json) {
 		printf("{\"image_exit\":%d,\"checked\":true,\"format\":\"nanos\",\"problems\":%u,\"repaired\":%u,"
-		       "\"records\":%llu}\n",
-		       code, f->found, f->fixed, (unsigned long long)records);
+		       "\"in_copy\":%s,\"records\":%llu}\n",
+		       code, f->found, f->fixed, to && f->fixed ? "true" : "false", (unsigned long long)records);
 		return;
 	}
 	printf("%s: %s, Nanos volume, %llu records", f->image,
-	       code & FSCK_LEFT    ? "has problems"
-	       : code & FSCK_FIXED ? "repaired"
-	                           : "sound",
+	       code & FSCK_LEFT          ? "has problems"
+	       : code & FSCK_FIXED && to ? "has problems"
+	       : code & FSCK_FIXED       ? "repaired"
+	                                 : "sound",
 	       (unsigned long long)records);
-	printf(f->found ? "; %u problems, %u repaired\n" : "\n", f->found, f->fixed);
+	printf(f->found ? "; %u problems, %u repaired" : "", f->found, f->fixed);
+	printf(to && f->fixed ? " in the copy %s\n" : "\n",
+	       tfs_cli_escape(safe, sizeof(safe), to ? to : "", to ? strlen(to) : 0));
 }
 
 static int repair_failed(struct fsck *f, const struct fsck_nanos_options *o, int err)
@@ -140,11 +50,11 @@ static int repair_failed(struct fsck *f, const struct fsck_nanos_options *o, int
 static int repair_to(struct fsck_nanos *n, struct fsck *f, struct tfs_file_dev *file,
                      const struct fsck_nanos_options *o)
 {
-	static struct copy c;
+	static struct fsck_nanos_copy c;
 	int err;
 
 	c.path = o->to;
-	err = copy_open(&c, file);
+	err = fsck_nanos_copy_open(&c, file, &f->progress);
 	if (err) {
 		f->left = f->found;
 		f->fixed = 0;
@@ -152,10 +62,10 @@ static int repair_to(struct fsck_nanos *n, struct fsck *f, struct tfs_file_dev *
 	}
 	n->dev = &c.file.dev;
 	n->vol->dev = n->dev;
-	err = fsck_nanos_repair(n, copy_grow, &c);
+	err = fsck_nanos_repair(n, fsck_nanos_copy_grow, &c);
 	if (err)
 		repair_failed(f, o, err);
-	return copy_end(&c, err) ? FSCK_LEFT | FSCK_FAILED : 0;
+	return fsck_nanos_copy_end(&c, err) ? FSCK_LEFT | FSCK_FAILED : 0;
 }
 
 static int repair_undo(struct fsck_nanos *n, struct fsck *f, struct tfs_file_dev *file,
@@ -205,6 +115,7 @@ int fsck_nanos_run(struct fsck *f, struct tfs_file_dev *file, const struct fsck_
 
 	if (o->restore)
 		return fsck_nanos_undo_restore(o->restore, &file->dev) ? FSCK_FAILED : FSCK_FIXED;
+	tfs_progress_start(&f->progress, f->quiet || f->json, o->progress_fd, o->to && f->mode != MODE_CHECK ? 3 : 2);
 	err = fsck_nanos_check(&n);
 	if (err && err != -EUCLEAN)
 		code = tfs_cli_fail(FSCK_FAILED, f->image, "%s", strerror(-err));
@@ -212,7 +123,7 @@ int fsck_nanos_run(struct fsck *f, struct tfs_file_dev *file, const struct fsck_
 		code = repair(&n, f, file, o);
 	code |= f->left ? FSCK_LEFT : f->fixed ? FSCK_FIXED : FSCK_OK;
 	if (!(code & FSCK_FAILED) || n.vol)
-		summary(f, &n, code);
+		summary(f, &n, o->to, code);
 	fsck_nanos_free(&n);
 	return code;
 }

@@ -29,7 +29,7 @@ struct mkfs_options {
 	struct tfs_format_options format;
 	u32 jobs;
 	u8 level; /* of zlib: libdeflate's, 1 to 12 */
-	bool force, quiet, all_root, uuid_given, dry_run, json, nanos;
+	bool force, quiet, all_root, uuid_given, codec_given, dry_run, json, nanos;
 };
 /* MKFS_OK, or the exit code after a message; *done: there is nothing to do (--help, -V). */
 int mkfs_options_parse(struct mkfs_options *o, int argc, char **argv, bool *done);

@@ -115,13 +115,42 @@ static int value_take(struct mkfs_nanos *m, const char *path, const char *name, 
 	return err ? tfs_cli_fail(MKFS_DEVICE, path, "out of memory") : 0;
 }
 
+/* json-c's own reader of files tells neither what is wrong nor where. */
+static int file_parse(const char *path, struct json_object **out)
+{
+	FILE *f = fopen(path, "re");
+	struct json_tokener *t = json_tokener_new();
+	enum json_tokener_error why = json_tokener_continue;
+	size_t before = 0, n;
+	char buf[4096];
+
+	*out = NULL;
+	while (f && t && why == json_tokener_continue && (n = fread(buf, 1, sizeof(buf), f))) {
+		*out = json_tokener_parse_ex(t, buf, (int)n);
+		why = json_tokener_get_error(t);
+		before += why == json_tokener_continue ? n : json_tokener_get_parse_end(t);
+	}
+	if (!f || ferror(f))
+		tfs_cli_fail(0, path, "cannot be read: %s", strerror(errno));
+	else if (!t)
+		tfs_cli_fail(0, path, "out of memory");
+	else if (why != json_tokener_success)
+		tfs_cli_fail(0, path, "expected JSON, found at byte %zu: %s", before,
+		             why == json_tokener_continue ? "its end" : json_tokener_error_desc(why));
+	if (f)
+		fclose(f);
+	if (t)
+		json_tokener_free(t);
+	return *out ? 0 : MKFS_SOURCE;
+}
+
 int mkfs_nanos_config(struct mkfs_nanos *m, const char *path)
 {
-	struct json_object *j = json_object_from_file(path);
-	int err;
+	struct json_object *j;
+	int err = file_parse(path, &j);
 
-	if (!j)
-		return tfs_cli_fail(MKFS_SOURCE, path, "expected a file of JSON: %s", json_util_get_last_err());
+	if (err)
+		return err;
 	if (!json_object_is_type(j, json_type_object))
 		err = tfs_cli_fail(MKFS_USAGE, path, "expected a JSON object");
 	else if (json_object_object_get_ex(j, "children", NULL))

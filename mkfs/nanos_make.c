@@ -39,6 +39,9 @@ static void losses_tell(const struct mkfs_options *o, const struct mkfs_nanos *m
 	if (m->left_out)
 		tfs_cli_warn(NULL, "note: %llu devices and fifos left out: the format has none",
 		             (unsigned long long)m->left_out);
+	if (m->times)
+		tfs_cli_warn(NULL, "note: times of %llu files lie outside of 1970 to 2106, which is all the format has",
+		             (unsigned long long)m->times);
 	if (m->owners || m->modes)
 		tfs_cli_warn(NULL, "note: not kept: owners of %llu files, modes of %llu; the format has neither",
 		             (unsigned long long)m->owners, (unsigned long long)m->modes);
@@ -61,6 +64,7 @@ static void report(const struct mkfs_options *o, const struct mkfs_fill *f, cons
 		tfs_json_u64(j, "size", size);
 		tfs_json_u64(j, "owners_not_kept", m->owners);
 		tfs_json_u64(j, "modes_not_kept", m->modes);
+		tfs_json_u64(j, "times_not_kept", m->times);
 		tfs_json_u64(j, "left_out", m->left_out);
 		tfs_json_line(stdout, j);
 	} else if (!o->quiet) {

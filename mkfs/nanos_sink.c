@@ -35,8 +35,12 @@ static int time_set(struct mkfs_nanos *m, u64 ino, const struct tfs_time *t)
 	u64 sec = tfs_le64(t->sec), v;
 	int err;
 
-	if (sec >> 32) /* before 1970, after 2106 */
-		return 0;
+	if (sec >> 32) { /* before 1970, after 2106: the nearest there is */
+		m->times++;
+		v = sec >> 63 ? 0 : ~0ull;
+		return nanos_set(m->vol, (u32)ino, m->mtime, nanos_int(v))
+		           ?: nanos_set(m->vol, (u32)ino, m->atime, nanos_int(v));
+	}
 	v = sec << 32 | ((u64)tfs_le32(t->nsec) << 32) / 1000000000;
 	if (v >> 32 != sec)
 		v = sec << 32 | 0xffffffff;

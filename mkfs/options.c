@@ -46,6 +46,7 @@ static int codec_parse(const char *text, struct mkfs_options *o)
 {
 	struct tfs_format_options *f = &o->format;
 
+	o->codec_given = strcmp(text, "none") != 0;
 	if (!strcmp(text, "none"))
 		f->codec = TFS_CODEC_NONE;
 	else if (!strcmp(text, "lz4"))
@@ -177,6 +178,8 @@ static int format_check(struct mkfs_options *o)
 		return o->config ? tfs_cli_fail(MKFS_USAGE, "--config", "is for --format nanos") : 0;
 	if (o->format.segment_bits)
 		return tfs_cli_fail(MKFS_USAGE, "--segment-size", "a Nanos volume has no segments");
+	if (o->codec_given)
+		return tfs_cli_fail(MKFS_USAGE, "--compress", "a Nanos volume is never compressed");
 	if (strlen(o->format.label) > NANOS_LABEL_MAX)
 		return tfs_cli_fail(MKFS_USAGE, o->format.label, "expected a label of at most %u bytes",
 		                    NANOS_LABEL_MAX);

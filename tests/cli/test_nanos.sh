@@ -75,7 +75,7 @@ image() {
 	run 1 $dump ls --offset $off --partition 1 "$i"; said 'expected --partition root, boot'
 	run 1 $dump ls --offset $off --partition 4 "$i"
 	run 0 $dump crashlog --offset $off "$i"; said 'boot_id        77'; said 'exit_code      -5'; said 'at \x1b[31m0x10'
-	run 0 $dump crashlog --json --offset $off "$i"; said '"exit_code":"-5"'
+	run 0 $dump crashlog --json --offset $off "$i"; said '"exit_code":-5,'
 	run 0 $dump extract --offset $off "$i" "$tmp/root"
 	(cd "$tmp/root" && sha256sum --quiet -c) <"$here/live-small.sha256" >"$tmp/out" 2>&1 || bad "root filesystem of an image"
 	# the boot filesystem converted and mounted; a partition that is none
@@ -126,6 +126,11 @@ make_() {
 	run 1 $bin/mkfs.tfs --format nanos -L "$(printf '%032d' 1)" "$tmp/no.img" 8M; said 'at most 31 bytes'
 	run 1 $bin/mkfs.tfs --config "$tmp/config" "$tmp/no.img" 16M; said 'is for --format nanos'
 	echo '{"children":{}}' >"$tmp/c2"; run 1 $bin/mkfs.tfs --format nanos --config "$tmp/c2" "$tmp/no.img" 8M; said 'files come from'
+	printf '{"a":\n' >"$tmp/c2"; run 2 $bin/mkfs.tfs --format nanos --config "$tmp/c2" "$tmp/no.img" 8M; said 'expected JSON, found at byte 6: its end'
+	run 1 $bin/mkfs.tfs --format nanos --compress zlib "$tmp/no.img" 8M; said 'never compressed'
+	mkdir "$tmp/odd.times"; touch -d '1960-05-06' "$tmp/odd.times/old"; touch -d '2200-01-01' "$tmp/odd.times/new"; touch -d '1990-01-01' "$tmp/odd.times"
+	run 0 $bin/mkfs.tfs --format nanos --from "$tmp/odd.times" "$tmp/times.img"; said 'times of 2 files lie outside of 1970 to 2106'
+	run 0 $dump ls -l "$tmp/times.img"; said '1970-01-01 00:00:00 old'; said '2106-02-07 06:28:15 new'
 	run 0 $bin/mkfs.tfs --format nanos "$tmp/empty.img" 3M; run 0 $dump ls "$tmp/empty.img"; facts "$tmp/empty.img" >/dev/null
 }
 
@@ -135,7 +140,7 @@ mended() { # WHAT NUMBER: -n reports and writes nothing; -y with --to and with -
 	run 4 $bin/fsck.tfs -n "$i"; said "($2)"; cmp -s "$i" "$tmp/before" || bad "$1: -n wrote"
 	run 4 $bin/fsck.tfs -y "$i"; said 'a repair needs --undo FILE, or --to FILE'; cmp -s "$i" "$tmp/before" || bad "$1: wrote without a way back"
 	rm -f "$tmp/copy" "$tmp/undo"
-	run 1 $bin/fsck.tfs -y --to "$tmp/copy" "$i"; cmp -s "$i" "$tmp/before" || bad "$1: --to wrote to the image"
+	run 1 $bin/fsck.tfs -y --to "$tmp/copy" "$i"; said "repaired in the copy $tmp/copy"; cmp -s "$i" "$tmp/before" || bad "$1: --to wrote to the image"
 	run 0 $bin/fsck.tfs -n "$tmp/copy"; facts "$tmp/copy" >"$tmp/facts.copy"
 	run 1 $bin/fsck.tfs -y --undo "$tmp/undo" "$i"; run 0 $bin/fsck.tfs -n "$i"; facts "$i" >"$tmp/facts.mended"
 	cmp -s "$tmp/facts.copy" "$tmp/facts.mended" || bad "$1: copy and image were mended differently"
@@ -210,10 +215,14 @@ convert() {
 	run 0 $bin/fsck.tfs -fn --data "$tmp/ours.img"
 	run 0 $dump extract "$tmp/ours.img" "$tmp/ours"; same "$tmp/ours" "$tmp/facts" "files differ in our format"
 	run 0 $dump super "$tmp/ours.img"; said 'label          datavol'; tr -d - <"$tmp/out" | grep -q "$uuid" || bad "uuid"
-	run 0 $bin/tfs convert "$tmp/ours.img" "$tmp/back.img" 40M; said 'are not kept'
+	run 0 $bin/tfs convert "$tmp/ours.img" "$tmp/back.img" 40M; said 'not kept: snapshots, owners, modes but for exec and readonly, times'
 	facts "$tmp/back.img" | diff "$tmp/facts" - >"$tmp/out" || bad "files differ after the way back"
 	run 0 $bin/fsck.tfs -n "$tmp/back.img"
-	run 0 $bin/tfs convert "$tmp/mkfs-small.img" "$tmp/ours2.img"; said 'the configuration in its root is not kept'
+	run 0 $bin/tfs convert "$tmp/mkfs-small.img" "$tmp/ours2.img"; said 'not kept: the configuration in its root'
+	# any configuration, not only known names; and as JSON
+	echo '{"klibs":"net"}' >"$tmp/c3"; run 0 $bin/mkfs.tfs -q --format nanos --config "$tmp/c3" "$tmp/c3.img" 3M
+	run 0 $bin/tfs convert --json "$tmp/c3.img" "$tmp/c3.ours"; said '"what":"converted"'; said '"from_format":"nanos"'; said '"not_kept":["the configuration'
+	python3 -c 'import json, sys; [json.loads(l) for l in sys.stdin]' <"$tmp/out" || bad "not one JSON object a line"
 	run 2 $bin/tfs convert "$tmp/facts" "$tmp/none.img"; said 'expected a volume'
 	run 3 $bin/tfs convert "$o" "$tmp/ours.img"; said 'was not made'
 	head -c 2000000 "$o" >"$tmp/short.img"

@@ -26,6 +26,14 @@ static void key_text(const struct tfs_line *l, const char *key)
 	printf(l->tall ? "\n  %-14s " : " %s=", key);
 }
 
+void tfs_line_int(struct tfs_line *l, const char *key, s64 v)
+{
+	if (l->o)
+		json_object_object_add(l->o, key, json_object_new_int64(v));
+	else
+		key_text(l, key), printf("%lld", (long long)v);
+}
+
 void tfs_line_num(struct tfs_line *l, const char *key, u64 v)
 {
 	if (l->o)

@@ -15,6 +15,7 @@ struct tfs_line {
 void tfs_line_begin(struct tfs_line *l, bool json, int indent, const char *what);
 void tfs_line_begin_tall(struct tfs_line *l, bool json, const char *what);
 void tfs_line_num(struct tfs_line *l, const char *key, u64 v);
+void tfs_line_int(struct tfs_line *l, const char *key, s64 v);
 /* 64-bit numbers that are names, not counts, go to JSON as text: many readers hold only 53 bits. */
 void tfs_line_hex(struct tfs_line *l, const char *key, u64 v, int digits);
 void tfs_line_octal(struct tfs_line *l, const char *key, u32 v);
