@@ -344,7 +344,8 @@ static void flips(void **state)
 			of[part[at]]++;
 			silent[part[at]] += o == SILENT;
 			if (part[at] <= HEADER && o == SILENT)
-				fail_msg("byte %llu bit %d of framing or a header: something else is read, and nothing says so",
+				fail_msg("byte %llu bit %d of framing or a header: something else is read, and nothing "
+				         "says so",
 				         (unsigned long long)at, bit);
 		}
 	printf("flips of %u bits: %u refused, %u reported, %u read the same, %u cannot be told (%u%%)\n", bits,
