@@ -4,7 +4,7 @@
 
   proxy.py PORTFILE HOST:PORT          ends with its parent
   GET /_fault?FAULT&N[&TIMES]          at the Nth request from now on (1: the next), and at the TIMES-1 after it
-  GET /_count                          requests since then, and how often the fault was done
+  GET /_count                          requests since then, how often the fault was done, bytes from and to clients
 
 Requests go on as they are, Host and all, so signatures stay good. Faults:
   slowdown throttle error500 denied expired skewed   such an answer, without asking the server
@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 
-state = {"fault": "", "from": 0, "times": 1, "count": 0, "done": 0}
+state = {"fault": "", "from": 0, "times": 1, "count": 0, "done": 0, "in": 0, "out": 0}
 lock = threading.Lock()
 upstream = None
 
@@ -112,6 +112,8 @@ class Session:
             try:
                 self.server.sendall(head + body)
                 answer = read_head(self.server_reader)
+                while answer.split(b" ", 2)[1] == b"100":  # a client that asked whether it may go on; it has
+                    answer = read_head(self.server_reader)
                 break
             except (Gone, ConnectionError):
                 self.server = None  # an idle connection that the server closed
@@ -144,6 +146,8 @@ class Session:
             self.reader.read(length // 2)
             done(fault)
             reset(self.client)
+        if header(head, rb"expect").lower() == "100-continue":
+            self.client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = read_exact(self.reader, length)
         if fault in ANSWERS and not fault.endswith("-late"):
             answer, data = ANSWERS[fault]
@@ -153,6 +157,9 @@ class Session:
             answer, data = self.spoil(fault, answer, data)
         if method == "HEAD":
             data = b""
+        with lock:
+            state["in"] += len(head) + len(body)
+            state["out"] += len(answer) + len(data)
         self.client.sendall(answer + data)
         return None
 
@@ -202,12 +209,12 @@ class Session:
     def control(self, path):
         text = ""
         if path == "/_count":
-            text = f"{state['count']} {state['done']}\n"
+            text = f"{state['count']} {state['done']} {state['in']} {state['out']}\n"
         else:
             fields = path.split("?", 1)[1].split("&")
             with lock:
                 state.update({"fault": fields[0], "from": int(fields[1]), "times": int(fields[2]) if len(fields) > 2 else 1,
-                              "count": 0, "done": 0})
+                              "count": 0, "done": 0, "in": 0, "out": 0})
         self.client.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
 
     def run(self):

@@ -30,7 +30,7 @@ faulty() { # FAULT N COMMAND...: with the fault at the Nth request; sets code, c
 	local fault=$1 n=$2; shift 2
 	curl -s "$P/_fault?$fault&$n"; code=0
 	timeout 300 "$bk" "$@" "${through[@]}" >"$tmp/o" 2>"$tmp/e" || code=$?
-	read -r count done_ < <(curl -s "$P/_count"); curl -s "$P/_fault?none&0"
+	read -r count done_ _ < <(curl -s "$P/_count"); curl -s "$P/_fault?none&0"
 	did=$((did + done_)) runs=$((runs + 1))
 	case $code in
 	0) ;;

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # tfs-backup beside restic on the same tree and server in one run, and rclone and s3cmd copying the image, for the cost of doing
 # without: a database file of MIB (128) whose pages do not compress, and a tree of sources. First backup; backup after 1% of the
-# database's 8 KiB pages were changed at random; bytes stored and sent; restore; prune after the first was forgotten; peak memory.
+# database's 8 KiB pages were changed at random; restore; everything read; prune after the first was forgotten. Of each: requests, bytes sent
+# and received, both with headers, as the proxy counts them (tests/backup/proxy.py), what the store grew by, and peak memory: counts, which a busy
+# machine does not change. Seconds are printed, too; they mean something on an idle one.
 # The server is Ceph's RGW in memory (tests/backup/ceph.sh); STORE=dir: directories instead. What is not installed is left out.
 set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/../.."
 bin=$(realpath "${BIN:-build/bin}") mib=${MIB:-128} here=$PWD
 tmp=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/bench.XXXXXX")
-server=
-end() { fusermount3 -uq "$tmp/mnt" 2>/dev/null || true; [ -z "$server" ] || tests/backup/ceph.sh stop "$tmp/ceph"; rm -rf "$tmp"; }
+server= proxy=
+end() { [ -z "$proxy" ] || kill $proxy; fusermount3 -uq "$tmp/mnt" 2>/dev/null || true; [ -z "$server" ] || tests/backup/ceph.sh stop "$tmp/ceph"; rm -rf "$tmp"; }
 trap end EXIT
 export AWS_ACCESS_KEY_ID=AKTEST AWS_SECRET_ACCESS_KEY=SKTEST AWS_EC2_METADATA_DISABLED=true no_proxy='*'
 unset AWS_CA_BUNDLE AWS_PROFILE AWS_REGION AWS_ENDPOINT_URL
@@ -18,11 +20,14 @@ export RCLONE_CONFIG=/dev/null TFS_BACKUP_KEY_FILE=$tmp/key RESTIC_PASSWORD=x XD
 head -c 64 /dev/urandom >"$tmp/key"
 if [ "${STORE:-rgw}" = rgw ]; then
 	server=$(tests/backup/ceph.sh start "$tmp/ceph" memstore) || { echo "no RGW (STORE=dir goes without)"; exit 77; }
+	tests/backup/proxy.py "$tmp/port" "$server" & proxy=$!
+	until [ -s "$tmp/port" ]; do kill -0 $proxy || exit 1; sleep 0.1; done
+	behind=$server server=http://127.0.0.1:$(cat "$tmp/port")
 	options=(-o "endpoint=$server")
 	tfs=s3://tfs/tfs restic=s3:$server/tfs/restic
 	printf '[default]\naccess_key = AKTEST\nsecret_key = SKTEST\nhost_base = %s\nhost_bucket = %s\nuse_https = False\n' "${server#http://}" "${server#http://}" >"$tmp/s3cfg"
 	export RCLONE_CONFIG_R_TYPE=s3 RCLONE_CONFIG_R_PROVIDER=Ceph RCLONE_CONFIG_R_ENV_AUTH=true RCLONE_CONFIG_R_ENDPOINT=$server
-	stored() { "$bin/store_tool" -o endpoint="$server" "s3://tfs/$1" list | awk '{n += $2} END {print n + 0}'; }
+	stored() { "$bin/store_tool" -o endpoint="$behind" "s3://tfs/$1" list | awk '{n += $2} END {print n + 0}'; }
 else
 	options=() tfs=$tmp/store/tfs restic=$tmp/store/restic; mkdir "$tmp/store"
 	stored() { [ ! -d "$tmp/store/$1" ] || find "$tmp/store/$1" -type f -printf '%s\n' | awk '{n += $1} END {print n + 0}'; }
@@ -44,12 +49,14 @@ with open(sys.argv[1], "r+b") as f:
     os.fsync(f.fileno())
 P
 }
-row() { # NAME WHAT COMMAND...: seconds, peak memory, and what the store grew by
+row() { # NAME WHAT COMMAND...
 	local name=$1 what=$2 before; shift 2
 	before=$(stored "$name")
+	[ -z "$server" ] || curl -s "$server/_fault?none&0"
 	/usr/bin/time -f '%e %M' -o "$tmp/time" "$@" >"$tmp/out" 2>&1 || { cat "$tmp/out"; exit 1; }
-	printf '%-7s %-34s %7.2f s %6d MB peak  store %+9.1f MB\n' "$name" "$what" "$(cut -d' ' -f1 "$tmp/time")" "$(($(tail -1 "$tmp/time" | cut -d' ' -f2) / 1024))" \
-		"$(echo "$before $(stored "$name")" | awk '{print ($2 - $1) / 1e6}')"
+	[ -z "$server" ] || curl -s "$server/_count" >"$tmp/count"
+	printf '%-7s %-24s %s store %+8.1f MB  %4d MB peak  %7.2f s\n' "$name" "$what" "$([ -z "$server" ] || awk '{ printf "%5d requests %7.1f MB sent %7.1f MB received", $1, $3 / 1e6, $4 / 1e6 }' "$tmp/count")" \
+		"$(echo "$before $(stored "$name")" | awk '{print ($2 - $1) / 1e6}')" "$(($(tail -1 "$tmp/time" | cut -d' ' -f2) / 1024))" "$(cut -d' ' -f1 "$tmp/time")"
 }
 have() { command -v "$1" >/dev/null || { echo "$1 is not installed: left out"; return 1; }; }
 
@@ -71,5 +78,5 @@ have restic && row restic "restore" restic -q -r "$restic" restore latest --targ
 row tfs "verify --read-data" "$bin/tfs-backup" verify -q --read-data "$tfs" "${options[@]}"
 have restic && row restic "check --read-data" restic -q -r "$restic" check --read-data
 row tfs "forget" "$bin/tfs-backup" forget -q --keep-last 1 "$tfs" "${options[@]}"
-row tfs "prune (condemns; deletes a day later)" "$bin/tfs-backup" prune -q "$tfs" "${options[@]}"
+row tfs "prune (condemns)" "$bin/tfs-backup" prune -q "$tfs" "${options[@]}"
 have restic && row restic "forget --prune" restic -q -r "$restic" forget --keep-last 1 --prune
