@@ -143,7 +143,7 @@ debug-kernel: ## two kernels with KASAN, lockdep, kmemleak and fault injection, 
 	@tests/kernel/build_debug.sh
 	@tests/kernel/build_debug.sh uml
 
-test-backup: all ## the stores of tfs-backup against Ceph's RGW (and Swift, s3cmd, awscli where installed), every fault at every request; databases under load (half an hour)
+test-backup: all ## the stores of tfs-backup against Ceph's RGW (and Swift, s3cmd, awscli where installed), every fault at every request of a store and of a backup; databases under load (an hour)
 	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(BACKUP_PACKAGES) >/dev/null
 	@tests/backup/servers.sh
 	@for db in sqlite redis postgresql mariadb; do tests/backup/test_database.sh $$db || exit 1; done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# make test-backup: the stores against real servers. Ceph RGW in memory: the suite, Object Lock, every fault at every request,
-# objects exchanged with s3cmd and awscli (when installed). RGW on a disk: what was acknowledged is there after kill -9. Swift's
+# make test-backup: the stores against real servers. Ceph RGW in memory: the suite, Object Lock, every fault at every request, of the store and of
+# whole backups, objects exchanged with s3cmd and awscli (when installed). RGW on a disk: what was acknowledged is there after kill -9. Swift's
 # s3api (when installed), which has no conditional puts. 77: no Ceph here.
 set -u
 cd "$(dirname "$0")/../.."
@@ -49,6 +49,8 @@ $here/proxy.py "$T/proxyport" "$S" & for _ in $(seq 200); do [ -e "$T/proxyport"
 P=http://127.0.0.1:$(cat "$T/proxyport")
 "$BIN/store_fault" -o endpoint="$P" -o part-size=96K -o stall=1 -o patience=60 "$P" s3://tfs/faults >"$T/out" 2>&1 || fail "faults"
 cat "$T/out"
+step "RGW through the proxy: backups, every fault at every request of a run"
+$here/run_faults.sh "$S" || fail "backups through the proxy"
 $here/ceph.sh stop "$T/memory"
 
 step "RGW on a disk: kill -9 of all of it while objects are put"
