@@ -10,6 +10,7 @@ LIBS := -llz4 -lz -ljson-c
 LIBS_mkfs.tfs := -ldeflate -larchive -llzma -lblkid -pthread
 LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
+LIBS_tfs-logship := -lcurl
 LIBS_STORE := -lsodium -lcurl -lexpat
 LIBS_tfs-backup := $(LIBS_STORE) -larchive -lfuse3
 LIBS_bk-flip := $(LIBS_tfs-backup)
@@ -18,6 +19,7 @@ LIBS_store_fault := $(LIBS_STORE)
 LIBS_store_tool := $(LIBS_STORE)
 LIBS_test_sign := $(LIBS_STORE)
 LIBS_test_moved := $(LIBS_tfs-backup)
+LIBS_test_web := -lcurl
 Q := $(if $(V),,@)
 
 CORE := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/*.c))
@@ -162,10 +164,11 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(FLAGS) $(if $(filter tests/% backup/% mkfs/% fsck/% admin/% kernel/fuse/% tfs/user/% tfs/fuse/%,$<),-Wno-frame-larger-than) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BIN)/tfs-power: $(POWER) $(CORE) $(USER)
-# the stores of tfs-backup (backup/store.h)
-STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c backup/s3*.c))
+# what HTTP and TLS have in common, and the stores of tfs-backup (backup/store.h)
+WEB := $(B)/tfs/web/web.o
+STORE := $(patsubst %.c,$(B)/%.o,$(wildcard backup/store*.c backup/s3*.c)) $(WEB)
 # the repository, and tfs-backup with dump.tfs's commands on what is in it
-BACKUP := $(patsubst %.c,$(B)/%.o,$(filter-out backup/main.c,$(wildcard backup/*.c)))
+BACKUP := $(patsubst %.c,$(B)/%.o,$(filter-out backup/main.c,$(wildcard backup/*.c))) $(WEB)
 # read-only mounts
 VIEW := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/fuse/*.c))
 DUMP := $(patsubst %.c,$(B)/%.o,$(filter-out fsck/dump_main.c,$(wildcard fsck/dump*.c)))
@@ -185,7 +188,7 @@ $(BIN)/store_fault: $(B)/tests/backup/store_fault.o $(STORE) $(CORE) $(USER)
 $(BIN)/modelled: $(B)/tests/kernel/modelled.o $(B)/tests/power/ops.o
 $(BIN)/tfs-age: $(B)/tests/bench/age.o $(CORE) $(USER)
 $(BIN)/tfs-craft: $(B)/tests/cli/craft.o $(CORE) $(USER)
-$(BIN)/tfs-logship: $(patsubst %.c,$(B)/%.o,$(wildcard logship/*.c)) $(SHIP) $(USER) $(CORE)
+$(BIN)/tfs-logship: $(patsubst %.c,$(B)/%.o,$(wildcard logship/*.c logship/web/*.c)) $(WEB) $(SHIP) $(USER) $(CORE)
 $(BIN)/mkfs.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard mkfs/*.c)) $(CORE) $(USER)
 $(BIN)/dump.tfs: $(patsubst %.c,$(B)/%.o,$(wildcard fsck/dump*.c)) $(CORE) $(USER)
 $(BIN)/tfs: $(patsubst %.c,$(B)/%.o,$(wildcard admin/*.c)) $(SHIP) $(CORE) $(USER)
@@ -203,6 +206,9 @@ $(BIN)/stop.so: tests/fsck/stop.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<
 $(BIN)/test_ship: $(SHIP)
+# the formats of HTTP: all that opens nothing
+FORMATS := $(patsubst %,$(B)/logship/web/%.o,json fields otlp loki elastic splunk gelf format answer batch)
+$(BIN)/test_web: $(FORMATS) $(SHIP) $(WEB)
 $(BIN)/test_sign: $(STORE)
 $(BIN)/test_schedule: $(B)/backup/schedule_time.o
 $(BIN)/test_moved: $(BACKUP) $(DUMP) $(VIEW)

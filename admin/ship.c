@@ -87,17 +87,18 @@ static int collector_check(const char *text)
 	return why ? tfs_cli_fail(ADMIN_USAGE, text, "%s", why) : 0;
 }
 
-/* The text with the host's address, of now, in the place of its name: the kernel resolves none. NULL after a message. */
+/* The text with the host's address, of now, in the place of its name: the kernel resolves none. NULL after a message.
+ * What the kernel does not send to is left as it is: a certificate is for a name. */
 static const char *collector_resolve(const char *text)
 {
 	static char out[TFS_SHIP_TARGET_MAX + 1];
 	const char *host = strstr(text, "://");
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
 	char name[256], address[64];
-	size_t n = host ? strcspn(host + 3, ":?[") : 0;
+	size_t n = host && !memchr(text, '+', (size_t)(host - text)) ? strcspn(host + 3, ":?[") : 0;
 	int err, len;
 
-	if (!n) /* a file, or an IPv6 address */
+	if (!n) /* a file, an IPv6 address, or FORMAT+https */
 		return text;
 	snprintf(name, sizeof(name), "%.*s", (int)n, host + 3);
 	err = getaddrinfo(name, NULL, &hints, &found);

@@ -6,10 +6,9 @@
  * done, given up, or waiting again. At most `parallel` transfers run; connections are kept by libcurl. A call is
  * repeated until its deadline, which is `patience` after its first attempt; a server from which nothing ever came gets
  * 30 s of it. One attempt may take what is left of that and the time its bytes need at 4 KB/s.
- *
- * HTTP/1.1 only: over one HTTP/2 connection a stalled transfer stalls all.
  */
 #include "backup/s3.h"
+#include "tfs/web/web.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -123,22 +122,6 @@ int s3_call_start(struct s3_call *c, void (*done)(struct s3_call *), void *arg)
 
 /* ---- what comes in ---- */
 
-static bool header_is(const char *line, size_t length, const char *name, char *value, size_t room)
-{
-	size_t n = strlen(name);
-
-	if (length <= n || strncasecmp(line, name, n) || line[n] != ':')
-		return false;
-	line += n + 1;
-	length -= n + 1;
-	while (length && (*line == ' ' || *line == '\t'))
-		line++, length--;
-	while (length && strchr("\r\n \t", line[length - 1]))
-		length--;
-	snprintf(value, room, "%.*s", (int)length, line);
-	return true;
-}
-
 static s64 date_of(const char *value)
 {
 	time_t t = curl_getdate(value, NULL);
@@ -167,24 +150,24 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
 	if (length > 5 && !strncmp(line, "HTTP/", 5)) /* of this answer, not of a 100 before it */
 		memset(r, 0, sizeof(*r));
-	else if (header_is(line, length, "date", value, sizeof(value)))
+	else if (tfs_web_header(line, length, "date", value, sizeof(value)))
 		r->date = date_of(value);
-	else if (header_is(line, length, "last-modified", value, sizeof(value)))
+	else if (tfs_web_header(line, length, "last-modified", value, sizeof(value)))
 		r->modified = date_of(value);
-	else if (header_is(line, length, "content-length", value, sizeof(value)))
+	else if (tfs_web_header(line, length, "content-length", value, sizeof(value)))
 		r->content_length = strtoull(value, NULL, 10), r->has_length = true;
-	else if (header_is(line, length, "content-range", value, sizeof(value)))
+	else if (tfs_web_header(line, length, "content-range", value, sizeof(value)))
 		take_range(r, value);
-	else if (header_is(line, length, "retry-after", value, sizeof(value)))
-		r->retry_after = (unsigned)strtoul(value, NULL, 10);
-	else if (header_is(line, length, "x-amz-object-lock-retain-until-date", value, sizeof(value)))
+	else if (tfs_web_header(line, length, "retry-after", value, sizeof(value)))
+		r->retry_after = tfs_web_retry_after(value, s3_wall(c->store));
+	else if (tfs_web_header(line, length, "x-amz-object-lock-retain-until-date", value, sizeof(value)))
 		r->locked_until = s3_time_of(value);
-	else if (header_is(line, length, "x-amz-object-lock-legal-hold", value, sizeof(value)))
+	else if (tfs_web_header(line, length, "x-amz-object-lock-legal-hold", value, sizeof(value)))
 		r->locked_until = !strcasecmp(value, "ON") ? -1 : r->locked_until;
-	else if (!header_is(line, length, "etag", r->etag, sizeof(r->etag)) &&
-	         !header_is(line, length, "x-amz-request-id", r->request_id, sizeof(r->request_id)) &&
-	         !header_is(line, length, "x-amz-bucket-region", r->region, sizeof(r->region)))
-		header_is(line, length, "x-amz-meta-tfs", r->token, sizeof(r->token));
+	else if (!tfs_web_header(line, length, "etag", r->etag, sizeof(r->etag)) &&
+	         !tfs_web_header(line, length, "x-amz-request-id", r->request_id, sizeof(r->request_id)) &&
+	         !tfs_web_header(line, length, "x-amz-bucket-region", r->region, sizeof(r->region)))
+		tfs_web_header(line, length, "x-amz-meta-tfs", r->token, sizeof(r->token));
 	return length;
 }
 
@@ -362,11 +345,7 @@ static void set_options(struct s3_call *c, const char *url)
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PRIVATE, c);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, c->curl_error);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "tfs-backup/0.1");
+	tfs_web_setup(curl, "http,https", "tfs-backup/0.1", &(struct tfs_web_trust){.ca_file = o->ca_file});
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, c);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -377,8 +356,6 @@ static void set_options(struct s3_call *c, const char *url)
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(left > 1000 ? left : 1000));
 	curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 262144L);
-	if (o->ca_file)
-		curl_easy_setopt(curl, CURLOPT_CAINFO, o->ca_file);
 	if (o->bandwidth) {
 		curl_easy_setopt(curl, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)o->bandwidth);
 		curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)o->bandwidth);

@@ -110,7 +110,10 @@ static void target(const u8 *data, u32 n)
 	FUZZ_CHECK(strnlen(t.host, sizeof(t.host)) < sizeof(t.host) && strnlen(t.app, sizeof(t.app)) < sizeof(t.app) &&
 	               strnlen(t.path, sizeof(t.path)) < sizeof(t.path),
 	           "frames: a text of the target does not end");
-	FUZZ_CHECK(t.transport > SHIP_UDP || (t.host[0] && t.port), "frames: a target without a place");
+	FUZZ_CHECK(t.transport == SHIP_FILE || t.transport == SHIP_STDOUT || (t.host[0] && t.port),
+	           "frames: a target without a place");
+	FUZZ_CHECK(strnlen(t.name, sizeof(t.name)) < sizeof(t.name) && t.batch >= SHIP_BATCH_MIN && t.batch <= 16 << 20,
+	           "frames: options of HTTP out of range");
 	FUZZ_CHECK(t.cut.max >= 64 && t.cut.max <= SHIP_TEXT_MAX && t.standard < 192, "frames: options out of range");
 	FUZZ_CHECK(t.cut.multi != SHIP_START || !ship_start_check(t.cut.start, t.cut.start_len),
 	           "frames: a pattern that matches every line");

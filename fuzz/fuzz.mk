@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Fuzz targets. `make fuzz T=seconds` needs clang; the replaying programs (fuzz-TARGET in build/bin) are built with any CC.
-FUZZ_TARGETS := image replay items ops fsck tar frames backup nanos
+FUZZ_TARGETS := image replay items ops fsck tar frames answers backup nanos
 FUZZ_ENGINE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 # comparisons are not traced: with a constant checksum and seeds there is little to guess, and it is twice as fast
 FUZZ_FAST := -fno-sanitize-coverage=trace-cmp
@@ -16,7 +16,9 @@ FUZZ_WITH_fsck := $(FUZZ_CHECK)
 FUZZ_WITH_tar := $(FUZZ_CHECK) $(filter-out mkfs/main.c mkfs/options.c mkfs/target.c mkfs/nanos_%,$(wildcard mkfs/*.c))
 FUZZ_WITH_nanos := $(FUZZ_CHECK) $(wildcard tfs/nanos/*.c) $(addprefix fsck/fsck_nanos,.c _tree.c _find.c)
 FUZZ_WITH_frames := $(wildcard logship/ship/*.c)
+FUZZ_WITH_answers := $(wildcard logship/ship/*.c) $(patsubst %,logship/web/%.c,json fields otlp loki elastic splunk gelf format answer)
 FUZZ_WITH_backup := backup/index.c backup/small.c
+FUZZ_LIBS_answers := -ljson-c
 FUZZ_LIBS_fsck := -ljson-c
 FUZZ_LIBS_nanos := -ljson-c
 FUZZ_LIBS_tar := -ljson-c -ldeflate -larchive -llzma -pthread

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops, DIR/frames,
+ * Writes the first inputs of the targets: DIR/image, DIR/fsck (the same), DIR/replay, DIR/items, DIR/ops, DIR/frames, DIR/answers,
  * DIR/backup.
  * Made by real operations on the targets' own bases, so that they follow the format when it changes and nothing binary
  * is kept in the repository. An image seed repeats a block of the base or spoils a field of one; a replay seed holds
@@ -451,12 +451,37 @@ static void frame_seeds(void)
 	     "c=\"0000000a\"] x"),
 	    "5relp://[::1]:2515?facility=local0&max=512&start=####-%23",
 	    "5file:/a%20b?multi=indent&app=x%20y&severity=err",
+	    "5elastic+https://[::1]:9200/a/b?gzip&batch=65536&index=logs-x",
 	};
 	u32 i;
 
 	for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
 		put(seeds[i], (u32)strlen(seeds[i]));
 		save("frames", "text", i);
+	}
+}
+
+/* ---- answers: format, status, how many were sent ---- */
+
+static void answer_seeds(void)
+{
+	static const char *const seeds[] = {
+	    "000{\"partialSuccess\":{\"rejectedLogRecords\":\"1\",\"errorMessage\":\"too old\"}}",
+	    "002{}",
+	    "00<html>",
+	    "162entry for stream too far behind",
+	    ("202{\"took\":3,\"errors\":true,\"items\":[{\"create\":{\"_id\":\"a\",\"status\":201}},{\"create\":{"
+	     "\"status\":429,"
+	     "\"error\":{\"type\":\"t\",\"reason\":\"r\"}}},{\"create\":{\"status\":400,\"error\":\"x\"}}]}"),
+	    "304{\"text\":\"Success\",\"code\":0}",
+	    "364{\"text\":\"Invalid data format\",\"code\":6,\"invalid-event-number\":2}",
+	    "424",
+	};
+	u32 i;
+
+	for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		put(seeds[i], (u32)strlen(seeds[i]));
+		save("answers", "text", i);
 	}
 }
 
@@ -559,6 +584,7 @@ int main(int argc, char **argv)
 	items_seeds();
 	ops_seeds();
 	frame_seeds();
+	answer_seeds();
 	backup_seeds();
 	return 0;
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* The configuration of drain and run: lines of `key = value`, # begins a comment. What is not known is refused. */
+/*
+ * The configuration of drain and run: lines of `key = value`, # begins a comment; behind `[COLLECTOR]` they are about
+ * that one: what it is told, whom to trust. What is not known is refused.
+ */
 #include "logship/logship.h"
+#include "tfs/web/web.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,19 +45,31 @@ static char *trim(char *at)
 	return at;
 }
 
+/* ---- keys ---- */
+
+static const char *text_take(char *to, size_t room, const char *value, const char *why)
+{
+	if (!*value || strlen(value) >= room)
+		return why;
+	strcpy(to, value);
+	return NULL;
+}
+
+#define WHY_PATH "expected a path of 1 to 255 bytes"
+
 /* NULL, or what is wrong. */
 static const char *take(struct logship_config *c, const char *key, const char *value)
 {
 	u64 ms;
 
-	if (!strcmp(key, "host")) {
-		if (!*value || strlen(value) >= sizeof(c->host))
-			return "expected a name of 1 to 255 bytes";
-		strcpy(c->host, value);
-		return NULL;
-	}
+	if (!strcmp(key, "host"))
+		return text_take(c->host, sizeof(c->host), value, "expected a name of 1 to 255 bytes");
+	if (!strcmp(key, "ca-file"))
+		return text_take(c->ca_file, sizeof(c->ca_file), value, WHY_PATH);
+	if (!strcmp(key, "dead-letter"))
+		return text_take(c->dead_letter, sizeof(c->dead_letter), value, WHY_PATH);
 	if (strcmp(key, "timeout") && strcmp(key, "interval") && strcmp(key, "retry"))
-		return "expected host, timeout, interval or retry";
+		return "expected host, timeout, interval, retry, ca-file or dead-letter";
 	if (logship_duration(value, &ms) || (!ms && strcmp(key, "retry")))
 		return "expected a time such as 30s, 500ms or 5m, up to a day";
 	if (!strcmp(key, "retry"))
@@ -63,15 +79,86 @@ static const char *take(struct logship_config *c, const char *key, const char *v
 	return NULL;
 }
 
+static const char *collector_take(struct logship_collector *c, const char *key, const char *value)
+{
+	char *to = !strcmp(key, "authorization-file") ? c->authorization_file
+	           : !strcmp(key, "ca-file")          ? c->ca_file
+	           : !strcmp(key, "cert-file")        ? c->cert_file
+	           : !strcmp(key, "key-file")         ? c->key_file
+	                                              : NULL;
+
+	if (!to)
+		return "expected authorization-file, ca-file, cert-file or key-file";
+	if (to == c->authorization_file && c->transport < SHIP_OTLP)
+		return "credentials are for HTTP";
+	return text_take(to, LOGSHIP_PATH, value, WHY_PATH);
+}
+
+/* "[otlp+https://host:4318]" */
+static const char *section_take(struct logship_config *c, char *line)
+{
+	static struct ship_target t;
+	size_t n = strlen(line);
+	struct logship_collector *x = &c->collector[c->collectors];
+
+	if (line[n - 1] != ']')
+		return "expected ] behind a collector";
+	line[n - 1] = 0;
+	if (ship_target_parse(line + 1, (u32)n - 2, &t) || !t.port)
+		return "expected a collector such as [otlp+https://HOST:PORT]";
+	if (c->collectors == LOGSHIP_COLLECTORS || logship_collector_of(c, &t))
+		return c->collectors == LOGSHIP_COLLECTORS ? "expected at most 32 collectors"
+		                                           : "that one is there already";
+	*x = (struct logship_collector){.transport = t.transport, .tls = t.tls, .port = t.port};
+	strcpy(x->host, t.host);
+	c->collectors++;
+	return NULL;
+}
+
+const struct logship_collector *logship_collector_of(const struct logship_config *c, const struct ship_target *t)
+{
+	for (u32 i = 0; i < c->collectors; i++) {
+		const struct logship_collector *x = &c->collector[i];
+
+		if (x->transport == t->transport && x->tls == t->tls && x->port == t->port && !strcmp(x->host, t->host))
+			return x;
+	}
+	return NULL;
+}
+
+static const char *given(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+void logship_trust(const struct logship_way *way, struct tfs_web_trust *trust)
+{
+	const struct logship_collector *x = way->set;
+
+	*trust = (struct tfs_web_trust){.ca_file = given(way->ca_file)};
+	if (!x)
+		return;
+	if (*x->ca_file)
+		trust->ca_file = x->ca_file;
+	trust->cert_file = given(x->cert_file);
+	trust->key_file = given(x->key_file);
+}
+
+/* ---- the file ---- */
+
 static int line_take(struct logship_config *c, const char *path, unsigned number, char *line)
 {
 	char *value = strchr(line, '='), *key = line;
 	const char *why = "expected KEY = VALUE";
 
-	if (value) {
+	if (*line == '[') {
+		why = section_take(c, line);
+	} else if (value) {
 		*value++ = 0;
 		key = trim(key);
-		why = take(c, key, trim(value));
+		value = trim(value);
+		why =
+		    c->collectors ? collector_take(&c->collector[c->collectors - 1], key, value) : take(c, key, value);
 	}
 	return why ? tfs_cli_fail(LOGSHIP_USAGE, path, "line %u: %s, found %s", number, why, key) : 0;
 }

@@ -185,10 +185,8 @@ static int options_parse(struct options *o, int argc, char **argv, const char *l
 
 static void sender_set(struct logship_sender *s, const struct options *o)
 {
-	s->host = o->config.host;
+	s->config = &o->config;
 	s->to = o->to;
-	s->timeout_ms = o->config.timeout_ms;
-	s->retry_ms = o->config.retry_ms;
 	s->quiet = o->quiet;
 }
 
@@ -211,6 +209,25 @@ static int volume_failed(const struct logship_sender *s, int err)
 	                                                   : strerror(-err));
 }
 
+static int rule_send(struct logship_sender *s, const struct logship_rule *rule)
+{
+	struct logship_state *state = logship_state_of(rule->id);
+	int err;
+
+	if (!state)
+		return -ENOMEM;
+	if (rule->bad)
+		return -EINVAL;
+	if (logship_now_ms() < state->not_before_ms)
+		return 0;
+	err = logship_rule_send(s, rule);
+	if (!err)
+		state->failures = 0;
+	else
+		logship_state_failed(state, s->again_ms);
+	return err;
+}
+
 /* Each of them, though one may fail. *met: how many there were. */
 static int rules_send(struct logship_sender *s, char **arg, int args, int *met)
 {
@@ -223,7 +240,7 @@ static int rules_send(struct logship_sender *s, char **arg, int args, int *met)
 		if (!wanted(rule.id, arg, args))
 			continue;
 		++*met;
-		err = rule.bad ? -EINVAL : logship_rule_send(s, &rule);
+		err = rule_send(s, &rule);
 		if (s->volume_err || err == -ENOMEM)
 			return volume_failed(s, err);
 		if (err && err != -EINTR)
@@ -243,7 +260,8 @@ static void summary(const struct logship_sender *s, const struct options *o)
 		return;
 	tfs_line_begin(&l, o->json, 0, "sent");
 	tfs_line_num(&l, "acknowledged", s->acked);
-	tfs_line_num(&l, "repeated", s->sent - s->acked);
+	tfs_line_num(&l, "repeated", s->sent - s->acked - s->dead);
+	tfs_line_num(&l, "dead", s->dead);
 	tfs_line_num(&l, "reconnects", s->reconnects);
 	tfs_line_num(&l, "shrank", s->stale);
 	tfs_line_end(&l);
@@ -256,20 +274,23 @@ int logship_drain(int argc, char **argv)
 	int met = 0, code = options_parse(&o, argc, argv, "ctHTROenJq");
 
 	if (code < 0) {
-		printf("usage: tfs-logship drain TARGET [RULE...] [OPTION]...\n"
-		       "Sends what rules of a volume (tfs ship list) have to send, from where it was acknowledged on.\n"
-		       "TARGET: a directory of a mounted volume, or an image or device that is not mounted\n"
-		       "      --to COLLECTOR  there instead: relp://HOST:PORT, tcp://, udp://, file:PATH, stdout:\n"
-		       "      --host NAME     as the sender's (default: this machine's)\n"
-		       "      --retry TIME    gives a collector up after so long without an answer (60s)\n"
-		       "      --timeout TIME  of each wait for it (30s)\n"
-		       "      --ended         a last line without its end is sent as it is (of an image it is)\n"
-		       "      --not-ended     it is not\n"
-		       "      --offset N      of the volume in an image\n"
-		       "  -c, --config FILE   (default: " CONFIG ", if it is there)\n"
-		       "      --json  -q, --quiet  -h, --help\n"
-		       "Exit code: 0 all was sent, 1 wrong usage, 2 a collector did not take all, 3 cannot write, 4 "
-		       "the volume\n");
+		printf(
+		    "usage: tfs-logship drain TARGET [RULE...] [OPTION]...\n"
+		    "Sends what rules of a volume (tfs ship list) have to send, from where it was acknowledged on.\n"
+		    "TARGET: a directory of a mounted volume, or an image or device that is not mounted\n"
+		    "      --to COLLECTOR  there instead: relp://HOST:PORT, tcp://, udp://, file:PATH, stdout:,\n"
+		    "                      otlp+https://HOST:PORT, loki+https://, elastic+https://, splunk+https://, "
+		    "gelf+https://\n"
+		    "      --host NAME     as the sender's (default: this machine's)\n"
+		    "      --retry TIME    gives a collector up after so long without an answer (60s)\n"
+		    "      --timeout TIME  of each wait for it (30s)\n"
+		    "      --ended         a last line without its end is sent as it is (of an image it is)\n"
+		    "      --not-ended     it is not\n"
+		    "      --offset N      of the volume in an image\n"
+		    "  -c, --config FILE   (default: " CONFIG ", if it is there)\n"
+		    "      --json  -q, --quiet  -h, --help\n"
+		    "Exit code: 0 all was sent, 1 wrong usage, 2 a collector did not take all, 3 cannot write, 4 "
+		    "the volume\n");
 		return tfs_cli_end(0, LOGSHIP_OUTPUT);
 	}
 	if (code)
@@ -289,6 +310,9 @@ int logship_drain(int argc, char **argv)
 	if (!code && met < argc - optind - 1 && !logship_stopped)
 		code = tfs_cli_fail(LOGSHIP_USAGE, argv[optind + 1], "of these rules %d are there; see tfs ship list",
 		                    met);
+	if (!code && s.dead)
+		code = tfs_cli_fail(LOGSHIP_NETWORK, o.config.dead_letter,
+		                    "holds %llu messages that were refused for good", (unsigned long long)s.dead);
 	if (!code && logship_stopped)
 		code = tfs_cli_fail(LOGSHIP_NETWORK, s.target.path, "stopped before all was sent");
 	code = logship_close(&s, code);

@@ -14,25 +14,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define UNACKED_MAX 4096u /* messages that TCP or a file holds before it is asked what arrived */
-
-static u64 now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
-}
 
 /* 0 when the socket is ready; -ETIMEDOUT at the end of the wait. */
 static int wait_ready(const struct logship_link *l, short events, u64 end)
 {
 	for (;;) {
 		struct pollfd p = {.fd = l->fd, .events = events};
-		u64 now = now_ms();
+		u64 now = logship_now_ms();
 		int n;
 
 		if (logship_stopped && !l->ending)
@@ -58,7 +49,7 @@ static int connect_one(struct logship_link *l, const struct addrinfo *a)
 	if (l->fd < 0)
 		return -errno;
 	if (connect(l->fd, a->ai_addr, a->ai_addrlen))
-		err = errno == EINPROGRESS ? wait_ready(l, POLLOUT, now_ms() + l->timeout_ms) : -errno;
+		err = errno == EINPROGRESS ? wait_ready(l, POLLOUT, logship_now_ms() + l->timeout_ms) : -errno;
 	if (!err && getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		err = errno;
 	err = err > 0 ? -err : err;
@@ -94,7 +85,7 @@ static int connect_any(struct logship_link *l)
 /* All of it. What comes in meanwhile is left to be read. */
 static int put_all(struct logship_link *l, const u8 *buf, size_t len)
 {
-	u64 end = now_ms() + l->timeout_ms;
+	u64 end = logship_now_ms() + l->timeout_ms;
 
 	while (len) {
 		ssize_t n = send(l->fd, buf, len, MSG_NOSIGNAL);
@@ -103,7 +94,7 @@ static int put_all(struct logship_link *l, const u8 *buf, size_t len)
 		if (n > 0) {
 			buf += n;
 			len -= (size_t)n;
-			end = now_ms() + l->timeout_ms;
+			end = logship_now_ms() + l->timeout_ms;
 			continue;
 		}
 		if (errno == EINTR)
@@ -125,6 +116,14 @@ static int flush_out(struct logship_link *l)
 	return err;
 }
 
+static void refused(struct logship_link *l, const struct ship_relp_frame *f)
+{
+	char text[401];
+
+	tfs_cli_escape(text, sizeof(text), (const char *)f->data, f->len < 100 ? f->len : 100);
+	snprintf(l->said, sizeof(l->said), "the collector refuses: %.200s", text);
+}
+
 /* Answers that are here: how many messages arrived by them. */
 static int answers_take(struct logship_link *l)
 {
@@ -140,8 +139,7 @@ static int answers_take(struct logship_link *l)
 			                : (memmove(l->in, l->in + at, l->in_len - at), l->in_len -= at, arrived);
 		n = ship_relp_answer(&l->relp, &f);
 		if (n == -ECONNREFUSED)
-			snprintf(l->said, sizeof(l->said), "%.*s", (int)(f.len < 100 ? f.len : 100),
-			         (const char *)f.data);
+			refused(l, &f);
 		if (n > 0)
 			arrived += n;
 		at += (u32)took;
@@ -154,7 +152,7 @@ static int answers_take(struct logship_link *l)
 /* Reads what is there. ms: waits so long for some. */
 static int answers_read(struct logship_link *l, u64 ms)
 {
-	int err = ms ? wait_ready(l, POLLIN, now_ms() + ms) : 0;
+	int err = ms ? wait_ready(l, POLLIN, logship_now_ms() + ms) : 0;
 	ssize_t n;
 
 	if (err)
@@ -220,7 +218,7 @@ static int relp_wait(struct logship_link *l)
 /* Until the other end's kernel has all. A collector that ends before it has read it loses it: TCP cannot tell. */
 static int tcp_wait(struct logship_link *l)
 {
-	u64 end = now_ms() + l->timeout_ms;
+	u64 end = logship_now_ms() + l->timeout_ms;
 	int err = flush_out(l), left = 1, before = 0;
 
 	while (!err && left) {
@@ -232,10 +230,12 @@ static int tcp_wait(struct logship_link *l)
 		if (ioctl(l->fd, SIOCOUTQ, &left))
 			return -errno;
 		if (left != before)
-			end = now_ms() + l->timeout_ms;
+			end = logship_now_ms() + l->timeout_ms;
 		before = left;
 		if (left)
-			err = now_ms() > end ? -ETIMEDOUT : logship_stopped && !l->ending ? -EINTR : (usleep(1000), 0);
+			err = logship_now_ms() > end          ? -ETIMEDOUT
+			      : logship_stopped && !l->ending ? -EINTR
+			                                      : (usleep(1000), 0);
 	}
 	return err ? err : (int)l->unacked;
 }
@@ -277,11 +277,21 @@ static bool on_socket(const struct logship_link *l)
 	       l->target->transport == SHIP_UDP;
 }
 
-int logship_link_open(struct logship_link *l, const struct ship_target *t, u32 timeout_ms)
+int logship_link_open(struct logship_link *l, const struct logship_way *way)
 {
+	const struct ship_target *t = way->target;
 	int err;
 
-	*l = (struct logship_link){.target = t, .fd = -1, .timeout_ms = timeout_ms};
+	*l = (struct logship_link){.target = t, .fd = -1, .timeout_ms = way->timeout_ms};
+	if (ship_is_http(t)) {
+		err = logship_web_open(&l->web, way);
+		if (l->web)
+			logship_web_tell(l->web, l);
+		return err;
+	}
+	l->msg = malloc(LOGSHIP_MESSAGE_BYTES);
+	if (!l->msg)
+		return -ENOMEM;
 	if (!on_socket(l))
 		return logship_output_open(&l->file, t->transport == SHIP_FILE ? t->path : NULL, false) ? -EIO : 0;
 	l->out.size = LOGSHIP_BATCH + LOGSHIP_MESSAGE_BYTES + 64;
@@ -299,27 +309,40 @@ static int settled(struct logship_link *l, int n)
 	return n;
 }
 
-int logship_link_send(struct logship_link *l, const u8 *msg, u32 len)
+static int framed_send(struct logship_link *l, const struct ship_message *m)
 {
 	static int (*const send[])(struct logship_link *, const u8 *, u32) = {[SHIP_RELP] = relp_send,
 	                                                                      [SHIP_TCP] = tcp_send,
 	                                                                      [SHIP_UDP] = udp_send,
 	                                                                      [SHIP_FILE] = file_send,
 	                                                                      [SHIP_STDOUT] = file_send};
+	struct ship_out o = {.buf = l->msg, .size = LOGSHIP_MESSAGE_BYTES};
+
+	ship_rfc5424(&o, m);
+	return send[l->target->transport](l, l->msg, o.len);
+}
+
+int logship_link_send(struct logship_link *l, const struct ship_message *m)
+{
 	int n;
 
 	l->unacked++;
-	n = send[l->target->transport](l, msg, len);
+	n = l->web ? logship_web_send(l->web, m) : framed_send(l, m);
+	if (l->web)
+		logship_web_tell(l->web, l);
 	return settled(l, n);
 }
 
 int logship_link_wait(struct logship_link *l)
 {
 	int n = !l->unacked                         ? 0
+	        : l->web                            ? logship_web_wait(l->web)
 	        : l->target->transport == SHIP_RELP ? relp_wait(l)
 	        : l->target->transport == SHIP_TCP  ? tcp_wait(l)
 	                                            : file_wait(l);
 
+	if (l->web)
+		logship_web_tell(l->web, l);
 	return settled(l, n);
 }
 
@@ -327,7 +350,8 @@ void logship_link_close(struct logship_link *l)
 {
 	if (!l->target)
 		return;
-	if (!on_socket(l))
+	logship_web_close(l->web);
+	if (l->target->transport == SHIP_FILE || l->target->transport == SHIP_STDOUT)
 		logship_output_close(&l->file);
 	if (l->fd >= 0 && l->target->transport == SHIP_RELP && l->relp.state == SHIP_RELP_READY) {
 		ship_relp_close(&l->relp, &l->out);
@@ -335,6 +359,7 @@ void logship_link_close(struct logship_link *l)
 	}
 	if (l->fd >= 0)
 		close(l->fd);
+	free(l->msg);
 	free(l->out.buf);
 	*l = (struct logship_link){.fd = -1};
 }

@@ -5,7 +5,8 @@
  * from everybody, writes, syncs once, and only then answers.
  *
  * `drain` and `run` send what rules of a volume say, mounted or not: reading.c asks the volume, sender.c keeps the order
- * of what is on its way, link.c speaks to the collector; drain.c has the commands, status.c those that only look.
+ * of what is on its way, link.c speaks to the collector, to those of HTTP by what is in web/; drain.c has the commands,
+ * status.c those that only look.
  */
 #ifndef TFS_LOGSHIP_H
 #define TFS_LOGSHIP_H
@@ -16,6 +17,7 @@
 
 #include <stddef.h>
 
+struct json_object;
 enum logship_exit { LOGSHIP_OK, LOGSHIP_USAGE, LOGSHIP_NETWORK, LOGSHIP_OUTPUT, LOGSHIP_VOLUME };
 
 #define LOGSHIP_MESSAGE_MAX 65536u /* bytes of one message at most */
@@ -44,6 +46,7 @@ struct logship_output {
 int logship_output_open(struct logship_output *o, const char *path, bool json);
 /* The message as a line in memory. -ENOMEM. */
 int logship_output_add(struct logship_output *o, enum logship_proto proto, const char *peer, const u8 *msg, u32 len);
+int logship_output_add_object(struct logship_output *o, struct json_object *line); /* line is given up. -ENOMEM */
 /* All lines are in the file, and durable where it is one. 0 or an exit code after a message: nothing since the last
  * sync counts as received. */
 int logship_output_sync(struct logship_output *o);
@@ -75,9 +78,59 @@ int logship_peer_read(struct logship_peer *p, struct logship_output *o);
 /* After a sync: sends what waits. False: the connection is over. */
 bool logship_peer_send(struct logship_peer *p);
 
+/* ---- wait.c ---- */
+extern volatile int logship_stopped; /* by a signal: end soon */
+#define LOGSHIP_BACKOFF_MIN 200u     /* ms */
+#define LOGSHIP_BACKOFF_MAX 30000u
+u64 logship_now_ms(void);   /* monotonic */
+void logship_sleep(u64 ms); /* or until logship_stopped */
+u32 logship_jitter(u32 ms); /* half of it to all of it, at random */
+
+/* ---- config.c ---- */
+#define LOGSHIP_PATH 256u
+/* What the configuration says about a collector. None of it may stand in a rule: an image's rule that names files or
+ * asks for credentials to be sent is anybody's. "": not given. */
+struct logship_collector {
+	enum ship_transport transport; /* these four tell whom it is for */
+	bool tls;
+	char host[254];
+	u16 port;
+	char authorization_file[LOGSHIP_PATH]; /* its first line is an Authorization header's value */
+	char ca_file[LOGSHIP_PATH], cert_file[LOGSHIP_PATH], key_file[LOGSHIP_PATH];
+};
+#define LOGSHIP_COLLECTORS 32u
+struct logship_config {
+	char host[256];
+	u32 timeout_ms, interval_ms;
+	u64 retry_ms;
+	char ca_file[LOGSHIP_PATH];     /* for all that have none of their own */
+	char dead_letter[LOGSHIP_PATH]; /* file of messages that were refused for good; "": then it stops there */
+	struct logship_collector collector[LOGSHIP_COLLECTORS];
+	u32 collectors;
+};
+/* 0 or LOGSHIP_USAGE after a message. missing: no such file is no error. */
+int logship_config_read(struct logship_config *c, const char *path, bool missing);
+/* "5", "500ms", "2m", "1h" in ms; -1: none of them, or above a day. */
+int logship_duration(const char *text, u64 *ms);
+/* NULL: nothing is said about that one. */
+const struct logship_collector *logship_collector_of(const struct logship_config *c, const struct ship_target *t);
+
+struct logship_way;
+struct tfs_web_trust;
+void logship_trust(const struct logship_way *way, struct tfs_web_trust *trust); /* points into way's */
+
 /* ---- link.c: the way to a collector ---- */
+struct logship_way {
+	const char *text; /* as the rule has it */
+	const struct ship_target *target;
+	const struct logship_collector *set; /* NULL: nothing */
+	const char *ca_file, *dead_letter;   /* of the configuration, "": none */
+	u32 timeout_ms;                      /* of each wait */
+	u64 retry_ms;                        /* HTTP: without anything taken, before it gives up */
+};
 #define LOGSHIP_BATCH 32768u                                      /* bytes handed to the socket at once */
 #define LOGSHIP_MESSAGE_BYTES (SHIP_HEAD_MAX + 4 * SHIP_TEXT_MAX) /* of one that is framed, at most */
+struct web;
 struct logship_link {
 	const struct ship_target *target;
 	int fd;
@@ -88,16 +141,29 @@ struct logship_link {
 	struct ship_relp relp;
 	u8 in[4096];
 	u32 in_len;
-	char said[104]; /* by a collector that refuses */
+	char said[256]; /* by a collector that refuses, or about one that cannot be spoken to; printable */
+	bool final;     /* trying again changes nothing */
+	u32 again_ms;   /* the collector asks not to be asked before */
+	u64 dead;       /* of those that arrived: how many are in the dead-letter file */
 	struct logship_output file;
+	u8 *msg; /* framed */
+	struct web *web;
 };
 /* 0 or a negative errno: -ECONNREFUSED, -ETIMEDOUT, -EPROTO (no such collector)...; -EINTR: logship_stopped. Closed
- * with logship_link_close either way. t stays the caller's and stays. */
-int logship_link_open(struct logship_link *l, const struct ship_target *t, u32 timeout_ms);
-/* How many messages, the oldest first, arrived meanwhile; negative: as above, and the link is over. */
-int logship_link_send(struct logship_link *l, const u8 *msg, u32 len);
+ * with logship_link_close either way. way stays the caller's and stays. */
+int logship_link_open(struct logship_link *l, const struct logship_way *way);
+/* How many messages, the oldest first, arrived meanwhile, or are in the dead-letter file; negative: as above, and the
+ * link is over. */
+int logship_link_send(struct logship_link *l, const struct ship_message *m);
 int logship_link_wait(struct logship_link *l); /* for all that were sent, or as many as come before an error */
 void logship_link_close(struct logship_link *l);
+
+/* ---- web/deliver.c: as those, for collectors of HTTP ---- */
+int logship_web_open(struct web **w, const struct logship_way *way);
+int logship_web_send(struct web *w, const struct ship_message *m);
+int logship_web_wait(struct web *w);
+void logship_web_tell(const struct web *w, struct logship_link *l); /* said, final, again_ms, dead */
+void logship_web_close(struct web *w);                              /* NULL does nothing */
 
 /* ---- reading.c: what is to be sent ---- */
 #define LOGSHIP_LOOK 512u /* bytes behind a message that tell whether it is whole */
@@ -106,16 +172,18 @@ struct logship_sender {
 	struct target target;
 	struct logship_names *names; /* of files, read when the first is asked for */
 	u32 names_read;
-	const char *host, *to; /* to: a collector instead of the rules' own, NULL: none */
+	const struct logship_config *config;
+	const char *to; /* a collector instead of the rules' own, NULL: none */
 	u64 volume;
 	u8 boot[16];
-	u32 timeout_ms;
-	u64 retry_ms; /* without any acknowledgement, before it gives up */
-	bool ended;   /* a last line without its end is sent as it is: nothing will come behind it */
-	bool all;     /* files that are not behind are listed, too */
+	bool ended; /* a last line without its end is sent as it is: nothing will come behind it */
+	bool all;   /* files that are not behind are listed, too */
 	bool quiet;
 	int volume_err; /* what ended a pass was the volume, not the collector */
-	u64 sequence, sent, acked, bytes, stale, reconnects;
+	char said[256]; /* about its failure */
+	bool final;     /* which is none that passes */
+	u32 again_ms;   /* it asks not to be asked before */
+	u64 sequence, sent, acked, dead, bytes, stale, reconnects;
 };
 struct logship_rule {
 	u64 id, ino;
@@ -147,11 +215,19 @@ const char *logship_name_of(struct logship_sender *s,
 void logship_names_free(struct logship_sender *s);
 
 /* ---- sender.c ---- */
-extern volatile int logship_stopped; /* by a signal: end soon */
-#define LOGSHIP_BACKOFF_MIN 200u     /* ms */
-#define LOGSHIP_BACKOFF_MAX 30000u
-/* All that is behind now. 0; -EINTR; or what the collector's failure was after s->retry_ms, or s->volume_err. */
+/* All that is behind now. 0; -EINTR; or what the collector's failure was after the configuration's retry_ms, or
+ * s->volume_err. */
 int logship_rule_send(struct logship_sender *s, const struct logship_rule *rule);
+
+/* ---- state.c ---- */
+struct logship_state {
+	u64 rule;
+	u64 not_before_ms; /* its collector is not spoken to before */
+	u32 failures;      /* one after the other */
+	struct logship_state *next;
+};
+struct logship_state *logship_state_of(u64 rule); /* NULL: no memory */
+void logship_state_failed(struct logship_state *s, u32 again_ms);
 
 /* ---- drain.c, status.c: commands ---- */
 int logship_drain(int argc, char **argv);
@@ -161,17 +237,6 @@ int logship_tail(int argc, char **argv);
 /* The volume, its identity and this machine's. 0 or an exit code after a message. */
 int logship_open(struct logship_sender *s, const char *path, u64 offset, bool write);
 int logship_close(struct logship_sender *s, int code);
-
-/* ---- config.c ---- */
-struct logship_config {
-	char host[256];
-	u32 timeout_ms, interval_ms;
-	u64 retry_ms;
-};
-/* 0 or LOGSHIP_USAGE after a message. missing: no such file is no error. */
-int logship_config_read(struct logship_config *c, const char *path, bool missing);
-/* "5", "500ms", "2m", "1h" in ms; -1: none of them, or above a day. */
-int logship_duration(const char *text, u64 *ms);
 
 /* ---- receive.c ---- */
 int logship_receive(int argc, char **argv);

@@ -114,7 +114,7 @@ static struct json_object *as_json(enum logship_proto proto, const char *peer, c
 	return o;
 }
 
-static int add_json(struct logship_output *o, struct json_object *line)
+int logship_output_add_object(struct logship_output *o, struct json_object *line)
 {
 	const char *text = line ? json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN) : NULL;
 	size_t len = text ? strlen(text) : 0;
@@ -137,7 +137,7 @@ int logship_output_add(struct logship_output *o, enum logship_proto proto, const
 	o->messages++;
 	o->bytes += len;
 	if (o->json)
-		return add_json(o, as_json(proto, peer, msg, len));
+		return logship_output_add_object(o, as_json(proto, peer, msg, len));
 	to = room(o, need);
 	if (!to)
 		return -ENOMEM;

@@ -26,22 +26,14 @@ struct pass {
 	struct logship_sender *s;
 	const struct logship_rule *rule;
 	struct logship_link link;
+	struct logship_way way;
 	struct flight *flight; /* a ring */
 	u32 first, count;
 	struct flight acked; /* arrived, and not in the volume yet; ino 0: none */
 	u64 committed_ms;
 	u64 second_ms; /* of the rule's limit: when it began, and what was sent in it */
 	u32 in_second;
-	u8 *out;
 };
-
-static u64 now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
-}
 
 /* ---- cursors ---- */
 
@@ -58,7 +50,7 @@ static int commit(struct pass *p, bool sync)
 		err = 0;
 	}
 	p->acked.ino = 0;
-	p->committed_ms = now_ms();
+	p->committed_ms = logship_now_ms();
 	if (!err && sync && !p->s->target.mounted)
 		err = tfs_sync(p->s->target.vol);
 	if (err)
@@ -84,7 +76,7 @@ static int arrived(struct pass *p, int n)
 		p->first = (p->first + 1) % FLIGHT_MAX;
 		p->count--;
 	}
-	return err || now_ms() - p->committed_ms < COMMIT_MS ? err : commit(p, true);
+	return err || logship_now_ms() - p->committed_ms < COMMIT_MS ? err : commit(p, true);
 }
 
 static int all_arrived(struct pass *p)
@@ -105,7 +97,7 @@ static void message_head(const struct pass *p, struct ship_message *m)
 	const struct logship_sender *s = p->s;
 	struct timespec t;
 
-	*m = (struct ship_message){.nanoseconds = ~0u, .host = s->host, .app = p->rule->target.app};
+	*m = (struct ship_message){.nanoseconds = ~0u, .host = s->config->host, .app = p->rule->target.app};
 	memcpy(m->boot, s->boot, sizeof(m->boot));
 	m->id.volume = s->volume;
 	if (!s->target.mounted)
@@ -117,7 +109,6 @@ static void message_head(const struct pass *p, struct ship_message *m)
 
 static int message_send(struct pass *p, const struct logship_reading *r, const u8 *text, const struct ship_piece *piece)
 {
-	struct ship_out o = {.buf = p->out, .size = LOGSHIP_MESSAGE_BYTES};
 	struct ship_message m;
 	u32 skip = 0;
 
@@ -134,8 +125,7 @@ static int message_send(struct pass *p, const struct logship_reading *r, const u
 	m.id.crc = tfs_port_crc32c(0, text, piece->text);
 	m.sequence = ++p->s->sequence;
 	m.file = logship_name_of(p->s, r->file.ino);
-	ship_rfc5424(&o, &m);
-	return logship_link_send(&p->link, p->out, o.len);
+	return logship_link_send(&p->link, &m);
 }
 
 /* Waits for the next second where this one's messages are sent. */
@@ -144,15 +134,15 @@ static int rate_keep(struct pass *p)
 	u32 rate = p->rule->target.rate;
 	int n = 0;
 
-	while (n >= 0 && rate && p->in_second >= rate && now_ms() - p->second_ms < 1000) {
+	while (n >= 0 && rate && p->in_second >= rate && logship_now_ms() - p->second_ms < 1000) {
 		n = logship_link_wait(&p->link);
 		n = n < 0 ? n : arrived(p, n);
 		if (logship_stopped)
 			return -EINTR;
 		usleep(10000);
 	}
-	if (now_ms() - p->second_ms >= 1000) {
-		p->second_ms = now_ms();
+	if (logship_now_ms() - p->second_ms >= 1000) {
+		p->second_ms = logship_now_ms();
 		p->in_second = 0;
 	}
 	p->in_second++;
@@ -203,7 +193,7 @@ static int file_send(struct pass *p, const struct tfs_ioc_ship_file *file)
 
 static int files_send(struct pass *p, const struct tfs_ioc_ship_file *file, size_t files)
 {
-	int err = logship_link_open(&p->link, &p->rule->target, p->s->timeout_ms);
+	int err = logship_link_open(&p->link, &p->way);
 
 	for (size_t i = 0; !err && !logship_stopped && i < files; i++)
 		err = file_send(p, &file[i]);
@@ -218,8 +208,11 @@ static int files_send(struct pass *p, const struct tfs_ioc_ship_file *file, size
 
 		err = err ? err : end;
 	}
-	if (err == -ECONNREFUSED && p->link.said[0])
-		tfs_cli_warn(p->rule->text, "the collector refuses: %s", p->link.said);
+	p->s->dead += p->link.dead;
+	p->s->acked -= p->link.dead; /* they arrived elsewhere */
+	p->s->final = p->link.final;
+	p->s->again_ms = p->link.again_ms;
+	memcpy(p->s->said, p->link.said, sizeof(p->s->said));
 	logship_link_close(&p->link);
 	return err;
 }
@@ -234,64 +227,65 @@ static int pass(struct logship_sender *s, const struct logship_rule *rule, size_
 	p.s = s;
 	p.rule = rule;
 	p.link.fd = -1;
-	p.committed_ms = now_ms();
+	p.committed_ms = logship_now_ms();
+	p.way = (struct logship_way){.text = rule->text,
+	                             .target = &rule->target,
+	                             .set = logship_collector_of(s->config, &rule->target),
+	                             .ca_file = s->config->ca_file,
+	                             .dead_letter = s->config->dead_letter,
+	                             .timeout_ms = s->config->timeout_ms,
+	                             .retry_ms = s->config->retry_ms};
 	if (err)
 		s->volume_err = err;
 	p.flight = malloc(FLIGHT_MAX * sizeof(*p.flight));
-	p.out = malloc(LOGSHIP_MESSAGE_BYTES);
-	if (!p.flight || !p.out)
+	if (!p.flight)
 		err = -ENOMEM;
 	if (!err && *files)
 		err = files_send(&p, file, *files);
 	free(p.flight);
-	free(p.out);
 	free(file);
 	return err;
 }
 
 /* ---- until all is sent ---- */
 
-/* Half to all of it, so that a thousand machines do not come back together. */
-static void back_off(u32 ms)
-{
-	u64 end = now_ms() + ms / 2 + (u64)rand() % (ms / 2 + 1);
-
-	while (!logship_stopped && now_ms() < end)
-		usleep(10000);
-}
-
 static void failed(const struct logship_sender *s, const struct logship_rule *rule, int err, u32 again_ms)
 {
-	if (s->quiet)
-		return;
-	tfs_cli_warn(rule->text, "%s%s", err == -EPROTO ? "answers as no RELP collector does" : strerror(-err),
-	             again_ms ? "; trying again" : "");
+	const char *why = err == -EPROTO && !s->said[0] ? "answers as no RELP collector does"
+	                  : s->said[0]                  ? s->said
+	                                                : strerror(-err);
+
+	if (!s->quiet || s->final)
+		tfs_cli_warn(rule->text, "%s%s", why, again_ms ? "; trying again" : "");
 }
 
 /* Files that a pass leaves have a last line without its end, or grew. */
 int logship_rule_send(struct logship_sender *s, const struct logship_rule *rule)
 {
-	u64 before = s->acked, since = now_ms();
+	u64 before = s->acked + s->dead, since = logship_now_ms();
 	u32 wait = LOGSHIP_BACKOFF_MIN;
 	size_t files;
 	int err;
 
 	for (;;) {
+		s->said[0] = 0;
+		s->final = false;
+		s->again_ms = 0;
 		err = pass(s, rule, &files);
 		if (!err || err == -EINTR || s->volume_err || err == -ENOMEM)
 			return s->volume_err ? s->volume_err : err;
-		if (s->acked != before) {
-			before = s->acked;
-			since = now_ms();
+		if (s->acked + s->dead != before) {
+			before = s->acked + s->dead;
+			since = logship_now_ms();
 			wait = LOGSHIP_BACKOFF_MIN;
 		}
-		if (now_ms() - since >= s->retry_ms || logship_stopped) {
+		if (logship_now_ms() - since + s->again_ms >= s->config->retry_ms || logship_stopped || s->final) {
 			failed(s, rule, err, 0);
 			return err;
 		}
 		failed(s, rule, err, wait);
 		s->reconnects++;
-		back_off(wait);
+		logship_sleep(logship_jitter(wait > s->again_ms ? wait : 2 * s->again_ms));
 		wait = wait * 2 < LOGSHIP_BACKOFF_MAX ? wait * 2 : LOGSHIP_BACKOFF_MAX;
 	}
 }

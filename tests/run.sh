@@ -51,6 +51,8 @@ run "backup: mounted in place: as the volume was, read-only, in bounded memory" 
 run "backup: an incremental run sends at most 1.2 times what changed" tests/backup/test_size.sh
 run "tfs-logship receive: what is acknowledged is in the file, killed again and again" tests/logship/test_receive.sh
 run "tfs-logship drain and run: nothing durable and unacknowledged is missing, killed again and again; rsyslog" tests/logship/test_drain.sh
+run "tfs-logship to HTTP: each format as specified; faults, partial success, dead letters: nothing missing, no document twice" \
+	tests/logship/test_web.sh each faults dead
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

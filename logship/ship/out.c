@@ -31,6 +31,16 @@ void ship_put_u64(struct ship_out *o, u64 v)
 	ship_put(o, digits + n, (u32)sizeof(digits) - n);
 }
 
+void ship_put_padded(struct ship_out *o, u32 v, u32 digits)
+{
+	char text[10];
+	u32 i;
+
+	for (i = digits; i--; v /= 10)
+		text[i] = (char)('0' + v % 10);
+	ship_put(o, text, digits);
+}
+
 void ship_put_hex(struct ship_out *o, u64 v, u32 digits)
 {
 	while (digits--)

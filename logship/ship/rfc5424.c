@@ -11,16 +11,6 @@
 #define SECONDS_MIN (-62167219200ll) /* 0000-01-01 */
 #define SECONDS_MAX 253402300799ll   /* 9999-12-31 */
 
-static void put_padded(struct ship_out *o, u32 v, u32 digits)
-{
-	char text[10];
-	u32 i;
-
-	for (i = digits; i--; v /= 10)
-		text[i] = (char)('0' + v % 10);
-	ship_put(o, text, digits);
-}
-
 /* Days since 1970-01-01 as a date of the Gregorian calendar; years are counted from March, so that a leap day is the
  * last of its year (the arithmetic of H. Hinnant's "chrono-compatible low-level date algorithms"). */
 static void put_date(struct ship_out *o, s64 days)
@@ -29,14 +19,14 @@ static void put_date(struct ship_out *o, s64 days)
 	u32 day = z % 146097, year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
 	u32 of_year = day - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
 
-	put_padded(o, z / 146097 * 400 + year - 400 + (month >= 10), 4);
+	ship_put_padded(o, z / 146097 * 400 + year - 400 + (month >= 10), 4);
 	ship_put(o, "-", 1);
-	put_padded(o, month < 10 ? month + 3 : month - 9, 2);
+	ship_put_padded(o, month < 10 ? month + 3 : month - 9, 2);
 	ship_put(o, "-", 1);
-	put_padded(o, of_year - (153 * month + 2) / 5 + 1, 2);
+	ship_put_padded(o, of_year - (153 * month + 2) / 5 + 1, 2);
 }
 
-static void put_time(struct ship_out *o, s64 seconds, u32 nanoseconds)
+void ship_put_time(struct ship_out *o, s64 seconds, u32 nanoseconds)
 {
 	u32 of_day;
 
@@ -48,13 +38,13 @@ static void put_time(struct ship_out *o, s64 seconds, u32 nanoseconds)
 	of_day = (u32)(seconds % 86400);
 	put_date(o, seconds / 86400 + SECONDS_MIN / 86400);
 	ship_put(o, "T", 1);
-	put_padded(o, of_day / 3600, 2);
+	ship_put_padded(o, of_day / 3600, 2);
 	ship_put(o, ":", 1);
-	put_padded(o, of_day / 60 % 60, 2);
+	ship_put_padded(o, of_day / 60 % 60, 2);
 	ship_put(o, ":", 1);
-	put_padded(o, of_day % 60, 2);
+	ship_put_padded(o, of_day % 60, 2);
 	ship_put(o, ".", 1);
-	put_padded(o, nanoseconds / 1000, 6);
+	ship_put_padded(o, nanoseconds / 1000, 6);
 	ship_put(o, "Z", 1);
 }
 
@@ -181,7 +171,7 @@ void ship_rfc5424(struct ship_out *o, const struct ship_message *m)
 	ship_put(o, "<", 1);
 	ship_put_u64(o, m->priority);
 	ship_put(o, ">1 ", 3);
-	put_time(o, m->seconds, m->nanoseconds);
+	ship_put_time(o, m->seconds, m->nanoseconds);
 	put_field(o, m->host, 255);
 	put_field(o, m->app, 48);
 	put_field(o, m->proc, 128);

@@ -26,8 +26,9 @@ static inline bool ship_fits(const struct ship_out *o)
 	return o->len <= o->size;
 }
 void ship_put(struct ship_out *o, const void *bytes, u32 n);
-void ship_put_text(struct ship_out *o, const char *text); /* up to its NUL */
-void ship_put_u64(struct ship_out *o, u64 v);             /* decimal */
+void ship_put_text(struct ship_out *o, const char *text);    /* up to its NUL */
+void ship_put_u64(struct ship_out *o, u64 v);                /* decimal */
+void ship_put_padded(struct ship_out *o, u32 v, u32 digits); /* decimal, at most 10 digits */
 void ship_put_hex(struct ship_out *o, u64 v, u32 digits);
 
 /* Decimal digits at the front of [at, end), at most `max_digits` and no leading zero but "0" itself. Returns how many,
@@ -100,6 +101,8 @@ struct ship_message {
 };
 /* Enterprise number in the name of our structured data: 32473, which RFC 5612 keeps for documentation. TFS has none. */
 #define SHIP_SD_ID "tfs@32473"
+/* Seconds since 1970 as 2026-11-29T10:00:00.000000Z; "-": no time. */
+void ship_put_time(struct ship_out *o, s64 seconds, u32 nanoseconds);
 /*
  * The message, without framing. Text that is UTF-8 without control characters (but tab) goes as it is; of other text
  * each such byte, and the backslash, becomes \xHH, and the structured data says esc="1". Line ends within a message of
@@ -157,19 +160,40 @@ int ship_relp_answer(struct ship_relp *r, const struct ship_relp_frame *f);
 void ship_relp_close(struct ship_relp *r, struct ship_out *o);
 
 /* ---- target.c ---- */
-enum ship_transport { SHIP_RELP, SHIP_TCP, SHIP_UDP, SHIP_FILE, SHIP_STDOUT };
+enum ship_transport {
+	SHIP_RELP,
+	SHIP_TCP,
+	SHIP_UDP,
+	SHIP_FILE,
+	SHIP_STDOUT,
+	/* HTTP from here on: only tfs-logship */
+	SHIP_OTLP,
+	SHIP_LOKI,
+	SHIP_ELASTIC,
+	SHIP_SPLUNK,
+	SHIP_GELF,
+};
 #define SHIP_TEXT_MAX 16000u /* bytes of a message's text at most: framed, and all of it escaped, below 64 KiB */
 struct ship_target {
 	enum ship_transport transport;
 	char host[254]; /* name or address, without brackets */
+	bool tls;
 	u16 port;
-	char path[512]; /* SHIP_FILE */
+	char path[512]; /* SHIP_FILE; HTTP: of the request, "": the protocol's own */
+	bool gzip;      /* HTTP */
+	u32 batch;      /* HTTP: bytes of a request's body at most, unless one message is longer */
+	char name[65];  /* SHIP_ELASTIC: index; SHIP_LOKI: tenant, "": none */
 	u8 standard;    /* priority of what tells none: user.notice */
 	u32 rate;       /* messages a second at most; 0: no limit */
 	char app[49];   /* "": the file's name, where it is known */
 	struct ship_cut cut;
 	char start[SHIP_START_MAX + 1]; /* cut.start points here: a target is not to be copied */
 };
+#define SHIP_BATCH_MIN 4096u /* of batch, at least */
+static inline bool ship_is_http(const struct ship_target *t)
+{
+	return t->transport >= SHIP_OTLP;
+}
 /* NULL, or what is wrong with it: "expected ...". */
 const char *ship_target_parse(const char *text, u32 len, struct ship_target *t);
 

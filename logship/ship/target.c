@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Where a rule's lines go, as the text that stands in the volume: relp://HOST:PORT, tcp://, udp://, file:PATH or stdout:,
- * then `?` and options with `&` between them. Called by whoever makes a rule, to refuse what nobody could send to, and by
+ * Where a rule's lines go, as the text that stands in the volume: relp://HOST:PORT, tcp://, udp://, file:PATH, stdout:, or
+ * FORMAT+https://HOST:PORT/PATH, then `?` and options with `&` between them. Nothing in it is secret, and nothing names a
+ * file to be read: a crafted volume's rule must not make root send one. Called by whoever makes a rule, to refuse what nobody could send to, and by
  * whoever sends; the text may come from a crafted volume.
  */
 #include "logship/ship/ship.h"
 
 #define SHIP_MAX_MIN 64u
 #define SHIP_MAX_DEFAULT 6144u /* with its head it fits into what rsyslog takes without being told */
-#define SHIP_MAX_UDP 8192u     /* a datagram, all of it escaped */
+#define SHIP_BATCH_MAX (16u << 20)
+#define SHIP_BATCH_DEFAULT (1u << 20) /* what the strictest of these takes without being told */
+#define SHIP_MAX_UDP 8192u            /* a datagram, all of it escaped */
 
 static bool word_is(const char *at, u32 n, const char *word)
 {
@@ -67,12 +70,35 @@ static const char *port_parse(const char *at, const char *end, u16 *port)
 	return NULL;
 }
 
-/* HOST or [ADDRESS], then perhaps :PORT. */
-static const char *host_parse(const char *at, const char *end, struct ship_target *t)
+/* What a request line can hold. */
+static const char *path_parse(const char *at, const char *end, struct ship_target *t)
 {
-	const char *from = at, *to, *colon;
 	u32 i;
 
+	if ((size_t)(end - at) >= sizeof(t->path))
+		return "expected a path of at most 511 bytes";
+	for (i = 0; at + i < end; i++) {
+		if (at[i] <= ' ' || at[i] > '~' || at[i] == '#' || at[i] == '"' || at[i] == '\\')
+			return "expected a path of printable characters; others as %HH";
+		t->path[i] = at[i];
+	}
+	return NULL;
+}
+
+/* HOST or [ADDRESS], then perhaps :PORT. HTTP: what begins with a slash behind it is a path. */
+static const char *host_parse(const char *at, const char *end, struct ship_target *t)
+{
+	const char *from = at, *to, *colon, *why;
+	u32 i;
+
+	for (to = at; ship_is_http(t) && to < end && *to != '/'; to++)
+		;
+	if (ship_is_http(t)) {
+		why = path_parse(to, end, t);
+		if (why)
+			return why;
+		end = to;
+	}
 	if (at < end && *at == '[') {
 		from++;
 		for (to = from; to < end && *to != ']'; to++)
@@ -145,11 +171,69 @@ static const char *rate_parse(const char *at, const char *end, u32 *rate)
 	return n && at + n == end && *rate ? NULL : "expected rate=MESSAGES a second, 1 to 9999999";
 }
 
+/* ---- options of HTTP ---- */
+
+/* Of an index or a tenant: what needs no escaping in a URL or a header. */
+static const char *name_parse(const char *at, const char *end, struct ship_target *t)
+{
+	u32 i;
+
+	for (i = 0; at + i < end && i + 1 < sizeof(t->name); i++) {
+		char c = at[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		      (c >= 'A' && c <= 'Z' && t->transport != SHIP_ELASTIC) || c == '-' || c == '_' || c == '.') ||
+		    (!i && (c == '-' || c == '_' || c == '.')))
+			break;
+		t->name[i] = c;
+	}
+	t->name[i] = 0;
+	return i && at + i == end ? NULL
+	                          : "expected a name of 1 to 64 letters (of an index small ones), digits, dots, dashes "
+	                            "and underscores";
+}
+
+static const char *batch_parse(const char *at, const char *end, u32 *batch)
+{
+	u32 n = at < end ? ship_digits((const u8 *)at, (const u8 *)end, 8, batch) : 0;
+
+	return n && at + n == end && *batch >= SHIP_BATCH_MIN && *batch <= SHIP_BATCH_MAX
+	           ? NULL
+	           : "expected batch=BYTES of a request, 4096 to 16777216";
+}
+
+/* True: it was one of them, and *why is what is wrong with it or NULL. */
+static bool http_option(const char *at, const char *end, struct ship_target *t, const char **why)
+{
+	u32 n;
+
+	if ((n = prefix(at, end, "gzip")) && at + n == end) {
+		t->gzip = true;
+		*why = NULL;
+		return true;
+	}
+	if ((n = prefix(at, end, "batch="))) {
+		*why = batch_parse(at + n, end, &t->batch);
+		return true;
+	}
+	n = t->transport == SHIP_ELASTIC ? prefix(at, end, "index=")
+	    : t->transport == SHIP_LOKI  ? prefix(at, end, "tenant=")
+	                                 : 0;
+	if (n)
+		*why = name_parse(at + n, end, t);
+	return n;
+}
+
+/* ---- options ---- */
+
 static const char *option_parse(const char *at, const char *end, struct ship_target *t)
 {
+	const char *why;
 	u32 n;
 	int got;
 
+	if (ship_is_http(t) && http_option(at, end, t, &why))
+		return why;
 	if ((n = prefix(at, end, "facility=")))
 		return facility_parse(at + n, (u32)(end - at) - n, &t->standard);
 	if ((n = prefix(at, end, "severity=")))
@@ -182,26 +266,45 @@ static const char *option_parse(const char *at, const char *end, struct ship_tar
 static const struct {
 	const char *scheme;
 	enum ship_transport transport;
+	bool tls;
 	u16 port;
 } schemes[] = {
-    {"relp://", SHIP_RELP, 2514}, {"tcp://", SHIP_TCP, 601},   {"udp://", SHIP_UDP, 514},
-    {"file:", SHIP_FILE, 0},      {"stdout:", SHIP_STDOUT, 0},
+    {"relp://", SHIP_RELP, false, 2514},
+    {"tcp://", SHIP_TCP, false, 601},
+    {"udp://", SHIP_UDP, false, 514},
+    {"file:", SHIP_FILE, false, 0},
+    {"stdout:", SHIP_STDOUT, false, 0},
+    {"otlp+https://", SHIP_OTLP, true, 4318},
+    {"otlp+http://", SHIP_OTLP, false, 4318},
+    {"loki+https://", SHIP_LOKI, true, 3100},
+    {"loki+http://", SHIP_LOKI, false, 3100},
+    {"elastic+https://", SHIP_ELASTIC, true, 9200},
+    {"elastic+http://", SHIP_ELASTIC, false, 9200},
+    {"splunk+https://", SHIP_SPLUNK, true, 8088},
+    {"splunk+http://", SHIP_SPLUNK, false, 8088},
+    {"gelf+https://", SHIP_GELF, true, 12201},
+    {"gelf+http://", SHIP_GELF, false, 12201},
 };
+
+static const char no_scheme[] = "expected relp://HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, file:PATH, stdout:, or "
+                                "FORMAT+https://HOST:PORT, FORMAT one of otlp, loki, elastic, splunk, gelf";
 
 const char *ship_target_parse(const char *text, u32 len, struct ship_target *t)
 {
 	const char *end = text + len, *query = text, *at = text;
-	const char *why = "expected relp://HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, file:PATH or stdout:";
+	const char *why = no_scheme;
 	u32 i, n = 0;
 
 	memset(t, 0, sizeof(*t));
 	t->standard = 1 << 3 | SHIP_NOTICE; /* user */
 	t->cut.max = SHIP_MAX_DEFAULT;
+	t->batch = SHIP_BATCH_DEFAULT;
 	while (query < end && *query != '?')
 		query++;
 	for (i = 0; i < sizeof(schemes) / sizeof(*schemes) && !n; i++) {
 		n = prefix(text, query, schemes[i].scheme);
 		t->transport = schemes[i].transport;
+		t->tls = schemes[i].tls;
 		t->port = schemes[i].port;
 	}
 	if (!n)

@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 san=${SAN:-}
 bin=build/bin${san:+-san}
-[ $# -gt 0 ] || set -- image replay items ops fsck tar frames backup nanos
+[ $# -gt 0 ] || set -- image replay items ops fsck tar frames answers backup nanos
 make -s SAN="$san" "${@/#/$bin/fuzz-}" "$bin/fuzz-seeds" "$bin/fuzz-tar-seeds" || exit 2
 seeds=build/fuzz-seeds
 rm -rf "$seeds"

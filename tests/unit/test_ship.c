@@ -466,7 +466,22 @@ static void targets(void **state)
 	                                  "udp://h?multi=indented",
 	                                  "udp://h?start=*x",
 	                                  "udp://h?start=",
-	                                  "udp://h?severity=err&"};
+	                                  "udp://h?severity=err&",
+	                                  "otlp://h",
+	                                  "otlp+https://h:0/x",
+	                                  "otlp+https:///x",
+	                                  "otlp+https://h/a b",
+	                                  "otlp+https://h/a#b",
+	                                  "otlp+https://h?gzip=1",
+	                                  "otlp+https://h?batch=4095",
+	                                  "otlp+https://h?batch=16777217",
+	                                  "otlp+https://h?index=a",
+	                                  "udp://h?gzip",
+	                                  "loki+http://h?tenant=",
+	                                  "loki+http://h?tenant=a/b",
+	                                  "elastic+https://h?index=Logs",
+	                                  "elastic+https://h?index=-a",
+	                                  "elastic+https://h@x"};
 	struct ship_target t;
 	char text[700];
 	u32 i, n;
@@ -495,6 +510,17 @@ static void targets(void **state)
 	assert_int_equal(t.rate, 0);
 	assert_null(target("stdout:?rate=9999999", &t));
 	assert_int_equal(t.rate, 9999999);
+	assert_null(target("otlp+https://[::1]/x/v1/logs?gzip&batch=4096&max=16000", &t));
+	assert_true(t.transport == SHIP_OTLP && t.tls && t.gzip && ship_is_http(&t));
+	assert_string_equal(t.host, "::1");
+	assert_string_equal(t.path, "/x/v1/logs");
+	assert_int_equal(t.port, 4318);
+	assert_int_equal(t.batch, 4096);
+	assert_null(target("elastic+http://h?index=logs-a.b_c-1", &t));
+	assert_true(t.transport == SHIP_ELASTIC && !t.tls && !t.path[0]);
+	assert_string_equal(t.name, "logs-a.b_c-1");
+	assert_null(target("loki+https://h:443?tenant=Me", &t));
+	assert_int_equal(t.batch, 1 << 20);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (!target(bad[i], &t))
 			fail_msg("%s is taken for a target", bad[i]);
