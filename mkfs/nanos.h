@@ -15,8 +15,8 @@ struct mkfs_nanos {
 	u32 exec, readonly, extents, filelength, mtime, atime, nlink, offset, length, allocated, children; /* symbols */
 	u32 tail; /* extent written last, of file tail_of: may become longer */
 	u64 tail_of, tail_block, tail_start, tail_len;
-	u64 owners, modes, times, left_out; /* what could not be kept */
-	bool log;                           /* the first extension has its place */
+	u64 owners, modes, times, names, left_out; /* what could not be kept */
+	bool log;                                  /* the first extension has its place */
 };
 
 int mkfs_nanos_begin(struct mkfs_nanos *m, const struct tfs_env *env);

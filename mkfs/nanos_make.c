@@ -39,6 +39,9 @@ static void losses_tell(const struct mkfs_options *o, const struct mkfs_nanos *m
 	if (m->left_out)
 		tfs_cli_warn(NULL, "note: %llu devices and fifos left out: the format has none",
 		             (unsigned long long)m->left_out);
+	if (m->names)
+		tfs_cli_warn(NULL, "note: %llu names are not UTF-8: they are kept, and its kernel opens none of them",
+		             (unsigned long long)m->names);
 	if (m->times)
 		tfs_cli_warn(NULL, "note: times of %llu files lie outside of 1970 to 2106, which is all the format has",
 		             (unsigned long long)m->times);
@@ -64,6 +67,7 @@ static void report(const struct mkfs_options *o, const struct mkfs_fill *f, cons
 		tfs_json_u64(j, "size", size);
 		tfs_json_u64(j, "owners_not_kept", m->owners);
 		tfs_json_u64(j, "modes_not_kept", m->modes);
+		tfs_json_u64(j, "names_not_utf8", m->names);
 		tfs_json_u64(j, "times_not_kept", m->times);
 		tfs_json_u64(j, "left_out", m->left_out);
 		tfs_json_line(stdout, j);

@@ -136,6 +136,7 @@ static int name_set(struct mkfs_nanos *m, u64 parent, const char *name, u32 len,
 		return -ENOTDIR;
 	if (!nanos_name_valid((const u8 *)name, len))
 		return len > TFS_NAME_MAX ? -ENAMETOOLONG : -EINVAL;
+	m->names += v.type && !tfs_cli_is_utf8(name, len);
 	symbol = nanos_symbol(m->vol, name, len, true);
 	return symbol ? nanos_set(m->vol, names, symbol, v) : -ENOMEM;
 }

@@ -18,6 +18,7 @@ for t in "$BIN"/test_*; do run "$t"; done
 for t in mkfs dump tools admin snapshots hostile_log input nanos; do run "tests/cli/test_$t.sh"; done
 run tests/cli/test_large.sh 10000 64T
 run tests/fsck/test_fsck.sh
+run tests/nanos/stop.sh overlap
 run tests/logship/test_receive.sh
 run tests/logship/test_web.sh
 for t in backup format faults mount mounted nanos "kill 40" "repack 8" "kills 10 5" schedule "damage 4001" size s3; do

@@ -173,6 +173,7 @@ class Volume:
             expect(b'allocated' in e, '%s: an extent without allocated, at which its kernel stops' % path)
             length, allocated = number(e[b'length']), number(e[b'allocated'])
             expect(0 < length <= allocated, '%s: lengths of an extent' % path)
+            expect(allocated <= 65536, '%s: an extent of more than 32 MiB, which its kernel never makes' % path)
             self.used.append((start, allocated, path))
             if b'uninited' not in e:
                 piece = self.read(start, length)

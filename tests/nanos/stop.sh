@@ -9,7 +9,8 @@ set -u
 [ -w /dev/shm ] && export TMPDIR=${TMPDIR:-/dev/shm} # flushes cost nothing there
 t=$(mktemp -d) failed=0 runs=0 twofold=0
 trap 'rm -rf "$t"' EXIT
-fsck=build/bin/fsck.tfs dump=build/bin/dump.tfs here=tests/nanos
+bin=${BIN:-build/bin}
+fsck=$bin/fsck.tfs dump=$bin/dump.tfs here=tests/nanos
 command -v python3 >/dev/null || { echo "SKIPPED: python3 is missing"; exit 77; }
 contents() { $dump tar -q "$1" 2>&1 | md5sum; $dump ls -R "$1" 2>&1; }
 bad() { failed=1; echo "FAILED: $m, stopped at step $n ($how): $*; repeat: tests/nanos/stop.sh $m"; head -5 "$t/out"; }
@@ -37,7 +38,7 @@ stopped() { # HOW: environment
 	local code
 	for ((n = 1; n < 1000; n++)); do
 		how=$*; cp "$t/base" "$t/i"; rm -f "$t/undo" "$t/undo2"
-		env "$@" STOP_AT=$n LD_PRELOAD=build/bin/stop.so timeout 60 $fsck -y --format nanos --undo "$t/undo" "$t/i" >"$t/out" 2>&1; code=$?
+		env "$@" STOP_AT=$n LD_PRELOAD=$bin/stop.so timeout 60 $fsck -y --format nanos --undo "$t/undo" "$t/i" >"$t/out" 2>&1; code=$?
 		case $code in 99 | 8 | 9 | 12) ;; *) break ;; esac # 9: repaired, and the undo file could not be flushed
 		runs=$((runs + 1))
 		one_of_both
@@ -65,7 +66,7 @@ copied() {
 	how=copy
 	for ((n = 1; n < 1000; n++)); do
 		cp "$t/base" "$t/i"; rm -f "$t/copy" "$t"/copy.*
-		STOP_AT=$n STOP_KEEP=0 LD_PRELOAD=build/bin/stop.so timeout 60 $fsck -y --format nanos --to "$t/copy" "$t/i" >"$t/out" 2>&1; code=$?
+		STOP_AT=$n STOP_KEEP=0 LD_PRELOAD=$bin/stop.so timeout 60 $fsck -y --format nanos --to "$t/copy" "$t/i" >"$t/out" 2>&1; code=$?
 		[ $code = 99 ] || break
 		runs=$((runs + 1))
 		[ ! -e "$t/copy" ] || bad "a copy that is not whole has its name"

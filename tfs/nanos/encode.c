@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The tree as records of a new log, in version 5, with a dictionary of its own: first the root tuple with all it has
- * but its names, then the names of each directory in records of about RECORD bytes, breadth first. So a record that is
- * lost at the log's end costs some names and not the volume, and neither reader nor writer needs the whole tree in one
- * piece. What has several names is whole under the first and a reference under the others. `..` is never written. The
+ * but its names, then the names of each directory in records of about RECORD bytes, breadth first; the extents of a file
+ * that has many likewise. So a record that is lost at the log's end costs some names and not the volume, and neither
+ * reader nor writer needs the whole tree, or a file in a million pieces, at once. What has several names is whole under the first and a reference under the others. `..` is never written. The
  * order is that of the tree, so the same tree gives the same bytes. Called by write.c.
  */
 #include "tfs/nanos/nanos.h"
 
 #define RECORD 16384u
+#define MANY 256u /* extents: more go into records of their own */
 enum { WIRE_BYTES, WIRE_TUPLE, WIRE_VECTOR, WIRE_INT, WIRE_STRING };
 
 struct buffer {
@@ -26,9 +27,9 @@ struct encode {
 	const struct nanos_sink *sink;
 	u32 *index; /* of each object in the new dictionary, 0: not written yet */
 	u32 last;   /* index given last */
-	u32 *queue; /* name tuples of directories */
+	u32 *queue; /* tuples with records of their own */
 	u32 queued;
-	u32 children, up;
+	u32 children, extents, up;
 	struct buffer out, head;
 	struct open_object *stack;
 	u32 depth, stack_max;
@@ -126,7 +127,13 @@ static void open_push(struct encode *e, u32 object, bool vector)
 		e->stack[e->depth++] = (struct open_object){e->vol->entry[object].first, vector};
 }
 
-/* names: the object is a directory's names, which follow in records of their own. */
+/* A directory's names, or extents that are many: they follow in records of their own. */
+static bool later(const struct encode *e, const struct nanos_attr *a)
+{
+	return a->v.type == NANOS_TUPLE &&
+	       (a->name == e->children || (a->name == e->extents && e->vol->entry[a->v.n].slots > MANY));
+}
+
 static void put_object(struct encode *e, struct buffer *b, const struct nanos_value *v, bool names)
 {
 	u8 wire = v->type == NANOS_VECTOR ? WIRE_VECTOR : WIRE_TUPLE;
@@ -182,7 +189,7 @@ static void put_tree(struct encode *e, struct buffer *b, const struct nanos_valu
 			continue;
 		if (!o->vector)
 			put_name(e, b, a->name);
-		put_value(e, b, &a->v, !o->vector && a->name == e->children);
+		put_value(e, b, &a->v, !o->vector && later(e, a));
 	}
 	e->depth = 0;
 }
@@ -196,7 +203,7 @@ static void record_end(struct encode *e, struct buffer *b)
 	b->len = 0;
 }
 
-/* What has come together of a directory's names: "these of that tuple are so". */
+/* What has come together of a directory's names or a file's extents: "these of that tuple are so". */
 static void names_end(struct encode *e, u32 names, u32 count)
 {
 	put_head(e, &e->head, false, WIRE_TUPLE, count);
@@ -233,10 +240,11 @@ static int encode_begin(struct encode *e)
 	u32 zero = 0;
 
 	e->children = nanos_symbol(vol, "children", 8, true);
+	e->extents = nanos_symbol(vol, "extents", 7, true);
 	e->up = nanos_symbol(vol, "..", 2, true);
 	e->index = tfs_port_alloc(vol->entries * sizeof(u32));
 	e->queue = tfs_port_alloc(vol->entries * sizeof(u32));
-	if (!e->children || !e->up || !e->index || !e->queue)
+	if (!e->children || !e->extents || !e->up || !e->index || !e->queue)
 		return -ENOMEM;
 	memset(e->index, 0, vol->entries * sizeof(u32));
 	for (u32 i = 0; i < vol->symbols_max; i++)

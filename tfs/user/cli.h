@@ -28,6 +28,7 @@ int tfs_cli_end(int code, int full);
 /* Control bytes, backslash and bytes that are not UTF-8 become \n, \t, \\ or \xHH. Returns out, always terminated; cut
  * off with "..." when it does not fit. An out of 4 * len + 1 bytes always holds all. */
 char *tfs_cli_escape(char *out, size_t out_size, const char *name, size_t len);
+bool tfs_cli_is_utf8(const char *s, size_t len); /* json.c */
 void tfs_cli_print_name(FILE *f, const char *name, size_t len);
 
 /* "4096", "512M", "4G", "1GiB": bytes, powers of 1024 up to P, at most 2^54. -1: not a size. */

@@ -6,7 +6,7 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 
-static bool is_utf8(const char *s, size_t len)
+bool tfs_cli_is_utf8(const char *s, size_t len)
 {
 	char out[8 * 256 + 1];
 
@@ -32,7 +32,7 @@ void tfs_json_bytes(struct json_object *o, const char *key, const void *bytes, s
 	const u8 *b = bytes;
 	char name[64], *hex;
 
-	if (is_utf8(bytes, len)) {
+	if (tfs_cli_is_utf8(bytes, len)) {
 		json_object_object_add(o, key, json_object_new_string_len(bytes, (int)len));
 		return;
 	}
