@@ -6,7 +6,7 @@
 # What it shows: the processor's and the module's side, the work that a snapshot, reading by TFS_IOC_RAW and sealing take from a
 # database that has no other processor to go to; it is the same whatever else the host does, as far as the guest is never idle (the last
 # column says how far it was). What it does not: a real disk's queue, or a network's. usage: backup_load.sh [KERNEL]
-# ROUNDS (3) of each kind, SPAN (5) seconds each.
+# ROUNDS (3) of each kind, SPAN (5) seconds each, on pgbench's SCALE (4).
 . "$(dirname "$0")/../kernel/lib.sh"
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$pg" ] || skip "postgresql is missing: as root, apt-get install postgresql"
@@ -17,7 +17,7 @@ mkdir "$tmp/sock"; chmod 777 "$tmp/sock"
 server() { $u "$pg/pg_ctl" -w -t 600 -D "$tmp/tree/pg" -l "$tmp/sock/log" -o "-k $tmp/sock -h ''" "$@" >/dev/null || { cat "$tmp/sock/log"; exit 1; }; }
 HOME=/tmp $u "$pg/initdb" -k -A trust -U postgres -D "$tmp/tree/pg" >"$tmp/initdb" 2>&1 || { cat "$tmp/initdb"; exit 1; }
 printf "shared_buffers=32MB\nmax_wal_size=64MB\nmin_wal_size=32MB\ncheckpoint_timeout=30s\nautovacuum=off\nlisten_addresses=''\n" >>"$tmp/tree/pg/postgresql.conf"
-server start; $u "$pg/pgbench" -i -q -s 4 -h "$tmp/sock" -U postgres postgres >/dev/null 2>&1 || exit 1; server stop
+server start; $u "$pg/pgbench" -i -q -s "${SCALE:-4}" -h "$tmp/sock" -U postgres postgres >/dev/null 2>&1 || exit 1; server stop
 rm -f "$tmp/t"; "$bin/mkfs.tfs" -q --from "$tmp/tree" --size 600M "$tmp/t" || exit 1
 head -c 64 /dev/urandom >"$tmp/key"; chmod 644 "$tmp/key"
 {
@@ -33,7 +33,7 @@ printf 'state = /tmp/state\n[job db]\nvolume = /mnt\nstore = /tmp/repo\nschedule
 cpu() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8, $5 + $6; exit }' /proc/stat; }
 made() { tfs-backup list /tmp/repo | wc -l; }
 load() { as "pgbench -n -c 4 -T $1 postgres" 2>&1 | sed -n 's/.*actually processed: \([0-9]*\).*/\1/p'; }
-load 2 >/dev/null; sync
+load $SPAN >/dev/null; sync
 round() { # WITH
 	daemon=; b=$(made)
 	[ $1 = 0 ] || { tfs-backup daemon --config /tmp/conf >/tmp/daemon 2>&1 & daemon=$!; }
