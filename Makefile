@@ -31,7 +31,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship tfs-backup)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix modelled store_test store_fault store_tool bk-change bk-flip die.so norename.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp sqlite3
+	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp rsyslog-gnutls sqlite3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
 HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql redis-server mariadb-server dmsetup nfs-kernel-server dkms

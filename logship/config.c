@@ -68,8 +68,10 @@ static const char *take(struct logship_config *c, const char *key, const char *v
 		return text_take(c->ca_file, sizeof(c->ca_file), value, WHY_PATH);
 	if (!strcmp(key, "dead-letter"))
 		return text_take(c->dead_letter, sizeof(c->dead_letter), value, WHY_PATH);
+	if (!strcmp(key, "metrics"))
+		return text_take(c->metrics, sizeof(c->metrics), value, WHY_PATH);
 	if (strcmp(key, "timeout") && strcmp(key, "interval") && strcmp(key, "retry"))
-		return "expected host, timeout, interval, retry, ca-file or dead-letter";
+		return "expected host, timeout, interval, retry, ca-file, dead-letter or metrics";
 	if (logship_duration(value, &ms) || (!ms && strcmp(key, "retry")))
 		return "expected a time such as 30s, 500ms or 5m, up to a day";
 	if (!strcmp(key, "retry"))

@@ -27,7 +27,7 @@ static void on_signal(int sig)
 	logship_stopped = 1;
 }
 
-static void signals_set(void)
+void logship_signals(void)
 {
 	struct sigaction a = {.sa_handler = on_signal};
 
@@ -209,9 +209,30 @@ static int volume_failed(const struct logship_sender *s, int err)
 	                                                   : strerror(-err));
 }
 
+/* What came of it into what is remembered of the rule. */
+static void count(struct logship_state *to, const struct logship_sender *before, const struct logship_sender *s,
+                  int err)
+{
+	u64 sent = s->sent - before->sent, acked = s->acked - before->acked, dead = s->dead - before->dead;
+
+	to->sent += sent;
+	to->acked += acked;
+	to->dead += dead;
+	to->repeated += sent - acked - dead; /* nothing is on its way any more */
+	to->bytes += s->bytes - before->bytes;
+	to->failures += s->reconnects - before->reconnects + (err && err != -EINTR);
+	to->backlog = s->backlog;
+	to->backlog_files = s->backlog ? s->backlog_files : 0;
+	if (acked)
+		to->acked_time = (u64)time(NULL);
+	if (err && err != -EINTR)
+		to->error_time = (u64)time(NULL);
+}
+
 static int rule_send(struct logship_sender *s, const struct logship_rule *rule)
 {
-	struct logship_state *state = logship_state_of(rule->id);
+	static struct logship_sender before;
+	struct logship_state *state = logship_state_of(rule);
 	int err;
 
 	if (!state)
@@ -220,9 +241,11 @@ static int rule_send(struct logship_sender *s, const struct logship_rule *rule)
 		return -EINVAL;
 	if (logship_now_ms() < state->not_before_ms)
 		return 0;
+	before = *s;
 	err = logship_rule_send(s, rule);
+	count(state, &before, s, err);
 	if (!err)
-		state->failures = 0;
+		state->in_row = 0;
 	else
 		logship_state_failed(state, s->again_ms);
 	return err;
@@ -300,7 +323,7 @@ int logship_drain(int argc, char **argv)
 	for (int i = optind + 1; i < argc; i++)
 		if (strspn(argv[i], "0123456789") != strlen(argv[i]) || !*argv[i])
 			return tfs_cli_fail(LOGSHIP_USAGE, argv[i], "expected a rule's number; see tfs ship list");
-	signals_set();
+	logship_signals();
 	code = logship_open(&s, argv[optind], o.offset, true);
 	if (code)
 		return code;
@@ -340,7 +363,7 @@ int logship_run(int argc, char **argv)
 		return code;
 	if (optind + 1 != argc)
 		return tfs_cli_fail(LOGSHIP_USAGE, NULL, "expected one DIRECTORY; see tfs-logship run --help");
-	signals_set();
+	logship_signals();
 	code = logship_open(&s, argv[optind], 0, true);
 	if (code)
 		return code;
@@ -352,6 +375,8 @@ int logship_run(int argc, char **argv)
 		code = rules_send(&s, NULL, 0, &met);
 		if (code == LOGSHIP_NETWORK) /* it is tried again, and the others meanwhile */
 			code = 0;
+		if (o.config.metrics[0])
+			logship_metrics_write(o.config.metrics);
 		for (u32 ms = 0; !code && !logship_stopped && ms < o.config.interval_ms; ms += 10)
 			usleep(10000);
 		logship_names_free(&s); /* files may have other names by now */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The way to a collector: connecting, sending a message, and learning what arrived. In the order of sending, always: a
- * count of messages that arrived is of the oldest. RELP is told so by the collector; TCP knows that the other end's
- * kernel has it, UDP only that it was sent; a file is synced. One thread; every wait has an end. Called by sender.c.
+ * count of messages that arrived is of the oldest. RELP is told so by the collector; TCP, with TLS too, knows that the
+ * other end's kernel has it, UDP only that it was sent; a file is synced. One thread; every wait has an end. Called by sender.c.
  */
 #include "logship/logship.h"
 
@@ -82,13 +82,28 @@ static int connect_any(struct logship_link *l)
 
 /* ---- bytes out and in ---- */
 
+/* Bytes, or a negative errno, -EAGAIN: not now. */
+static ssize_t stream_send(struct logship_link *l, const u8 *buf, size_t len)
+{
+	ssize_t n = l->tls ? logship_tls_send(l, buf, len) : send(l->fd, buf, len, MSG_NOSIGNAL);
+
+	return n >= 0 || l->tls ? n : errno == EINTR ? -EAGAIN : -errno;
+}
+
+static ssize_t stream_recv(struct logship_link *l, u8 *buf, size_t len)
+{
+	ssize_t n = l->tls ? logship_tls_recv(l, buf, len) : recv(l->fd, buf, len, MSG_DONTWAIT);
+
+	return n >= 0 || l->tls ? n : errno == EINTR ? -EAGAIN : -errno;
+}
+
 /* All of it. What comes in meanwhile is left to be read. */
 static int put_all(struct logship_link *l, const u8 *buf, size_t len)
 {
 	u64 end = logship_now_ms() + l->timeout_ms;
 
 	while (len) {
-		ssize_t n = send(l->fd, buf, len, MSG_NOSIGNAL);
+		ssize_t n = stream_send(l, buf, len);
 		int err;
 
 		if (n > 0) {
@@ -97,10 +112,8 @@ static int put_all(struct logship_link *l, const u8 *buf, size_t len)
 			end = logship_now_ms() + l->timeout_ms;
 			continue;
 		}
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return -errno;
+		if (n < 0 && n != -EAGAIN)
+			return (int)n;
 		err = wait_ready(l, POLLOUT, end);
 		if (err)
 			return err;
@@ -149,19 +162,22 @@ static int answers_take(struct logship_link *l)
 	return arrived || n >= 0 ? arrived : n; /* an end that came behind answers is met again */
 }
 
-/* Reads what is there. ms: waits so long for some. */
+/* Reads what is there. ms: waits so long for some. TLS may hold what came already, so reading goes before waiting. */
 static int answers_read(struct logship_link *l, u64 ms)
 {
-	int err = ms ? wait_ready(l, POLLIN, logship_now_ms() + ms) : 0;
-	ssize_t n;
+	ssize_t n = -ECONNRESET;
+	int err;
 
-	if (err)
-		return err;
-	if (l->relp.state == SHIP_RELP_OVER)
-		return -ECONNRESET;
-	n = recv(l->fd, l->in + l->in_len, sizeof(l->in) - l->in_len, MSG_DONTWAIT);
+	if (l->relp.state != SHIP_RELP_OVER)
+		n = stream_recv(l, l->in + l->in_len, sizeof(l->in) - l->in_len);
+	if (n == -EAGAIN && ms) {
+		err = wait_ready(l, POLLIN, logship_now_ms() + ms);
+		if (err)
+			return err;
+		n = stream_recv(l, l->in + l->in_len, sizeof(l->in) - l->in_len);
+	}
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return n == -EAGAIN ? 0 : (int)n;
 	if (!n)
 		return -ECONNRESET;
 	l->in_len += (u32)n;
@@ -222,11 +238,10 @@ static int tcp_wait(struct logship_link *l)
 	int err = flush_out(l), left = 1, before = 0;
 
 	while (!err && left) {
-		char byte;
-		ssize_t n = recv(l->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+		ssize_t n = stream_recv(l, l->in, sizeof(l->in)); /* it has nothing to say, but an end */
 
-		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
-			return n ? -errno : -ECONNRESET;
+		if (!n || (n < 0 && n != -EAGAIN))
+			return n ? (int)n : -ECONNRESET;
 		if (ioctl(l->fd, SIOCOUTQ, &left))
 			return -errno;
 		if (left != before)
@@ -296,7 +311,7 @@ int logship_link_open(struct logship_link *l, const struct logship_way *way)
 		return logship_output_open(&l->file, t->transport == SHIP_FILE ? t->path : NULL, false) ? -EIO : 0;
 	l->out.size = LOGSHIP_BATCH + LOGSHIP_MESSAGE_BYTES + 64;
 	l->out.buf = malloc(l->out.size);
-	err = l->out.buf ? connect_any(l) : -ENOMEM;
+	err = !l->out.buf ? -ENOMEM : t->tls ? logship_tls_open(l, way) : connect_any(l);
 	if (!err && t->transport == SHIP_RELP)
 		err = relp_open(l);
 	return err;
@@ -357,6 +372,8 @@ void logship_link_close(struct logship_link *l)
 		ship_relp_close(&l->relp, &l->out);
 		flush_out(l);
 	}
+	if (l->tls)
+		logship_tls_close(l);
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l->msg);

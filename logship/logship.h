@@ -104,6 +104,7 @@ struct logship_config {
 	u32 timeout_ms, interval_ms;
 	u64 retry_ms;
 	char ca_file[LOGSHIP_PATH];     /* for all that have none of their own */
+	char metrics[LOGSHIP_PATH];     /* for Prometheus; "": none */
 	char dead_letter[LOGSHIP_PATH]; /* file of messages that were refused for good; "": then it stops there */
 	struct logship_collector collector[LOGSHIP_COLLECTORS];
 	u32 collectors;
@@ -146,7 +147,8 @@ struct logship_link {
 	u32 again_ms;   /* the collector asks not to be asked before */
 	u64 dead;       /* of those that arrived: how many are in the dead-letter file */
 	struct logship_output file;
-	u8 *msg; /* framed */
+	u8 *msg;   /* framed */
+	void *tls; /* tls.c's; NULL: the socket is the stream */
 	struct web *web;
 };
 /* 0 or a negative errno: -ECONNREFUSED, -ETIMEDOUT, -EPROTO (no such collector)...; -EINTR: logship_stopped. Closed
@@ -157,6 +159,16 @@ int logship_link_open(struct logship_link *l, const struct logship_way *way);
 int logship_link_send(struct logship_link *l, const struct ship_message *m);
 int logship_link_wait(struct logship_link *l); /* for all that were sent, or as many as come before an error */
 void logship_link_close(struct logship_link *l);
+
+/* ---- tls.c ---- */
+int logship_tls_open(struct logship_link *l,
+                     const struct logship_way *way); /* 0 or a negative errno, l->said says more */
+/* Bytes, or a negative errno, -EAGAIN: not now. What was not sent is to be sent again from the same place. */
+ssize_t logship_tls_send(struct logship_link *l, const u8 *buf, size_t len);
+ssize_t logship_tls_recv(struct logship_link *l, u8 *buf, size_t len); /* 0: the end */
+void logship_tls_close(struct logship_link *l);
+/* What a CURLcode is as an errno; *final: no other try meets anything else. */
+int logship_curl_error(int code, bool *final);
 
 /* ---- web/deliver.c: as those, for collectors of HTTP ---- */
 int logship_web_open(struct web **w, const struct logship_way *way);
@@ -184,6 +196,7 @@ struct logship_sender {
 	bool final;     /* which is none that passes */
 	u32 again_ms;   /* it asks not to be asked before */
 	u64 sequence, sent, acked, dead, bytes, stale, reconnects;
+	u64 backlog, backlog_files; /* of the rule that was sent last: behind, when it was looked at */
 };
 struct logship_rule {
 	u64 id, ino;
@@ -222,12 +235,26 @@ int logship_rule_send(struct logship_sender *s, const struct logship_rule *rule)
 /* ---- state.c ---- */
 struct logship_state {
 	u64 rule;
+	char text[TFS_SHIP_TARGET_MAX + 1];
 	u64 not_before_ms; /* its collector is not spoken to before */
-	u32 failures;      /* one after the other */
+	u32 in_row;        /* failures one after the other */
+	u64 sent, acked, repeated, dead, bytes, failures;
+	u64 error_time, acked_time; /* the last ones, seconds since 1970 */
+	u64 backlog, backlog_files;
 	struct logship_state *next;
 };
-struct logship_state *logship_state_of(u64 rule); /* NULL: no memory */
+struct logship_state *logship_state_of(const struct logship_rule *rule); /* NULL: no memory */
 void logship_state_failed(struct logship_state *s, u32 again_ms);
+void logship_metrics_write(const char *path); /* of all states; a message when it cannot */
+
+/* ---- follow.c ---- */
+struct logship_tail {
+	bool follow; /* whole lines only: more will come */
+	bool later;  /* this is not the first look */
+};
+/* One file of `tail`; arg: such. */
+int logship_tail_file(struct logship_sender *s, const struct logship_rule *rule, const struct tfs_ioc_ship_file *f,
+                      void *arg);
 
 /* ---- drain.c, status.c: commands ---- */
 int logship_drain(int argc, char **argv);
@@ -237,6 +264,7 @@ int logship_tail(int argc, char **argv);
 /* The volume, its identity and this machine's. 0 or an exit code after a message. */
 int logship_open(struct logship_sender *s, const char *path, u64 offset, bool write);
 int logship_close(struct logship_sender *s, int code);
+void logship_signals(void); /* from here on they set logship_stopped */
 
 /* ---- receive.c ---- */
 int logship_receive(int argc, char **argv);

@@ -19,7 +19,7 @@
 
 struct flight { /* one a message that was sent, in order */
 	u64 ino, end;
-	u32 generation;
+	u32 generation, bytes;
 	bool empty; /* nothing was sent for it */
 };
 struct pass {
@@ -69,6 +69,7 @@ static int arrived(struct pass *p, int n)
 		if (p->acked.ino && (p->acked.ino != f->ino || p->acked.generation != f->generation))
 			err = commit(p, false);
 		p->acked = *f;
+		p->s->backlog -= f->bytes < p->s->backlog ? f->bytes : p->s->backlog;
 		if (!f->empty) {
 			n--;
 			p->s->acked++;
@@ -160,7 +161,7 @@ static int piece_send(struct pass *p, struct logship_reading *r, const u8 *text,
 	if (n)
 		return n;
 	f = &p->flight[(p->first + p->count++) % FLIGHT_MAX];
-	*f = (struct flight){r->file.ino, r->offset + piece->bytes, r->file.generation, empty};
+	*f = (struct flight){r->file.ino, r->offset + piece->bytes, r->file.generation, piece->bytes, empty};
 	n = empty ? 0 : message_send(p, r, text, piece);
 	if (n < 0)
 		return n;
@@ -235,6 +236,10 @@ static int pass(struct logship_sender *s, const struct logship_rule *rule, size_
 	                             .dead_letter = s->config->dead_letter,
 	                             .timeout_ms = s->config->timeout_ms,
 	                             .retry_ms = s->config->retry_ms};
+	s->backlog = 0;
+	s->backlog_files = *files;
+	for (size_t i = 0; !err && i < *files; i++)
+		s->backlog += file[i].size - file[i].acked;
 	if (err)
 		s->volume_err = err;
 	p.flight = malloc(FLIGHT_MAX * sizeof(*p.flight));

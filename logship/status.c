@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * status and tail: looking at what is to be sent, without sending or moving anything. An image is opened for reading
- * alone. tail prints the bytes as they stand in the files, one file behind the other.
+ * status and tail (follow.c): looking at what is to be sent, without sending or moving anything. An image is opened for
+ * reading alone.
  */
 #include "logship/logship.h"
 
@@ -12,7 +12,7 @@
 #include "tfs/user/lines.h"
 
 struct look {
-	bool json;
+	bool json, follow;
 	u64 offset;
 	const char *path;
 	u64 rule; /* 0: all */
@@ -20,15 +20,20 @@ struct look {
 
 static int look_parse(struct look *o, int argc, char **argv, bool rule)
 {
-	static const struct option longs[] = {
-	    {"json", 0, NULL, 'J'}, {"offset", 1, NULL, 'O'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {{"json", 0, NULL, 'J'},
+	                                      {"offset", 1, NULL, 'O'},
+	                                      {"follow", 0, NULL, 'f'},
+	                                      {"help", 0, NULL, 'h'},
+	                                      {NULL, 0, NULL, 0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "fh", longs, NULL)) != -1) {
 		if (c == 'h')
 			return -1;
 		if (c == 'J' && !rule)
 			o->json = true;
+		else if (c == 'f' && rule)
+			o->follow = true;
 		else if (c != 'O' || tfs_cli_size(optarg, &o->offset))
 			return tfs_cli_fail(LOGSHIP_USAGE, argv[0], "see tfs-logship %s --help", argv[0]);
 	}
@@ -53,10 +58,14 @@ static int files_each(struct logship_sender *s, u64 only,
 	u64 from = only;
 	int err;
 
-	while (!(err = logship_rule_next(s, from, &rule)) && (!only || rule.id == only)) {
+	while (!(err = logship_rule_next(s, from, &rule))) {
 		struct tfs_ioc_ship_file *file = NULL;
 		size_t files;
 
+		if (only && rule.id != only) { /* the next one, where that is none */
+			err = -ENOENT;
+			break;
+		}
 		from = rule.id + 1;
 		err = logship_files(s, rule.id, &file, &files);
 		for (size_t i = 0; !err && i < files; i++)
@@ -116,30 +125,21 @@ int logship_status(int argc, char **argv)
 
 /* ---- tail ---- */
 
-static int file_tail(struct logship_sender *s, const struct logship_rule *rule, const struct tfs_ioc_ship_file *f,
-                     void *arg)
+/* Until a signal, or until nobody reads. */
+static int follow(struct logship_sender *s, u64 rule)
 {
-	static struct tfs_ioc_ship_read q;
-	u64 at = f->acked;
+	struct logship_tail t = {.follow = true};
+	int code = 0;
 
-	(void)arg;
-	(void)rule;
-	while (at < f->size) {
-		int err;
-
-		memset(&q, 0, sizeof(q));
-		q.ino = f->ino;
-		q.generation = f->generation;
-		q.offset = at;
-		err = target_request(&s->target, TFS_IOC_SHIP_READ, &q);
-		if (err || !q.bytes)
-			return err == -ESTALE || err == -ENOENT ? 0 : err;
-		if (q.bytes > f->size - at)
-			q.bytes = (u32)(f->size - at);
-		fwrite(q.data, 1, q.bytes, stdout);
-		at += q.bytes;
+	logship_signals();
+	while (!code && !logship_stopped) {
+		code = files_each(s, rule, logship_tail_file, &t);
+		t.later = true;
+		if (!code && fflush(stdout))
+			break; /* tfs_cli_end says it */
+		logship_sleep(500);
 	}
-	return 0;
+	return code;
 }
 
 int logship_tail(int argc, char **argv)
@@ -149,8 +149,9 @@ int logship_tail(int argc, char **argv)
 	int code = look_parse(&o, argc, argv, true);
 
 	if (code < 0) {
-		printf("usage: tfs-logship tail TARGET [RULE] [--offset N]\n"
+		printf("usage: tfs-logship tail TARGET [RULE] [-f] [--offset N]\n"
 		       "Prints the lines that were not acknowledged, file by file, and changes nothing.\n"
+		       "  -f, --follow  goes on with what comes, of a mounted volume, until it is stopped\n"
 		       "Exit code: 0, 1 wrong usage, 3 cannot write, 4 the volume\n");
 		return tfs_cli_end(0, LOGSHIP_OUTPUT);
 	}
@@ -158,6 +159,11 @@ int logship_tail(int argc, char **argv)
 		code = logship_open(&s, o.path, o.offset, false);
 	if (code)
 		return code;
-	code = files_each(&s, o.rule, file_tail, &o);
+	s.all = o.follow; /* of a file that has nothing behind, what comes is to be known */
+	if (o.follow && !s.target.mounted)
+		code = tfs_cli_fail(LOGSHIP_USAGE, o.path, "expected a mounted volume: to an image nothing comes");
+	else
+		code = o.follow ? follow(&s, o.rule)
+		                : files_each(&s, o.rule, logship_tail_file, &(struct logship_tail){0});
 	return tfs_cli_end(logship_close(&s, code), LOGSHIP_OUTPUT);
 }

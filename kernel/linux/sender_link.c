@@ -283,6 +283,8 @@ const char *tfs_link_check(struct net *net, const struct ship_target *target)
 
 	if (target->transport != SHIP_RELP && target->transport != SHIP_TCP && target->transport != SHIP_UDP)
 		return "only tfs-logship writes there";
+	if (target->tls)
+		return "only tfs-logship speaks TLS";
 	return address_of(net, target, &a)
 	           ? "expected an address, IPv4 or [IPv6]: the kernel resolves no names; see tfs ship add --resolve"
 	           : NULL;

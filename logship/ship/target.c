@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Where a rule's lines go, as the text that stands in the volume: relp://HOST:PORT, tcp://, udp://, file:PATH, stdout:, or
- * FORMAT+https://HOST:PORT/PATH, then `?` and options with `&` between them. Nothing in it is secret, and nothing names a
+ * Where a rule's lines go, as the text that stands in the volume: relp://HOST:PORT, tcp://, udp://, relp+tls://,
+ * tcp+tls://, file:PATH, stdout:, or FORMAT+https://HOST:PORT/PATH, then `?` and options with `&` between them. Nothing in it is secret, and nothing names a
  * file to be read: a crafted volume's rule must not make root send one. Called by whoever makes a rule, to refuse what nobody could send to, and by
  * whoever sends; the text may come from a crafted volume.
  */
@@ -272,6 +272,8 @@ static const struct {
     {"relp://", SHIP_RELP, false, 2514},
     {"tcp://", SHIP_TCP, false, 601},
     {"udp://", SHIP_UDP, false, 514},
+    {"relp+tls://", SHIP_RELP, true, 2514},
+    {"tcp+tls://", SHIP_TCP, true, 6514},
     {"file:", SHIP_FILE, false, 0},
     {"stdout:", SHIP_STDOUT, false, 0},
     {"otlp+https://", SHIP_OTLP, true, 4318},
@@ -286,8 +288,9 @@ static const struct {
     {"gelf+http://", SHIP_GELF, false, 12201},
 };
 
-static const char no_scheme[] = "expected relp://HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, file:PATH, stdout:, or "
-                                "FORMAT+https://HOST:PORT, FORMAT one of otlp, loki, elastic, splunk, gelf";
+static const char no_scheme[] =
+    "expected relp://HOST:PORT, tcp://, udp://, relp+tls://, tcp+tls://, file:PATH, stdout:, or "
+    "FORMAT+https://HOST:PORT, FORMAT one of otlp, loki, elastic, splunk, gelf";
 
 const char *ship_target_parse(const char *text, u32 len, struct ship_target *t)
 {

@@ -221,9 +221,8 @@ static int pack(struct web *w, size_t *len)
 	return err;
 }
 
-static int of_curl(struct web *w, CURLcode code)
+int logship_curl_error(int code, bool *final)
 {
-	snprintf(w->said, sizeof(w->said), "%.200s", w->error[0] ? w->error : curl_easy_strerror(code));
 	switch (code) {
 	case CURLE_ABORTED_BY_CALLBACK:
 		return -EINTR;
@@ -234,7 +233,7 @@ static int of_curl(struct web *w, CURLcode code)
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
-		w->final = true;
+		*final = true;
 		return -EACCES;
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return -EHOSTUNREACH;
@@ -245,6 +244,12 @@ static int of_curl(struct web *w, CURLcode code)
 	default:
 		return -ECONNRESET;
 	}
+}
+
+static int of_curl(struct web *w, CURLcode code)
+{
+	snprintf(w->said, sizeof(w->said), "%.200s", w->error[0] ? w->error : curl_easy_strerror(code));
+	return logship_curl_error(code, &w->final);
 }
 
 int web_call(struct web *w, struct web_answer *a)

@@ -51,7 +51,7 @@ tool() { # PAGE SOURCE
 		sed 's/\\-/-/g' "$page" | grep -q -- "--$o\b" || echo "FAILED: --$o of $2 is not in $page"
 	done >"$tmp/missing"
 	sed -n 's/\\-/-/g; s/"//g; /^\.B[RI]* /p' "$page" | grep -v '^\.BR\? tar ' | grep -o -- '\(^\|[^a-z-]\)--[a-z][a-z-]*' | sed 's/.*--//' | sort -u | while read -r o; do
-		cat mkfs/options.c fsck/fsck_main.c fsck/dump_main.c kernel/fuse/main.c admin/main.c logship/receive.c logship/drain.c backup/main.c backup/schedule_main.c | grep -qE "\{\"$o\", ([012]|no_argument|required_argument)," || echo "FAILED: --$o of $page is no option of any tool"
+		cat mkfs/options.c fsck/fsck_main.c fsck/dump_main.c kernel/fuse/main.c admin/main.c logship/receive.c logship/drain.c logship/status.c backup/main.c backup/schedule_main.c | grep -qE "\{\"$o\", ([012]|no_argument|required_argument)," || echo "FAILED: --$o of $page is no option of any tool"
 	done >>"$tmp/missing"
 	[ ! -s "$tmp/missing" ] || { cat "$tmp/missing"; failed=1; }
 }
@@ -66,6 +66,7 @@ page=docs/man/tfs-backup.conf.5
 entries 'KEYS OF A JOB' | same "keys of a job"
 tool docs/man/tfs-logship.1 logship/receive.c
 tool docs/man/tfs-logship.1 logship/drain.c
+tool docs/man/tfs-logship.1 logship/status.c
 tool docs/man/tfs.8 admin/main.c
 [ $failed = 0 ] || { echo "repeat: tests/cli/test_pages.sh"; exit 1; }
 echo "pages: as expected"

@@ -139,6 +139,38 @@ P
 	grep -o '"generation":1' "$tmp/out" | head -1 | grep -q . || fail "no message is of the second generation"
 	quiet 0 "$bin/fsck.tfs" -fn "$i"
 }
+# tail -f prints what comes, whole lines, each once, whoever acknowledges them meanwhile; run counts, of a collector that is there and one that is not.
+followed() {
+	[ -e /dev/fuse ] && command -v fusermount3 >/dev/null || { echo "   followed: SKIPPED: no /dev/fuse"; return; }
+	collector --relp 0 || return; stop; local m=$tmp/m n=0 fuse tail run dead=$port
+	mkdir -p "$m"; rm -f "$tmp/out" "$tmp/prom"; "$bin/mkfs.tfs" -q --size 64M "$tmp/f.img"
+	"$bin/tfs-fuse" -f "$tmp/f.img" "$m" 2>"$tmp/fuse" & fuse=$!; other=$fuse
+	until mountpoint -q "$m"; do n=$((n + 1)); [ $n -lt 3000 ] || { fail "does not mount: $(cat "$tmp/fuse")"; return; }; sleep 0.02; done
+	mkdir "$m/log" "$m/no"; "$bin/tfs" -q ship add "$m/log" "file:$tmp/out" '*.log'; "$bin/tfs" -q ship add "$m/no" "relp://127.0.0.1:$dead?app=a%22b"
+	shows() { local n=0; until cmp -s "$tmp/tailed" "$tmp/want"; do n=$((n + 1)); [ $n -lt 1500 ] || { fail "tail -f shows $(cat "$tmp/tailed"), expected $(cat "$tmp/want")"; return; }; sleep 0.04; done; }
+	metric() { awk -v a="tfs_logship_$1{rule=\"$2\"" 'index($0, a) == 1 { n = $NF } END { print n + 0 }' "$tmp/prom" 2>/dev/null; }
+	reaches() { local n=0; until [ "$(metric "$1" "$2")" "$3" "$4" ]; do n=$((n + 1)); [ $n -lt 1500 ] || { fail "$1 of rule $2 is $(metric "$1" "$2"), expected $3 $4"; return; }; sleep 0.04; done; }
+	local rules; mapfile -t rules < <("$bin/tfs" ship list "$m" --json | python3 -c 'import json, sys
+for l in sys.stdin: print(json.loads(l)["rule"])')
+	printf 'one\ntwo\npart' >"$m/log/a.log"
+	"$ship" tail -f "$m" "${rules[0]}" >"$tmp/tailed" & tail=$!; : 
+	printf 'one\ntwo\n' >"$tmp/want"; shows
+	printf 'metrics = %s\nretry = 0s\ninterval = 50ms\n' "$tmp/prom" >"$tmp/c"; "$ship" run "$m" -q -c "$tmp/c" 2>"$tmp/ran" & run=$!
+	reaches lines_acknowledged_total "${rules[0]}" = 2; reaches backlog_bytes "${rules[0]}" = 4
+	printf 'ial\n' >>"$m/log/a.log"; printf 'partial\n' >>"$tmp/want"; shows
+	printf 'other\n' >"$m/log/b.log"; printf 'other\n' >>"$tmp/want"; shows
+	printf 'lost?\n' >"$m/no/x"
+	reaches lines_acknowledged_total "${rules[0]}" = 4; reaches bytes_total "${rules[0]}" = 22; reaches backlog_bytes "${rules[0]}" = 0; reaches last_acknowledged_timestamp_seconds "${rules[0]}" -gt 1700000000
+	reaches failures_total "${rules[1]}" -gt 1; reaches backlog_bytes "${rules[1]}" = 6; reaches last_error_timestamp_seconds "${rules[1]}" -gt 1700000000
+	[ "$(metric failures_total "${rules[0]}")$(metric last_error_timestamp_seconds "${rules[0]}")$(metric lines_repeated_total "${rules[0]}")$(metric lines_acknowledged_total "${rules[1]}")" = 0000 ] || fail "counted what was not: $(cat "$tmp/prom")"
+	collector --relp "$dead" && reaches lines_acknowledged_total "${rules[1]}" = 1; stop
+	: >"$m/log/a.log"; printf 'anew\n' >>"$m/log/a.log"; printf 'anew\n' >>"$tmp/want"; shows
+	kill $run; wait $run || fail "run ended with $?"; kill $tail; wait $tail || fail "tail ended with $?"; cmp "$tmp/tailed" "$tmp/want"
+	[ "$(grep -c '^# TYPE' "$tmp/prom")" = 10 ] && [ "$(grep -vc '^#' "$tmp/prom")" = 20 ] && ! grep -vE '^(#|tfs_logship_[a-z_]+\{rule="[0-9]+",collector="([^"\\]|\\.)*"\} [0-9]+$)' "$tmp/prom" || fail "the file for Prometheus: $(cat "$tmp/prom")"
+	[ "$(ls "$tmp"/prom*)" = "$tmp/prom" ] || fail "something is left beside the file for Prometheus"
+	fusermount3 -u "$m"; wait $fuse; other=
+	quiet 1 "$ship" tail -f "$tmp/f.img"
+}
 rsyslog() {
 	[ -e /usr/lib/x86_64-linux-gnu/rsyslog/imrelp.so ] || { echo "   rsyslog: SKIPPED: imrelp is missing: as root, apt-get install rsyslog-relp"; return; }
 	collector --relp 0 || return; stop; local at=$port n=0
@@ -160,6 +192,6 @@ C
 	check "$tmp/out" $FILES $LINES
 	[ -n "${VERBOSE-}" ] && cat "$tmp/checked"
 }
-for case in ${*:-transports killed refused ends mounted rsyslog}; do $case; done
+for case in ${*:-transports killed refused ends mounted followed rsyslog}; do $case; done
 [ $failed = 0 ] && echo "tfs-logship drain, run, status, tail: as expected"
 exit $failed

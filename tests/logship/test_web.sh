@@ -10,6 +10,7 @@ bin=$PWD/${BIN:-build/bin} ship=$PWD/${BIN:-build/bin}/tfs-logship
 tmp=$(mktemp -d) pid=
 trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null; rm -rf "$tmp"' EXIT
 unset http_proxy https_proxy HTTPS_PROXY ALL_PROXY all_proxy
+. tests/logship/certificates.sh
 failed=0 FILES=3 LINES=300
 fail() { echo "FAILED: $case: $*; repeat: $0 $case"; failed=1; }
 check() { python3 tests/logship/taken.py "$tmp/out" "$@" >"$tmp/checked" 2>&1 || fail "$(cat "$tmp/checked")"; [ -z "${VERBOSE-}" ] || cat "$tmp/checked"; }
@@ -99,16 +100,8 @@ authorization-file = x' '[otlp+https://h]
 [otlp+https://h:4318]' 'dead-letter ='; do config "$line"; drain 1 "$(url otlp)"; said 'line [12]'; done
 	for t in 'otlp+https://h/a b' 'otlp://h' 'elastic+https://h?index=A' 'loki+https://h?tenant=' 'otlp+https://h?batch=1' 'gelf+https://h?index=a' 'otlp+http://h?gzip=1'; do quiet 1 "$ship" drain "$tmp/i.img" --to "$t"; done
 }
-certificates() { # $tmp/ca.pem signs; server.pem is for localhost alone
-	( cd "$tmp" || exit 1
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca
-	for n in server client; do
-		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $n.key -out $n.csr -subj /CN=$n
-		openssl x509 -req -in $n.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out $n.pem -extfile <(echo "subjectAltName=DNS:localhost")
-	done ) >"$tmp/made" 2>&1 || fail "no certificates: $(cat "$tmp/made")"
-}
 tls() {
-	certificates; stub --tls "$tmp/server.pem" "$tmp/server.key" || return
+	certificates "$tmp" && stub --tls "$tmp/server.pem" "$tmp/server.key" || return
 	local to="otlp+https://localhost:$port?max=512&gzip" before; image; before=$(pending)
 	config; drain 2 "$to" --retry 1h; said 'ertificate'
 	config "ca-file = $tmp/ca.pem"; drain 2 "otlp+https://127.0.0.1:$port" --retry 1h; said '127.0.0.1' # its name is another

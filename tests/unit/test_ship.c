@@ -481,7 +481,9 @@ static void targets(void **state)
 	                                  "loki+http://h?tenant=a/b",
 	                                  "elastic+https://h?index=Logs",
 	                                  "elastic+https://h?index=-a",
-	                                  "elastic+https://h@x"};
+	                                  "elastic+https://h@x",
+	                                  "udp+tls://h",
+	                                  "relp+tls://h?gzip"};
 	struct ship_target t;
 	char text[700];
 	u32 i, n;
@@ -519,6 +521,10 @@ static void targets(void **state)
 	assert_null(target("elastic+http://h?index=logs-a.b_c-1", &t));
 	assert_true(t.transport == SHIP_ELASTIC && !t.tls && !t.path[0]);
 	assert_string_equal(t.name, "logs-a.b_c-1");
+	assert_null(target("tcp+tls://h", &t));
+	assert_true(t.transport == SHIP_TCP && t.tls && t.port == 6514 && !ship_is_http(&t));
+	assert_null(target("relp+tls://[::1]:1", &t));
+	assert_true(t.transport == SHIP_RELP && t.tls && t.port == 1);
 	assert_null(target("loki+https://h:443?tenant=Me", &t));
 	assert_int_equal(t.batch, 1 << 20);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
