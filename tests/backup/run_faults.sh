@@ -3,13 +3,14 @@
 # Backups through the fault proxy (proxy.py), with each fault at each request of a run in turn: the run completes, or, where the fault
 # is a refusal, ends with 3 and the next one completes; after every one the repository verifies (every tenth time with all its data,
 # every twentieth restored and checked) and the newest backup is the volume. Volumes change by what puts a pack in parts. COMMANDS=1: forget,
-# prune and restore are gone through the same way. STEP: every so many requests. Counts what was done.
+# prune and restore are gone through the same way. STEP: every so many requests, begun at another one with each
+# fault. Counts what was done.
 # usage: run_faults.sh ENDPOINT [FAULT]...     bucket "tfs" there, credentials in the environment
 here=$(realpath "$(dirname "$0")")
 . "$here/lib.sh"
 server=$1; shift
 [ $# -gt 0 ] || set -- denied slowdown throttle error500 expired skewed reset-early reset-request error500-late lost reset-answer truncated slow other-range unsaid error200 error200-late etag stalled
-i=$tmp/v.img R=s3://tfs/run-faults-$$ proxy= runs=0 refused=0 seed=0 did=0
+i=$tmp/v.img R=s3://tfs/run-faults-$$ proxy= runs=0 refused=0 seed=0 did=0 faults=0 step=${STEP:-1}
 cleanup() { [ -z "$proxy" ] || kill $proxy; wait; rm -rf "$tmp"; }
 trap cleanup EXIT
 "$here/proxy.py" "$tmp/port" "$server" & proxy=$!
@@ -40,22 +41,22 @@ faulty() { # FAULT N COMMAND...: with the fault at the Nth request; sets code, c
 	esac
 }
 for fault in "$@"; do
-	places=0 before=$did
-	for ((n = 1; ; n += ${STEP:-1})); do
+	places=0 before=$did faults=$((faults + 1))
+	for ((n = 1 + faults % step; ; n += step)); do
 		seed=$((seed + 1)); "$bin/bk-change" "$i" pages db 2 $seed
 		faulty "$fault" $n run "$R" "$i"
 		[ $code = 0 ] || expect 0 "$bk" run "$R" "$i" "${straight[@]}"
 		whole "$fault at request $n of run"
 		[ $n -le "$count" ] || break
 		places=$((places + 1))
-		[ $((seed % 25)) != 0 ] || expect 0 "$bk" forget "$R" --keep-last 2 "${straight[@]}"
+		[ $((seed % 4)) != 0 ] || expect 0 "$bk" forget "$R" --keep-last 2 "${straight[@]}"
 	done
-	[ $did -gt $before ] || fail "$fault was never done: nothing was tested"
+	[ $did -gt $before ] || [ $step -gt 1 ] || fail "$fault was never done: nothing was tested"
 	echo "$fault: done $((did - before)) times at $places requests of a run"
 	[ -n "${COMMANDS:-}" ] || continue
 	for command in forget prune restore; do
 		places=0 before=$did
-		for ((n = 1; ; n += ${STEP:-1})); do
+		for ((n = 1 + faults % step; ; n += step)); do
 			rm -f "$tmp/r.img"
 			case $command in
 			forget) "$bin/bk-change" "$i" pages db 2 $((seed += 1)); expect 0 "$bk" run "$R" "$i" "${straight[@]}"; set -- "$R" --keep-last 1 ;;

@@ -8,6 +8,7 @@
 # column says how far it was). What it does not: a real disk's queue, or a network's. usage: backup_load.sh [KERNEL]
 # ROUNDS (3) of each kind, SPAN (5) seconds each, on pgbench's SCALE (4).
 . "$(dirname "$0")/../kernel/lib.sh"
+bad() { echo "FAILED: $*; repeat: tests/bench/$name.sh $k"; failed=1; }
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$pg" ] || skip "postgresql is missing: as root, apt-get install postgresql"
 version=$(basename "$(dirname "$pg")") k=${KERNELS[-1]}
@@ -15,7 +16,7 @@ version=$(basename "$(dirname "$pg")") k=${KERNELS[-1]}
 mkdir "$tmp/tree"; chmod 755 "$tmp" "$tmp/tree"; u=; [ "$(id -u)" != 0 ] || { u="setpriv --reuid=nobody --regid=nogroup --clear-groups"; chown nobody "$tmp/tree"; }
 mkdir "$tmp/sock"; chmod 777 "$tmp/sock"
 server() { $u "$pg/pg_ctl" -w -t 600 -D "$tmp/tree/pg" -l "$tmp/sock/log" -o "-k $tmp/sock -h ''" "$@" >/dev/null || { cat "$tmp/sock/log"; exit 1; }; }
-HOME=/tmp $u "$pg/initdb" -k -A trust -U postgres -D "$tmp/tree/pg" >"$tmp/initdb" 2>&1 || { cat "$tmp/initdb"; exit 1; }
+HOME=/tmp $u "$pg/initdb" -k -A trust --locale=C -E UTF8 -U postgres -D "$tmp/tree/pg" >"$tmp/initdb" 2>&1 || { cat "$tmp/initdb"; exit 1; }
 printf "shared_buffers=32MB\nmax_wal_size=64MB\nmin_wal_size=32MB\ncheckpoint_timeout=30s\nautovacuum=off\nlisten_addresses=''\n" >>"$tmp/tree/pg/postgresql.conf"
 server start; $u "$pg/pgbench" -i -q -s "${SCALE:-4}" -h "$tmp/sock" -U postgres postgres >/dev/null 2>&1 || exit 1; server stop
 rm -f "$tmp/t"; "$bin/mkfs.tfs" -q --from "$tmp/tree" --size 600M "$tmp/t" || exit 1
