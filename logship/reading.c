@@ -153,7 +153,8 @@ int logship_reading_next(struct logship_sender *s, struct logship_reading *r, co
 	if (err)
 		return err;
 	*text = r->buf + r->from;
-	return ship_cut(cut, *text, r->have, s->ended && r->offset + r->have == r->file.size, piece);
+	return ship_cut(cut, *text, r->have,
+	                (s->ended || r->file.flags & TFS_SHIP_ENDED) && r->offset + r->have == r->file.size, piece);
 }
 
 void logship_reading_took(struct logship_reading *r, const struct ship_piece *piece)

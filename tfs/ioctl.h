@@ -207,11 +207,12 @@ struct tfs_ioc_ship_cursor {
 #define TFS_IOC_SHIP_MARK TFS_IOC(43, struct tfs_ioc_ship_cursor)  /* ENOENT, EINVAL, EMLINK, ENOSPC */
 #define TFS_IOC_SHIP_ACKED TFS_IOC(44, struct tfs_ioc_ship_cursor) /* ENOENT, ESTALE: it shrank since; EINVAL */
 
+#define TFS_SHIP_ENDED 1u /* it was removed, and nobody has it open: nothing will come behind its last byte */
 /* Files with a cursor for a rule; `more` may be set with none of them. */
 #define TFS_IOC_SHIP_FILES_MAX 64u
 struct tfs_ioc_ship_file { /* struct tfs_ship_file */
 	u64 ino, acked, size;
-	u32 generation, nlink;
+	u32 generation, flags; /* TFS_SHIP_* */
 };
 struct tfs_ioc_ship_files {
 	u64 rule;

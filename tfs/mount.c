@@ -75,6 +75,7 @@ void tfs_vol_free(struct tfs_vol *vol)
 	tfs_compact_destroy(vol);
 	for (h = 0; h < TFS_HEAD_LOG; h++)
 		tfs_port_free(vol->head[h].buf);
+	tfs_port_free(vol->kept.file);
 	tfs_port_free(vol->snap);
 	tfs_port_free(vol->segment);
 	tfs_port_free(vol->longest);
@@ -221,6 +222,7 @@ int tfs_orphans_evict(struct tfs_vol *vol)
 	u64 ino = 0;
 	int err;
 
+	tfs_kept_reset(vol);
 	while (!(err = tfs_next_orphan(vol, ino, &ino)))
 		do {
 			err = tfs_evict(vol, ino);

@@ -183,6 +183,20 @@ static int housekeeping(struct tfs_vol *vol, u64 blocks)
 	return err ? err : make_writable(vol, blocks);
 }
 
+static int room_make(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
+{
+	int err;
+
+	if (short_of(vol, tier, blocks)) {
+		if (!vol->snaps || tfs_dirty_nodes(vol) <= OP_NODES)
+			return -ENOSPC;
+		err = tfs_checkpoint(vol); /* then it is known what they took */
+		if (err || short_of(vol, tier, blocks))
+			return err ? err : -ENOSPC;
+	}
+	return housekeeping(vol, blocks);
+}
+
 int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 {
 	int err;
@@ -196,14 +210,9 @@ int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 		if (err)
 			return err;
 	}
-	if (short_of(vol, tier, blocks)) {
-		if (!vol->snaps || tfs_dirty_nodes(vol) <= OP_NODES)
-			return -ENOSPC;
-		err = tfs_checkpoint(vol); /* then it is known what they took */
-		if (err || short_of(vol, tier, blocks))
-			return err ? err : -ENOSPC;
-	}
-	err = housekeeping(vol, blocks);
+	do
+		err = room_make(vol, tier, blocks);
+	while (err == -ENOSPC && tier == TFS_TIER_NORMAL && tfs_kept_give_up(vol));
 	if (err == -EIO || err == -EUCLEAN)
 		tfs_stop(vol, err);
 	return err;
@@ -241,6 +250,8 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->read_only = vol->read_only;
 	out->damaged = vol->damaged;
 	out->was_clean = vol->was_clean;
+	out->kept_blocks = vol->kept.blocks;
+	out->lost_bytes = vol->kept.lost;
 	out->snapshots = vol->snaps;
 	out->dying = vol->dying + (vol->old != 0);
 	out->snapshot_blocks = (vol->dead_units + TFS_UNITS_PER_BLOCK - 1) / TFS_UNITS_PER_BLOCK;

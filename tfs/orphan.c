@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Inodes without a name: freeing what they hold, step by step, and then themselves. The steps append no record: an
- * orphan is not visible, so a crash merely leaves more of it to free again. Called by hosts when the last handle is
- * closed, and by a read-write mount.
+ * Inodes without a name: freeing what they hold, step by step, and then themselves, unless lines of them are still to
+ * be forwarded (kept.c). The steps append no record: an orphan is not visible, so a crash merely leaves more of it to
+ * free again. Called by hosts when the last handle is closed, and by a read-write mount.
  */
 #include "tfs/name.h"
 #include "tfs/ship.h"
+#include "tfs/vol.h"
 
 int tfs_next_orphan(struct tfs_vol *vol, u64 after, u64 *ino_out)
 {
@@ -71,6 +72,7 @@ static int inode_free(struct tfs_vol *vol, u64 ino)
 	}
 	if (target)
 		tfs_item_del(vol, TFS_TREE_FS, link);
+	tfs_kept_forget(vol, ino);
 	tfs_tidy(vol, TFS_TREE_FS, tfs_inode_key(ino));
 	return 0;
 }
@@ -89,6 +91,13 @@ int tfs_evict(struct tfs_vol *vol, u64 ino)
 		return tfs_corrupt(vol, ino, "is an orphan and has links");
 	if (err && err != -ENOENT)
 		return err;
+	if (!err) {
+		bool kept;
+
+		err = tfs_kept_step(vol, ino, &inode, &kept);
+		if (err || kept)
+			return err;
+	}
 	err = tfs_data_free_step(vol, ino);
 	if (!err)
 		err = tfs_xattr_free_step(vol, ino);

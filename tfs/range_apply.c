@@ -416,3 +416,22 @@ int tfs_data_free_step(struct tfs_vol *vol, u64 ino)
 		tfs_tidy(vol, TFS_TREE_FS, k);
 	return err ? err : 1;
 }
+
+int tfs_data_front_step(struct tfs_vol *vol, u64 ino, u64 end)
+{
+	struct range *g = &tfs_change_of(vol)->range;
+	int err = range_load(vol, ino, 0, tfs_window_first(end), g);
+
+	if (!err)
+		err = range_whole_windows(vol, ino, g);
+	if (err)
+		return err;
+	while (g->count && tfs_key_pos(g->item[g->count - 1].key) + g->item[g->count - 1].blocks > g->end)
+		g->count--; /* a promise that goes on */
+	if (!g->count)
+		return 0;
+	err = step_apply(vol, ino, g, (struct tfs_key){0, 0});
+	if (!err)
+		tfs_tidy(vol, TFS_TREE_FS, g->item[0].key);
+	return err ? err : 1;
+}

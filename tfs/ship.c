@@ -95,9 +95,11 @@ int tfs_ship_remove(struct tfs_vol *vol, u64 rule)
 		return err;
 	rec_start(vol, TFS_SHIP_REMOVE, 0, rule);
 	err = tfs_commit(vol, sizeof(struct tfs_rec_ship));
-	if (!err)
-		tfs_tidy(vol, TFS_TREE_FS, tfs_rule_key(rule));
-	return err;
+	if (err)
+		return err;
+	tfs_tidy(vol, TFS_TREE_FS, tfs_rule_key(rule));
+	tfs_kept_review_all(vol); /* what it does not free, a mount does */
+	return 0;
 }
 
 static int cursor_commit(struct tfs_vol *vol, u64 ino, u64 rule, le32 generation, u64 acked)
@@ -150,7 +152,21 @@ int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 a
 		return -ESTALE;
 	if (acked > tfs_le64(inode.size))
 		return -EINVAL;
-	return acked <= tfs_le64(c->acked) ? 0 : cursor_commit(vol, ino, rule, part.head.generation, acked);
+	if (acked <= tfs_le64(c->acked))
+		return 0;
+	err = cursor_commit(vol, ino, rule, part.head.generation, acked);
+	if (!err && !inode.nlink)
+		tfs_kept_review(vol, ino); /* what it does not free, a mount does */
+	return err;
+}
+
+int tfs_ship_forward(struct tfs_vol *vol, u64 ino, u64 rule, le32 generation, u64 acked)
+{
+	int err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
+
+	if (!err)
+		err = tfs_rule_find(vol, rule);
+	return err ? err == -ENOENT ? 0 : err : cursor_commit(vol, ino, rule, generation, acked);
 }
 
 /* ---- looking ---- */
@@ -212,9 +228,23 @@ int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struc
 		out->size = tfs_le64(inode.size);
 		out->generation = tfs_le32(part.head.generation);
 		out->nlink = tfs_le32(inode.nlink);
+		out->ended = tfs_kept_has(vol, *ino);
 		return 0;
 	}
 	return err ? err : 1;
+}
+
+bool tfs_ship_marked(struct tfs_vol *vol, u64 ino)
+{
+	struct tfs_ship_part part;
+	u32 i;
+
+	if (tfs_ship_load(vol, ino, &part))
+		return false;
+	for (i = 0; i < tfs_le16(part.head.count); i++)
+		if (!tfs_rule_find(vol, tfs_le64(part.cursor[i].rule)))
+			return true;
+	return false;
 }
 
 int tfs_ship_state(struct tfs_vol *vol, u64 ino, u64 rule, u32 *generation, u64 *acked)

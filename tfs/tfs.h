@@ -166,7 +166,8 @@ int tfs_readlink(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* bytes co
  * consumed. next is the position after the entry: stable while other names come and go. *pos is kept up to date. */
 typedef int (*tfs_emit_fn)(void *arg, const char *name, u32 name_len, u64 ino, u8 type, u64 next);
 int tfs_readdir(struct tfs_vol *vol, u64 dir, u64 *pos, tfs_emit_fn emit, void *arg);
-/* Frees an orphan's content and then itself, in bounded steps: 1 while there is more, 0 done (also if not an orphan).
+/* Frees an orphan's content and then itself, in bounded steps: 1 while there is more, 0 done (also if not an orphan). One
+ * of which lines are to be forwarded stays until they have arrived (kept.c). The host has nothing of it in memory.
  * A read-write mount does so for all orphans that a crash left. -ENOSPC: only while snapshots hold old nodes; call
  * again when one was deleted. */
 int tfs_evict(struct tfs_vol *vol, u64 ino);
@@ -188,6 +189,7 @@ int tfs_listxattr(struct tfs_vol *vol, u64 ino, char *buf, u32 size); /* NUL-ter
  * cursor: up to there its target acknowledged. `acked` of add and mark: where a file begins, its end at most.
  */
 #define TFS_SHIP_END (~0ull)
+#define TFS_SHIP_KEPT_MAX (16 << 20) /* bytes of a file that was removed with lines unsent; of all: 1% of the volume */
 struct tfs_ship_rule_info {
 	u64 ino; /* that it was put on; it may be gone */
 	u32 pattern_len, target_len;
@@ -196,7 +198,8 @@ struct tfs_ship_rule_info {
 struct tfs_ship_file {
 	u64 ino, acked, size; /* size: as the volume knows it */
 	u32 generation;       /* of its content: another one after each time it shrank */
-	u32 nlink;
+	u32 nlink;            /* 0: it was removed */
+	bool ended;           /* and nobody has it open: nothing will come behind its last byte */
 };
 /* *rule: its number, never used again. -EINVAL: neither a file nor a directory, or a text too long; -EMLINK: it has as
  * many rules as can be. */
@@ -212,6 +215,8 @@ int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 a
 int tfs_ship_rule_next(struct tfs_vol *vol, u64 *rule, struct tfs_ship_rule_info *out);
 /* The first file at or after *ino that has a cursor for the rule; looks at so many items at most: 1, go on at *ino. */
 int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struct tfs_ship_file *out);
+/* Are its lines to be forwarded, by a rule that is there? False, too, when that cannot be read. */
+bool tfs_ship_marked(struct tfs_vol *vol, u64 ino);
 /* Does a name fit a rule's pattern? An empty one fits all. */
 bool tfs_ship_match(const u8 *pattern, u32 pattern_len, const u8 *name, u32 len);
 /* Of one inode. -ENOENT: it never was under a rule; -ENODATA: not under this one, *generation is set. */
@@ -318,8 +323,9 @@ struct tfs_stat {
 	u64 user_blocks, data_blocks, node_blocks, moved_blocks;
 	u64 compact_sweeps, compact_emptied; /* done since the mount; segments that they left empty */
 	u32 cache_nodes, dirty_nodes;
-	u32 snapshots, dying; /* dying: deleted ones of which not all is freed yet */
-	u64 snapshot_blocks;  /* of 4 KiB, rounded up: what snapshots alone hold */
+	u32 snapshots, dying;        /* dying: deleted ones of which not all is freed yet */
+	u64 kept_blocks, lost_bytes; /* kept for forwarding alone (tfs_evict); what went unsent, since the mount */
+	u64 snapshot_blocks;         /* of 4 KiB, rounded up: what snapshots alone hold */
 	bool read_only, damaged, was_clean;
 };
 void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out);

@@ -128,6 +128,19 @@ struct tfs_finger {
 	struct tfs_key lo, hi;
 };
 
+/* kept.c: files without a name whose lines have not all arrived, oldest first. 256 KiB at most. */
+#define TFS_KEPT_MAX 16384u
+struct tfs_kept_file {
+	u64 ino, blocks; /* blocks: of its unsent bytes, when it came here */
+};
+struct tfs_kept {
+	struct tfs_kept_file *file;
+	u32 count, room;
+	u64 blocks;   /* sum */
+	u64 lost;     /* bytes that went unsent, since the mount */
+	u64 dropping; /* this one is not to be kept, 0: none */
+};
+
 struct tfs_vol {
 	struct tfs_dev *dev;
 	struct tfs_env env;
@@ -168,6 +181,7 @@ struct tfs_vol {
 	u32 placeds;
 
 	struct tfs_compact compact;
+	struct tfs_kept kept;
 
 	struct tfs_counters counters;
 	struct tfs_log log;
@@ -437,6 +451,18 @@ int tfs_anchors_copy(struct tfs_vol *vol, u64 size); /* all slots, to where a vo
 
 /* mkvol.c */
 u64 tfs_segments_for(u64 size, u32 segment_bits);
+
+/* kept.c */
+/* Of an orphan that is to be freed: *kept says whether it stays, as long as lines of it are to be forwarded. 1: there
+ * is more to do for that, call again. */
+int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, bool *kept);
+bool tfs_kept_has(const struct tfs_vol *vol, u64 ino);
+void tfs_kept_forget(struct tfs_vol *vol, u64 ino); /* it was freed */
+void tfs_kept_reset(struct tfs_vol *vol);           /* before every orphan is evicted */
+int tfs_kept_review(struct tfs_vol *vol, u64 ino);  /* frees it if its lines have arrived or their rules went */
+int tfs_kept_review_all(struct tfs_vol *vol);
+bool tfs_kept_give_up(struct tfs_vol *vol);         /* for want of space: the oldest is freed. False: none is kept */
+u64 tfs_kept_file_limit(const struct tfs_vol *vol); /* bytes that are kept of a file */
 
 /* mount.c */
 int tfs_orphans_evict(struct tfs_vol *vol); /* all of them */

@@ -42,6 +42,8 @@ static void inode_free(struct host *h, u64 ino)
 
 	if (host_slot(ino) || h->read_only || tfs_getattr(h->vol, ino, &a) || a.nlink)
 		return;
+	if (tfs_ship_marked(h->vol, ino))
+		tfs_cache_flush(h->cache, ino); /* its lines come into the volume, which keeps them */
 	tfs_cache_drop(h->cache, ino);
 	while (tfs_evict(h->vol, ino) > 0)
 		;

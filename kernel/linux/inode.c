@@ -250,12 +250,25 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 	return tfs_user_err(err);
 }
 
+/* Lines that are to be forwarded come into the volume, as many as it keeps of a file without a name. */
+static void lines_save(struct inode *inode)
+{
+	loff_t size = i_size_read(inode);
+	bool marked = S_ISREG(inode->i_mode) && tfs_ship_marked(tfs_enter(inode->i_sb), inode->i_ino);
+
+	tfs_leave(inode->i_sb);
+	if (marked) /* an error is what it is for any writer that does not sync */
+		filemap_write_and_wait_range(inode->i_mapping, max_t(loff_t, size - TFS_SHIP_KEPT_MAX, 0), LLONG_MAX);
+}
+
 void tfs_evict_inode(struct inode *inode)
 {
 	struct tfs_seen *seen = tfs_info(inode)->seen;
 	bool gone = !inode->i_nlink && !is_bad_inode(inode) && !sb_rdonly(inode->i_sb) && !tfs_of_snapshots(inode);
 	int more, tries = 0;
 
+	if (gone && mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY))
+		lines_save(inode);
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	if (seen)

@@ -165,7 +165,7 @@ int tfs_reading_next(struct tfs_sender *t, const u8 **text, struct ship_piece *p
 	if (err)
 		return err;
 	*text = r->buf + r->from;
-	return ship_cut(&t->target.cut, *text, r->have, false, piece);
+	return ship_cut(&t->target.cut, *text, r->have, r->file.ended && r->offset + r->have == r->file.size, piece);
 }
 
 void tfs_reading_took(struct tfs_reading *r, const struct ship_piece *piece)

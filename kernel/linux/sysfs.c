@@ -82,6 +82,8 @@ COUNTER(ship_lines, tfs_ship_sum(s, TFS_SHIP_LINES));            /* of threads t
 COUNTER(ship_bytes, tfs_ship_sum(s, TFS_SHIP_BYTES));
 COUNTER(ship_acknowledged, tfs_ship_sum(s, TFS_SHIP_ACKED));
 COUNTER(ship_unacknowledged, tfs_ship_sum(s, TFS_SHIP_UNACKED));
+COUNTER(ship_kept_bytes, stat_now(s).kept_blocks *TFS_BLOCK); /* of removed files */
+COUNTER(ship_lost_bytes, stat_now(s).lost_bytes); /* of removed files, that were not kept until they arrived */
 COUNTER(ship_reconnects, tfs_ship_sum(s, TFS_SHIP_RECONNECTS));
 COUNTER(write_amplification, amplification(s));
 COUNTER(whole_segments, spread(s).whole_segments);
@@ -135,6 +137,8 @@ static struct attribute *counter_attrs[] = {
     &ship_acknowledged_counter.attr,
     &ship_unacknowledged_counter.attr,
     &ship_reconnects_counter.attr,
+    &ship_kept_bytes_counter.attr,
+    &ship_lost_bytes_counter.attr,
     &ship_collectors_attr,
     &write_amplification_counter.attr,
     &whole_segments_counter.attr,

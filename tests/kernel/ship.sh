@@ -60,6 +60,11 @@ done
 lines /mnt/log 5 2 60 0 0 || fail lines; for t in 0 1; do echo "5 $t 60" >/dev/ack; done # nobody syncs
 until_ 'grep -q "round 5 writer 0 line 59:" /c/out && grep -q "round 5 writer 1 line 59:" /c/out' # what is not written back is not counted as pending
 all_sent; rm /mnt/log/w0.log; sync; lines /mnt/log 6 1 30 10 0 || fail "after unlink"; all_sent
+at "unlinked while nobody collects, then a remount"
+gone; lines /mnt/log 11 2 60 10 0 || fail lines; lines /mnt/log 12 1 60 0 0 && echo "12 0 60" >/dev/ack || fail lines; rm /mnt/log/w0.log /mnt/log/w1.log # 12: nobody synced
+[ "$(counter kept_bytes)" -gt 0 ] || fail "nothing is kept of what was removed"
+umount /mnt && mount -t tfs -o ship /dev/vda /mnt || fail "remount"; [ "$(counter kept_bytes)" -gt 0 ] || fail "nothing is kept after a mount"
+collector 2514; all_sent; until_ '[ "$(counter kept_bytes)" = 0 ]'; [ "$(counter lost_bytes)" = 0 ] || fail "lost: $(counter lost_bytes)"
 at "a line without an end"
 printf 'half' >/mnt/log/h.log; sync; sleep 2; ! grep -q ' half' /c/out || fail "half a line was sent"
 printf ' a line\n' >>/mnt/log/h.log; all_sent; until_ 'grep -q " half a line" /c/out'

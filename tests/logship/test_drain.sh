@@ -129,6 +129,7 @@ P
 		2) ln "$m/log/app.log" "$m/log/linked"; mv "$m/log/app.log" "$m/log/app.3"; crash; up; go; collector --relp "$at" ;;
 		3) all_sent; : >"$m/log/app.log" ;; # a new generation of the same file
 		4) crash; up; go ;;
+		5) stop -9; rm "$m/log/app.log"; crash; up; go; collector --relp "$at" ;; # removed while nobody collects
 		esac
 	done
 	all_sent; kill $run; wait $run || fail "run ended with $?: $(cat "$tmp/ran")"

@@ -188,7 +188,7 @@ static void volume_make(u64 size)
 		power_must(-ENOMEM, "mmap");
 	power_must(tfs_format(&disk.dev, &env, &opt, &vol), "format");
 	power_must(tfs_format_finish(vol, 0), "finish");
-	tfs_unmount(vol);
+	power_unmount(vol);
 	power_must(tfs_mount(&disk.dev, &env, &mount, &vol), "mount");
 	file = named("file", 0, name, true, 0100644);
 	for (i = 0; i < FILE_BLOCKS; i++)
@@ -236,7 +236,7 @@ static struct cost measure(const struct row *row, u64 size)
 		if (i % 100 == 99)
 			power_must(tfs_checkpoint(vol), "checkpoint");
 	}
-	power_must(tfs_unmount(vol), "unmount");
+	power_must(power_unmount(vol), "unmount");
 	munmap(disk.data, size);
 	c.kb = (double)steady / 1024 / REPEATS;
 	c.writes = (double)steady_writes / REPEATS;

@@ -44,7 +44,7 @@ static void judge(const char *state)
 		power_fail(state, text);
 	} else {
 		power_judge(vol, &power_crash.dev, state, power_state % 4 == 0);
-		tfs_abandon(vol);
+		power_abandon(vol);
 	}
 	power_judging = false;
 	power_clock = clock;

@@ -102,7 +102,7 @@ static void judge_image(struct power_dev *d, const char *what)
 		return;
 	}
 	power_judge(vol, &d->dev, text, true);
-	tfs_unmount(vol);
+	power_unmount(vol);
 }
 
 static void judge_end(long allocs)
@@ -194,7 +194,7 @@ static void pass_ops(struct tfs_vol *vol)
 	tfs_evict(vol, TFS_INO_ROOT); /* begins and does nothing: what a failed call placed is given back */
 	if (!fired() && !(kind >= IO && handled) && power_pins_stray(vol))
 		failed("blocks stay pinned");
-	if (tfs_unmount(vol) && !handled && !fired())
+	if (power_unmount(vol) && !handled && !fired())
 		failed("unmount fails");
 	handled |= fired();
 }
@@ -329,11 +329,11 @@ static void base_fill(int op)
 	if (op < 0) {
 		fragment(vol, 2);
 		xattrs_many(vol, 4, 8);
-		power_must(tfs_unmount(vol), "unmount");
+		power_must(power_unmount(vol), "unmount");
 	} else {
 		power_op_run(vol, op);
 		power_must(tfs_sync(vol), "sync");
-		tfs_abandon(vol);
+		power_abandon(vol);
 	}
 	power_base_take();
 }
@@ -428,7 +428,7 @@ static void repaired_judge(struct power_dev *d, const char *what)
 	if (err || why || (repaired_hash && hash != repaired_hash))
 		power_fail(text, err ? "the image cannot be read afterwards" : why ? why : "the content changed");
 	repaired_hash = hash;
-	tfs_unmount(vol);
+	power_unmount(vol);
 }
 
 /* True if the fault was met. */
@@ -447,9 +447,9 @@ static bool repair_pass(void)
 	if (!err) {
 		err = repair(vol);
 		if (err)
-			tfs_abandon(vol);
+			power_abandon(vol);
 		else
-			err = tfs_unmount(vol);
+			err = power_unmount(vol);
 	}
 	met = fired();
 	revive();
@@ -543,7 +543,7 @@ static void history(u64 seed, int length)
 		if (power_pins_stray(vol))
 			failed("blocks stay pinned");
 	}
-	tfs_unmount(vol);
+	power_unmount(vol);
 	judge_end(allocs);
 }
 

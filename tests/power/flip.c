@@ -78,12 +78,12 @@ static void volume_make(void)
 	power_clock = 1000;
 	vol = open_run();
 	run(vol, before);
-	power_must(tfs_unmount(vol), "unmount");
+	power_must(power_unmount(vol), "unmount");
 	vol = open_run();
 	run(vol, logged);
 	power_must(tfs_sync(vol), "sync");
 	last_seq = tfs_sequence(vol);
-	tfs_abandon(vol);
+	power_abandon(vol);
 	power_base_take();
 }
 
@@ -161,7 +161,7 @@ static void judge(const char *state)
 		refusal(state, err, said);
 	} else {
 		judge_open(vol, state, said);
-		tfs_abandon(vol);
+		power_abandon(vol);
 	}
 	power_dev_reset(&power_crash);
 }
@@ -258,10 +258,10 @@ static void gangs_make(void)
 	power_clock = 1000;
 	vol = open_run();
 	power_shred(vol);
-	power_must(tfs_unmount(vol), "unmount");
+	power_must(power_unmount(vol), "unmount");
 	vol = open_run();
 	last_seq = tfs_sequence(vol);
-	power_must(tfs_unmount(vol), "unmount");
+	power_must(power_unmount(vol), "unmount");
 	power_base_take();
 	memset(used, 0, sizeof(used));
 }

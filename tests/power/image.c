@@ -35,6 +35,6 @@ void power_image(const char *what)
 	vol = power_history_volume(seed, OPERATIONS);
 	if (seed % 2)
 		power_must(tfs_sync(vol), "sync");
-	tfs_abandon(vol);
+	power_abandon(vol);
 	power_must(pages_write(f), path + 1);
 }

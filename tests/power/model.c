@@ -429,6 +429,20 @@ u32 model_rules(u64 *oldest)
 	return rule_count;
 }
 
+u64 model_unsent(u64 ino, struct tfs_attr *a)
+{
+	struct node *n = get(ino);
+	u64 low = ~0ull;
+	u32 i;
+
+	if (!n || n->a.nlink || (n->a.mode & S_TYPE) != S_REG)
+		return 0;
+	*a = n->a;
+	for (i = 0; i < n->ship.cursors; i++)
+		low = n->ship.acked[i] < low ? n->ship.acked[i] : low;
+	return low < a->size ? low + 1 : 0;
+}
+
 void model_ship_add(u64 ino, const char *pattern, u64 acked, u64 rule, int got)
 {
 	struct node *n = get(ino);

@@ -136,6 +136,7 @@ int power_model_reload(struct tfs_vol *vol)
 		r.err = r.err ? r.err : err;
 	}
 	model_load(vol);
+	power_owed_begin(vol);
 	return r.err;
 }
 
@@ -162,6 +163,7 @@ static u64 find(struct tfs_vol *vol, const char *path, u64 *parent, const char *
 /* After every call into the core, once the model of contents has followed it. */
 static int called(struct tfs_vol *vol, int err)
 {
+	power_owed_called(vol);
 	power_called(vol, err);
 	return err;
 }
@@ -206,6 +208,8 @@ static int drop(struct tfs_vol *vol, const char *path, bool dir, bool keep)
 	find(vol, path, &parent, &last);
 	err = tfs_unlink(vol, parent, last, (u32)strlen(last), dir, &ino);
 	model_unlink(parent, last, (u32)strlen(last), dir, err);
+	if (!err)
+		power_owed_unlinked(vol, ino);
 	called(vol, err);
 	return err || keep ? err : evict(vol, ino);
 }
@@ -223,6 +227,8 @@ static int move(struct tfs_vol *vol, const char *from, const char *to, u32 flags
 	whiteout = st.next_ino;
 	err = tfs_rename(vol, pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, &victim);
 	model_rename(pa, a, (u32)strlen(a), pb, b, (u32)strlen(b), flags, whiteout, err);
+	if (!err && victim)
+		power_owed_unlinked(vol, victim);
 	called(vol, err);
 	return err || !victim ? err : evict(vol, victim);
 }
@@ -674,6 +680,22 @@ static int ship_mark(struct tfs_vol *vol, const char *path)
 	return called(vol, err);
 }
 
+/* Of a file that lost its name, one part of so many arrived. */
+static int unlinked_acked(struct tfs_vol *vol, u32 parts)
+{
+	u32 size, generation = 0;
+	u64 ino = power_owed_any(&size), rule, acked = 0;
+	int err;
+
+	if (!ino || !model_rules(&rule))
+		return -ENOENT;
+	tfs_ship_state(vol, ino, rule, &generation, &acked);
+	acked = size / parts;
+	err = tfs_ship_acked(vol, ino, rule, generation, acked);
+	model_ship_acked(ino, rule, generation, acked, err);
+	return called(vol, err);
+}
+
 /* `part` of four quarters of what is there arrived; of an earlier generation's when stale. */
 static int ship_acked(struct tfs_vol *vol, const char *path, u32 part, bool stale)
 {
@@ -838,7 +860,11 @@ static int snapshot_among_writes(struct tfs_vol *vol)
 	OP("a arrived", ship_acked(vol, "a", 4, false))                                                                \
 	OP("a of before arrived", ship_acked(vol, "a", 1, true))                                                       \
 	OP("ship a, write, arrived, cut",                                                                              \
-	   (ship(vol, "a", ""), put(vol, "a", 0, 20000, 1), ship_acked(vol, "a", 3, false), cut(vol, "a", 6000)))
+	   (ship(vol, "a", ""), put(vol, "a", 0, 20000, 1), ship_acked(vol, "a", 3, false), cut(vol, "a", 6000)))      \
+	OP("ship a, write, half arrived, unlink", (ship(vol, "a", ""), put(vol, "a", 0, 150000, 1),                    \
+	                                           ship_acked(vol, "a", 2, false), drop(vol, "a", false, false)))      \
+	OP("some unlinked arrived", unlinked_acked(vol, 2))                                                            \
+	OP("all unlinked arrived", unlinked_acked(vol, 1))
 
 const char *power_op_name(int op)
 {

@@ -121,6 +121,8 @@ void model_ship_remove(u64 rule, int got);
 void model_ship_mark(u64 ino, u64 rule, u64 acked, int got);
 void model_ship_acked(u64 ino, u64 rule, u32 generation, u64 acked, int got);
 u32 model_rules(u64 *oldest); /* how many there are */
+u64 model_unsent(u64 ino,
+                 struct tfs_attr *a); /* of a file without a name: its lowest cursor + 1; 0: nothing is to be sent */
 /* Of an inode's forwarding in a state's hash; of a rule, to be added up over all. */
 struct power_ship {
 	bool there;
@@ -149,6 +151,16 @@ int power_rollback(struct tfs_vol *vol, const char *name, int steps);
 extern bool power_rolled; /* the last call failed, and may have rolled back all the same */
 void power_snapshots_drop(struct tfs_vol *vol, u32 left);
 void power_snapshot_any(struct tfs_vol *vol, u64 r);
+
+/* ---- owed.c: lines of files without a name that are still to be forwarded ---- */
+void power_owed_begin(struct tfs_vol *vol);   /* from here on; nothing is owed so far */
+void power_owed_mounted(struct tfs_vol *vol); /* it goes on with this one */
+int power_unmount(struct tfs_vol *vol);       /* as tfs_unmount, of any volume */
+void power_abandon(struct tfs_vol *vol);
+void power_owed_unlinked(struct tfs_vol *vol, u64 ino); /* its last name went */
+void power_owed_called(struct tfs_vol *vol);            /* after every call */
+u64 power_owed_any(u32 *size);                          /* an inode number; 0: nothing is owed */
+const char *power_owed_judge(struct tfs_vol *vol);      /* NULL, or what is wrong */
 
 /* ---- grow.c ---- */
 int power_grow(struct tfs_vol *vol, u64 bytes);              /* the device, by so much, and then the volume */

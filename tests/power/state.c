@@ -135,6 +135,7 @@ void power_begin(struct tfs_vol *vol)
 	power_durable_seq = power_first_seq;
 	power_hash = power_walk(vol, true, &err);
 	model_load(vol);
+	power_owed_begin(vol);
 	want[0] = power_hash;
 }
 
@@ -169,6 +170,9 @@ void power_judge(struct tfs_vol *vol, struct tfs_dev *dev, const char *state, bo
 	}
 	why =
 	    st.dying && !st.read_only ? "a deleted snapshot is not freed by a mount" : power_snaps_judge(vol, account);
+	if (why)
+		power_fail(state, why);
+	why = power_owed_judge(vol);
 	if (why)
 		power_fail(state, why);
 	why = power_size_judge(dev, st.size);
@@ -251,7 +255,7 @@ void power_base_make(u64 size, u8 codec)
 	power_must(tfs_create(vol, TFS_INO_ROOT, "d", 1, &dir, &d), "base dir");
 	base_file(vol, d, "c", inlined, 1, 6);
 	power_must(tfs_format_finish(vol, 0), "finish");
-	tfs_unmount(vol);
+	power_unmount(vol);
 	power_dev_init(&power_crash, size);
 	memcpy(power_file(2), base_a, sizeof(base_a));
 	memcpy(power_file(4), "inline", 6);

@@ -260,8 +260,8 @@ static void mount_again(bool kill)
 	if (err)
 		wrong("sync", err);
 	if (kill)
-		tfs_abandon(vol);
-	else if ((err = tfs_unmount(vol)))
+		power_abandon(vol);
+	else if ((err = power_unmount(vol)))
 		wrong("unmount", err);
 	err = tfs_mount(&disk.dev, &env, &opt, &vol);
 	power_must(err, "torture: mount of a full volume");
@@ -492,7 +492,7 @@ static void volume_make(u64 size)
 	snapshot = grew = false;
 	power_must(tfs_format(&disk.dev, &env, &opt, &vol), "format");
 	power_must(tfs_format_finish(vol, 0), "format");
-	power_must(tfs_unmount(vol), "format");
+	power_must(power_unmount(vol), "format");
 	power_must(tfs_mount(&disk.dev, &env, &mount, &vol), "mount");
 	power_must(tfs_checkpoint(vol), "checkpoint");
 	tfs_statfs(vol, &st);
@@ -530,7 +530,7 @@ void power_torture(u64 seed, u64 rounds)
 		printf("%u times full, %u ranges shared, %u rollbacks, %u bytes larger, %u blocks moved since the last "
 		       "mount\n",
 		       fulls, shares, rollbacks, grown, moved());
-	power_must(tfs_unmount(vol), "torture: unmount");
+	power_must(power_unmount(vol), "torture: unmount");
 	if ((!fulls || !shares || !rollbacks) && rounds > 32)
 		power_fail("torture", "never full, shared or rolled back: it proves nothing");
 }

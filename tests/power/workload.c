@@ -73,7 +73,7 @@ static void workload_run(const int *ops, int n, u32 syncs, int from)
 			sync_now(vol);
 	}
 	power_crash_states(&power_run, NULL);
-	if (tfs_unmount(vol))
+	if (power_unmount(vol))
 		power_fail("unmount", "failed");
 }
 
@@ -176,8 +176,8 @@ static struct tfs_vol *remount(struct tfs_vol *vol, bool crash, bool frees)
 
 	if (crash) {
 		sync_now(vol);
-		tfs_abandon(vol);
-	} else if (tfs_unmount(vol)) {
+		power_abandon(vol);
+	} else if (power_unmount(vol)) {
 		power_fail("unmount", "failed");
 	}
 	power_promise_forget();
@@ -186,8 +186,10 @@ static struct tfs_vol *remount(struct tfs_vol *vol, bool crash, bool frees)
 		power_fail("mount", "what was unmounted does not mount");
 		return NULL;
 	}
+	power_owed_mounted(vol);
 	power_snaps_settle(vol);
 	power_size_settle(vol);
+	power_owed_called(vol);
 	power_step(vol);
 	return vol;
 }
@@ -256,7 +258,7 @@ void power_history(u64 seed, int length)
 		if (r % 64 < 2)
 			vol = remount(vol, r & 1, r >> 6 & 1);
 	}
-	if (vol && tfs_unmount(vol))
+	if (vol && power_unmount(vol))
 		power_fail("unmount", "failed");
 	power_exhaust = exhaust;
 }
@@ -311,7 +313,7 @@ void power_churn(u64 seed, int rounds)
 		if (power_random() % 4)
 			sync_now(vol);
 	}
-	if (tfs_unmount(vol))
+	if (power_unmount(vol))
 		power_fail("unmount", "failed");
 	if (run_reuses < 4)
 		power_fail("churn", "no log run was used again: the workload proves nothing");
@@ -383,7 +385,7 @@ void power_wedge(u64 seed, int rounds)
 			power_fail("wedge", "space is lost");
 	}
 	power_called = plain;
-	if (vol && tfs_unmount(vol))
+	if (vol && power_unmount(vol))
 		power_fail("unmount", "failed");
 }
 
@@ -477,7 +479,7 @@ void power_sharing(u64 seed, int rounds)
 		if ((r >> 35) % 16 == 0)
 			vol = remount(vol, r >> 40 & 1, r >> 41 & 3);
 	}
-	if (vol && tfs_unmount(vol))
+	if (vol && power_unmount(vol))
 		power_fail("unmount", "failed");
 }
 

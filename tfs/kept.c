@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Files without a name of which lines are still to be forwarded: when the last handle is closed their tails stay, as
+ * orphans, until the lines have arrived, across mounts. Kept are the last TFS_SHIP_KEPT_MAX bytes of a file and a hundredth
+ * of the volume in all; what is more goes, the oldest first, and so do all when an operation would find no space. What
+ * went unsent is counted.
+ *
+ * Always: a file on the list is an orphan that its host has let go of (tfs_evict), so nobody writes to it; content below
+ * its lowest cursor is freed, without records, as of other orphans. The list is in memory: a mount evicts every orphan
+ * and so makes it anew. Called by orphan.c, ship.c, op.c, mount.c.
+ */
+#include "tfs/name.h"
+#include "tfs/ship.h"
+#include "tfs/vol.h"
+
+/* The lowest cursor of a rule that is still there. 1: lines behind it are to be sent; 0: none, or nobody asks. */
+static int unsent_from(struct tfs_vol *vol, const struct tfs_ship_part *p, u64 size, u64 *from)
+{
+	u32 i;
+
+	*from = size;
+	for (i = 0; i < tfs_le16(p->head.count); i++) {
+		u64 acked = tfs_le64(p->cursor[i].acked);
+		int err = acked < *from ? tfs_rule_find(vol, tfs_le64(p->cursor[i].rule)) : -ENOENT;
+
+		if (err && err != -ENOENT)
+			return err;
+		if (!err)
+			*from = acked;
+	}
+	return *from < size;
+}
+
+/* 0 bytes, too, when it cannot be told. */
+static void unsent(struct tfs_vol *vol, u64 ino, u64 *bytes)
+{
+	struct tfs_ship_part part;
+	struct tfs_inode inode;
+	u64 from;
+	int err = tfs_inode_find(vol, ino, &inode);
+
+	*bytes = 0;
+	if (!err)
+		err = tfs_ship_load(vol, ino, &part);
+	if (!err)
+		err = unsent_from(vol, &part, tfs_le64(inode.size), &from);
+	if (err > 0)
+		*bytes = tfs_le64(inode.size) - from;
+}
+
+/* ---- the list ---- */
+
+static u64 volume_limit(const struct tfs_vol *vol)
+{
+	return vol->total_blocks / 100;
+}
+
+u64 tfs_kept_file_limit(const struct tfs_vol *vol)
+{
+	u64 all = volume_limit(vol) * TFS_BLOCK;
+
+	return all < TFS_SHIP_KEPT_MAX ? all : TFS_SHIP_KEPT_MAX;
+}
+
+static u32 list_find(const struct tfs_kept *k, u64 ino)
+{
+	u32 i = 0;
+
+	while (i < k->count && k->file[i].ino != ino)
+		i++;
+	return i;
+}
+
+bool tfs_kept_has(const struct tfs_vol *vol, u64 ino)
+{
+	return list_find(&vol->kept, ino) < vol->kept.count;
+}
+
+void tfs_kept_forget(struct tfs_vol *vol, u64 ino)
+{
+	struct tfs_kept *k = &vol->kept;
+	u32 i = list_find(k, ino);
+
+	if (i == k->count)
+		return;
+	k->blocks -= k->file[i].blocks;
+	memmove(k->file + i, k->file + i + 1, (--k->count - i) * sizeof(k->file[0]));
+}
+
+void tfs_kept_reset(struct tfs_vol *vol)
+{
+	vol->kept.count = 0;
+	vol->kept.blocks = 0;
+}
+
+static int list_room(struct tfs_kept *k)
+{
+	struct tfs_kept_file *larger;
+	u32 room = k->room ? 2 * k->room : 16;
+
+	if (k->count < k->room)
+		return 0;
+	larger = tfs_port_alloc(room * sizeof(*larger));
+	if (!larger)
+		return -ENOMEM;
+	if (k->count)
+		memcpy(larger, k->file, k->count * sizeof(*larger));
+	tfs_port_free(k->file);
+	k->file = larger;
+	k->room = room;
+	return 0;
+}
+
+/* Frees the oldest. What cannot be freed now waits, as an orphan, for the next mount. */
+static void drop(struct tfs_vol *vol)
+{
+	struct tfs_kept *k = &vol->kept;
+	u64 ino = k->file[0].ino, bytes;
+
+	unsent(vol, ino, &bytes);
+	tfs_kept_forget(vol, ino);
+	k->lost += bytes;
+	k->dropping = ino;
+	while (tfs_evict(vol, ino) > 0)
+		;
+	k->dropping = 0;
+}
+
+static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
+{
+	struct tfs_kept *k = &vol->kept;
+	u64 blocks = (bytes + TFS_BLOCK - 1) / TFS_BLOCK;
+	int err;
+
+	if (tfs_kept_has(vol, ino))
+		return 0;
+	err = k->count == TFS_KEPT_MAX ? 0 : list_room(k);
+	if (err)
+		return err;
+	while (k->count && (k->blocks + blocks > volume_limit(vol) || k->count == TFS_KEPT_MAX))
+		drop(vol);
+	k->file[k->count++] = (struct tfs_kept_file){ino, blocks};
+	k->blocks += blocks;
+	return 0;
+}
+
+/* ---- a file ---- */
+
+/* Its cursors go on to `to`: what lies before is more than is kept. */
+static int forward(struct tfs_vol *vol, const struct tfs_ship_part *p, u64 from, u64 to)
+{
+	u32 i;
+	int err = 0;
+
+	for (i = 0; !err && i < tfs_le16(p->head.count); i++)
+		if (tfs_le64(p->cursor[i].acked) < to)
+			err = tfs_ship_forward(vol, p->ino, tfs_le64(p->cursor[i].rule), p->head.generation, to);
+	if (!err)
+		vol->kept.lost += to - from;
+	return err;
+}
+
+int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, bool *kept)
+{
+	u64 size = tfs_le64(inode->size), limit = tfs_kept_file_limit(vol), from;
+	struct tfs_ship_part part;
+	int err;
+
+	*kept = false;
+	if (!tfs_ship_on(vol) || vol->kept.dropping == ino || (tfs_le32(inode->mode) & TFS_S_IFMT) != TFS_S_IFREG)
+		return 0;
+	err = tfs_ship_load(vol, ino, &part);
+	if (!err)
+		err = unsent_from(vol, &part, size, &from);
+	if (err <= 0)
+		return err;
+	if (!limit) {
+		vol->kept.lost += size - from;
+		return 0;
+	}
+	*kept = true;
+	if (size - from > limit) {
+		err = forward(vol, &part, from, size - limit);
+		return err ? err : 1;
+	}
+	/* whoever sends looks at the byte before the cursor: a line begins there, or goes on */
+	err = tfs_data_front_step(vol, ino, from ? (from - 1) / TFS_BLOCK : 0);
+	return err ? err : list_add(vol, ino, size - from);
+}
+
+int tfs_kept_review(struct tfs_vol *vol, u64 ino)
+{
+	int err = tfs_kept_has(vol, ino);
+
+	while (err > 0)
+		err = tfs_evict(vol, ino);
+	return err;
+}
+
+int tfs_kept_review_all(struct tfs_vol *vol)
+{
+	u32 i = 0;
+	int err = 0;
+
+	while (!err && i < vol->kept.count) {
+		u64 ino = vol->kept.file[i].ino;
+
+		err = tfs_kept_review(vol, ino);
+		i += i < vol->kept.count && vol->kept.file[i].ino == ino;
+	}
+	return err;
+}
+
+bool tfs_kept_give_up(struct tfs_vol *vol)
+{
+	if (!vol->kept.count || vol->kept.dropping)
+		return false;
+	drop(vol);
+	return true;
+}
