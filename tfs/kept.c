@@ -5,8 +5,8 @@
  * of the volume in all; what is more goes, the oldest first, and so do all when an operation would find no space. What
  * went unsent is counted.
  *
- * Always: a file on the list is an orphan that its host has let go of (tfs_evict), so nobody writes to it; content below
- * its lowest cursor is freed, without records, as of other orphans. The list is in memory: a mount evicts every orphan
+ * Always: a file on the list is an orphan that its host has let go of (tfs_evict), so nobody writes to it; nothing here
+ * appends a record, as nothing does that frees an orphan. The list is in memory: a mount evicts every orphan
  * and so makes it anew. Called by orphan.c, ship.c, op.c, mount.c.
  */
 #include "tfs/name.h"
@@ -146,18 +146,24 @@ static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
 
 /* ---- a file ---- */
 
-/* Its cursors go on to `to`: what lies before is more than is kept. */
-static int forward(struct tfs_vol *vol, const struct tfs_ship_part *p, u64 from, u64 to)
+/* Its cursors go on to `to`: what lies before is more than is kept. No record, as a mount does it again. */
+static int forward(struct tfs_vol *vol, u64 ino, u64 from, u64 to)
 {
+	struct tfs_ship *s;
 	u32 i;
-	int err = 0;
+	int err;
 
-	for (i = 0; !err && i < tfs_le16(p->head.count); i++)
-		if (tfs_le64(p->cursor[i].acked) < to)
-			err = tfs_ship_forward(vol, p->ino, tfs_le64(p->cursor[i].rule), p->head.generation, to);
-	if (!err)
-		vol->kept.lost += to - from;
-	return err;
+	tfs_need_reset(vol);
+	tfs_need(vol, TFS_TREE_FS, tfs_ship_key(ino), 0);
+	err = tfs_prepare(vol);
+	if (err)
+		return err;
+	s = tfs_item_edit(vol, TFS_TREE_FS, tfs_ship_key(ino), NULL);
+	for (i = 0; i < tfs_le16(s->head.count); i++)
+		if (tfs_le64(s->cursor[i].acked) < to)
+			s->cursor[i].acked = tfs_cpu64(to);
+	vol->kept.lost += to - from;
+	return 0;
 }
 
 int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, bool *kept)
@@ -180,7 +186,7 @@ int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, b
 	}
 	*kept = true;
 	if (size - from > limit) {
-		err = forward(vol, &part, from, size - limit);
+		err = forward(vol, ino, from, size - limit);
 		return err ? err : 1;
 	}
 	/* whoever sends looks at the byte before the cursor: a line begins there, or goes on */

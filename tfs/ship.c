@@ -160,15 +160,6 @@ int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 a
 	return err;
 }
 
-int tfs_ship_forward(struct tfs_vol *vol, u64 ino, u64 rule, le32 generation, u64 acked)
-{
-	int err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
-
-	if (!err)
-		err = tfs_rule_find(vol, rule);
-	return err ? err == -ENOENT ? 0 : err : cursor_commit(vol, ino, rule, generation, acked);
-}
-
 /* ---- looking ---- */
 
 int tfs_ship_rule_next(struct tfs_vol *vol, u64 *rule, struct tfs_ship_rule_info *out)

@@ -30,8 +30,6 @@ bool tfs_ship_on(const struct tfs_vol *vol);
 int tfs_ship_load(struct tfs_vol *vol, u64 ino, struct tfs_ship_part *p);
 /* Its entry for a rule. NULL: none. */
 struct tfs_ship_cursor *tfs_ship_cursor_of(struct tfs_ship_part *p, u64 rule);
-/* Without an answer from the target: an orphan's cursor goes on. A rule that is gone: nothing. */
-int tfs_ship_forward(struct tfs_vol *vol, u64 ino, u64 rule, le32 generation, u64 acked);
 /* 0, or -ENOENT: no such rule. */
 int tfs_rule_find(struct tfs_vol *vol, u64 rule);
 
