@@ -113,7 +113,7 @@ int tfs_admin_ship_read(struct tfs_vol *vol, void *arg)
 	err = tfs_ship_state(vol, q->ino, 0, &generation, &acked);
 	if (err != -ENODATA) /* no rule has the number 0 */
 		return err;
-	if (generation != q->generation)
+	if (generation != q->generation || tfs_ship_freed(vol, q->ino, q->offset))
 		return -ESTALE;
 	got = tfs_read(vol, q->ino, q->offset, q->data, sizeof(q->data));
 	q->bytes = got > 0 ? (u32)got : 0;

@@ -160,7 +160,8 @@ int tfs_xattr_move(struct tfs_vol *vol, struct tfs_key key);
 int tfs_inode_find(struct tfs_vol *vol, u64 ino, struct tfs_inode *out); /* copy, disk order; -ENOENT */
 /* data.c: drops content in bounded steps, for evict: 1 more, 0 done */
 int tfs_data_free_step(struct tfs_vol *vol, u64 ino);
-int tfs_data_front_step(struct tfs_vol *vol, u64 ino, u64 end); /* of what ends at or before the window of block end */
+/* The same of what lies in windows that hold no block of [first, end). */
+int tfs_data_outside_step(struct tfs_vol *vol, u64 ino, u64 first, u64 end);
 /* data.c, mount.c: one step of a pending range of ino, 1 while there is more */
 int tfs_pending_step(struct tfs_vol *vol, u64 ino);
 

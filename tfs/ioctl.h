@@ -207,7 +207,7 @@ struct tfs_ioc_ship_cursor {
 #define TFS_IOC_SHIP_MARK TFS_IOC(43, struct tfs_ioc_ship_cursor)  /* ENOENT, EINVAL, EMLINK, ENOSPC */
 #define TFS_IOC_SHIP_ACKED TFS_IOC(44, struct tfs_ioc_ship_cursor) /* ENOENT, ESTALE: it shrank since; EINVAL */
 
-#define TFS_SHIP_ENDED 1u /* it was removed, and nobody has it open: nothing will come behind its last byte */
+#define TFS_SHIP_ENDED 0x80000000u /* it was removed, and nobody has it open: nothing will come behind its last byte */
 /* Files with a cursor for a rule; `more` may be set with none of them. */
 #define TFS_IOC_SHIP_FILES_MAX 64u
 struct tfs_ioc_ship_file { /* struct tfs_ship_file */

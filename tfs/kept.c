@@ -31,21 +31,32 @@ static int unsent_from(struct tfs_vol *vol, const struct tfs_ship_part *p, u64 s
 	return *from < size;
 }
 
-/* 0 bytes, too, when it cannot be told. */
-static void unsent(struct tfs_vol *vol, u64 ino, u64 *bytes)
+int tfs_ship_unsent(struct tfs_vol *vol, u64 ino, u64 size, u64 *from)
 {
 	struct tfs_ship_part part;
-	struct tfs_inode inode;
-	u64 from;
-	int err = tfs_inode_find(vol, ino, &inode);
+	int err = tfs_ship_load(vol, ino, &part);
 
-	*bytes = 0;
-	if (!err)
-		err = tfs_ship_load(vol, ino, &part);
-	if (!err)
-		err = unsent_from(vol, &part, tfs_le64(inode.size), &from);
-	if (err > 0)
-		*bytes = tfs_le64(inode.size) - from;
+	return err ? err : unsent_from(vol, &part, size, from);
+}
+
+/* Its cursors go on to `to`: what lies before is more than is kept. No record, as a mount does it again. */
+static int forward(struct tfs_vol *vol, u64 ino, u64 from, u64 to)
+{
+	struct tfs_ship *s;
+	u32 i;
+	int err;
+
+	tfs_need_reset(vol);
+	tfs_need(vol, TFS_TREE_FS, tfs_ship_key(ino), 0);
+	err = tfs_prepare(vol);
+	if (err)
+		return err;
+	s = tfs_item_edit(vol, TFS_TREE_FS, tfs_ship_key(ino), NULL);
+	for (i = 0; i < tfs_le16(s->head.count); i++)
+		if (tfs_le64(s->cursor[i].acked) < to)
+			s->cursor[i].acked = tfs_cpu64(to);
+	vol->kept.lost += to - from;
+	return 0;
 }
 
 /* ---- the list ---- */
@@ -55,7 +66,7 @@ static u64 volume_limit(const struct tfs_vol *vol)
 	return vol->total_blocks / 100;
 }
 
-u64 tfs_kept_file_limit(const struct tfs_vol *vol)
+static u64 file_limit(const struct tfs_vol *vol)
 {
 	u64 all = volume_limit(vol) * TFS_BLOCK;
 
@@ -111,19 +122,31 @@ static int list_room(struct tfs_kept *k)
 	return 0;
 }
 
-/* Frees the oldest. What cannot be freed now waits, as an orphan, for the next mount. */
-static void drop(struct tfs_vol *vol)
+/*
+ * Frees the oldest. First its cursors go to its end: what a crash or an error leaves of it then is an orphan with nothing
+ * to send, and never a hole that is taken for lines.
+ */
+static int drop(struct tfs_vol *vol)
 {
-	struct tfs_kept *k = &vol->kept;
-	u64 ino = k->file[0].ino, bytes;
+	u64 ino = vol->kept.file[0].ino, from;
+	struct tfs_inode inode;
+	int err = tfs_op_begin(vol, TFS_TIER_EVICT, 0);
 
-	unsent(vol, ino, &bytes);
-	tfs_kept_forget(vol, ino);
-	k->lost += bytes;
-	k->dropping = ino;
-	while (tfs_evict(vol, ino) > 0)
-		;
-	k->dropping = 0;
+	if (!err)
+		err = tfs_inode_find(vol, ino, &inode);
+	if (!err && inode.nlink)
+		err = -ENOENT; /* nobody gives an orphan a name once it is let go of: forgotten, and left alone */
+	if (!err)
+		err = tfs_ship_unsent(vol, ino, tfs_le64(inode.size), &from);
+	if (err > 0)
+		err = forward(vol, ino, from, tfs_le64(inode.size));
+	if (!err)
+		do
+			err = tfs_evict(vol, ino);
+		while (err > 0);
+	if (!err || err == -ENOENT)
+		tfs_kept_forget(vol, ino);
+	return err;
 }
 
 static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
@@ -137,8 +160,10 @@ static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
 	err = k->count == TFS_KEPT_MAX ? 0 : list_room(k);
 	if (err)
 		return err;
-	while (k->count && (k->blocks + blocks > volume_limit(vol) || k->count == TFS_KEPT_MAX))
-		drop(vol);
+	while (!err && k->count && (k->blocks + blocks > volume_limit(vol) || k->count == TFS_KEPT_MAX))
+		err = drop(vol);
+	if (err)
+		return err;
 	k->file[k->count++] = (struct tfs_kept_file){ino, blocks};
 	k->blocks += blocks;
 	return 0;
@@ -146,52 +171,34 @@ static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
 
 /* ---- a file ---- */
 
-/* Its cursors go on to `to`: what lies before is more than is kept. No record, as a mount does it again. */
-static int forward(struct tfs_vol *vol, u64 ino, u64 from, u64 to)
-{
-	struct tfs_ship *s;
-	u32 i;
-	int err;
-
-	tfs_need_reset(vol);
-	tfs_need(vol, TFS_TREE_FS, tfs_ship_key(ino), 0);
-	err = tfs_prepare(vol);
-	if (err)
-		return err;
-	s = tfs_item_edit(vol, TFS_TREE_FS, tfs_ship_key(ino), NULL);
-	for (i = 0; i < tfs_le16(s->head.count); i++)
-		if (tfs_le64(s->cursor[i].acked) < to)
-			s->cursor[i].acked = tfs_cpu64(to);
-	vol->kept.lost += to - from;
-	return 0;
-}
-
 int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, bool *kept)
 {
-	u64 size = tfs_le64(inode->size), limit = tfs_kept_file_limit(vol), from;
-	struct tfs_ship_part part;
-	int err;
+	u64 size = tfs_le64(inode->size), limit = file_limit(vol), from;
+	int err = 0;
 
 	*kept = false;
-	if (!tfs_ship_on(vol) || vol->kept.dropping == ino || (tfs_le32(inode->mode) & TFS_S_IFMT) != TFS_S_IFREG)
+	if (!tfs_ship_on(vol) || (tfs_le32(inode->mode) & TFS_S_IFMT) != TFS_S_IFREG)
 		return 0;
-	err = tfs_ship_load(vol, ino, &part);
-	if (!err)
-		err = unsent_from(vol, &part, size, &from);
+	err = tfs_ship_unsent(vol, ino, size, &from);
 	if (err <= 0)
 		return err;
-	if (!limit) {
-		vol->kept.lost += size - from;
-		return 0;
-	}
 	*kept = true;
 	if (size - from > limit) {
 		err = forward(vol, ino, from, size - limit);
 		return err ? err : 1;
 	}
 	/* whoever sends looks at the byte before the cursor: a line begins there, or goes on */
-	err = tfs_data_front_step(vol, ino, from ? (from - 1) / TFS_BLOCK : 0);
+	err = tfs_data_outside_step(vol, ino, from ? (from - 1) / TFS_BLOCK : 0, (size + TFS_BLOCK - 1) / TFS_BLOCK);
 	return err ? err : list_add(vol, ino, size - from);
+}
+
+bool tfs_ship_freed(struct tfs_vol *vol, u64 ino, u64 offset)
+{
+	struct tfs_inode inode;
+	u64 from;
+
+	return !tfs_inode_find(vol, ino, &inode) && !inode.nlink &&
+	       tfs_ship_unsent(vol, ino, tfs_le64(inode.size), &from) >= 0 && offset + 1 < from;
 }
 
 int tfs_kept_review(struct tfs_vol *vol, u64 ino)
@@ -203,24 +210,20 @@ int tfs_kept_review(struct tfs_vol *vol, u64 ino)
 	return err;
 }
 
-int tfs_kept_review_all(struct tfs_vol *vol)
+void tfs_kept_review_some(struct tfs_vol *vol, u32 files)
 {
 	u32 i = 0;
-	int err = 0;
 
-	while (!err && i < vol->kept.count) {
+	while (i < vol->kept.count && files--) {
 		u64 ino = vol->kept.file[i].ino;
 
-		err = tfs_kept_review(vol, ino);
+		if (tfs_kept_review(vol, ino))
+			return;
 		i += i < vol->kept.count && vol->kept.file[i].ino == ino;
 	}
-	return err;
 }
 
 bool tfs_kept_give_up(struct tfs_vol *vol)
 {
-	if (!vol->kept.count || vol->kept.dropping)
-		return false;
-	drop(vol);
-	return true;
+	return vol->kept.count && !drop(vol);
 }

@@ -220,16 +220,16 @@ static int checkpoint_load(struct tfs_vol *vol, const struct tfs_anchor *a)
 int tfs_orphans_evict(struct tfs_vol *vol)
 {
 	u64 ino = 0;
-	int err;
+	int err, first = 0;
 
 	tfs_kept_reset(vol);
-	while (!(err = tfs_next_orphan(vol, ino, &ino)))
-		do {
+	while (!vol->stopped && !(err = tfs_next_orphan(vol, ino, &ino))) {
+		do
 			err = tfs_evict(vol, ino);
-			if (err < 0)
-				return err;
-		} while (err);
-	return err == -ENOENT ? 0 : err;
+		while (err > 0);
+		first = first ? first : err; /* one that cannot be freed keeps no other from it */
+	}
+	return first ? first : vol->stopped ? vol->stopped : err == -ENOENT ? 0 : err;
 }
 
 /* Ends recovery: a checkpoint under a new generation. */

@@ -197,6 +197,15 @@ static int room_make(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 	return housekeeping(vol, blocks);
 }
 
+/* Kept files go for what can succeed then, and as long as it helps: what snapshots hold does not come free. */
+static bool give_up(struct tfs_vol *vol, u64 blocks)
+{
+	u64 free = free_blocks(vol);
+
+	return free + vol->kept.blocks >= growth(vol, blocks) + tier_floor(vol, TFS_TIER_NORMAL) &&
+	       tfs_kept_give_up(vol) && free_blocks(vol) > free;
+}
+
 int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 {
 	int err;
@@ -212,7 +221,7 @@ int tfs_op_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 blocks)
 	}
 	do
 		err = room_make(vol, tier, blocks);
-	while (err == -ENOSPC && tier == TFS_TIER_NORMAL && tfs_kept_give_up(vol));
+	while (err == -ENOSPC && tier == TFS_TIER_NORMAL && give_up(vol, blocks));
 	if (err == -EIO || err == -EUCLEAN)
 		tfs_stop(vol, err);
 	return err;

@@ -417,16 +417,17 @@ int tfs_data_free_step(struct tfs_vol *vol, u64 ino)
 	return err ? err : 1;
 }
 
-int tfs_data_front_step(struct tfs_vol *vol, u64 ino, u64 end)
+/* Items that lie in [first, end) as a whole; both are windows' edges. */
+static int outside_step(struct tfs_vol *vol, u64 ino, u64 first, u64 end)
 {
 	struct range *g = &tfs_change_of(vol)->range;
-	int err = range_load(vol, ino, 0, tfs_window_first(end), g);
+	int err = range_load(vol, ino, first, end, g);
 
 	if (!err)
 		err = range_whole_windows(vol, ino, g);
 	if (err)
 		return err;
-	while (g->count && tfs_key_pos(g->item[g->count - 1].key) + g->item[g->count - 1].blocks > g->end)
+	while (g->count && tfs_key_pos(g->item[g->count - 1].key) + g->item[g->count - 1].blocks > end)
 		g->count--; /* a promise that goes on */
 	if (!g->count)
 		return 0;
@@ -434,4 +435,15 @@ int tfs_data_front_step(struct tfs_vol *vol, u64 ino, u64 end)
 	if (!err)
 		tfs_tidy(vol, TFS_TREE_FS, g->item[0].key);
 	return err ? err : 1;
+}
+
+int tfs_data_outside_step(struct tfs_vol *vol, u64 ino, u64 first, u64 end)
+{
+	int err = tfs_pending_step(vol, ino);
+
+	if (!err)
+		err = outside_step(vol, ino, 0, tfs_window_first(first));
+	if (!err)
+		err = outside_step(vol, ino, tfs_window_first(end + TFS_WINDOW_BLOCKS - 1), PENDING_END);
+	return err;
 }

@@ -199,6 +199,7 @@ static int exchange(struct tfs_vol *vol, u64 epoch, const struct tfs_snapshot *t
 	}
 	vol->old = vol->epoch;
 	vol->old_lists = true;
+	tfs_kept_reset(vol); /* of the state that goes: here they may have names */
 	vol->root[TFS_TREE_FS] = fs;
 	vol->root[TFS_TREE_REFS] = refs;
 	vol->counters.inodes = c.inodes;

@@ -98,7 +98,7 @@ int tfs_ship_remove(struct tfs_vol *vol, u64 rule)
 	if (err)
 		return err;
 	tfs_tidy(vol, TFS_TREE_FS, tfs_rule_key(rule));
-	tfs_kept_review_all(vol); /* what it does not free, a mount does */
+	tfs_kept_review_some(vol, 32); /* the others when space is wanted, or by a mount */
 	return 0;
 }
 
@@ -130,6 +130,8 @@ int tfs_ship_mark(struct tfs_vol *vol, u64 ino, u64 rule, u64 acked)
 	struct tfs_inode inode;
 	int err = cursor_begin(vol, TFS_TIER_NORMAL, ino, rule, &inode, &part);
 
+	if (!err && !inode.nlink)
+		err = -ENOENT; /* what arrived of it elsewhere may be freed */
 	if (err || tfs_ship_cursor_of(&part, rule))
 		return err;
 	err = room_check(vol, &part);
@@ -219,23 +221,10 @@ int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struc
 		out->size = tfs_le64(inode.size);
 		out->generation = tfs_le32(part.head.generation);
 		out->nlink = tfs_le32(inode.nlink);
-		out->ended = tfs_kept_has(vol, *ino);
+		out->ended = !inode.nlink && tfs_kept_has(vol, *ino);
 		return 0;
 	}
 	return err ? err : 1;
-}
-
-bool tfs_ship_marked(struct tfs_vol *vol, u64 ino)
-{
-	struct tfs_ship_part part;
-	u32 i;
-
-	if (tfs_ship_load(vol, ino, &part))
-		return false;
-	for (i = 0; i < tfs_le16(part.head.count); i++)
-		if (!tfs_rule_find(vol, tfs_le64(part.cursor[i].rule)))
-			return true;
-	return false;
 }
 
 int tfs_ship_state(struct tfs_vol *vol, u64 ino, u64 rule, u32 *generation, u64 *acked)

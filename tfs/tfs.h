@@ -215,8 +215,10 @@ int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 a
 int tfs_ship_rule_next(struct tfs_vol *vol, u64 *rule, struct tfs_ship_rule_info *out);
 /* The first file at or after *ino that has a cursor for the rule; looks at so many items at most: 1, go on at *ino. */
 int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struct tfs_ship_file *out);
-/* Are its lines to be forwarded, by a rule that is there? False, too, when that cannot be read. */
-bool tfs_ship_marked(struct tfs_vol *vol, u64 ino);
+/* 1: of that many bytes those from *from on, the lowest cursor of a rule that is there, are to be forwarded; 0: none. */
+int tfs_ship_unsent(struct tfs_vol *vol, u64 ino, u64 size, u64 *from);
+/* Of a file without a name: may what stands at offset have been freed, since all before a later place arrived? */
+bool tfs_ship_freed(struct tfs_vol *vol, u64 ino, u64 offset);
 /* Does a name fit a rule's pattern? An empty one fits all. */
 bool tfs_ship_match(const u8 *pattern, u32 pattern_len, const u8 *name, u32 len);
 /* Of one inode. -ENOENT: it never was under a rule; -ENODATA: not under this one, *generation is set. */

@@ -128,17 +128,16 @@ struct tfs_finger {
 	struct tfs_key lo, hi;
 };
 
-/* kept.c: files without a name whose lines have not all arrived, oldest first. 256 KiB at most. */
-#define TFS_KEPT_MAX 16384u
+/* kept.c: files without a name whose lines have not all arrived, oldest first. 64 KiB at most. */
+#define TFS_KEPT_MAX 4096u
 struct tfs_kept_file {
 	u64 ino, blocks; /* blocks: of its unsent bytes, when it came here */
 };
 struct tfs_kept {
 	struct tfs_kept_file *file;
 	u32 count, room;
-	u64 blocks;   /* sum */
-	u64 lost;     /* bytes that went unsent, since the mount */
-	u64 dropping; /* this one is not to be kept, 0: none */
+	u64 blocks; /* sum */
+	u64 lost;   /* bytes that went unsent, since the mount */
 };
 
 struct tfs_vol {
@@ -457,12 +456,12 @@ u64 tfs_segments_for(u64 size, u32 segment_bits);
  * is more to do for that, call again. */
 int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, bool *kept);
 bool tfs_kept_has(const struct tfs_vol *vol, u64 ino);
-void tfs_kept_forget(struct tfs_vol *vol, u64 ino); /* it was freed */
-void tfs_kept_reset(struct tfs_vol *vol);           /* before every orphan is evicted */
-int tfs_kept_review(struct tfs_vol *vol, u64 ino);  /* frees it if its lines have arrived or their rules went */
-int tfs_kept_review_all(struct tfs_vol *vol);
-bool tfs_kept_give_up(struct tfs_vol *vol);         /* for want of space: the oldest is freed. False: none is kept */
-u64 tfs_kept_file_limit(const struct tfs_vol *vol); /* bytes that are kept of a file */
+void tfs_kept_forget(struct tfs_vol *vol, u64 ino);        /* it was freed */
+void tfs_kept_reset(struct tfs_vol *vol);                  /* another state, or before every orphan is evicted */
+int tfs_kept_review(struct tfs_vol *vol, u64 ino);         /* frees it if its lines have arrived or their rules went */
+void tfs_kept_review_some(struct tfs_vol *vol, u32 files); /* of the oldest; best effort */
+bool tfs_kept_give_up(
+    struct tfs_vol *vol); /* for want of space: the oldest is freed. False: there is none, or it failed */
 
 /* mount.c */
 int tfs_orphans_evict(struct tfs_vol *vol); /* all of them */

@@ -39,10 +39,11 @@ int host_inode_hold(struct host *h, u64 ino)
 static void inode_free(struct host *h, u64 ino)
 {
 	struct tfs_attr a;
+	u64 from;
 
 	if (host_slot(ino) || h->read_only || tfs_getattr(h->vol, ino, &a) || a.nlink)
 		return;
-	if (tfs_ship_marked(h->vol, ino))
+	if (!tfs_cache_getattr(h->cache, ino, &a) && tfs_ship_unsent(h->vol, ino, a.size, &from) > 0)
 		tfs_cache_flush(h->cache, ino); /* its lines come into the volume, which keeps them */
 	tfs_cache_drop(h->cache, ino);
 	while (tfs_evict(h->vol, ino) > 0)

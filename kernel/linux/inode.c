@@ -254,10 +254,11 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 static void lines_save(struct inode *inode)
 {
 	loff_t size = i_size_read(inode);
-	bool marked = S_ISREG(inode->i_mode) && tfs_ship_marked(tfs_enter(inode->i_sb), inode->i_ino);
+	u64 from;
+	int unsent = tfs_ship_unsent(tfs_enter(inode->i_sb), inode->i_ino, size, &from);
 
 	tfs_leave(inode->i_sb);
-	if (marked) /* an error is what it is for any writer that does not sync */
+	if (unsent > 0) /* an error is what it is for any writer that does not sync */
 		filemap_write_and_wait_range(inode->i_mapping, max_t(loff_t, size - TFS_SHIP_KEPT_MAX, 0), LLONG_MAX);
 }
 
@@ -267,7 +268,9 @@ void tfs_evict_inode(struct inode *inode)
 	bool gone = !inode->i_nlink && !is_bad_inode(inode) && !sb_rdonly(inode->i_sb) && !tfs_of_snapshots(inode);
 	int more, tries = 0;
 
-	if (gone && mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY))
+	if (gone)
+		sb_start_intwrite(inode->i_sb); /* the last close may come while the volume is frozen */
+	if (gone && S_ISREG(inode->i_mode) && mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY))
 		lines_save(inode);
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
@@ -275,8 +278,7 @@ void tfs_evict_inode(struct inode *inode)
 		tfs_seen_put(inode->i_sb, seen);
 	if (!gone)
 		return;
-	sb_start_intwrite(inode->i_sb); /* the last close may come while the volume is frozen */
-	do {                            /* in bounded steps: others get in between */
+	do { /* in bounded steps: others get in between */
 		more = tfs_evict(tfs_enter(inode->i_sb), inode->i_ino);
 		tfs_leave(inode->i_sb);
 		cond_resched();

@@ -304,7 +304,7 @@ static bool of_the_file(struct tfs_sender *t, int err)
 static int file_send(struct tfs_sender *t, u64 rule, const struct tfs_ship_file *f)
 {
 	struct tfs_ship_slot *p = slot_find(t, rule, f);
-	u64 from = p ? p->sent : f->acked;
+	u64 from = p && p->sent > f->acked ? p->sent : f->acked; /* the volume may have given lines up */
 	struct ship_piece piece;
 	const u8 *text;
 	int err = 0, more;

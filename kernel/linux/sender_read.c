@@ -105,14 +105,22 @@ static int generation_check(struct tfs_sender *t, const struct tfs_reading *r)
 	int err = tfs_ship_state(tfs_enter(t->s->sb), r->file.ino, r->rule, &generation, &acked);
 
 	tfs_leave(t->s->sb);
-	return err ? err : generation == r->file.generation ? 0 : -ESTALE;
+	/* past it: of a file without a name what lies before the cursor is freed */
+	return err ? err : generation == r->file.generation && acked <= r->offset ? 0 : -ESTALE;
 }
 
-/* [pos, pos + n) into to. */
-static int bytes_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
+/* Of a file that is gone but for its lines: no inode is made for it, which would have to be evicted again. */
+static int ended_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
 {
-	struct tfs_reading *r = &t->reading;
-	struct inode *inode = tfs_iget(t->s->sb, r->file.ino);
+	s64 got = tfs_read(tfs_enter(t->s->sb), t->reading.file.ino, pos, to, n);
+
+	tfs_leave(t->s->sb);
+	return got < 0 ? (int)got : got == n ? 0 : -ESTALE;
+}
+
+static int pages_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
+{
+	struct inode *inode = tfs_iget(t->s->sb, t->reading.file.ino);
 	struct file_ra_state ra = {0};
 	int err = 0;
 
@@ -128,6 +136,15 @@ static int bytes_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
 		n -= part;
 	}
 	iput(inode);
+	return err;
+}
+
+/* [pos, pos + n) into to. */
+static int bytes_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
+{
+	struct tfs_reading *r = &t->reading;
+	int err = r->file.ended ? ended_copy(t, pos, to, n) : pages_copy(t, pos, to, n);
+
 	return err ? err : generation_check(t, r);
 }
 

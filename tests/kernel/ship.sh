@@ -94,7 +94,7 @@ umount /mnt || fail umount; at unmounted
 mount -t tfs -o ship /dev/vda /mnt || fail "mount -o ship"
 r=$(tfs ship list /mnt --json | grep ':2700' | sed 's/.*"rule":\([0-9]*\).*/\1/'); tfs -q ship remove /mnt $r || fail "ship remove $r"
 all_sent; before=$(wc -l </c/out); sleep 1.5; [ "$(wc -l </c/out)" = "$before" ] || fail "sent again after an unmount"
-kill -9 $dead; umount /mnt || fail umount
+kill -9 $dead; wait $dead 2>/dev/null; umount /mnt || fail umount
 kill $collector $tcp $udp; wait $collector $tcp $udp; umount /c || fail "umount /c"; at end
 J
 }

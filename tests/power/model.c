@@ -483,9 +483,9 @@ void model_ship_mark(u64 ino, u64 rule, u64 acked, int got)
 	struct node *n = get(ino);
 
 	if (agree("ship mark",
-	          rule_check(rule) || !n ? -ENOENT
-	          : shippable(n)         ? 0
-	                                 : -EINVAL,
+	          rule_check(rule) || !n || !n->a.nlink ? -ENOENT
+	          : shippable(n)                        ? 0
+	                                                : -EINVAL,
 	          got) &&
 	    !has_rule(&n->ship, rule))
 		cursor_set(&n->ship, rule, within(n, acked));

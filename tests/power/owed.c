@@ -132,17 +132,17 @@ void power_owed_called(struct tfs_vol *vol)
 	lost = now;
 }
 
-/* One in a state that was recovered. */
-static const char *judge(struct tfs_vol *vol, const struct owed *o)
+/* One in a state that was recovered. must: it is owed; else it may have gone, but not in part. */
+static const char *judge(struct tfs_vol *vol, const struct owed *o, bool must)
 {
 	static u8 buf[POWER_FILE_MAX];
 	struct tfs_attr a;
 	u64 low;
 
 	if (tfs_getattr(vol, o->ino, &a) || a.nlink || a.size != o->size)
-		return "a file whose lines are still to be sent is not there";
+		return must ? "a file whose lines are still to be sent is not there" : NULL;
 	low = lowest(vol, o->ino, o->size);
-	if (low > o->acked)
+	if (must && low > o->acked)
 		return "a file's cursor lies behind what arrived";
 	if (tfs_read(vol, o->ino, low, buf, o->size - (u32)low) != (s64)(o->size - low) ||
 	    memcmp(buf, o->data + low, o->size - low))
@@ -155,12 +155,14 @@ const char *power_owed_judge(struct tfs_vol *vol)
 {
 	u64 seq = tfs_sequence(vol);
 	const char *why = NULL;
+	bool sure;
 	u32 i;
 
-	if (!live || seq > before || lost_now(live) != lost || lost_now(vol))
+	if (!live)
 		return NULL;
+	sure = seq <= before && lost_now(live) == lost && !lost_now(vol);
 	for (i = 0; i < count && !why; i++)
-		if (owed[i].from <= seq && seq <= owed[i].upto)
-			why = judge(vol, &owed[i]);
+		if (owed[i].from <= seq)
+			why = judge(vol, &owed[i], sure && seq <= owed[i].upto);
 	return why;
 }
