@@ -82,7 +82,7 @@ for i in $(seq 1 18); do mkdir -p /mnt/m$i; tfs -q ship add /mnt/m$i "relp://127
 tfs -q ship remove /mnt $(tfs ship list /mnt --json | grep -v 2514?max | sed 's/.*"rule":\([0-9]*\).*/\1/') || fail "ship remove"
 [ "$(wc -l </sys/fs/tfs/vda/ship_collectors)" = 1 ] || fail "threads stay: $(cat /sys/fs/tfs/vda/ship_collectors)"
 at "by TCP and UDP, at most 100 a second"
-proto=--tcp collector 2601; tcp=$collector; proto=--udp collector 2602; udp=$collector; mkdir /mnt/tcp /mnt/udp
+relp=$collector; proto=--tcp collector 2601; tcp=$collector; proto=--udp collector 2602; udp=$collector collector=$relp; mkdir /mnt/tcp /mnt/udp
 tfs -q ship add /mnt/tcp 'tcp://127.0.0.1:2601' && tfs -q ship add /mnt/udp 'udp://127.0.0.1:2602?rate=100' || fail "ship add"
 lines /mnt/tcp 8 1 300 50 0 && lines /mnt/udp 9 1 60 20 0 || fail lines; all_sent
 until_ 'grep -q "round 8 writer 0 line 299:" /c/out && grep -q "round 9 writer 0 line 59:" /c/out'
