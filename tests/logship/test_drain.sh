@@ -144,7 +144,7 @@ P
 followed() {
 	[ -e /dev/fuse ] && command -v fusermount3 >/dev/null || { echo "   followed: SKIPPED: no /dev/fuse"; return; }
 	collector --relp 0 || return; stop; local m=$tmp/m n=0 fuse tail run dead=$port
-	mkdir -p "$m"; rm -f "$tmp/out" "$tmp/prom"; "$bin/mkfs.tfs" -q --size 64M "$tmp/f.img"
+	mkdir -p "$m"; rm -f "$tmp/out" "$tmp/prom" "$tmp/f.img"; "$bin/mkfs.tfs" -q --size 64M "$tmp/f.img"
 	"$bin/tfs-fuse" -f "$tmp/f.img" "$m" 2>"$tmp/fuse" & fuse=$!; other=$fuse
 	until mountpoint -q "$m"; do n=$((n + 1)); [ $n -lt 3000 ] || { fail "does not mount: $(cat "$tmp/fuse")"; return; }; sleep 0.02; done
 	mkdir "$m/log" "$m/no"; "$bin/tfs" -q ship add "$m/log" "file:$tmp/out" '*.log'; "$bin/tfs" -q ship add "$m/no" "relp://127.0.0.1:$dead?app=a%22b"
