@@ -277,10 +277,10 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		kept = truncate && size < inlined ? size : inlined;
 	if (truncate && size % TFS_BLOCK && size < tfs_le64(inode.size))
 		err = tail_mapped(vol, ino, size / TFS_BLOCK, &c->left, &tail);
+	if (!err) /* before all else that is needed: it may split a promise, which forgets that */
+		err = hole_prepare(vol, ino, &h, c);
 	if (!err && truncate && size < tfs_le64(inode.size))
 		err = tfs_ship_cut(vol, ino, &shipped);
-	if (!err)
-		err = hole_prepare(vol, ino, &h, c);
 	if (err)
 		return err;
 	tfs_need(vol, TFS_TREE_FS, tfs_inode_key(ino), 0);

@@ -144,12 +144,28 @@ static void test_short_of_space(void **state)
 	assert_int_equal(now().kept_blocks, 0);
 }
 
+/* A truncate that splits a promise beside the cursor that it moves. */
+static void test_cut_in_a_promise(void **state)
+{
+	u64 a = make("a.log", 2), acked;
+	u32 generation;
+
+	(void)state;
+	assert_int_equal(tfs_preallocate(vol, a, 32, 64, 96 * TFS_BLOCK), 0);
+	assert_int_equal(tfs_ship_acked(vol, a, rule, 0, 90 * TFS_BLOCK), 0);
+	assert_int_equal(tfs_truncate(vol, a, 40 * TFS_BLOCK + 50), 0);
+	assert_int_equal(tfs_ship_state(vol, a, rule, &generation, &acked), 0);
+	assert_int_equal(generation, 1);
+	assert_int_equal(acked, 40 * TFS_BLOCK + 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_until, begin, end),
 	    cmocka_unit_test_setup_teardown(test_limits, begin, end),
 	    cmocka_unit_test_setup_teardown(test_short_of_space, begin, end),
+	    cmocka_unit_test_setup_teardown(test_cut_in_a_promise, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
