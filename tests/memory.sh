@@ -22,7 +22,7 @@ run tests/nanos/stop.sh overlap
 run tests/logship/test_receive.sh
 run tests/logship/test_web.sh
 run tests/logship/test_tls.sh
-for t in backup format faults mount mounted nanos "kill 40" "repack 8" "kills 10 5" schedule "damage 4001" size s3; do
+for t in backup format faults mount mounted nanos "kill 40" "repack 6" "kills 10 5" schedule "damage 4001" size s3; do
 	# shellcheck disable=SC2086
 	set -- $t; t=$1; shift; run "tests/backup/test_$t.sh" "$@"
 done
