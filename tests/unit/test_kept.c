@@ -144,15 +144,22 @@ static void test_short_of_space(void **state)
 	assert_int_equal(now().kept_blocks, 0);
 }
 
-/* A truncate that splits a promise beside the cursor that it moves. */
+/* A truncate that splits a promise, and moves a cursor in a leaf that nothing else of it dirties. */
 static void test_cut_in_a_promise(void **state)
 {
-	u64 a = make("a.log", 2), acked;
-	u32 generation;
+	u64 a, acked;
+	char name[16];
+	u32 generation, i;
 
 	(void)state;
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		make(name, 0);
+	}
+	a = make("a.log", 2);
 	assert_int_equal(tfs_preallocate(vol, a, 32, 64, 96 * TFS_BLOCK), 0);
 	assert_int_equal(tfs_ship_acked(vol, a, rule, 0, 90 * TFS_BLOCK), 0);
+	assert_int_equal(tfs_checkpoint(vol), 0);
 	assert_int_equal(tfs_truncate(vol, a, 40 * TFS_BLOCK + 50), 0);
 	assert_int_equal(tfs_ship_state(vol, a, rule, &generation, &acked), 0);
 	assert_int_equal(generation, 1);
