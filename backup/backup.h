@@ -247,6 +247,7 @@ struct bk_moves {
 	size_t count, max;
 };
 int bk_moves_add(struct bk_moves *m, struct bk_move move);
+#define BK_MOVED_MAX (64u << 20) /* bytes of a list */
 /* Sorts them; the plaintext of a list, to be freed; NULL: no memory. */
 u8 *bk_moved_encode(struct bk_moves *m, u64 generation, size_t *len);
 /* Adds what the repository's lists say and is in force, as one step to where the range lies when `m` is in force, too; of

@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 
-#define MOVED_MAX (64u << 20)
 
 /* ---- loading ---- */
 
@@ -34,7 +33,7 @@ static int list_load(struct bk_repo *r, const u8 hash[BK_HASH])
 	bk_object_name(name, BK_MOVED, hash);
 	if (tfs_store_stat(r->store, name, NULL, NULL) == -ENOENT) /* another prune has just done with it */
 		return 0;
-	code = bk_load(r, BK_MOVED, name, NULL, 0, sizeof(struct bk_moved), MOVED_MAX, &plain, &len, digest);
+	code = bk_load(r, BK_MOVED, name, NULL, 0, sizeof(struct bk_moved), BK_MOVED_MAX, &plain, &len, digest);
 	if (code)
 		return code;
 	why = memcmp(digest, hash, BK_HASH) ? "is another object than its name says" : bk_moved_decode(&l, plain, len);

@@ -232,6 +232,13 @@ static int list_put(struct repack *p)
 	size_t len;
 
 	plain = bk_moved_encode(&p->moves, p->generation, &len);
+	if (plain && len > BK_MOVED_MAX) { /* nobody could read it, nor any backup then */
+		free(plain);
+		return tfs_cli_fail(BK_HOST, "moved",
+		                    "a list of %zu bytes, expected %u at most: nothing of this part was moved; "
+		                    "prune again with a lower --repack",
+		                    len, BK_MOVED_MAX);
+	}
 	code = plain ? bk_save(p->r, BK_MOVED, NULL, NULL, 0, plain, len, 0, digest, &err) : bk_no_memory();
 	free(plain);
 	return code;

@@ -16,8 +16,10 @@ void tfs_web_setup(CURL *curl, const char *protocols, const char *agent, const s
 	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, agent);
-	if (trust->ca_file)
+	if (trust->ca_file) {
 		curl_easy_setopt(curl, CURLOPT_CAINFO, trust->ca_file);
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* else the system's authorities count beside them */
+	}
 	if (!trust->cert_file)
 		return;
 	curl_easy_setopt(curl, CURLOPT_SSLCERT, trust->cert_file);
