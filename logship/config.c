@@ -113,6 +113,8 @@ static const char *section_take(struct logship_config *c, char *line)
 		                                           : "that one is there already";
 	*x = (struct logship_collector){.transport = t.transport, .tls = t.tls, .port = t.port};
 	strcpy(x->host, t.host);
+	strcpy(x->path, t.path);
+	strcpy(x->name, t.name);
 	c->collectors++;
 	return NULL;
 }
@@ -122,7 +124,8 @@ const struct logship_collector *logship_collector_of(const struct logship_config
 	for (u32 i = 0; i < c->collectors; i++) {
 		const struct logship_collector *x = &c->collector[i];
 
-		if (x->transport == t->transport && x->tls == t->tls && x->port == t->port && !strcmp(x->host, t->host))
+		if (x->transport == t->transport && x->tls == t->tls && x->port == t->port &&
+		    !strcmp(x->host, t->host) && !strcmp(x->path, t->path) && !strcmp(x->name, t->name))
 			return x;
 	}
 	return NULL;

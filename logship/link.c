@@ -114,6 +114,8 @@ static int put_all(struct logship_link *l, const u8 *buf, size_t len)
 		}
 		if (n < 0 && n != -EAGAIN)
 			return (int)n;
+		if (logship_now_ms() >= end) /* TLS that waits for the other end finds its socket ready all the time */
+			return -ETIMEDOUT;
 		err = wait_ready(l, POLLOUT, end);
 		if (err)
 			return err;

@@ -91,10 +91,11 @@ u32 logship_jitter(u32 ms); /* half of it to all of it, at random */
 /* What the configuration says about a collector. None of it may stand in a rule: an image's rule that names files or
  * asks for credentials to be sent is anybody's. "": not given. */
 struct logship_collector {
-	enum ship_transport transport; /* these four tell whom it is for */
-	bool tls;
+	enum ship_transport transport; /* these six tell whom it is for: a rule, which may be anybody's, */
+	bool tls;                      /* leads its credentials to no other path, index or tenant */
 	char host[254];
 	u16 port;
+	char path[512], name[65];
 	char authorization_file[LOGSHIP_PATH]; /* its first line is an Authorization header's value */
 	char ca_file[LOGSHIP_PATH], cert_file[LOGSHIP_PATH], key_file[LOGSHIP_PATH];
 };

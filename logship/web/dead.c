@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-static struct json_object *letter(const struct web *w, const struct web_item *i, bool unsure)
+static struct json_object *letter(const struct web *w, const struct web_item *i)
 {
 	struct json_object *o = json_object_new_object();
 	char text[48];
@@ -25,7 +25,7 @@ static struct json_object *letter(const struct web *w, const struct web_item *i,
 	tfs_json_text(o, "time", text);
 	tfs_json_text(o, "collector", w->way->text);
 	tfs_json_text(o, "reason", i->reason);
-	tfs_json_bool(o, "unsure", unsure);
+	tfs_json_bool(o, "unsure", i->unsure);
 	snprintf(text, sizeof(text), "%016llx", (unsigned long long)i->id.volume);
 	tfs_json_text(o, "volume", text);
 	tfs_json_u64(o, "ino", i->id.ino);
@@ -36,25 +36,33 @@ static struct json_object *letter(const struct web *w, const struct web_item *i,
 	if (i->file_len)
 		tfs_json_bytes(o, "file", w->batch.arena.buf + i->file, i->file_len);
 	tfs_json_bytes(o, "message", w->batch.arena.buf + i->text, i->text_len);
-	return o;
+	if (json_object_object_get(o, "message") || json_object_object_get(o, "message_hex"))
+		return o;
+	json_object_put(o); /* no memory: a letter without its message is none */
+	return NULL;
 }
 
-int web_dead_write(struct web *w, struct web_item *const *item, u32 n, bool unsure)
+int web_dead_write(struct web *w, const struct web_item *item, u32 *n)
 {
-	const char *path = w->way->dead_letter;
-	u32 dead = 0;
+	u32 first = 0, dead = 0;
 	int err = 0;
 
-	if (!w->file.path && logship_output_open(&w->file, path, true))
-		return -EIO;
-	for (u32 i = 0; !err && i < n; i++)
-		if (item[i]->fate == WEB_DEAD) {
-			err = logship_output_add_object(&w->file, letter(w, item[i], unsure));
+	while (first < *n && item[first].fate != WEB_DEAD)
+		first++;
+	if (first == *n)
+		return 0;
+	if (!w->file.path && logship_output_open(&w->file, w->way->dead_letter, true))
+		err = -EIO;
+	for (u32 i = first; !err && i < *n; i++)
+		if (item[i].fate == WEB_DEAD) {
+			err = logship_output_add_object(&w->file, letter(w, &item[i]));
 			dead++;
 		}
 	if (!err && logship_output_sync(&w->file))
 		err = -EIO;
-	if (!err)
+	if (err)
+		*n = first;
+	else
 		w->dead += dead;
 	return err;
 }

@@ -55,32 +55,33 @@ static u32 waiting(struct web *w, u32 from, u32 to)
 	return n;
 }
 
-/* What the answer decided about the list is so from here on. 1: something moved on; 0: nothing did. */
+/* What the answer decided about the list. 1: something moved on; 0: nothing did; negative: there is no place for what is dead. */
 static int settle(struct web *w, u32 n, const struct web_verdict *v)
 {
 	u32 dead = 0, taken = 0;
-	int err = 0;
 
 	for (u32 i = 0; i < n; i++) {
-		dead += w->list[i]->fate == WEB_DEAD;
-		taken += w->list[i]->fate == WEB_TAKEN;
+		struct web_item *it = w->list[i];
+
+		taken += it->fate == WEB_TAKEN;
+		if (it->fate != WEB_DEAD)
+			continue;
+		dead++;
+		it->unsure = v->unsure;
+		if (!w->way->dead_letter[0])
+			it->fate = WEB_WAITS;
 	}
 	if (dead && !w->way->dead_letter[0]) {
 		snprintf(w->said, sizeof(w->said), "refused for good, and there is no dead-letter file: %.150s",
 		         v->why);
 		w->final = true;
-		err = -EBADMSG;
-	} else if (dead) {
-		err = web_dead_write(w, w->list, n, v->unsure);
+		return -EBADMSG;
 	}
-	for (u32 i = 0; err && i < n; i++)
-		if (w->list[i]->fate == WEB_DEAD)
-			w->list[i]->fate = WEB_WAITS;
-	if (taken || (dead && !err)) {
+	if (taken + dead) {
 		w->since_ms = logship_now_ms();
 		w->tries = 0;
 	}
-	return err ? err : taken + dead > 0;
+	return taken + dead > 0;
 }
 
 static void one_dead(struct web *w, const struct web_verdict *v)
@@ -160,17 +161,22 @@ static u32 arrived(const struct web *w)
 
 static int flush(struct web *w)
 {
-	int err, n;
+	int err;
+	u32 n;
 
 	if (w->failed || !w->batch.count)
 		return w->failed;
 	w->since_ms = logship_now_ms();
 	w->tries = 0;
 	err = deliver(w, 0, w->batch.count);
-	n = (int)arrived(w);
+	n = arrived(w);
+	if (web_dead_write(w, w->batch.item, &n)) {
+		w->final = true;
+		err = -EIO;
+	}
 	web_batch_clear(&w->batch);
 	w->failed = err;
-	return n ? n : err;
+	return n ? (int)n : err;
 }
 
 /* ---- what link.c calls ---- */

@@ -35,8 +35,9 @@ struct web {
 };
 
 /* ---- dead.c ---- */
-/* Those of n that are dead are in the file, durable. 0 or a negative errno: none counts as written. */
-int web_dead_write(struct web *w, struct web_item *const *item, u32 n, bool unsure);
+/* Of the oldest n, which all have their fate, those that are dead are in the file, durable. A negative errno: none counts
+ * as written, and *n is how many precede the first of them. */
+int web_dead_write(struct web *w, const struct web_item *item, u32 *n);
 
 /* ---- call.c ---- */
 int web_call_open(struct web *w); /* 0 or a negative errno, w->said says more */

@@ -55,6 +55,7 @@ struct web_item {
 	u8 priority;
 	enum web_fate fate;
 	char reason[WEB_REASON_MAX]; /* WEB_DEAD */
+	bool unsure;                 /* WEB_DEAD: perhaps taken all the same */
 };
 
 /* ---- what an answer means ---- */

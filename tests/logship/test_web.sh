@@ -66,6 +66,11 @@ dead() { # each line that ends in 7: refused for good
 	check 4 $FILES $LINES elastic dead "$tmp/dead"
 	[ "$(wc -l <"$tmp/dead")" = 360 ] || fail "$(wc -l <"$tmp/dead") dead letters, expected 360"
 	: >"$tmp/out"; rm -f "$tmp/dead"; small; drain 2 "$(url gelf)"; check 1 1 60 once dead "$tmp/dead"
+	# what waits before one keeps it from the file until its turn: each is there once, in order
+	stop; stub --bad 'line [0-9]*7:' --faults some,some,some,some,some,some || return; token; rm -f "$tmp/dead"; image; local i=0
+	until [ "$(pending)" = 0 ] || [ $i = 40 ]; do i=$((i + 1)); "$ship" drain "$tmp/i.img" --to "$(url elastic)" -c "$tmp/conf" --retry 0s >"$tmp/said" 2>&1; done
+	check 1 $FILES $LINES elastic dead "$tmp/dead"; [ "$(wc -l <"$tmp/dead")" = 90 ] || fail "$(wc -l <"$tmp/dead") dead letters after some that wait, expected 90"
+	stop; stub --bad 'line [0-9]*7:' || return
 	# without a file for them it stops, before the first of them
 	for f in otlp elastic; do
 		: >"$tmp/out"; token; sed -i '/dead-letter/d' "$tmp/conf"; image; drain 2 "$(url $f)"; said 'no dead-letter file'
@@ -89,6 +94,7 @@ refused() { # what trying again does not mend: it says why, and nothing moves
 	grep -q $'\x1b' "$tmp/said" && fail 'the collector writes to the terminal'
 	stub --faults 429long || return; drain 2 "$(url otlp)" --retry 30s; stop
 	stub --want-auth 'Splunk other' || return; token; drain 2 "$(url splunk)" --retry 1h; said 401; stop
+	stub --want-auth 'Splunk 12345678-abcd' || return; token; drain 2 "splunk+http://127.0.0.1:$port/of-others" --retry 1h; said 401; stop # a rule leads them nowhere else
 	token; chmod 644 "$tmp/token"; drain 2 "$(url splunk)" --retry 1h; said 'others may read it'
 	rm "$tmp/token"; drain 2 "$(url splunk)" --retry 1h; said 'No such file'
 	token; config "[splunk+http://192.0.2.1:8088]" "authorization-file = $tmp/token"; drain 2 splunk+http://192.0.2.1 --retry 1h; said 'use https'
