@@ -232,6 +232,19 @@ static int key_print(struct bk_repo *r, const char *name)
 	return 0;
 }
 
+/* Is there a whole one beside it? A damaged one opens nothing. */
+static bool other_whole(struct bk_repo *r, const struct key_names *k, size_t but)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		struct bk_key key;
+		const char *why;
+
+		if (i != but && !key_load(r, k->name[i], &key, &why) && !why)
+			return true;
+	}
+	return false;
+}
+
 static int key_remove(struct bk_repo *r, const struct key_names *k, const char *id)
 {
 	size_t found = k->count, hits = 0;
@@ -243,9 +256,10 @@ static int key_remove(struct bk_repo *r, const struct key_names *k, const char *
 		return tfs_cli_fail(BK_USAGE, id,
 		                    hits > 1 ? "expected more digits: several keys begin so"
 		                             : "expected the first digits, four or more, of a key; see key list");
-	if (k->count == 1)
+	if (!other_whole(r, k, found))
 		return tfs_cli_fail(BK_USAGE, id,
-		                    "is the only key: without it nothing could be read again; add another first");
+		                    "is the only key%s: without it nothing could be read again; add another first",
+		                    k->count > 1 ? " that is whole" : "");
 	int err = tfs_store_delete(r->store, k->name[found]);
 
 	return err ? bk_store_failed(r, err, BK_STORE) : 0;

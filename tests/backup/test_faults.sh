@@ -57,6 +57,7 @@ expect 5 env -u TFS_BACKUP_KEY_FILE "$bk" list "$R" --passphrase-file "$tmp/wron
 expect 5 env -u TFS_BACKUP_KEY_FILE "$bk" list "$R" </dev/null; says 'no passphrase: give --passphrase-file, --key-file or TFS_BACKUP_PASSPHRASE, or a terminal to ask'
 chmod u+w "$key"; printf x | dd of="$key" bs=1 seek=110 conv=notrunc status=none
 expect 0 "${with[@]}" list "$R"; expect 2 "${with[@]}" verify "$R"; says 'keys/.*: is damaged: its checksum differs$'
+whole=$(ls "$R/keys" | grep -v "$(basename "$key")"); expect 1 "${with[@]}" key "$R" remove "$whole"; says 'is the only key that is whole'; [ -e "$R/keys/$whole" ] || fail "the last whole key is removed"
 expect 0 "${with[@]}" key "$R" remove "$(basename "$key")"; expect 0 "${with[@]}" key "$R" add --new-key-file "$tmp/key"; expect 0 "$bk" verify "$R"
 # config: damaged, gone; nothing is made over it
 cp "$R/config" "$tmp/kept"; chmod u+w "$R/config"; printf x | dd of="$R/config" bs=1 seek=40 conv=notrunc status=none
