@@ -70,8 +70,12 @@ static const char *take(struct logship_config *c, const char *key, const char *v
 		return text_take(c->dead_letter, sizeof(c->dead_letter), value, WHY_PATH);
 	if (!strcmp(key, "metrics"))
 		return text_take(c->metrics, sizeof(c->metrics), value, WHY_PATH);
+	if (!strcmp(key, "files")) {
+		c->files = !strcmp(value, "yes");
+		return c->files || !strcmp(value, "no") ? NULL : "expected yes or no";
+	}
 	if (strcmp(key, "timeout") && strcmp(key, "interval") && strcmp(key, "retry"))
-		return "expected host, timeout, interval, retry, ca-file, dead-letter or metrics";
+		return "expected host, timeout, interval, retry, ca-file, dead-letter, files or metrics";
 	if (logship_duration(value, &ms) || (!ms && strcmp(key, "retry")))
 		return "expected a time such as 30s, 500ms or 5m, up to a day";
 	if (!strcmp(key, "retry"))

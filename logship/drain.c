@@ -94,8 +94,8 @@ struct options {
 static const struct option longs[] = {{"config", 1, NULL, 'c'},   {"to", 1, NULL, 't'},    {"host", 1, NULL, 'H'},
                                       {"timeout", 1, NULL, 'T'},  {"retry", 1, NULL, 'R'}, {"offset", 1, NULL, 'O'},
                                       {"interval", 1, NULL, 'I'}, {"ended", 0, NULL, 'e'}, {"not-ended", 0, NULL, 'n'},
-                                      {"json", 0, NULL, 'J'},     {"quiet", 0, NULL, 'q'}, {"help", 0, NULL, 'h'},
-                                      {NULL, 0, NULL, 0}};
+                                      {"files", 0, NULL, 'F'},    {"json", 0, NULL, 'J'},  {"quiet", 0, NULL, 'q'},
+                                      {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0}};
 
 static int time_take(const char *text, u64 *ms, bool zero)
 {
@@ -146,6 +146,9 @@ static int option_take(struct options *o, int c, const char *value)
 		break;
 	case 'n':
 		o->not_ended = true;
+		break;
+	case 'F':
+		o->config.files = true;
 		break;
 	case 'J':
 		o->json = true;
@@ -241,6 +244,15 @@ static int rule_send(struct logship_sender *s, const struct logship_rule *rule)
 		return -EINVAL;
 	if (logship_now_ms() < state->not_before_ms)
 		return 0;
+	if (rule->target.transport == SHIP_FILE && !s->to && !s->config->files) {
+		tfs_cli_warn(
+		    rule->text,
+		    "rule %llu names a file, and a volume may be anybody's: where it may, expected --files, or "
+		    "files = yes in the configuration",
+		    (unsigned long long)rule->id);
+		logship_state_failed(state, 0);
+		return -EINVAL;
+	}
 	before = *s;
 	err = logship_rule_send(s, rule);
 	count(state, &before, s, err);
@@ -294,7 +306,7 @@ int logship_drain(int argc, char **argv)
 {
 	static struct logship_sender s;
 	static struct options o;
-	int met = 0, code = options_parse(&o, argc, argv, "ctHTROenJq");
+	int met = 0, code = options_parse(&o, argc, argv, "ctHTROenFJq");
 
 	if (code < 0) {
 		printf(
@@ -304,6 +316,7 @@ int logship_drain(int argc, char **argv)
 		    "      --to COLLECTOR  there instead: relp://HOST:PORT, tcp://, udp://, file:PATH, stdout:,\n"
 		    "                      otlp+https://HOST:PORT, loki+https://, elastic+https://, splunk+https://, "
 		    "gelf+https://\n"
+		    "      --files         rules of the volume may name files to append to (file:)\n"
 		    "      --host NAME     as the sender's (default: this machine's)\n"
 		    "      --retry TIME    gives a collector up after so long without an answer (60s)\n"
 		    "      --timeout TIME  of each wait for it (30s)\n"
@@ -349,13 +362,13 @@ int logship_run(int argc, char **argv)
 {
 	static struct logship_sender s;
 	static struct options o;
-	int met, code = options_parse(&o, argc, argv, "ctHTROIq");
+	int met, code = options_parse(&o, argc, argv, "ctHTROIFq");
 
 	if (code < 0) {
 		printf("usage: tfs-logship run DIRECTORY [OPTION]...\n"
 		       "Sends what comes into files under a rule (tfs ship) of a mounted volume, until it is stopped.\n"
 		       "      --interval TIME  between two looks (1s)\n"
-		       "      --to COLLECTOR --host NAME --retry TIME --timeout TIME, -c --config, -q: as of drain\n"
+		       "      --to COLLECTOR --host NAME --files --retry TIME --timeout TIME, -c --config, -q: as of drain\n"
 		       "Exit code: 0 stopped, 1 wrong usage, 4 the volume\n");
 		return tfs_cli_end(0, LOGSHIP_OUTPUT);
 	}

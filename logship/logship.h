@@ -105,6 +105,7 @@ struct logship_config {
 	u32 timeout_ms, interval_ms;
 	u64 retry_ms;
 	char ca_file[LOGSHIP_PATH];     /* for all that have none of their own */
+	bool files;                     /* rules of the volume may name files to append to */
 	char metrics[LOGSHIP_PATH];     /* for Prometheus; "": none */
 	char dead_letter[LOGSHIP_PATH]; /* file of messages that were refused for good; "": then it stops there */
 	struct logship_collector collector[LOGSHIP_COLLECTORS];

@@ -40,7 +40,7 @@ transports() {
 		[ "$(pending)" = 0 ] || fail "$t: something is pending"
 		quiet 0 "$bin/fsck.tfs" -fn "$tmp/i.img"
 	done
-	image "file:$tmp/out?max=512"; quiet 0 "$ship" drain "$tmp/i.img"; check "$tmp/out" $FILES $LINES once escaped
+	image "file:$tmp/out?max=512"; quiet 2 "$ship" drain "$tmp/i.img"; grep -q "expected --files" "$tmp/said" && [ ! -s "$tmp/out" ] || fail "a rule of the volume writes a file"; quiet 0 "$ship" drain "$tmp/i.img" --files; check "$tmp/out" $FILES $LINES once escaped
 	image "stdout:?max=512"; "$ship" drain "$tmp/i.img" --quiet >"$tmp/out" || fail "to standard output"; check "$tmp/out" $FILES $LINES once escaped
 	collector --udp 0 || return; LINES=40 image "udp://127.0.0.1:$port?max=512"; quiet 0 "$ship" drain "$tmp/i.img"
 	local n=0; until [ "$(wc -l <"$tmp/out")" -ge 120 ] || [ $n = 3000 ]; do n=$((n + 1)); sleep 0.02; done
@@ -86,15 +86,15 @@ P
 	quiet 1 "$ship" drain "$tmp/i.img" 99999; quiet 1 "$ship" drain "$tmp/i.img" x; quiet 1 "$ship" drain "$tmp/i.img" --to http://x; quiet 1 "$ship" drain
 	quiet 1 "$ship" run "$tmp/i.img"; quiet 1 "$ship" drain "$tmp/none"; quiet 4 "$ship" drain "$tmp/src/0.log"
 	printf 'host = me\nretry = 0s\n# no more\n\ntimeout=1s\n' >"$tmp/c"; quiet 2 "$ship" drain -c "$tmp/c" "$tmp/i.img"
-	for line in 'x = 1' 'host' 'host =' 'timeout = 0' 'retry = 2d'; do echo "$line" >"$tmp/c"; quiet 1 "$ship" drain -c "$tmp/c" "$tmp/i.img"; grep -q 'line 1' "$tmp/said" || fail "which line is not said"; done
+	for line in 'x = 1' 'host' 'host =' 'timeout = 0' 'retry = 2d' 'files = perhaps'; do echo "$line" >"$tmp/c"; quiet 1 "$ship" drain -c "$tmp/c" "$tmp/i.img"; grep -q 'line 1' "$tmp/said" || fail "which line is not said"; done
 }
 # A last line without its end: of an image it goes, of what is mounted, or on request, it waits. Lines that belong together.
 ends() {
 	mkdir -p "$tmp/src"; rm -f "$tmp"/src/* "$tmp/i.img"; : >"$tmp/out"
 	printf 'one\n\n\ntwo\n  and more\nthree' >"$tmp/src/a.log"
 	"$bin/mkfs.tfs" -q --size 32M --from "$tmp/src" "$tmp/i.img" && "$bin/tfs" -q ship add "$tmp/i.img" "file:$tmp/out?multi=indent&facility=local0&severity=err&app=me" --from-start
-	quiet 0 "$ship" drain "$tmp/i.img" --not-ended --host here; [ "$(pending)" = 5 ] || fail "the line without an end: $(pending) bytes pending"
-	quiet 0 "$ship" drain "$tmp/i.img"; [ "$(pending)" = 0 ] || fail "the line without an end was not sent"
+	quiet 0 "$ship" drain "$tmp/i.img" --files --not-ended --host here; [ "$(pending)" = 5 ] || fail "the line without an end: $(pending) bytes pending"
+	echo "files = yes" >"$tmp/c"; quiet 0 "$ship" drain "$tmp/i.img" -c "$tmp/c"; [ "$(pending)" = 0 ] || fail "the line without an end was not sent"
 	sed -E 's/ \[tfs@.*\]//' "$tmp/out" >"$tmp/lines"
 	printf '<131>1 - %s me - - one\n<131>1 - %s me - - two\\n  and more\n<131>1 - %s me - - three\n' here here "$(hostname)" | cmp -s - "$tmp/lines" || fail "messages: $(cat "$tmp/lines")"
 	"$ship" status "$tmp/i.img" | grep -q "name='/a.log' generation=0 acked=26 size=26" || fail "status: $("$ship" status "$tmp/i.img")"
@@ -156,7 +156,7 @@ for l in sys.stdin: print(json.loads(l)["rule"])')
 	printf 'one\ntwo\npart' >"$m/log/a.log"
 	"$ship" tail -f "$m" "${rules[0]}" >"$tmp/tailed" & tail=$!; : 
 	printf 'one\ntwo\n' >"$tmp/want"; shows
-	printf 'metrics = %s\nretry = 0s\ninterval = 50ms\n' "$tmp/prom" >"$tmp/c"; "$ship" run "$m" -q -c "$tmp/c" 2>"$tmp/ran" & run=$!
+	printf 'metrics = %s\nfiles = yes\nretry = 0s\ninterval = 50ms\n' "$tmp/prom" >"$tmp/c"; "$ship" run "$m" -q -c "$tmp/c" 2>"$tmp/ran" & run=$!
 	reaches lines_acknowledged_total "${rules[0]}" = 2; reaches backlog_bytes "${rules[0]}" = 4
 	printf 'ial\n' >>"$m/log/a.log"; printf 'partial\n' >>"$tmp/want"; shows
 	printf 'other\n' >"$m/log/b.log"; printf 'other\n' >>"$tmp/want"; shows
