@@ -368,7 +368,8 @@ int logship_run(int argc, char **argv)
 		printf("usage: tfs-logship run DIRECTORY [OPTION]...\n"
 		       "Sends what comes into files under a rule (tfs ship) of a mounted volume, until it is stopped.\n"
 		       "      --interval TIME  between two looks (1s)\n"
-		       "      --to COLLECTOR --host NAME --files --retry TIME --timeout TIME, -c --config, -q: as of drain\n"
+		       "      --to COLLECTOR --host NAME --files --retry TIME --timeout TIME, -c --config, -q: as of "
+		       "drain\n"
 		       "Exit code: 0 stopped, 1 wrong usage, 4 the volume\n");
 		return tfs_cli_end(0, LOGSHIP_OUTPUT);
 	}
