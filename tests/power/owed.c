@@ -30,15 +30,23 @@ static u64 lost_now(struct tfs_vol *vol)
 	return st.lost_bytes;
 }
 
+/* What calls did that are no operation of the table, promises of space for one, is looked at now: what they gave up is
+ * known to this volume alone. */
+static void leave(struct tfs_vol *vol)
+{
+	power_owed_called(vol);
+	live = live == vol ? NULL : live;
+}
+
 int power_unmount(struct tfs_vol *vol)
 {
-	live = live == vol ? NULL : live;
+	leave(vol);
 	return tfs_unmount(vol);
 }
 
 void power_abandon(struct tfs_vol *vol)
 {
-	live = live == vol ? NULL : live;
+	leave(vol);
 	tfs_abandon(vol);
 }
 
