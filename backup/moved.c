@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 
-
 /* ---- loading ---- */
 
 static int name_add(void *arg, const struct tfs_store_entry *e)

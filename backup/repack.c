@@ -228,7 +228,7 @@ struct repack {
 static int list_put(struct repack *p)
 {
 	u8 *plain, digest[BK_HASH];
-	int err, code = BK_HOST;
+	int err, code;
 	size_t len;
 
 	plain = bk_moved_encode(&p->moves, p->generation, &len);

@@ -158,8 +158,6 @@ static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
 	if (tfs_kept_has(vol, ino))
 		return 0;
 	err = k->count == TFS_KEPT_MAX ? 0 : list_room(k);
-	if (err)
-		return err;
 	while (!err && k->count && (k->blocks + blocks > volume_limit(vol) || k->count == TFS_KEPT_MAX))
 		err = drop(vol);
 	if (err)

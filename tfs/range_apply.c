@@ -389,36 +389,8 @@ int tfs_pending_drain(struct tfs_vol *vol, u64 ino)
 	return err;
 }
 
-int tfs_data_free_step(struct tfs_vol *vol, u64 ino)
-{
-	struct range *g = &tfs_change_of(vol)->range;
-	struct tfs_key k, done = {0, 0};
-	u64 blocks;
-	int err = range_load(vol, ino, 0, PENDING_END, g);
-
-	if (!err)
-		err = range_whole_windows(vol, ino, g);
-	if (err)
-		return err;
-	if (!g->count) {
-		err = first_of(vol, ino, TFS_IT_INLINE, &done, &blocks);
-		if (!err)
-			err = first_of(vol, ino, TFS_IT_PENDING, &done, &blocks);
-		if (err <= 0)
-			return err;
-	}
-	k = g->count ? g->item[0].key : done;
-	if (!g->count || done.b)
-		err = step_apply(vol, ino, g, done);
-	else
-		err = step_apply(vol, ino, g, (struct tfs_key){0, 0});
-	if (!err)
-		tfs_tidy(vol, TFS_TREE_FS, k);
-	return err ? err : 1;
-}
-
-/* Items that lie in [first, end) as a whole; both are windows' edges. */
-static int outside_step(struct tfs_vol *vol, u64 ino, u64 first, u64 end)
+/* Drops items that lie in [first, end) as a whole; both are windows' edges. 1: some; 0: there are none. */
+static int range_free_step(struct tfs_vol *vol, u64 ino, u64 first, u64 end)
 {
 	struct range *g = &tfs_change_of(vol)->range;
 	int err = range_load(vol, ino, first, end, g);
@@ -437,13 +409,32 @@ static int outside_step(struct tfs_vol *vol, u64 ino, u64 first, u64 end)
 	return err ? err : 1;
 }
 
+int tfs_data_free_step(struct tfs_vol *vol, u64 ino)
+{
+	struct tfs_key k;
+	u64 blocks;
+	int err = range_free_step(vol, ino, 0, PENDING_END);
+
+	if (err)
+		return err;
+	err = first_of(vol, ino, TFS_IT_INLINE, &k, &blocks);
+	if (!err)
+		err = first_of(vol, ino, TFS_IT_PENDING, &k, &blocks);
+	if (err <= 0)
+		return err;
+	err = step_apply(vol, ino, &tfs_change_of(vol)->range, k); /* the list is empty */
+	if (!err)
+		tfs_tidy(vol, TFS_TREE_FS, k);
+	return err ? err : 1;
+}
+
 int tfs_data_outside_step(struct tfs_vol *vol, u64 ino, u64 first, u64 end)
 {
 	int err = tfs_pending_step(vol, ino);
 
 	if (!err)
-		err = outside_step(vol, ino, 0, tfs_window_first(first));
+		err = range_free_step(vol, ino, 0, tfs_window_first(first));
 	if (!err)
-		err = outside_step(vol, ino, tfs_window_first(end + TFS_WINDOW_BLOCKS - 1), PENDING_END);
+		err = range_free_step(vol, ino, tfs_window_first(end + TFS_WINDOW_BLOCKS - 1), PENDING_END);
 	return err;
 }

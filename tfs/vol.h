@@ -460,8 +460,8 @@ void tfs_kept_forget(struct tfs_vol *vol, u64 ino);        /* it was freed */
 void tfs_kept_reset(struct tfs_vol *vol);                  /* another state, or before every orphan is evicted */
 int tfs_kept_review(struct tfs_vol *vol, u64 ino);         /* frees it if its lines have arrived or their rules went */
 void tfs_kept_review_some(struct tfs_vol *vol, u32 files); /* of the oldest; best effort */
-bool tfs_kept_give_up(
-    struct tfs_vol *vol); /* for want of space: the oldest is freed. False: there is none, or it failed */
+/* For want of space: the oldest is freed. False: there is none, or it failed. */
+bool tfs_kept_give_up(struct tfs_vol *vol);
 
 /* mount.c */
 int tfs_orphans_evict(struct tfs_vol *vol); /* all of them */
