@@ -13,7 +13,9 @@ case $k in debug | uml) k=$(cat "build/$k-kernel/version") ;; esac
 out=build/$k
 [ "${2:-}" != crc ] || { out+=-crc; options+=(KCFLAGS=-DTFS_CONSTANT_CRC=0x5a5a5a5au); }
 [ -e "$headers/Makefile" ] || { echo "headers of $k are missing: as root, apt-get install linux-headers-$k" >&2; exit 1; }
-common=$(ls -d "${headers%-amd64}-common" 2>/dev/null || echo "$headers")
+common=${headers%-amd64}-common
+case $1 in debug | uml) common=$top/build/linux-source-6.1 ;; esac # what is built lies apart from it
+[ -d "$common" ] || common=$headers
 mkdir -p "$out/include"
 ln -sfn "$top/tfs" "$out/include/tfs"
 for f in kernel/linux/*.c kernel/linux/*.h kernel/linux/Kbuild; do ln -sf "$top/$f" "$out/$(basename "$f")"; done

@@ -5,6 +5,7 @@
 set -eu
 inc=$1/include/linux
 has() { # NAME FILE PATTERN
+	[ -e "$inc/$2" ] || { echo "probe.sh: $inc/$2 is missing: expected the headers of a kernel" >&2; exit 1; }
 	if grep -qE "$3" "$inc/$2"; then echo "#define TFS_HAS_$1 1"; else echo "#define TFS_HAS_$1 0"; fi
 }
 echo "/* made by kernel/linux/probe.sh */"
