@@ -116,8 +116,9 @@ cd /; grep ' tfs ' /proc/mounts | cut -d' ' -f2 | tac | while read -r m; do umou
 [ ! -e /sys/kernel/debug/kmemleak ] || echo "tfs.ko was at \$(cat /sys/module/tfs/sections/.text 2>/dev/null)" >/dev/kmsg # its names go with it
 [ ! -e /lib/tfs.ko ] || rmmod tfs 2>/dev/null || [ \$code != 0 ] || { echo "tfs.ko is still in use at the end" >/dev/out; code=98; }
 [ ! -e /sys/kernel/debug/kmemleak ] || { echo scan >/sys/kernel/debug/kmemleak; sleep 6; echo scan >/sys/kernel/debug/kmemleak; head -100 /sys/kernel/debug/kmemleak | while read -r l; do echo "\$l" >/dev/kmsg; done; }
-# pages are no objects of kmemleak's: whose stack names a module that went, and are no slab or page table of others', are left behind
-[ ! -e /sys/kernel/debug/page_owner ] || dd if=/sys/kernel/debug/page_owner bs=64k 2>/dev/null | awk 'BEGIN { RS = "" } /\n 0x/ && !/[(]swapper|slab/ && !/depot|pcpu_|kasan_|_alloc_kernel|p[tmu]d_alloc|pte_alloc/ { print "page left behind:"; print }' | head -100 | while read -r l; do echo "\$l" >/dev/kmsg; done # a read gives a record, or fails where one does not fit
+# pages are no objects of kmemleak's: whose stack names a module that went, and are no slab or page table of others' (nor page_owner's own,
+# which have a dummy for a stack), are left behind
+[ ! -e /sys/kernel/debug/page_owner ] || dd if=/sys/kernel/debug/page_owner bs=64k 2>/dev/null | awk 'BEGIN { RS = "" } /\n 0x/ && !/[(]swapper|slab/ && !/depot|register_dummy_stack|pcpu_|kasan_|_alloc_kernel|p[tmu]d_alloc|pte_alloc/ { print "page left behind:"; print }' | head -100 | while read -r l; do echo "\$l" >/dev/kmsg; done # a read gives a record, or fails where one does not fit
 echo \$code >/dev/code; sync; poweroff -f
 I
 chmod +x "$root/init"; (cd "$root" && find . | cpio -o -H newc --quiet) >"$tmp/initrd"; rm -rf "$root"
