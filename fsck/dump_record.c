@@ -140,11 +140,11 @@ static bool clone_fields(struct tfs_line *l, const struct tfs_rec_clone *r)
 
 static bool ship_fields(struct tfs_line *l, const struct tfs_rec_ship *r, struct cursor *c)
 {
-	static const char *const names[] = {"unknown", "rule", "remove", "cursor"};
+	static const char *const names[] = {"unknown", "rule", "remove", "cursor", "cut"};
 	u32 kind = tfs_le16(r->head.flags);
 
-	tfs_line_text(l, "change", names[kind < 4 ? kind : 0]);
-	tfs_line_num(l, "rule", tfs_le64(r->rule));
+	tfs_line_text(l, "change", names[kind < 5 ? kind : 0]);
+	tfs_line_num(l, kind == TFS_SHIP_CUT ? "origin" : "rule", tfs_le64(r->rule));
 	tfs_line_num(l, "acked", tfs_le64(r->acked));
 	tfs_line_num(l, "generation", tfs_le32(r->generation));
 	return kind != TFS_SHIP_RULE || (name_field(l, c, "pattern", tfs_le16(r->pattern_len)) &&
@@ -159,6 +159,8 @@ static bool range_fields(struct tfs_line *l, const struct tfs_rec_range *r)
 	}
 	if (tfs_le16(r->head.type) != TFS_REC_PUNCH)
 		tfs_line_num(l, "size", tfs_le64(r->size));
+	else if (tfs_le16(r->head.flags) & TFS_PUNCH_LINES)
+		tfs_line_text(l, "lines", "cut");
 	return true;
 }
 

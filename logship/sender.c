@@ -17,8 +17,8 @@
 #define COMMIT_MS 1000u
 #define ENDING_MS 2000u
 
-struct flight { /* one a message that was sent, in order */
-	u64 ino, end;
+struct flight {       /* one a message that was sent, in order */
+	u64 ino, end; /* ino: whose lines they are */
 	u32 generation, bytes;
 	bool empty; /* nothing was sent for it */
 };
@@ -120,12 +120,12 @@ static int message_send(struct pass *p, const struct logship_reading *r, const u
 	m.len = piece->text - skip;
 	m.more = piece->more;
 	m.part = r->part || piece->more ? r->part + 1 : 0;
-	m.id.ino = r->file.ino;
+	m.id.ino = r->file.origin;
 	m.id.generation = r->file.generation;
 	m.id.offset = r->offset;
 	m.id.crc = tfs_port_crc32c(0, text, piece->text);
 	m.sequence = ++p->s->sequence;
-	m.file = logship_name_of(p->s, r->file.ino);
+	m.file = logship_name_of(p->s, r->file.origin);
 	return logship_link_send(&p->link, &m);
 }
 
@@ -161,7 +161,7 @@ static int piece_send(struct pass *p, struct logship_reading *r, const u8 *text,
 	if (n)
 		return n;
 	f = &p->flight[(p->first + p->count++) % FLIGHT_MAX];
-	*f = (struct flight){r->file.ino, r->offset + piece->bytes, r->file.generation, piece->bytes, empty};
+	*f = (struct flight){r->file.origin, r->offset + piece->bytes, r->file.generation, piece->bytes, empty};
 	n = empty ? 0 : message_send(p, r, text, piece);
 	if (n < 0)
 		return n;

@@ -86,12 +86,14 @@ static int file_status(struct logship_sender *s, const struct logship_rule *rule
                        void *arg)
 {
 	const struct look *o = arg;
-	const char *name = logship_name_of(s, f->ino);
+	const char *name = logship_name_of(s, f->origin);
 	struct tfs_line l;
 
 	tfs_line_begin(&l, o->json, 0, "file");
 	tfs_line_num(&l, "rule", rule->id);
 	tfs_line_num(&l, "ino", f->ino);
+	if (f->origin != f->ino) /* it holds what was cut off that */
+		tfs_line_num(&l, "origin", f->origin);
 	if (name)
 		tfs_line_bytes(&l, "name", name, (u32)strlen(name));
 	tfs_line_num(&l, "generation", f->generation);

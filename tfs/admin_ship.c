@@ -90,8 +90,8 @@ int tfs_admin_ship_files(struct tfs_vol *vol, void *arg)
 
 		err = tfs_ship_file_next(vol, q->rule, &q->ino, 1, &f);
 		if (!err) {
-			q->file[q->count++] = (struct tfs_ioc_ship_file){f.ino, f.acked, f.size, f.generation,
-			                                                 f.ended ? TFS_SHIP_ENDED : 0};
+			q->file[q->count++] = (struct tfs_ioc_ship_file){
+			    f.ino, f.acked, f.size, f.origin, f.generation, f.ended ? TFS_SHIP_ENDED : 0};
 			q->ino = f.ino + 1;
 		}
 		err = err > 0 ? 0 : err;

@@ -6,6 +6,7 @@
  * leave the content as it is.
  */
 #include "tfs/data.h"
+#include "tfs/ship.h"
 
 #define WINDOW_BYTES (TFS_WINDOW_BLOCKS * TFS_BLOCK)
 
@@ -202,10 +203,11 @@ int tfs_write(struct tfs_vol *vol, u64 ino, u64 block, const struct tfs_encoded 
 
 /* ---- TRUNCATE, PUNCH, PREALLOC ---- */
 
-static int range_commit(struct tfs_vol *vol, int type, u64 ino, u64 block, u64 blocks, u64 size)
+static int range_commit(struct tfs_vol *vol, int type, u32 flags, u64 ino, u64 block, u64 blocks, u64 size)
 {
 	struct tfs_rec_range *r = tfs_rec_start(vol, type, ino, sizeof(*r));
 
+	r->head.flags = tfs_cpu16((u16)flags);
 	r->block = tfs_cpu64(block);
 	r->blocks = tfs_cpu64(blocks);
 	r->size = tfs_cpu64(size);
@@ -220,10 +222,10 @@ static int drain_and_tidy(struct tfs_vol *vol, u64 ino)
 	return 0;
 }
 
-int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size)
+static int truncate(struct tfs_vol *vol, u64 ino, u64 size)
 {
 	struct tfs_inode inode;
-	int err = size > TFS_FILE_SIZE_MAX ? -EFBIG : tfs_op_begin(vol, TFS_TIER_FREEING, 0);
+	int err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 
 	if (!err)
 		err = tfs_file_open(vol, ino, &inode);
@@ -233,25 +235,49 @@ int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size)
 			err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	}
 	if (!err)
-		err = range_commit(vol, TFS_REC_TRUNCATE, ino, 0, 0, size);
+		err = range_commit(vol, TFS_REC_TRUNCATE, 0, ino, 0, 0, size);
+	return err ? err : drain_and_tidy(vol, ino);
+}
+
+int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size)
+{
+	struct tfs_cut cut = {.from = size, .to = TFS_FILE_SIZE_MAX};
+	int err = size > TFS_FILE_SIZE_MAX ? -EFBIG : tfs_cut_begin(vol, ino, false, &cut);
+
+	if (!err)
+		err = truncate(vol, ino, size);
+	tfs_cut_end(vol, &cut, err);
+	return err;
+}
+
+static int punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, bool lines)
+{
+	struct tfs_inode inode;
+	int err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
+
+	if (!err)
+		err = tfs_file_open(vol, ino, &inode);
+	if (!err)
+		err = range_commit(vol, TFS_REC_PUNCH, lines ? TFS_PUNCH_LINES : 0, ino, block, blocks, 0);
 	return err ? err : drain_and_tidy(vol, ino);
 }
 
 int tfs_punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks)
 {
-	struct tfs_inode inode;
+	struct tfs_cut cut = {0};
 	int err;
 
 	if (!blocks || block >= TFS_BLOCK_MAX)
 		return blocks ? -EFBIG : -EINVAL;
 	if (blocks > TFS_BLOCK_MAX - block)
 		blocks = TFS_BLOCK_MAX - block;
-	err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
+	cut.from = block * TFS_BLOCK;
+	cut.to = (block + blocks) * TFS_BLOCK;
+	err = tfs_cut_begin(vol, ino, true, &cut);
 	if (!err)
-		err = tfs_file_open(vol, ino, &inode);
-	if (!err)
-		err = range_commit(vol, TFS_REC_PUNCH, ino, block, blocks, 0);
-	return err ? err : drain_and_tidy(vol, ino);
+		err = punch(vol, ino, block, blocks, cut.lines);
+	tfs_cut_end(vol, &cut, err);
+	return err;
 }
 
 /* The next mapped range (EXTENT, INLINE or PREALLOC) that ends after `block`. False: none before end. */
@@ -373,7 +399,7 @@ int tfs_preallocate(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, u64 siz
 		need = holes(vol, ino, block, end, 16, &stop);
 		if (need < 0)
 			return (int)need;
-		err = range_commit(vol, TFS_REC_PREALLOC, ino, block, stop - block, stop == end ? size : 0);
+		err = range_commit(vol, TFS_REC_PREALLOC, 0, ino, block, stop - block, stop == end ? size : 0);
 		block = stop;
 		if (!err && block < end)
 			err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);

@@ -337,10 +337,11 @@ struct tfs_ship_cursor {
 	le64 acked; /* bytes; at most the file's size. A directory: 0 */
 };
 struct tfs_ship_head {
-	le32 generation; /* of the file's content: goes up when the file shrinks */
+	le32 generation; /* of the file's content: goes up when the file shrinks, or loses lines to a punch */
 	le16 count;      /* cursors, ascending by rule */
 	le16 reserved0;
-	le64 reserved1;
+	le64
+	    origin; /* 0; or of an orphan: the inode that its bytes were cut off. It counts once that has another generation */
 };
 struct tfs_ship {
 	struct tfs_ship_head head;
@@ -565,6 +566,8 @@ struct tfs_rec_clone {
 };
 TFS_ASSERT_SIZE(struct tfs_rec_clone, 72);
 
+#define TFS_PUNCH_LINES                                                                                                \
+	1u /* in head.flags: the SHIP item's generation goes up, and no cursor stays before the range's end */
 struct tfs_rec_range { /* TRUNCATE: size only; PUNCH, PREALLOC: range; PREALLOC: size too */
 	struct tfs_rec_head head;
 	le64 block, blocks;
@@ -576,6 +579,7 @@ enum tfs_ship_what {
 	TFS_SHIP_RULE = 1,   /* a new rule, and its entry with the inode, as by CURSOR */
 	TFS_SHIP_REMOVE = 2, /* the rule goes; ino 0 */
 	TFS_SHIP_CURSOR = 3, /* the inode's entry is added, or set */
+	TFS_SHIP_CUT = 4,    /* the orphan's item is made: it holds what will be cut off inode `rule` from `acked` on */
 };
 struct tfs_rec_ship { /* head.flags: enum tfs_ship_what */
 	struct tfs_rec_head head;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Files without a name of which lines are still to be forwarded: when the last handle is closed their tails stay, as
- * orphans, until the lines have arrived, across mounts. Kept are the last TFS_SHIP_KEPT_MAX bytes of a file and a hundredth
+ * Files without a name of which lines are still to be forwarded, and what was cut off others (cut.c): when the last
+ * handle is closed their tails stay, as orphans, until the lines have arrived, across mounts. Kept are the last TFS_SHIP_KEPT_MAX bytes of a file and a hundredth
  * of the volume in all; what is more goes, the oldest first, and so do all when an operation would find no space. What
  * went unsent is counted.
  *
@@ -66,7 +66,7 @@ static u64 volume_limit(const struct tfs_vol *vol)
 	return vol->total_blocks / 100;
 }
 
-static u64 file_limit(const struct tfs_vol *vol)
+u64 tfs_kept_limit(const struct tfs_vol *vol)
 {
 	u64 all = volume_limit(vol) * TFS_BLOCK;
 
@@ -80,6 +80,15 @@ static u32 list_find(const struct tfs_kept *k, u64 ino)
 	while (i < k->count && k->file[i].ino != ino)
 		i++;
 	return i;
+}
+
+u64 tfs_kept_of(const struct tfs_vol *vol, u64 ino, u32 generation)
+{
+	const struct tfs_kept_file *f = vol->kept.file, *end = f + vol->kept.count;
+
+	while (f < end && (f->origin != ino || f->generation != generation))
+		f++;
+	return f < end ? f->ino : 0;
 }
 
 bool tfs_kept_has(const struct tfs_vol *vol, u64 ino)
@@ -149,10 +158,10 @@ static int drop(struct tfs_vol *vol)
 	return err;
 }
 
-static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
+static int list_add(struct tfs_vol *vol, const struct tfs_ship_part *p, u64 bytes)
 {
 	struct tfs_kept *k = &vol->kept;
-	u64 blocks = (bytes + TFS_BLOCK - 1) / TFS_BLOCK;
+	u64 ino = p->ino, blocks = (bytes + TFS_BLOCK - 1) / TFS_BLOCK, origin = tfs_le64(p->head.origin);
 	int err;
 
 	if (tfs_kept_has(vol, ino))
@@ -162,7 +171,7 @@ static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
 		err = drop(vol);
 	if (err)
 		return err;
-	k->file[k->count++] = (struct tfs_kept_file){ino, blocks};
+	k->file[k->count++] = (struct tfs_kept_file){ino, blocks, origin ? origin : ino, tfs_le32(p->head.generation)};
 	k->blocks += blocks;
 	return 0;
 }
@@ -171,13 +180,18 @@ static int list_add(struct tfs_vol *vol, u64 ino, u64 bytes)
 
 int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, bool *kept)
 {
-	u64 size = tfs_le64(inode->size), limit = file_limit(vol), from;
+	u64 size = tfs_le64(inode->size), limit = tfs_kept_limit(vol), from;
+	struct tfs_ship_part part;
 	int err = 0;
 
 	*kept = false;
 	if (!tfs_ship_on(vol) || (tfs_le32(inode->mode) & TFS_S_IFMT) != TFS_S_IFREG)
 		return 0;
-	err = tfs_ship_unsent(vol, ino, size, &from);
+	err = tfs_ship_load(vol, ino, &part);
+	if (!err)
+		err = tfs_ship_counts(vol, &part);
+	if (err > 0)
+		err = unsent_from(vol, &part, size, &from);
 	if (err <= 0)
 		return err;
 	*kept = true;
@@ -187,7 +201,7 @@ int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, b
 	}
 	/* whoever sends looks at the byte before the cursor: a line begins there, or goes on */
 	err = tfs_data_outside_step(vol, ino, from ? (from - 1) / TFS_BLOCK : 0, (size + TFS_BLOCK - 1) / TFS_BLOCK);
-	return err ? err : list_add(vol, ino, size - from);
+	return err ? err : list_add(vol, &part, size - from);
 }
 
 bool tfs_ship_freed(struct tfs_vol *vol, u64 ino, u64 offset)

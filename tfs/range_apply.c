@@ -248,11 +248,18 @@ static int tail_mapped(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_windo
 	return err;
 }
 
+/* No cursor stays before what was punched: a hole's zeros are no lines. */
+static void lines_cut(struct tfs_vol *vol, u64 ino, u64 from, u64 to)
+{
+	tfs_ship_cut_apply(vol, ino, from < to ? from : to, to);
+}
+
 /* One function for both: TRUNCATE frees what lies behind the new size, PUNCH a range. */
 int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
 	const struct tfs_rec_range *r = (const struct tfs_rec_range *)rec;
 	bool truncate = tfs_le16(rec->type) == TFS_REC_TRUNCATE, tail = false, shipped = false;
+	bool lines = !truncate && tfs_le16(rec->flags) & TFS_PUNCH_LINES;
 	u64 ino = tfs_le64(rec->ino), size, kept = 0;
 	struct change *c = tfs_change_of(vol);
 	struct tfs_inode inode;
@@ -279,7 +286,7 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		err = tail_mapped(vol, ino, size / TFS_BLOCK, &c->left, &tail);
 	if (!err) /* before all else that is needed: it may split a promise, which forgets that */
 		err = hole_prepare(vol, ino, &h, c);
-	if (!err && truncate && size < tfs_le64(inode.size))
+	if (!err && (lines || (truncate && size < tfs_le64(inode.size))))
 		err = tfs_ship_cut(vol, ino, &shipped);
 	if (err)
 		return err;
@@ -299,7 +306,7 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 			tfs_item_put(vol, TFS_TREE_FS, tfs_inline_key(ino), copy, (u32)kept);
 	}
 	if (shipped)
-		tfs_ship_cut_apply(vol, ino, size);
+		lines_cut(vol, ino, truncate ? 0 : h.end * TFS_BLOCK, truncate ? size : tfs_le64(inode.size));
 	if (truncate) {
 		if (tail)
 			inode.flags |= tfs_cpu32(TFS_INODE_TAIL);

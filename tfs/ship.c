@@ -111,6 +111,22 @@ static int cursor_commit(struct tfs_vol *vol, u64 ino, u64 rule, le32 generation
 	return tfs_commit(vol, sizeof(*r));
 }
 
+int tfs_ship_cut_commit(struct tfs_vol *vol, u64 ino, u64 copy, u64 from)
+{
+	struct tfs_ship_part part;
+	struct tfs_rec_ship *r;
+	int err = tfs_op_begin(vol, TFS_TIER_NORMAL, 1);
+
+	if (!err)
+		err = tfs_ship_load(vol, ino, &part);
+	if (err)
+		return err;
+	r = rec_start(vol, TFS_SHIP_CUT, copy, ino);
+	r->generation = part.head.generation;
+	r->acked = tfs_cpu64(from);
+	return tfs_commit(vol, sizeof(*r));
+}
+
 /* The inode, its item, and the rule, which must be there. */
 static int cursor_begin(struct tfs_vol *vol, enum tfs_tier tier, u64 ino, u64 rule, struct tfs_inode *inode,
                         struct tfs_ship_part *part)
@@ -143,10 +159,16 @@ int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 a
 	const struct tfs_ship_cursor *c;
 	struct tfs_ship_part part;
 	struct tfs_inode inode;
-	int err = cursor_begin(vol, TFS_TIER_FREEING, ino, rule, &inode, &part);
+	u64 kept = tfs_kept_of(vol, ino, generation); /* where lines that were cut off lie now */
+	int err;
 
+	if (kept)
+		ino = kept;
+	err = cursor_begin(vol, TFS_TIER_FREEING, ino, rule, &inode, &part);
 	if (err)
 		return err;
+	if (kept && acked > tfs_le64(inode.size))
+		acked = tfs_le64(inode.size); /* what lay behind a punch */
 	c = tfs_ship_cursor_of(&part, rule);
 	if (!c || tfs_is_dir(&inode))
 		return -ENOENT;
@@ -216,7 +238,13 @@ int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struc
 			return err == -ENOENT ? tfs_corrupt(vol, *ino, "is to be forwarded and is not there") : err;
 		if (!c || tfs_is_dir(&inode))
 			continue;
+		err = tfs_ship_counts(vol, &part);
+		if (err < 0)
+			return err;
+		if (!err)
+			continue;
 		out->ino = *ino;
+		out->origin = part.head.origin ? tfs_le64(part.head.origin) : *ino;
 		out->acked = tfs_le64(c->acked);
 		out->size = tfs_le64(inode.size);
 		out->generation = tfs_le32(part.head.generation);

@@ -39,9 +39,26 @@ int tfs_rule_find(struct tfs_vol *vol, u64 rule);
  */
 int tfs_ship_inherit(struct tfs_vol *vol, u32 slot, u64 dir, const u8 *name, u32 len, u64 ino, u32 mode);
 void tfs_ship_inherited(struct tfs_vol *vol, u32 slots);
-/* A file shrinks: its generation goes up, and what was acknowledged behind the end was not. */
+/* A file's bytes go: its generation goes up, and its cursors go to `from` at least and `to` at most. */
 int tfs_ship_cut(struct tfs_vol *vol, u64 ino, bool *there);
-void tfs_ship_cut_apply(struct tfs_vol *vol, u64 ino, u64 size);
+void tfs_ship_cut_apply(struct tfs_vol *vol, u64 ino, u64 from, u64 to);
 int tfs_apply_ship(struct tfs_vol *vol, const struct tfs_rec_head *rec);
+
+/* ship.c: the record that makes the item of a copy (TFS_SHIP_CUT): what is cut off ino from byte `from` on. */
+int tfs_ship_cut_commit(struct tfs_vol *vol, u64 ino, u64 copy, u64 from);
+/* Of an orphan's item: do its lines count? 0: they are still in the file they are to be cut off. Or an error. */
+int tfs_ship_counts(struct tfs_vol *vol, const struct tfs_ship_part *p);
+
+/* cut.c */
+struct tfs_cut {
+	u64 from, to; /* bytes: the range; after tfs_cut_begin those of its lines that are kept */
+	u64 copy;     /* the orphan; 0: none */
+	u64 lost;     /* bytes with lines to be sent that are not kept */
+	bool lines;   /* there were some */
+};
+/* Before [from, to) of a file's bytes goes. Records may be appended, and nothing else that one can see has changed when
+ * it returns; after it, whatever it returned, and after the operation: tfs_cut_end, with what came of that. */
+int tfs_cut_begin(struct tfs_vol *vol, u64 ino, bool punch, struct tfs_cut *cut);
+void tfs_cut_end(struct tfs_vol *vol, const struct tfs_cut *cut, int err);
 
 #endif

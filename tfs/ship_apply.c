@@ -190,7 +190,7 @@ void tfs_ship_inherited(struct tfs_vol *vol, u32 slots)
 			part_put(vol, &s->part[i]);
 }
 
-/* ---- a file shrinks ---- */
+/* ---- bytes of a file go ---- */
 
 int tfs_ship_cut(struct tfs_vol *vol, u64 ino, bool *there)
 {
@@ -204,15 +204,31 @@ int tfs_ship_cut(struct tfs_vol *vol, u64 ino, bool *there)
 	return err == -ENOENT ? 0 : err;
 }
 
-void tfs_ship_cut_apply(struct tfs_vol *vol, u64 ino, u64 size)
+static void cursors_clamp(struct tfs_ship_cursor *c, u32 n, u64 from, u64 to)
+{
+	for (; n--; c++) {
+		u64 acked = tfs_le64(c->acked);
+
+		c->acked = tfs_cpu64(acked < from ? from : acked > to ? to : acked);
+	}
+}
+
+void tfs_ship_cut_apply(struct tfs_vol *vol, u64 ino, u64 from, u64 to)
 {
 	struct tfs_ship *s = tfs_item_edit(vol, TFS_TREE_FS, tfs_ship_key(ino), NULL);
-	u32 i;
 
 	s->head.generation = tfs_cpu32(tfs_le32(s->head.generation) + 1);
-	for (i = 0; i < tfs_le16(s->head.count); i++)
-		if (tfs_le64(s->cursor[i].acked) > size)
-			s->cursor[i].acked = tfs_cpu64(size);
+	cursors_clamp(s->cursor, tfs_le16(s->head.count), from, to);
+}
+
+int tfs_ship_counts(struct tfs_vol *vol, const struct tfs_ship_part *p)
+{
+	struct tfs_ship_part file;
+	u64 origin = tfs_le64(p->head.origin);
+	int err = origin ? tfs_ship_load(vol, origin, &file) : 0;
+
+	/* no item: the file is gone by now, which it never is before its bytes are cut off */
+	return err ? err : !origin || !file.there || file.head.generation != p->head.generation;
 }
 
 /* ---- SHIP records ---- */
@@ -309,6 +325,47 @@ static int remove_apply(struct tfs_vol *vol, const struct tfs_rec_ship *r)
 	return err;
 }
 
+/* The orphan's item: the file's cursors, as far as they lie in the orphan's lines. */
+static int cut_load(struct tfs_vol *vol, const struct tfs_rec_ship *r, struct tfs_ship_part *p)
+{
+	u64 copy = tfs_le64(r->head.ino), from = tfs_le64(r->acked);
+	struct tfs_inode inode;
+	int err = tfs_inode_find(vol, copy, &inode);
+
+	if (err)
+		return err == -ENOENT ? bad(vol, &r->head, "forwarding record names no inode") : err;
+	if (inode.nlink || (tfs_le32(inode.mode) & TFS_S_IFMT) != TFS_S_IFREG || from > tfs_le64(inode.size))
+		return bad(vol, &r->head,
+		           "forwarding record of lines that were cut off is of no orphan that holds them");
+	err = tfs_ship_load(vol, copy, p);
+	if (!err && p->there)
+		return bad(vol, &r->head, "forwarding record makes an item that is there");
+	if (!err)
+		err = tfs_ship_load(vol, tfs_le64(r->rule), p);
+	if (err)
+		return err;
+	if (!p->there || p->head.generation != r->generation)
+		return bad(vol, &r->head, "forwarding record of lines that were cut off is of another generation");
+	p->ino = copy;
+	p->head.origin = r->rule;
+	cursors_clamp(p->cursor, tfs_le16(p->head.count), from, tfs_le64(inode.size));
+	return gone_drop(vol, p);
+}
+
+static int cut_apply(struct tfs_vol *vol, const struct tfs_rec_ship *r)
+{
+	struct tfs_ship_part *p = tfs_scratch(vol);
+	int err = cut_load(vol, r, p);
+
+	if (err)
+		return err;
+	part_need(vol, p);
+	err = tfs_prepare(vol);
+	if (!err)
+		part_put(vol, p);
+	return err;
+}
+
 int tfs_apply_ship(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
 	const struct tfs_rec_ship *r = (const struct tfs_rec_ship *)rec;
@@ -322,6 +379,8 @@ int tfs_apply_ship(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		return remove_apply(vol, r);
 	case TFS_SHIP_CURSOR:
 		return cursor_apply(vol, r);
+	case TFS_SHIP_CUT:
+		return cut_apply(vol, r);
 	}
 	return bad(vol, rec, "unknown forwarding record");
 }

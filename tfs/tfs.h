@@ -197,9 +197,10 @@ struct tfs_ship_rule_info {
 };
 struct tfs_ship_file {
 	u64 ino, acked, size; /* size: as the volume knows it */
-	u32 generation;       /* of its content: another one after each time it shrank */
-	u32 nlink;            /* 0: it was removed */
-	bool ended;           /* and nobody has it open: nothing will come behind its last byte */
+	u64 origin;     /* its own number; or, of bytes that were cut off a file, that one's: who sends them names it */
+	u32 generation; /* of its content: another one after each time it shrank */
+	u32 nlink;      /* 0: it was removed, or the bytes were cut off */
+	bool ended;     /* and nobody has it open: nothing will come behind its last byte */
 };
 /* *rule: its number, never used again. -EINVAL: neither a file nor a directory, or a text too long; -EMLINK: it has as
  * many rules as can be. */
@@ -208,8 +209,9 @@ int tfs_ship_add(struct tfs_vol *vol, u64 ino, const char *pattern, u32 pattern_
 int tfs_ship_remove(struct tfs_vol *vol, u64 rule); /* -ENOENT */
 /* The rule holds for this inode too, if it did not. -ENOENT, -EINVAL, -EMLINK. */
 int tfs_ship_mark(struct tfs_vol *vol, u64 ino, u64 rule, u64 acked);
-/* All before `acked` arrived; what is known already changes nothing. -ENOENT: no such cursor; -ESTALE: the file shrank
- * since; -EINVAL: past its end. */
+/* All before `acked` arrived of the lines that were sent as this inode's (tfs_ship_file.origin) in this generation,
+ * wherever they lie by now; what is known already changes nothing. -ENOENT: no such cursor; -ESTALE: the file shrank
+ * since, and they are not kept; -EINVAL: past its end. */
 int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 acked);
 /* The first at or after *rule, which becomes its number; -ENOENT: no more. */
 int tfs_ship_rule_next(struct tfs_vol *vol, u64 *rule, struct tfs_ship_rule_info *out);

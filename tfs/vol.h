@@ -128,10 +128,12 @@ struct tfs_finger {
 	struct tfs_key lo, hi;
 };
 
-/* kept.c: files without a name whose lines have not all arrived, oldest first. 64 KiB at most. */
+/* kept.c: files without a name whose lines have not all arrived, oldest first. 128 KiB at most. */
 #define TFS_KEPT_MAX 4096u
 struct tfs_kept_file {
 	u64 ino, blocks; /* blocks: of its unsent bytes, when it came here */
+	u64 origin; /* whose lines they are, as whoever sends them knows it: its own, or of the file they were cut off */
+	u32 generation;
 };
 struct tfs_kept {
 	struct tfs_kept_file *file;
@@ -456,7 +458,9 @@ u64 tfs_segments_for(u64 size, u32 segment_bits);
  * is more to do for that, call again. */
 int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, bool *kept);
 bool tfs_kept_has(const struct tfs_vol *vol, u64 ino);
-void tfs_kept_forget(struct tfs_vol *vol, u64 ino);        /* it was freed */
+u64 tfs_kept_of(const struct tfs_vol *vol, u64 origin, u32 generation); /* which holds these lines; 0: none */
+u64 tfs_kept_limit(const struct tfs_vol *vol);                          /* bytes of one file */
+void tfs_kept_forget(struct tfs_vol *vol, u64 ino);                     /* it was freed */
 void tfs_kept_reset(struct tfs_vol *vol);                  /* another state, or before every orphan is evicted */
 int tfs_kept_review(struct tfs_vol *vol, u64 ino);         /* frees it if its lines have arrived or their rules went */
 void tfs_kept_review_some(struct tfs_vol *vol, u32 files); /* of the oldest; best effort */

@@ -104,6 +104,8 @@ int tfs_truncate_op(struct inode *inode, loff_t size)
 	/* what stays and is not written goes first: the record must not come before it */
 	if (size)
 		err = filemap_write_and_wait_range(inode->i_mapping, 0, min(size, old) - 1);
+	if (!err && size < old)
+		tfs_lines_save(inode, old);
 	if (!err && size > old)
 		tfs_tail_zero(inode, old);
 	if (!err) {
@@ -169,6 +171,7 @@ static int zero_range(struct inode *inode, loff_t from, loff_t to)
 	}
 	if (from >= to)
 		return 0;
+	tfs_lines_save(inode, to);
 	if (first > last ||
 	    (first == last && first > from && last < to && from >> PAGE_SHIFT == (to - 1) >> PAGE_SHIFT))
 		return zero_part(inode, from, to - from);

@@ -250,16 +250,19 @@ int tfs_write_inode(struct inode *inode, struct writeback_control *wbc)
 	return tfs_user_err(err);
 }
 
-/* Lines that are to be forwarded come into the volume, as many as it keeps of a file without a name. */
-static void lines_save(struct inode *inode)
+void tfs_lines_save(struct inode *inode, loff_t end)
 {
 	loff_t size = i_size_read(inode);
 	u64 from;
-	int unsent = tfs_ship_unsent(tfs_enter(inode->i_sb), inode->i_ino, size, &from);
+	int unsent;
 
+	if (!mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY))
+		return;
+	unsent = tfs_ship_unsent(tfs_enter(inode->i_sb), inode->i_ino, size, &from);
 	tfs_leave(inode->i_sb);
 	if (unsent > 0) /* an error is what it is for any writer that does not sync */
-		filemap_write_and_wait_range(inode->i_mapping, max_t(loff_t, size - TFS_SHIP_KEPT_MAX, 0), LLONG_MAX);
+		filemap_write_and_wait_range(inode->i_mapping, max_t(loff_t, min(size, end) - TFS_SHIP_KEPT_MAX, 0),
+		                             LLONG_MAX);
 }
 
 void tfs_evict_inode(struct inode *inode)
@@ -270,8 +273,8 @@ void tfs_evict_inode(struct inode *inode)
 
 	if (gone)
 		sb_start_intwrite(inode->i_sb); /* the last close may come while the volume is frozen */
-	if (gone && S_ISREG(inode->i_mode) && mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY))
-		lines_save(inode);
+	if (gone && S_ISREG(inode->i_mode))
+		tfs_lines_save(inode, LLONG_MAX);
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	if (seen)

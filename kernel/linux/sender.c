@@ -118,7 +118,7 @@ static struct tfs_ship_slot *slot_find(struct tfs_sender *t, u64 rule, const str
 	u32 i;
 
 	for (i = 0; i < SENDER_FILES; i++)
-		if (t->slot[i].rule == rule && t->slot[i].ino == f->ino && t->slot[i].generation == f->generation)
+		if (t->slot[i].rule == rule && t->slot[i].ino == f->origin && t->slot[i].generation == f->generation)
 			return &t->slot[i];
 	return NULL;
 }
@@ -146,9 +146,9 @@ static int slot_take(struct tfs_sender *t, u64 rule, const struct tfs_ship_file 
 		if (err)
 			return err;
 	}
-	if (p->rule != rule || p->ino != f->ino || p->generation != f->generation)
+	if (p->rule != rule || p->ino != f->origin || p->generation != f->generation)
 		*p = (struct tfs_ship_slot){.rule = rule,
-		                            .ino = f->ino,
+		                            .ino = f->origin,
 		                            .generation = f->generation,
 		                            .sent = f->acked,
 		                            .acked = f->acked,
@@ -206,7 +206,7 @@ static u32 message_make(struct tfs_sender *t, const u8 *text, const struct ship_
 	m.more = piece->more;
 	m.part = r->part || piece->more ? r->part + 1 : 0;
 	m.id.volume = t->volume;
-	m.id.ino = r->file.ino;
+	m.id.ino = r->file.origin;
 	m.id.generation = r->file.generation;
 	m.id.offset = r->offset;
 	m.id.crc = tfs_port_crc32c(0, text, piece->text);
@@ -311,7 +311,7 @@ static int file_send(struct tfs_sender *t, u64 rule, const struct tfs_ship_file 
 
 	if (from >= f->size)
 		return 0;
-	t->name = tfs_sender_name(t, f->ino);
+	t->name = tfs_sender_name(t, f->origin);
 	more = tfs_reading_start(t, rule, f, from);
 	while (!err && more >= 0 && !tfs_sender_stopping(t) && may_send(t->s)) {
 		more = tfs_reading_next(t, &text, &piece);

@@ -330,6 +330,8 @@ extern const struct vm_operations_struct tfs_vm_ops;
 void tfs_tail_zero(struct inode *inode, loff_t size); /* bytes past size of the last page, in the cache */
 int tfs_fsync(struct file *file, loff_t from, loff_t to, int datasync);
 int tfs_truncate_op(struct inode *inode, loff_t size);
+/* Before bytes below `end` go: lines of them that are to be forwarded come into the volume, as many as it keeps. */
+void tfs_lines_save(struct inode *inode, loff_t end);
 loff_t tfs_remap_op(struct file *file_in, loff_t pos_in, struct file *file_out, loff_t pos_out, loff_t len,
                     unsigned int flags); /* remap.c */
 long tfs_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

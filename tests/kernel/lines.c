@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Writers of log files, for ship.sh: each thread appends numbered lines to its own file, some in two writes, syncs now
- * and then and says after it in /dev/ack how many are durable, and renames the file away after some hundreds
- * (rotation). What a crash left of a last line is ended first. ship_lines.py knows what a line looks like.
+ * and then and says after it in /dev/ack how many are durable, and after some hundreds it renames the file away,
+ * truncates it, or punches all that it holds (rotation). What a crash left of a last line is ended first. ship_lines.py knows what a line looks like.
  *
  * usage: lines FOLDER ROUND THREADS LINES SYNC ROTATE   LINES 0: until killed; SYNC 0: never; ROTATE 0: never
  * An acknowledgement is one line "ROUND THREAD LINES".
@@ -61,10 +61,40 @@ static void durable(int fd, int t, int n)
 	usleep(1000);
 }
 
+/* Up to the next block, by empty lines, of which nothing is sent: a hole ends there, and no line goes on behind it. */
+static void punch(int fd, const char *path)
+{
+	static char ends[4096];
+	off_t size = lseek(fd, 0, SEEK_END);
+	size_t n = (size_t)(-size & 4095);
+
+	memset(ends, '\n', sizeof(ends));
+	must(write(fd, ends, n) == (ssize_t)n, path);
+	must(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size + (off_t)n), path);
+}
+
+static int rotate(int fd, const char *path, int t, int n)
+{
+	char old[300];
+
+	switch ((n / rotate_every + t) % 3) {
+	case 0:
+		must(!ftruncate(fd, 0), path);
+		return fd;
+	case 1:
+		punch(fd, path);
+		return fd;
+	}
+	snprintf(old, sizeof(old), "%s/w%d.%d.%d.log", folder, t, round_, n);
+	must(!rename(path, old), old);
+	close(fd);
+	return file_open(path);
+}
+
 static void *writer(void *arg)
 {
 	int t = (int)(long)arg, fd;
-	char path[256], old[300], buf[6000];
+	char path[256], buf[6000];
 
 	snprintf(path, sizeof(path), "%s/w%d.log", folder, t);
 	fd = file_open(path);
@@ -78,10 +108,7 @@ static void *writer(void *arg)
 		if (rotate_every && (n + 1) % rotate_every == 0) {
 			if (sync_every) /* a sync of the next file says nothing of what this one holds */
 				durable(fd, t, n + 1);
-			snprintf(old, sizeof(old), "%s/w%d.%d.%d.log", folder, t, round_, n);
-			must(!rename(path, old), old);
-			close(fd);
-			fd = file_open(path);
+			fd = rotate(fd, path, t, n);
 		}
 	}
 	if (sync_every && lines)

@@ -150,6 +150,15 @@ void power_owed_unlinked(struct tfs_vol *v, u64 ino)
 	(void)v;
 	(void)ino;
 }
+void power_owed_cut(struct tfs_vol *v, u64 ino, u64 copy, u64 from, u64 to)
+{
+	(void)v, (void)ino, (void)copy, (void)from, (void)to;
+}
+bool power_owed_has(u64 ino)
+{
+	(void)ino;
+	return false;
+}
 u64 power_owed_any(u32 *size)
 {
 	*size = 0;
@@ -533,6 +542,11 @@ int tfs_ship_state(struct tfs_vol *vol, u64 ino, u64 rule, u32 *generation, u64 
 int tfs_ship_rule_next(struct tfs_vol *vol, u64 *rule, struct tfs_ship_rule_info *out)
 {
 	(void)vol, (void)rule, (void)out;
+	return -ENOENT;
+}
+int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struct tfs_ship_file *out)
+{
+	(void)vol, (void)rule, (void)ino, (void)items, (void)out;
 	return -ENOENT;
 }
 

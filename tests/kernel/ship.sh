@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Log forwarding by the module (-o ship) to tfs-logship receive in the same guest, which writes durably to a disk of its own. One boot:
 # what is inert, refused, rotated, truncated, unlinked; collectors that are killed, come back, never read; remounts, a freeze, an unmount
-# meanwhile. Then the guest is killed N times while writers write and sync, rename their files away, and the collector is killed, too:
+# meanwhile. Then the guest is killed N times while writers write and sync, rename, truncate and punch their files, and the collector is killed, too:
 # of the lines that were durable none is missing at the end, and after a clean unmount nothing is sent again.
 # usage: ship.sh [-n N] [-q] [KERNEL]...   (N: default 10; -q: part of the first boot alone)
 n=10 quick=
@@ -64,6 +64,12 @@ at "unlinked while nobody collects, then a remount"
 gone; lines /mnt/log 11 2 60 10 0 || fail lines; lines /mnt/log 12 1 60 0 0 && echo "12 0 60" >/dev/ack || fail lines; rm /mnt/log/w0.log /mnt/log/w1.log # 12: nobody synced
 [ "$(counter kept_bytes)" -gt 0 ] || fail "nothing is kept of what was removed"
 umount /mnt && mount -t tfs -o ship /dev/vda /mnt || fail "remount"; [ "$(counter kept_bytes)" -gt 0 ] || fail "nothing is kept after a mount"
+collector 2514; all_sent; until_ '[ "$(counter kept_bytes)" = 0 ]'; [ "$(counter lost_bytes)" = 0 ] || fail "lost: $(counter lost_bytes)"
+at "copied and truncated, punched, while nobody collects, then a remount"
+gone; lines /mnt/log 13 2 60 10 0 || fail lines; lines /mnt/log 14 2 60 0 0 && echo "14 0 60" >/dev/ack && echo "14 1 60" >/dev/ack || fail lines # 14: nobody synced
+for f in /mnt/log/w0.log /mnt/log/w1.log; do cp $f $f.old; : >$f; done; lines /mnt/log 15 3 100 10 30 || fail lines
+kept=$(counter kept_bytes); [ "$kept" -gt 16384 ] || fail "of what was cut off $kept bytes are kept"
+umount /mnt && mount -t tfs -o ship /dev/vda /mnt || fail "remount"; [ "$(counter kept_bytes)" -ge "$kept" ] || fail "after a mount $(counter kept_bytes) of $kept bytes are kept"
 collector 2514; all_sent; until_ '[ "$(counter kept_bytes)" = 0 ]'; [ "$(counter lost_bytes)" = 0 ] || fail "lost: $(counter lost_bytes)"
 at "a line without an end"
 printf 'half' >/mnt/log/h.log; sync; sleep 2; ! grep -q ' half' /c/out || fail "half a line was sent"

@@ -33,6 +33,7 @@ struct node {
 	struct entry *entries;
 	struct attribute *xattrs;
 	struct power_ship ship;
+	u64 origin; /* of an orphan: whose lines it holds */
 	char target[64];
 };
 #define RULES 8
@@ -241,11 +242,28 @@ static void load_rules(struct tfs_vol *vol)
 	}
 }
 
+/* Orphans that hold lines which were cut off a file: no name leads to them. */
+static void load_copies(struct tfs_vol *vol, u64 rule)
+{
+	struct tfs_ship_file f;
+	u64 ino = 0;
+
+	for (; !tfs_ship_file_next(vol, rule, &ino, ~0u, &f); ino = f.ino + 1)
+		if (f.origin != f.ino && !get(f.ino)) {
+			load(vol, f.ino);
+			get(f.ino)->origin = f.origin;
+		}
+}
+
 void model_load(struct tfs_vol *vol)
 {
+	u32 i;
+
 	clear(nodes);
 	load_rules(vol);
 	load(vol, TFS_INO_ROOT);
+	for (i = 0; i < rule_count; i++)
+		load_copies(vol, rules[i].rule);
 }
 
 /* ---- the hash, as check.c makes it of a volume ---- */
@@ -397,14 +415,76 @@ static void inherit(struct node *n, const struct node *dir, const char *name, u3
 				cursor_set(&n->ship, rules[j].rule, 0);
 }
 
-static void shrunk(struct node *n, u64 size)
+static void cursors_move(struct power_ship *s, u64 from, u64 to)
 {
 	u32 i;
 
+	for (i = 0; i < s->cursors; i++) {
+		if (s->acked[i] < from)
+			s->acked[i] = from;
+		if (s->acked[i] > to)
+			s->acked[i] = to;
+	}
+}
+
+static void shrunk(struct node *n, u64 size)
+{
 	n->ship.generation += n->ship.there;
-	for (i = 0; i < n->ship.cursors; i++)
-		if (n->ship.acked[i] > size)
-			n->ship.acked[i] = size;
+	cursors_move(&n->ship, 0, size);
+}
+
+static u64 lowest(const struct power_ship *s)
+{
+	u64 low = ~0ull;
+	u32 i;
+
+	for (i = 0; i < s->cursors; i++)
+		low = s->acked[i] < low ? s->acked[i] : low;
+	return low;
+}
+
+bool model_lines(u64 ino, bool punch, u64 *from, u64 *to)
+{
+	struct node *n = get(ino);
+	u64 low = n ? lowest(&n->ship) : 0;
+
+	if (!n || (n->a.mode & S_TYPE) != S_REG || *from >= n->a.size || low >= n->a.size)
+		return false;
+	if (*to > n->a.size)
+		*to = n->a.size;
+	if (punch || low > *from)
+		*from = low;
+	return *from < *to;
+}
+
+void model_lines_cut(u64 ino, u64 copy, u64 from, u64 to)
+{
+	struct node *n = get(ino), *c = add(copy);
+
+	c->a = n->a;
+	c->a.ino = copy;
+	c->a.nlink = 0;
+	c->a.size = to;
+	c->ship = n->ship;
+	c->origin = ino;
+	cursors_move(&c->ship, from, to);
+}
+
+u64 model_size(u64 ino)
+{
+	return get(ino)->a.size;
+}
+
+u64 model_copy(u64 ino, u32 generation)
+{
+	struct node *n;
+	u32 b;
+
+	for (b = 0; b < BUCKETS; b++)
+		for (n = nodes[b]; n; n = n->next)
+			if (n->origin == ino && n->ship.generation == generation)
+				return n->a.ino;
+	return 0;
 }
 
 static u64 within(const struct node *n, u64 acked)
@@ -432,14 +512,11 @@ u32 model_rules(u64 *oldest)
 u64 model_unsent(u64 ino, struct tfs_attr *a)
 {
 	struct node *n = get(ino);
-	u64 low = ~0ull;
-	u32 i;
+	u64 low = n ? lowest(&n->ship) : 0;
 
 	if (!n || n->a.nlink || (n->a.mode & S_TYPE) != S_REG)
 		return 0;
 	*a = n->a;
-	for (i = 0; i < n->ship.cursors; i++)
-		low = n->ship.acked[i] < low ? n->ship.acked[i] : low;
 	return low < a->size ? low + 1 : 0;
 }
 
@@ -745,12 +822,17 @@ void model_truncate(u64 ino, u64 size, int got)
 	n->a.mtime = n->a.ctime = model_now;
 }
 
-void model_punch(u64 ino, int got)
+void model_punch(u64 ino, u64 from, u64 to, int got)
 {
 	struct node *n = get(ino);
 
-	if (agree_freeing("punch", file_check(n), got))
-		n->a.mtime = n->a.ctime = model_now;
+	if (!agree_freeing("punch", file_check(n), got))
+		return;
+	n->a.mtime = n->a.ctime = model_now;
+	if (!model_lines(ino, true, &from, &to))
+		return;
+	n->ship.generation++;
+	cursors_move(&n->ship, to, n->a.size);
 }
 
 void model_preallocate(u64 ino, u64 size, int got)

@@ -248,6 +248,14 @@ static int link_to(struct tfs_vol *vol, const char *path, const char *to)
 
 /* ---- contents ---- */
 
+static u64 next_ino(struct tfs_vol *vol)
+{
+	struct tfs_stat st;
+
+	tfs_statfs(vol, &st);
+	return st.next_ino;
+}
+
 static void fill(u8 *p, u32 n, int kind)
 {
 	u64 r = fill_state;
@@ -328,11 +336,27 @@ static int clone(struct tfs_vol *vol, const char *path, u32 from, const char *to
 	return called(vol, err);
 }
 
+/* What has become of lines that an operation cut off, if there were any: before the models hear of it. next: the
+ * number that an orphan for them has. */
+static void lines_cut(struct tfs_vol *vol, u64 ino, bool punch, u64 from, u64 to, u64 next)
+{
+	bool made = next_ino(vol) != next;
+
+	if (!model_lines(ino, punch, &from, &to)) {
+		if (made)
+			power_fail("kept", "an orphan was made for no lines");
+		return;
+	}
+	power_owed_cut(vol, ino, made ? next : 0, from, to);
+	if (made)
+		model_lines_cut(ino, next, from, to);
+}
+
 /* One step of a reflink, told by what it logged: a hole may take no record, or one that punches. */
 static s64 reflink_step(struct tfs_vol *vol, u64 source, u32 from, u64 ino, u32 block, u32 blocks, u64 size)
 {
 	struct tfs_time now = env_now(NULL);
-	u64 before = tfs_sequence(vol), at = block;
+	u64 before = tfs_sequence(vol), at = block, next = next_ino(vol);
 	struct tfs_attr a;
 	s64 n;
 
@@ -342,9 +366,10 @@ static s64 reflink_step(struct tfs_vol *vol, u64 source, u32 from, u64 ino, u32 
 		at += (u64)n;
 	if (size > at * 4096)
 		size = at * 4096;
-	if (n > 0 && power_record_type == TFS_REC_PUNCH)
-		model_punch(ino, 0);
-	else if (n < 0 || (tfs_sequence(vol) > before && power_record_type != TFS_REC_TRUNCATE))
+	if (n > 0 && power_record_type == TFS_REC_PUNCH) {
+		lines_cut(vol, ino, true, block * 4096ull, at * 4096, next);
+		model_punch(ino, block * 4096ull, at * 4096, 0);
+	} else if (n < 0 || (tfs_sequence(vol) > before && power_record_type != TFS_REC_TRUNCATE))
 		model_write(ino, !tfs_getattr(vol, ino, &a) && a.size > size ? a.size : size, &now, n < 0 ? (int)n : 0);
 	if (n > 0)
 		memmove(power_file(ino) + block * 4096, power_file(source) + from * 4096, (u64)n * 4096);
@@ -399,9 +424,11 @@ static int put_delayed(struct tfs_vol *vol, const char *path, u32 off, u32 len, 
 static int cut(struct tfs_vol *vol, const char *path, u32 size)
 {
 	const char *last;
-	u64 parent, ino = find(vol, path, &parent, &last);
+	u64 parent, ino = find(vol, path, &parent, &last), next = next_ino(vol);
 	int err = tfs_truncate(vol, ino, size);
 
+	if (!err)
+		lines_cut(vol, ino, false, size, ~0ull, next);
 	model_truncate(ino, size, err);
 	if (!err)
 		memset(power_file(ino) + size, 0, POWER_FILE_MAX - size);
@@ -411,10 +438,13 @@ static int cut(struct tfs_vol *vol, const char *path, u32 size)
 static int punch(struct tfs_vol *vol, const char *path, u32 block, u32 blocks)
 {
 	const char *last;
-	u64 parent, ino = find(vol, path, &parent, &last);
+	u64 parent, ino = find(vol, path, &parent, &last), next = next_ino(vol), from = block * 4096ull;
+	u64 to = from + blocks * 4096ull;
 	int err = tfs_punch(vol, ino, block, blocks);
 
-	model_punch(ino, err);
+	if (!err)
+		lines_cut(vol, ino, true, from, to, next);
+	model_punch(ino, from, to, err);
 	if (!err)
 		memset(power_file(ino) + block * 4096, 0, blocks * 4096);
 	return called(vol, err);
@@ -700,7 +730,7 @@ static int unlinked_acked(struct tfs_vol *vol, u32 parts)
 static int ship_acked(struct tfs_vol *vol, const char *path, u32 part, bool stale)
 {
 	const char *last;
-	u64 parent, ino = find(vol, path, &parent, &last), rule, acked = 0;
+	u64 parent, ino = find(vol, path, &parent, &last), rule, acked = 0, copy;
 	u32 generation = 0;
 	struct tfs_attr a;
 	int err;
@@ -714,6 +744,12 @@ static int ship_acked(struct tfs_vol *vol, const char *path, u32 part, bool stal
 	generation -= stale;
 	acked = a.size * part / 4;
 	err = tfs_ship_acked(vol, ino, rule, generation, acked);
+	copy = model_copy(ino, generation);
+	if (copy && (err != -ESTALE || power_owed_has(copy))) { /* what was cut off then is still there */
+		ino = copy;
+		if (acked > model_size(copy))
+			acked = model_size(copy);
+	}
 	model_ship_acked(ino, rule, generation, acked, err);
 	return called(vol, err);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Files that lost their last name while lines of them were still to be forwarded, and what every state must hold of
- * them: from the record that took the name to the last state before the lines arrived, their rule went, or the core
- * said that it gave some up for want of space, the file is there, without a name, and all from its cursor on reads as
- * it was. They lie outside of the hash of a state, since what the core gives up has no record. ops.c tells of each name
+ * Files that lost their last name while lines of them were still to be forwarded, the orphans that hold what was cut
+ * off others, and what every state must hold of them: from the record that took the name, or the lines, to the last
+ * state before the lines arrived, their rule went, or the core said that it gave some up for want of space, the file is
+ * there, without a name, and all from its cursor on reads as it was. They lie outside of the hash of a state, since what the core gives up has no record. ops.c tells of each name
  * that went, and after every call; state.c asks when it judges a state.
  */
 #include "tests/power/power.h"
@@ -88,6 +88,27 @@ void power_owed_unlinked(struct tfs_vol *vol, u64 ino)
 		return;
 	owed[count] = (struct owed){ino, tfs_sequence(vol), ~0ull, (u32)a.size, (u32)low, malloc(a.size)};
 	memcpy(owed[count++].data, power_file(ino), a.size);
+}
+
+void power_owed_cut(struct tfs_vol *vol, u64 ino, u64 copy, u64 from, u64 to)
+{
+	if (!live || vol != live || lost_now(vol) != lost)
+		return;
+	if (!copy)
+		power_fail("kept", "lines that are still to be sent were cut off, and nothing was counted as lost");
+	else if (to <= POWER_FILE_MAX && count < OWED) {
+		owed[count] = (struct owed){copy, tfs_sequence(vol), ~0ull, (u32)to, (u32)from, malloc(to)};
+		memcpy(owed[count++].data, power_file(ino), to);
+	}
+}
+
+bool power_owed_has(u64 ino)
+{
+	u32 i = 0;
+
+	while (i < count && (owed[i].ino != ino || owed[i].upto != ~0ull))
+		i++;
+	return i < count;
 }
 
 u64 power_owed_any(u32 *size)

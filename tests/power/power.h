@@ -112,7 +112,7 @@ void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32
                   int got);
 void model_write(u64 ino, u64 size, const struct tfs_time *mtime, int got);
 void model_truncate(u64 ino, u64 size, int got);
-void model_punch(u64 ino, int got);
+void model_punch(u64 ino, u64 from, u64 to, int got); /* bytes */
 void model_preallocate(u64 ino, u64 size, int got);
 void model_setattr(u64 ino, u32 mask, const struct tfs_attr *a, int got);
 void model_xattr(u64 ino, const char *name, const void *value, u32 len, int got);
@@ -120,7 +120,12 @@ void model_ship_add(u64 ino, const char *pattern, u64 acked, u64 rule, int got);
 void model_ship_remove(u64 rule, int got);
 void model_ship_mark(u64 ino, u64 rule, u64 acked, int got);
 void model_ship_acked(u64 ino, u64 rule, u32 generation, u64 acked, int got);
-u32 model_rules(u64 *oldest); /* how many there are */
+/* Which of [*from, *to) of a file's bytes, that are about to go, are lines still to be sent. */
+bool model_lines(u64 ino, bool punch, u64 *from, u64 *to);
+void model_lines_cut(u64 ino, u64 copy, u64 from, u64 to); /* they go, and lie in this orphan now */
+u64 model_size(u64 ino);
+u64 model_copy(u64 ino, u32 generation); /* where those of this generation lie; 0: nowhere */
+u32 model_rules(u64 *oldest);            /* how many there are */
 u64 model_unsent(u64 ino,
                  struct tfs_attr *a); /* of a file without a name: its lowest cursor + 1; 0: nothing is to be sent */
 /* Of an inode's forwarding in a state's hash; of a rule, to be added up over all. */
@@ -158,9 +163,12 @@ void power_owed_mounted(struct tfs_vol *vol); /* it goes on with this one */
 int power_unmount(struct tfs_vol *vol);       /* as tfs_unmount, of any volume */
 void power_abandon(struct tfs_vol *vol);
 void power_owed_unlinked(struct tfs_vol *vol, u64 ino); /* its last name went */
-void power_owed_called(struct tfs_vol *vol);            /* after every call */
-u64 power_owed_any(u32 *size);                          /* an inode number; 0: nothing is owed */
-const char *power_owed_judge(struct tfs_vol *vol);      /* NULL, or what is wrong */
+/* Lines of ino were cut off: they are owed by this orphan. 0: none was made. */
+void power_owed_cut(struct tfs_vol *vol, u64 ino, u64 copy, u64 from, u64 to);
+bool power_owed_has(u64 ino);
+void power_owed_called(struct tfs_vol *vol);       /* after every call */
+u64 power_owed_any(u32 *size);                     /* an inode number; 0: nothing is owed */
+const char *power_owed_judge(struct tfs_vol *vol); /* NULL, or what is wrong */
 
 /* ---- grow.c ---- */
 int power_grow(struct tfs_vol *vol, u64 bytes);              /* the device, by so much, and then the volume */

@@ -518,8 +518,11 @@ int tfs_cache_getattr(struct tfs_cache *c, u64 ino, struct tfs_attr *out)
 int tfs_cache_truncate(struct tfs_cache *c, u64 ino, u64 size)
 {
 	struct file *f = file_find(c, ino);
+	u64 from;
 	int err = 0;
 
+	if (f && size < f->size && tfs_ship_unsent(c->vol, ino, f->size, &from) > 0)
+		file_flush(c, f);  /* its lines come into the volume, which keeps them, as many as it takes */
 	if (f && size < f->size) { /* what is cut off need not be written */
 		while (f->windows && f->window[f->windows - 1]->index * WINDOW_BYTES >= size)
 			window_remove(c, f, f->windows - 1);
