@@ -29,6 +29,7 @@ struct fsck_name { /* one a directory entry */
 };
 struct fsck_ship {      /* one an inode with forwarding cursors */
 	u64 ino, acked; /* acked: of the one that is furthest */
+	u64 origin;     /* 0, or whose bytes the inode holds */
 };
 struct fsck_run { /* blocks that the extents of one inode map, ascending, not adjacent */
 	u64 block, end;

@@ -221,7 +221,7 @@ static int orphan(struct fsck *f, struct tfs_key key)
 
 static int ship(struct fsck *f, struct tfs_key key, const struct tfs_ship *s)
 {
-	struct fsck_ship n = {.ino = key.b & TFS_POS_MASK};
+	struct fsck_ship n = {.ino = key.b & TFS_POS_MASK, .origin = tfs_le64(s->head.origin)};
 
 	if (fsck_grow(&f->ship, &f->ships_max, f->ships + 1, sizeof(*f->ship)))
 		return -ENOMEM;

@@ -224,6 +224,12 @@ static void ship(struct fsck *f, const struct fsck_ship *s)
 		                 o ? "something else" : "none"))
 			fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_SHIP, s->ino), 0, NULL,
 			             0);
+	} else if (s->origin && o->links) {
+		if (fsck_problem(f, FSCK_SHIP_WRONG, object,
+		                 "has names: expected lines of its own, found some cut off inode %llu",
+		                 (unsigned long long)s->origin))
+			fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_SHIP, s->ino), 0, NULL,
+			             0);
 	} else if (s->acked > end &&
 	           fsck_problem(f, FSCK_SHIP_WRONG, object, "expected %llu bytes acknowledged at most, found %llu",
 	                        (unsigned long long)end, (unsigned long long)s->acked)) {

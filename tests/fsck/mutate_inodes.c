@@ -27,6 +27,14 @@ static void m_ship_link(void)
 {
 	ship_put(9, 0);
 }
+static void m_ship_origin(void)
+{
+	struct {
+		struct tfs_ship_head s;
+	} item = {.s = {.origin = tfs_cpu64(9)}};
+
+	item_put(tfs_key(0, TFS_IT_SHIP, 7), &item, sizeof(item));
+}
 static void m_ship_dir(void)
 {
 	ship_put(2, 1);
@@ -239,6 +247,7 @@ const struct mutation mutations_inodes[] = {
     {"ship-past", m_ship_past, 39, 0, 0},
     {"ship-link", m_ship_link, 39, 0, 0},
     {"ship-dir", m_ship_dir, 39, 0, 0},
+    {"ship-origin", m_ship_origin, 39, 0, 0},
     {"nlink", m_nlink, 24, 0, 0}, /* name, edit, problem, left, data */
     {"dir-nlink", m_dir_nlink, 24, 0, 0},
     {"dir-size", m_dir_size, 22, 0, 0},

@@ -216,7 +216,7 @@ power L cursor-lost-in-replay tfs/ship_apply.c '/^static int cursor_apply/,/^}/s
 power L new-file-without-its-rules-in-replay tfs/ship_apply.c '/^void tfs_ship_inherited/,/^}/s/if \(s->part\[i\].changed\)/if (s->part[i].changed \&\& !tfs_replaying(vol))/' "$crash"
 power L renamed-file-without-its-rules tfs/name_apply.c 's/^\ttfs_ship_inherited\(vol, m.exchange \? 2 : 1\);//' "$crash"
 power L generation-stays tfs/ship_apply.c 's/^\ts->head.generation = tfs_cpu32\(.*$//' "$crash"
-power L cursor-past-the-end tfs/ship_apply.c 's/if \(tfs_le64\(s->cursor\[i\].acked\) > size\)/if (0)/' "$crash"
+power L cursor-past-the-end tfs/ship_apply.c 's/acked > to \? to : acked/acked/' "$crash"
 power L late-answer-moves-the-cursor tfs/ship.c 's/if \(tfs_le32\(part.head.generation\) != generation\)/if (0)/' "$crash"
 power L cursors-outlive-their-file tfs/orphan.c 's/^\tif \(cursors\)$/\tif (0)/' "$crash"
 power L removed-file-not-kept tfs/orphan.c 's/if \(err \|\| kept\)/if (err)/' "$crash"
