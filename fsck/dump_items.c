@@ -116,8 +116,10 @@ static void ship_fields(struct tfs_line *l, const struct tfs_ship *s)
 	struct json_object *list = l->o ? json_object_new_array() : NULL;
 
 	tfs_line_num(l, "generation", tfs_le32(s->head.generation));
-	if (s->head.origin)
+	if (s->head.origin) {
 		tfs_line_num(l, "origin", tfs_le64(s->head.origin));
+		tfs_line_num(l, "counts", tfs_le16(s->head.flags) & TFS_SHIP_COUNTS);
+	}
 	for (u32 i = 0; i < tfs_le16(s->head.count); i++) {
 		u64 rule = tfs_le64(s->cursor[i].rule), acked = tfs_le64(s->cursor[i].acked);
 		struct json_object *c = list ? json_object_new_object() : NULL;

@@ -153,14 +153,16 @@ static bool ship_fields(struct tfs_line *l, const struct tfs_rec_ship *r, struct
 
 static bool range_fields(struct tfs_line *l, const struct tfs_rec_range *r)
 {
-	if (tfs_le16(r->head.type) != TFS_REC_TRUNCATE) {
+	u32 type = tfs_le16(r->head.type);
+
+	if (type != TFS_REC_TRUNCATE) {
 		tfs_line_num(l, "block", tfs_le64(r->block));
 		tfs_line_num(l, "blocks", tfs_le64(r->blocks));
 	}
-	if (tfs_le16(r->head.type) != TFS_REC_PUNCH)
+	if (type != TFS_REC_PUNCH)
 		tfs_line_num(l, "size", tfs_le64(r->size));
-	else if (tfs_le16(r->head.flags) & TFS_PUNCH_LINES)
-		tfs_line_text(l, "lines", "cut");
+	if (type != TFS_REC_PREALLOC && tfs_le16(r->head.flags) & TFS_RANGE_LINES)
+		tfs_line_num(l, "copy", tfs_le64(type == TFS_REC_PUNCH ? r->size : r->block));
 	return true;
 }
 

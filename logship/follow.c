@@ -38,7 +38,10 @@ static struct place *place_of(u64 rule, const struct tfs_ioc_ship_file *f, bool 
 
 	if (!p)
 		return NULL;
-	*p = (struct place){.rule = rule, .ino = f->origin, .at = later ? 0 : f->acked, .generation = f->generation};
+	*p = (struct place){.rule = rule,
+	                    .ino = f->origin,
+	                    .at = later && f->origin == f->ino ? 0 : f->acked,
+	                    .generation = f->generation};
 	found = tsearch(p, &places, compare);
 	if (!found || *(struct place **)found != p)
 		free(p);

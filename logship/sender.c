@@ -17,8 +17,8 @@
 #define COMMIT_MS 1000u
 #define ENDING_MS 2000u
 
-struct flight {       /* one a message that was sent, in order */
-	u64 ino, end; /* ino: whose lines they are */
+struct flight { /* one a message that was sent, in order */
+	u64 ino, end;
 	u32 generation, bytes;
 	bool empty; /* nothing was sent for it */
 };
@@ -161,7 +161,7 @@ static int piece_send(struct pass *p, struct logship_reading *r, const u8 *text,
 	if (n)
 		return n;
 	f = &p->flight[(p->first + p->count++) % FLIGHT_MAX];
-	*f = (struct flight){r->file.origin, r->offset + piece->bytes, r->file.generation, piece->bytes, empty};
+	*f = (struct flight){r->file.ino, r->offset + piece->bytes, r->file.generation, piece->bytes, empty};
 	n = empty ? 0 : message_send(p, r, text, piece);
 	if (n < 0)
 		return n;

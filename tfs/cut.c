@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * What a truncate or a punch takes away of a file while lines in it are still to be forwarded: before its record they
- * are copied, by reference, into a new orphan, which kept.c then keeps until they have arrived. Always: the copy counts
- * only once the file has another generation, which the operation's own record gives it; so after a crash between the
- * two it is an orphan like any other. The lines keep their identity: the copy's item names the file and the generation
+ * are copied, by reference, into a new orphan, which kept.c then keeps until they have arrived. Always: the operation's own
+ * record makes the copy count; before it, or when it never comes, that is an orphan like any other. The lines keep their identity: the copy's item names the file and the generation
  * they were cut off, and they lie at the same offsets. Called by data.c; the host has written what it holds of the
- * file. A truncate or a punch never finds no space: then the lines go, and are counted.
+ * file. A truncate or a punch does not fail for what
+ * of its lines cannot be copied, no space or damage: then they go, and are counted.
  */
 #include "tfs/data.h"
 #include "tfs/name.h"
@@ -82,7 +82,7 @@ int tfs_cut_begin(struct tfs_vol *vol, u64 ino, bool punch, struct tfs_cut *cut)
 		cut->from = cut->to - limit;
 	}
 	err = copy_make(vol, ino, &inode, cut);
-	if (err != -ENOSPC)
+	if (!err || err == -ENOMEM) /* that goes by */
 		return err;
 	copy_settle(vol, cut->copy);
 	cut->copy = 0;

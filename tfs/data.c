@@ -222,7 +222,7 @@ static int drain_and_tidy(struct tfs_vol *vol, u64 ino)
 	return 0;
 }
 
-static int truncate(struct tfs_vol *vol, u64 ino, u64 size)
+static int truncate(struct tfs_vol *vol, u64 ino, u64 size, const struct tfs_cut *cut)
 {
 	struct tfs_inode inode;
 	int err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
@@ -235,7 +235,7 @@ static int truncate(struct tfs_vol *vol, u64 ino, u64 size)
 			err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
 	}
 	if (!err)
-		err = range_commit(vol, TFS_REC_TRUNCATE, 0, ino, 0, 0, size);
+		err = range_commit(vol, TFS_REC_TRUNCATE, cut->lines ? TFS_RANGE_LINES : 0, ino, cut->copy, 0, size);
 	return err ? err : drain_and_tidy(vol, ino);
 }
 
@@ -245,12 +245,12 @@ int tfs_truncate(struct tfs_vol *vol, u64 ino, u64 size)
 	int err = size > TFS_FILE_SIZE_MAX ? -EFBIG : tfs_cut_begin(vol, ino, false, &cut);
 
 	if (!err)
-		err = truncate(vol, ino, size);
+		err = truncate(vol, ino, size, &cut);
 	tfs_cut_end(vol, &cut, err);
 	return err;
 }
 
-static int punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, bool lines)
+static int punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, const struct tfs_cut *cut)
 {
 	struct tfs_inode inode;
 	int err = tfs_op_begin(vol, TFS_TIER_FREEING, 0);
@@ -258,7 +258,7 @@ static int punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks, bool lines
 	if (!err)
 		err = tfs_file_open(vol, ino, &inode);
 	if (!err)
-		err = range_commit(vol, TFS_REC_PUNCH, lines ? TFS_PUNCH_LINES : 0, ino, block, blocks, 0);
+		err = range_commit(vol, TFS_REC_PUNCH, cut->lines ? TFS_RANGE_LINES : 0, ino, block, blocks, cut->copy);
 	return err ? err : drain_and_tidy(vol, ino);
 }
 
@@ -275,7 +275,7 @@ int tfs_punch(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks)
 	cut.to = (block + blocks) * TFS_BLOCK;
 	err = tfs_cut_begin(vol, ino, true, &cut);
 	if (!err)
-		err = punch(vol, ino, block, blocks, cut.lines);
+		err = punch(vol, ino, block, blocks, &cut);
 	tfs_cut_end(vol, &cut, err);
 	return err;
 }

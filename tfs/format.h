@@ -339,10 +339,10 @@ struct tfs_ship_cursor {
 struct tfs_ship_head {
 	le32 generation; /* of the file's content: goes up when the file shrinks, or loses lines to a punch */
 	le16 count;      /* cursors, ascending by rule */
-	le16 reserved0;
-	le64
-	    origin; /* 0; or of an orphan: the inode that its bytes were cut off. It counts once that has another generation */
+	le16 flags;      /* TFS_SHIP_COUNTS */
+	le64 origin;     /* 0; or of an orphan: the inode that its bytes are to be cut off */
 };
+#define TFS_SHIP_COUNTS 1u /* with an origin: they were; without it the orphan is an ordinary one */
 struct tfs_ship {
 	struct tfs_ship_head head;
 	struct tfs_ship_cursor cursor[];
@@ -566,12 +566,14 @@ struct tfs_rec_clone {
 };
 TFS_ASSERT_SIZE(struct tfs_rec_clone, 72);
 
-#define TFS_PUNCH_LINES                                                                                                \
-	1u /* in head.flags: the SHIP item's generation goes up, and no cursor stays before the range's end */
+/* In head.flags of TRUNCATE and PUNCH: lines go that were to be sent. Those are in the orphan `copy`, if that is not 0,
+ * which counts from now on. PUNCH: the SHIP item's generation goes up, and no cursor stays before the range's end. */
+#define TFS_RANGE_LINES 1u
 struct tfs_rec_range { /* TRUNCATE: size only; PUNCH, PREALLOC: range; PREALLOC: size too */
 	struct tfs_rec_head head;
-	le64 block, blocks;
-	le64 size;
+	le64 block; /* TRUNCATE: copy */
+	le64 blocks;
+	le64 size; /* PUNCH: copy */
 };
 TFS_ASSERT_SIZE(struct tfs_rec_range, 56);
 

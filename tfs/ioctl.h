@@ -198,7 +198,7 @@ struct tfs_ioc_ship_rule {
 #define TFS_IOC_SHIP_NEXT TFS_IOC(42, struct tfs_ioc_ship_rule)   /* ENOENT: no more */
 
 struct tfs_ioc_ship_cursor {
-	u64 rule, ino;  /* ino: ACKED: struct tfs_ioc_ship_file's origin */
+	u64 rule, ino;
 	u64 acked;      /* MARK: where a file begins, at most its end. ACKED: all before it arrived */
 	u32 generation; /* ACKED */
 	u32 reserved0;
@@ -212,7 +212,7 @@ struct tfs_ioc_ship_cursor {
 #define TFS_IOC_SHIP_FILES_MAX 64u
 struct tfs_ioc_ship_file { /* struct tfs_ship_file */
 	u64 ino, acked, size;
-	u64 origin;            /* ACKED names the file by this, READ by ino */
+	u64 origin;            /* whose lines they are: messages name this */
 	u32 generation, flags; /* TFS_SHIP_* */
 };
 struct tfs_ioc_ship_files {

@@ -138,7 +138,8 @@ static const char *ship_check(struct tfs_key key, const struct tfs_ship *s, u32 
 {
 	u32 i, n;
 
-	if (len < sizeof(*s) || !tfs_key_pos(key) || tfs_le64(s->head.origin) > TFS_INO_MAX)
+	if (len < sizeof(*s) || !tfs_key_pos(key) || tfs_le64(s->head.origin) > TFS_INO_MAX ||
+	    tfs_le16(s->head.flags) > (s->head.origin ? TFS_SHIP_COUNTS : 0))
 		return "forwarding item malformed";
 	n = tfs_le16(s->head.count);
 	if (n > TFS_SHIP_RULES_MAX || len != sizeof(*s) + n * sizeof(s->cursor[0]))

@@ -188,9 +188,7 @@ int tfs_kept_step(struct tfs_vol *vol, u64 ino, const struct tfs_inode *inode, b
 	if (!tfs_ship_on(vol) || (tfs_le32(inode->mode) & TFS_S_IFMT) != TFS_S_IFREG)
 		return 0;
 	err = tfs_ship_load(vol, ino, &part);
-	if (!err)
-		err = tfs_ship_counts(vol, &part);
-	if (err > 0)
+	if (!err && tfs_ship_counts(&part))
 		err = unsent_from(vol, &part, size, &from);
 	if (err <= 0)
 		return err;

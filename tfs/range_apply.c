@@ -259,7 +259,8 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 {
 	const struct tfs_rec_range *r = (const struct tfs_rec_range *)rec;
 	bool truncate = tfs_le16(rec->type) == TFS_REC_TRUNCATE, tail = false, shipped = false;
-	bool lines = !truncate && tfs_le16(rec->flags) & TFS_PUNCH_LINES;
+	bool lines = tfs_le16(rec->flags) & TFS_RANGE_LINES;
+	u64 copy = !lines ? 0 : truncate ? tfs_le64(r->block) : tfs_le64(r->size);
 	u64 ino = tfs_le64(rec->ino), size, kept = 0;
 	struct change *c = tfs_change_of(vol);
 	struct tfs_inode inode;
@@ -267,7 +268,7 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	u32 inlined;
 	int err;
 
-	if (tfs_le32(rec->len) < sizeof(*r) || tfs_le64(r->size) > TFS_FILE_SIZE_MAX ||
+	if (tfs_le32(rec->len) < sizeof(*r) || (truncate && tfs_le64(r->size) > TFS_FILE_SIZE_MAX) ||
 	    (!truncate && (!r->blocks || tfs_le64(r->block) >= TFS_BLOCK_MAX ||
 	                   tfs_le64(r->blocks) > TFS_BLOCK_MAX - tfs_le64(r->block))))
 		return tfs_data_bad(vol, rec, "range record out of range");
@@ -286,8 +287,10 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		err = tail_mapped(vol, ino, size / TFS_BLOCK, &c->left, &tail);
 	if (!err) /* before all else that is needed: it may split a promise, which forgets that */
 		err = hole_prepare(vol, ino, &h, c);
-	if (!err && (lines || (truncate && size < tfs_le64(inode.size))))
+	if (!err && ((lines && !truncate) || (truncate && size < tfs_le64(inode.size))))
 		err = tfs_ship_cut(vol, ino, &shipped);
+	if (!err && copy)
+		err = tfs_ship_copy(vol, ino, copy);
 	if (err)
 		return err;
 	tfs_need(vol, TFS_TREE_FS, tfs_inode_key(ino), 0);
@@ -305,6 +308,8 @@ int tfs_apply_hole(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		if (kept)
 			tfs_item_put(vol, TFS_TREE_FS, tfs_inline_key(ino), copy, (u32)kept);
 	}
+	if (copy)
+		tfs_ship_copy_apply(vol, copy);
 	if (shipped)
 		lines_cut(vol, ino, truncate ? 0 : h.end * TFS_BLOCK, truncate ? size : tfs_le64(inode.size));
 	if (truncate) {

@@ -238,11 +238,10 @@ int tfs_ship_file_next(struct tfs_vol *vol, u64 rule, u64 *ino, u32 items, struc
 			return err == -ENOENT ? tfs_corrupt(vol, *ino, "is to be forwarded and is not there") : err;
 		if (!c || tfs_is_dir(&inode))
 			continue;
-		err = tfs_ship_counts(vol, &part);
-		if (err < 0)
-			return err;
-		if (!err)
+		if (!tfs_ship_counts(&part))
 			continue;
+		if (part.head.origin && inode.nlink)
+			return tfs_corrupt(vol, *ino, "has a name, and lines that were cut off another file");
 		out->ino = *ino;
 		out->origin = part.head.origin ? tfs_le64(part.head.origin) : *ino;
 		out->acked = tfs_le64(c->acked);

@@ -46,8 +46,11 @@ int tfs_apply_ship(struct tfs_vol *vol, const struct tfs_rec_head *rec);
 
 /* ship.c: the record that makes the item of a copy (TFS_SHIP_CUT): what is cut off ino from byte `from` on. */
 int tfs_ship_cut_commit(struct tfs_vol *vol, u64 ino, u64 copy, u64 from);
-/* Of an orphan's item: do its lines count? 0: they are still in the file they are to be cut off. Or an error. */
-int tfs_ship_counts(struct tfs_vol *vol, const struct tfs_ship_part *p);
+/* false: an orphan's, whose lines are still in the file they were to be cut off. */
+bool tfs_ship_counts(const struct tfs_ship_part *p);
+/* The record that cuts them off ino: the copy counts. The first checks and names what it needs. */
+int tfs_ship_copy(struct tfs_vol *vol, u64 ino, u64 copy);
+void tfs_ship_copy_apply(struct tfs_vol *vol, u64 copy);
 
 /* cut.c */
 struct tfs_cut {

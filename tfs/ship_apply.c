@@ -221,14 +221,29 @@ void tfs_ship_cut_apply(struct tfs_vol *vol, u64 ino, u64 from, u64 to)
 	cursors_clamp(s->cursor, tfs_le16(s->head.count), from, to);
 }
 
-int tfs_ship_counts(struct tfs_vol *vol, const struct tfs_ship_part *p)
+bool tfs_ship_counts(const struct tfs_ship_part *p)
 {
-	struct tfs_ship_part file;
-	u64 origin = tfs_le64(p->head.origin);
-	int err = origin ? tfs_ship_load(vol, origin, &file) : 0;
+	return !p->head.origin || tfs_le16(p->head.flags) & TFS_SHIP_COUNTS;
+}
 
-	/* no item: the file is gone by now, which it never is before its bytes are cut off */
-	return err ? err : !origin || !file.there || file.head.generation != p->head.generation;
+int tfs_ship_copy(struct tfs_vol *vol, u64 ino, u64 copy)
+{
+	struct tfs_ship_part part;
+	int err = copy <= TFS_INO_MAX ? tfs_ship_load(vol, copy, &part) : -EINVAL;
+
+	if (!err && (!part.there || tfs_le64(part.head.origin) != ino || tfs_ship_counts(&part)))
+		err = -EINVAL;
+	if (err)
+		return err == -EINVAL ? tfs_corrupt(vol, ino, "range record names no copy of its lines") : err;
+	tfs_need(vol, TFS_TREE_FS, tfs_ship_key(copy), 0);
+	return 0;
+}
+
+void tfs_ship_copy_apply(struct tfs_vol *vol, u64 copy)
+{
+	struct tfs_ship *s = tfs_item_edit(vol, TFS_TREE_FS, tfs_ship_key(copy), NULL);
+
+	s->head.flags |= tfs_cpu16(TFS_SHIP_COUNTS);
 }
 
 /* ---- SHIP records ---- */
@@ -328,9 +343,9 @@ static int remove_apply(struct tfs_vol *vol, const struct tfs_rec_ship *r)
 /* The orphan's item: the file's cursors, as far as they lie in the orphan's lines. */
 static int cut_load(struct tfs_vol *vol, const struct tfs_rec_ship *r, struct tfs_ship_part *p)
 {
-	u64 copy = tfs_le64(r->head.ino), from = tfs_le64(r->acked);
+	u64 copy = tfs_le64(r->head.ino), from = tfs_le64(r->acked), origin = tfs_le64(r->rule);
 	struct tfs_inode inode;
-	int err = tfs_inode_find(vol, copy, &inode);
+	int err = origin <= TFS_INO_MAX ? tfs_inode_find(vol, copy, &inode) : -ENOENT;
 
 	if (err)
 		return err == -ENOENT ? bad(vol, &r->head, "forwarding record names no inode") : err;
@@ -341,13 +356,14 @@ static int cut_load(struct tfs_vol *vol, const struct tfs_rec_ship *r, struct tf
 	if (!err && p->there)
 		return bad(vol, &r->head, "forwarding record makes an item that is there");
 	if (!err)
-		err = tfs_ship_load(vol, tfs_le64(r->rule), p);
+		err = tfs_ship_load(vol, origin, p);
 	if (err)
 		return err;
-	if (!p->there || p->head.generation != r->generation)
+	if (!p->there || !tfs_ship_counts(p) || p->head.generation != r->generation)
 		return bad(vol, &r->head, "forwarding record of lines that were cut off is of another generation");
 	p->ino = copy;
 	p->head.origin = r->rule;
+	p->head.flags = 0;
 	cursors_clamp(p->cursor, tfs_le16(p->head.count), from, tfs_le64(inode.size));
 	return gone_drop(vol, p);
 }

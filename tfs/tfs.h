@@ -209,8 +209,7 @@ int tfs_ship_add(struct tfs_vol *vol, u64 ino, const char *pattern, u32 pattern_
 int tfs_ship_remove(struct tfs_vol *vol, u64 rule); /* -ENOENT */
 /* The rule holds for this inode too, if it did not. -ENOENT, -EINVAL, -EMLINK. */
 int tfs_ship_mark(struct tfs_vol *vol, u64 ino, u64 rule, u64 acked);
-/* All before `acked` arrived of the lines that were sent as this inode's (tfs_ship_file.origin) in this generation,
- * wherever they lie by now; what is known already changes nothing. -ENOENT: no such cursor; -ESTALE: the file shrank
+/* All before `acked` arrived of what was read of this inode in this generation, though it was cut off it by now; what is known already changes nothing. -ENOENT: no such cursor; -ESTALE: the file shrank
  * since, and they are not kept; -EINVAL: past its end. */
 int tfs_ship_acked(struct tfs_vol *vol, u64 ino, u64 rule, u32 generation, u64 acked);
 /* The first at or after *rule, which becomes its number; -ENOENT: no more. */

@@ -159,7 +159,20 @@ static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
 	return 0;
 }
 
-/* [from, to) below the size reads as zeros; whole blocks become a hole. */
+static int blocks_punch(struct inode *inode, loff_t first, loff_t last)
+{
+	int err = filemap_write_and_wait_range(inode->i_mapping, first, last - 1);
+
+	if (err)
+		return err;
+	truncate_pagecache_range(inode, first, last - 1);
+	err = tfs_punch(tfs_enter(inode->i_sb), inode->i_ino, first >> PAGE_SHIFT, (last - first) >> PAGE_SHIFT);
+	tfs_leave(inode->i_sb);
+	return tfs_user_err(err);
+}
+
+/* [from, to) below the size reads as zeros; whole blocks become a hole. That first: lines which are to be forwarded are
+ * copied as they were. */
 static int zero_range(struct inode *inode, loff_t from, loff_t to)
 {
 	loff_t first = round_up(from, PAGE_SIZE), last = round_down(to, PAGE_SIZE), size = i_size_read(inode);
@@ -171,23 +184,17 @@ static int zero_range(struct inode *inode, loff_t from, loff_t to)
 	}
 	if (from >= to)
 		return 0;
-	tfs_lines_save(inode, to);
 	if (first > last ||
 	    (first == last && first > from && last < to && from >> PAGE_SHIFT == (to - 1) >> PAGE_SHIFT))
 		return zero_part(inode, from, to - from);
-	if (first > from)
+	tfs_lines_save(inode, to);
+	if (first < last)
+		err = blocks_punch(inode, first, last);
+	if (!err && first > from)
 		err = zero_part(inode, from, min(first, to) - from);
 	if (!err && last < to && last >= first)
 		err = zero_part(inode, last, to - last);
-	if (err || first >= last)
-		return err;
-	err = filemap_write_and_wait_range(inode->i_mapping, first, last - 1);
-	if (err)
-		return err;
-	truncate_pagecache_range(inode, first, last - 1);
-	err = tfs_punch(tfs_enter(inode->i_sb), inode->i_ino, first >> PAGE_SHIFT, (last - first) >> PAGE_SHIFT);
-	tfs_leave(inode->i_sb);
-	return tfs_user_err(err);
+	return err;
 }
 
 static int preallocate(struct inode *inode, loff_t off, loff_t len, bool keep_size)

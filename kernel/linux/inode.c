@@ -256,7 +256,8 @@ void tfs_lines_save(struct inode *inode, loff_t end)
 	u64 from;
 	int unsent;
 
-	if (!mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY))
+	if (!mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) &&
+	    !mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK))
 		return;
 	unsent = tfs_ship_unsent(tfs_enter(inode->i_sb), inode->i_ino, size, &from);
 	tfs_leave(inode->i_sb);

@@ -118,7 +118,7 @@ static struct tfs_ship_slot *slot_find(struct tfs_sender *t, u64 rule, const str
 	u32 i;
 
 	for (i = 0; i < SENDER_FILES; i++)
-		if (t->slot[i].rule == rule && t->slot[i].ino == f->origin && t->slot[i].generation == f->generation)
+		if (t->slot[i].rule == rule && t->slot[i].origin == f->origin && t->slot[i].generation == f->generation)
 			return &t->slot[i];
 	return NULL;
 }
@@ -146,13 +146,14 @@ static int slot_take(struct tfs_sender *t, u64 rule, const struct tfs_ship_file 
 		if (err)
 			return err;
 	}
-	if (p->rule != rule || p->ino != f->origin || p->generation != f->generation)
+	if (p->rule != rule || p->origin != f->origin || p->generation != f->generation)
 		*p = (struct tfs_ship_slot){.rule = rule,
-		                            .ino = f->origin,
+		                            .origin = f->origin,
 		                            .generation = f->generation,
 		                            .sent = f->acked,
 		                            .acked = f->acked,
 		                            .committed = f->acked};
+	p->ino = f->ino; /* what was cut off lies elsewhere by now */
 	*out = p;
 	return 0;
 }

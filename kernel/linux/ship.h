@@ -66,6 +66,7 @@ const char *tfs_link_check(struct net *net, const struct ship_target *target);
 #define SENDER_LIST 32u
 struct tfs_ship_slot { /* a file of which something is on its way */
 	u64 rule, ino; /* rule 0: free */
+	u64 origin;    /* whose lines they are, in this generation */
 	u64 sent, acked, committed;
 	u32 generation, flights;
 };

@@ -24,7 +24,7 @@ for c in none lz4 zlib; do "$BIN/mkfs.tfs" -q --compress $c --from "$src" --mani
 
 # crashes: one record of each kind; random histories by seed, among them zlib and one whose free space is single blocks
 "$BIN/mkfs.tfs" -q "$tmp/records.img" 32M; "$BIN/tfs-craft" log "$tmp/records.img"
-for s in 1 4 26 33 48 55 57 62; do "$BIN/tfs-power" --image=$s:"$tmp/history-$s.img"; done
+for s in 1 5 11 27 48 70; do "$BIN/tfs-power" --image=$s:"$tmp/history-$s.img"; done
 "$BIN/mutate" make "$tmp/shared.img"
 for n in 0 8 16 17 19 20; do cp "$tmp/shared.img" "$tmp/rollback-$n.img"; "$BIN/mutate" "$tmp/rollback-$n.img" rollback:$n; done
 cp "$tmp/shared.img" "$tmp/unsynced.img"; "$BIN/mutate" "$tmp/unsynced.img" log

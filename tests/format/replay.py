@@ -107,7 +107,7 @@ class Record:
         self.type, self.flags, self.ino, self.time = u16(b, 4), u16(b, 6), u64(b, 8), b[16:32]
 
     def apply(self):
-        self.v.seen.add('record %d flags %d' % (self.type, self.flags if self.type in (4, 7, 13) else 0))
+        self.v.seen.add('record %d flags %d' % (self.type, self.flags if self.type in (4, 7, 8, 9, 13) else 0))
         (None, self.create, self.link, self.unlink, self.rename, self.setattr, self.xattr, self.write, self.truncate,
          self.punch, self.prealloc, self.clone, self.move, self.ship)[self.type]()
 
@@ -209,9 +209,22 @@ class Record:
         b = self.items.get((0, SHIP << 56 | ino), bytes(16))
         return u32(b, 0), {u64(b, 16 + 16 * i): u64(b, 24 + 16 * i) for i in range(u16(b, 4))}
 
-    def ship_put(self, ino, generation, cursors):
-        self.items[0, SHIP << 56 | ino] = struct.pack('<IHHQ', generation, len(cursors), 0, 0) + \
+    def ship_put(self, ino, generation, cursors, origin=None, flags=0):
+        if origin is None:  # as it is
+            flags, origin = struct.unpack_from('<HQ', self.items.get((0, SHIP << 56 | ino), bytes(16)), 6)
+        self.items[0, SHIP << 56 | ino] = struct.pack('<IHHQ', generation, len(cursors), flags, origin) + \
             b''.join(struct.pack('<QQ', *c) for c in sorted(cursors.items()))
+
+    def lines_cut(self, copy, start, end):
+        """Bytes go, and the cursors with them; the copy of what was to be sent of them counts."""
+        if (0, SHIP << 56 | self.ino) in self.items:
+            generation, cursors = self.ship_item(self.ino)
+            self.ship_put(self.ino, generation + 1 & 0xffffffff, {r: max(min(a, end), start) for r, a in cursors.items()})
+        if copy:
+            stated = u64(self.items[0, SHIP << 56 | copy], 8)
+            expect(stated == self.ino, 'origin of what was cut off')
+            self.ship_put(copy, *self.ship_item(copy), stated, 1)
+            self.v.seen.add('lines cut off')
 
     def ship_add(self, ino, rules):
         generation, cursors = self.ship_item(ino)
@@ -238,8 +251,13 @@ class Record:
             return
         if self.flags == 1:
             self.items[0, RULE << 56 | rule] = struct.pack('<QHHI', self.ino, n, m, 0) + self.b[56:56 + n + m]
-        stated, cursors = self.ship_item(self.ino)
+        stated, cursors = self.ship_item(rule if self.flags == 4 else self.ino)
         expect(stated == generation, 'generation of a forwarding record')
+        if self.flags == 4:
+            size = self.v.inode(self.ino).size
+            self.ship_put(self.ino, generation, {r: min(max(a, acked), size) for r, a in cursors.items()
+                                                 if (0, RULE << 56 | r) in self.items}, rule)
+            return
         if rule in cursors:
             cursors[rule] = acked
             self.ship_put(self.ino, generation, cursors)
@@ -383,9 +401,8 @@ class Record:
         if inline is not None:
             self.inline_cut(inline[:size])
         i = self.v.inode(self.ino)
-        if shrinks and (0, SHIP << 56 | self.ino) in self.items:
-            generation, cursors = self.ship_item(self.ino)
-            self.ship_put(self.ino, generation + 1 & 0xffffffff, {r: min(a, size) for r, a in cursors.items()})
+        if shrinks:
+            self.lines_cut(u64(self.b, 32) if self.flags & 1 else 0, 0, size)
         if shrinks:
             i.flags = i.flags & ~1 | (size % BLOCK != 0 and mapped)
         i.size, i.mtime, i.ctime = size, self.time, self.time
@@ -403,6 +420,8 @@ class Record:
         if not block and (self.ino, INLINE << 56) in self.items:
             self.inline_cut(b'')
         i = self.v.inode(self.ino)
+        if self.flags & 1:
+            self.lines_cut(u64(self.b, 48), min((block + blocks) * BLOCK, i.size), i.size)
         i.mtime = i.ctime = self.time
         self.put(self.ino, i)
 

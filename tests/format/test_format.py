@@ -96,7 +96,8 @@ def rule_line(value):
 
 
 def ship_line(value):
-    return {'generation': u32(value, 0),
+    origin = {'origin': u64(value, 8), 'counts': u16(value, 6)} if u64(value, 8) else {}
+    return {'generation': u32(value, 0), **origin,
             'cursors': [{'rule': u64(value, 16 + 16 * i), 'acked': u64(value, 24 + 16 * i)} for i in range(u16(value, 4))]}
 
 
@@ -177,7 +178,7 @@ def after_log(image):
 # What the images have to hold between them, so that the comparison means something.
 WANTED = ({'record %d flags 0' % t for t in (1, 2, 3, 5, 6, 8, 9, 10, 11, 12)} |
           {'record 4 flags %d' % f for f in (0, 2, 4)} | {'record 7 flags %d' % f for f in (2, 3)} |
-          {'record 13 flags %d' % f for f in (1, 2, 3)} | {'inherited rule'} |
+          {'record 13 flags %d' % f for f in (1, 2, 3, 4)} | {'record %d flags 1' % t for t in (8, 9)} | {'inherited rule', 'lines cut off'} |
           {'codec %d' % c for c in (0, 1, 2)} | {'node codec %d' % c for c in (0, 1, 2)} |
           {'gang', 'tree 0 level 0', 'tree 0 level 1', 'tree 1 level 0', 'tree 3 level 0', 'torn record',
            'evidence of damage', 'data beside the log', 'snapshot', 'deadlist', 'void deadlist', 'shared extent', 'shared blocks'} |

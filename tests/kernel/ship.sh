@@ -15,7 +15,8 @@ collected() { # what the collector wrote to the second disk
 	e2fsck -fy "$tmp/e" >/dev/null 2>&1; debugfs -R "dump /out $tmp/out" "$tmp/e" >/dev/null 2>&1; [ -s "$tmp/out" ]
 }
 checked() { # [once]
-	collected && python3 tests/kernel/ship_lines.py "$tmp/out" "$tmp/acks" "$@" | sed "s/^/$k: /" || bad "at the collector"
+	collected && python3 tests/kernel/ship_lines.py "$tmp/out" "$tmp/acks" "$@" >"$tmp/said" 2>&1 || bad "at the collector"
+	sed "s/^/$k: /" "$tmp/said"
 }
 prelude() {
 	cat <<'J'
@@ -105,7 +106,7 @@ kill $collector $tcp $udp; wait $collector $tcp $udp; umount /c || fail "umount 
 J
 }
 for k in "${KERNELS[@]}"; do
-	echo "== $k"; volume 96M; other 256M
+	echo "== $k"; volume 4G; other 256M # of what is cut off a hundredth is kept
 	first_boot | job; programs=(-p "$tmp/lines" -p "$bin/tfs" -p "$bin/tfs-logship")
 	LIMIT=400 guest "${programs[@]}" -a "$tmp/acks" "$tmp/t" "$tmp/e" || bad "in the guest"
 	sound "the first boot"; checked

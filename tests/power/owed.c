@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define OWED 32
+#define OWED 128
 static struct owed {
 	u64 ino, from, upto; /* owed in states from..upto, as tfs_sequence counts */
 	u32 size, acked;     /* acked: what the live volume said last */
@@ -20,6 +20,8 @@ static struct owed {
 } owed[OWED];
 static u32 count;
 static struct tfs_vol *live; /* NULL: none, or it is being unmounted */
+static u8
+    copies[POWER_FILES / 8]; /* orphans that an operation made, by number, modulo: snapshots may bring them back */
 static u64 before, lost;     /* as of the last call: its sequence, and what was given up so far */
 
 static u64 lost_now(struct tfs_vol *vol)
@@ -54,6 +56,12 @@ void power_owed_mounted(struct tfs_vol *vol)
 {
 	live = vol;
 	lost = 0;
+}
+
+void power_owed_first(struct tfs_vol *vol)
+{
+	memset(copies, 0, sizeof(copies));
+	power_owed_begin(vol);
 }
 
 void power_owed_begin(struct tfs_vol *vol)
@@ -92,6 +100,7 @@ void power_owed_unlinked(struct tfs_vol *vol, u64 ino)
 
 void power_owed_cut(struct tfs_vol *vol, u64 ino, u64 copy, u64 from, u64 to)
 {
+	copies[copy % POWER_FILES / 8] |= (u8)(1u << copy % 8);
 	if (!live || vol != live || lost_now(vol) != lost)
 		return;
 	if (!copy)
@@ -179,16 +188,32 @@ static const char *judge(struct tfs_vol *vol, const struct owed *o, bool must)
 	return NULL;
 }
 
+/* Of what is offered as cut off a file: an operation did that. */
+static const char *copies_judge(struct tfs_vol *vol, u64 rule)
+{
+	struct tfs_ship_file f;
+	u64 ino = 0;
+
+	for (; !tfs_ship_file_next(vol, rule, &ino, ~0u, &f); ino = f.ino + 1)
+		if (f.origin != f.ino && !(copies[f.ino % POWER_FILES / 8] >> f.ino % 8 & 1))
+			return "an orphan counts whose lines nobody cut off";
+	return NULL;
+}
+
 /* NULL, or what is wrong. A read-only mount frees and gives up nothing. */
 const char *power_owed_judge(struct tfs_vol *vol)
 {
 	u64 seq = tfs_sequence(vol);
+	static struct tfs_ship_rule_info info;
 	const char *why = NULL;
+	u64 rule;
 	bool sure;
 	u32 i;
 
 	if (!live)
 		return NULL;
+	for (rule = 0; seq <= before && !why && !tfs_ship_rule_next(vol, &rule, &info); rule++)
+		why = copies_judge(vol, rule);
 	sure = seq <= before && lost_now(live) == lost && !lost_now(vol);
 	for (i = 0; i < count && !why; i++)
 		if (owed[i].from <= seq)

@@ -158,6 +158,7 @@ void power_snapshots_drop(struct tfs_vol *vol, u32 left);
 void power_snapshot_any(struct tfs_vol *vol, u64 r);
 
 /* ---- owed.c: lines of files without a name that are still to be forwarded ---- */
+void power_owed_first(struct tfs_vol *vol);   /* a new workload begins */
 void power_owed_begin(struct tfs_vol *vol);   /* from here on; nothing is owed so far */
 void power_owed_mounted(struct tfs_vol *vol); /* it goes on with this one */
 int power_unmount(struct tfs_vol *vol);       /* as tfs_unmount, of any volume */

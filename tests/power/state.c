@@ -135,7 +135,7 @@ void power_begin(struct tfs_vol *vol)
 	power_durable_seq = power_first_seq;
 	power_hash = power_walk(vol, true, &err);
 	model_load(vol);
-	power_owed_begin(vol);
+	power_owed_first(vol);
 	want[0] = power_hash;
 }
 

@@ -88,9 +88,11 @@ static void test_truncate(void **state)
 	holds(&f, 4999, 'a', 4096);
 	holds(&f, sizeof(data), 'b', sizeof(data) - 100);
 	put(0, 'c', 4000);
-	assert_int_equal(sent(1).ino, 0 * file + f.ino); /* the file is first */
+	assert_int_equal(sent(1).ino, f.ino); /* the file is first */
 	assert_int_equal(sent(0).generation, 1);
 	remount();
+	assert_int_equal(tfs_ship_acked(vol, f.ino, rule, 0, 65000), 0); /* by where it was read */
+	assert_int_equal(sent(1).acked, 65000);
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 0, 70000), 0);
 	assert_int_equal(sent(1).acked, 70000);
 	assert_int_equal(sent(0).acked, 0);
@@ -185,30 +187,60 @@ static void test_copy_alone(void **state)
 	assert_int_equal(now().lost_bytes, 0);
 }
 
-/* As much as of a file that is removed, and none where there is no space; both are counted, and the truncate succeeds. */
-static void test_limits(void **state)
+/* And it stays none: it is freed without a record, so a crash brings it back, when the file was truncated since. */
+static void test_copy_back(void **state)
 {
-	u64 limit, n, blocks, kept = file;
-	struct tfs_create c = {.mode = 0100644};
+	struct tfs_cut cut = {.to = TFS_FILE_SIZE_MAX};
+	struct tfs_mount_options o = {0};
+	struct tfs_attr a;
 
 	(void)state;
-	limit = now().blocks / 100 * TFS_BLOCK;
+	put(0, 'a', sizeof(data));
+	assert_int_equal(tfs_cut_begin(vol, file, false, &cut), 0);
+	assert_int_equal(tfs_checkpoint(vol), 0);
+	tfs_cut_end(vol, &cut, -EIO);
+	assert_int_equal(tfs_ship_acked(vol, file, rule, 0, 50000), 0);
+	assert_int_equal(tfs_truncate(vol, file, 0), 0);
+	assert_int_equal(tfs_sync(vol), 0);
+	tfs_abandon(vol);
+	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
+	assert_int_equal(tfs_getattr(vol, cut.copy, &a), -ENOENT);
+	assert_true(sent(0).origin == file && sent(0).acked == 50000);
+	assert_int_equal(sent(1).ino, 0);
+}
+
+/* As much as of a file that is removed. */
+static void test_limit(void **state)
+{
+	u64 limit = now().blocks / 100 * TFS_BLOCK, n;
+
+	(void)state;
 	for (n = 0; n < 20; n++)
 		put((u32)n, 'a', (n + 1) * sizeof(data));
 	assert_true(n * sizeof(data) > limit);
 	assert_int_equal(tfs_truncate(vol, file, 0), 0);
 	assert_int_equal(now().lost_bytes, n * sizeof(data) - limit);
 	assert_int_equal(sent(0).acked, n * sizeof(data) - limit);
-	assert_int_equal(tfs_create(vol, TFS_INO_ROOT, "full", 4, &c, &file), 0);
-	for (n = 0; n < 10000; n++) {
-		struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(data), .buf = data};
+}
 
-		if (tfs_write(vol, file, n * 16, &e, (n + 1) * sizeof(data), NULL))
-			break;
-	}
-	file = kept;
-	blocks = now().kept_blocks;
-	assert_int_equal(blocks, 0); /* whoever wrote found all of the space */
+/* No space for the copy: the truncate succeeds, and what goes is counted. */
+static void test_no_copy(void **state)
+{
+	struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(data), .buf = data};
+	struct tfs_create c = {.mode = 0100644};
+	u64 full, n = 0;
+
+	(void)state;
+	put(0, 'a', sizeof(data));
+	assert_int_equal(tfs_create(vol, TFS_INO_ROOT, "full", 4, &c, &full), 0);
+	while (!tfs_write(vol, full, n * 16, &e, (n + 1) * sizeof(data), NULL))
+		n++;
+	for (e.blocks = 1, e.bytes = TFS_BLOCK, n *= 16; !tfs_write(vol, full, n, &e, (n + 1) * TFS_BLOCK, NULL);)
+		n++;
+	assert_int_equal(tfs_truncate(vol, file, 0), 0);
+	assert_int_equal(now().lost_bytes, sizeof(data));
+	assert_int_equal(sent(0).ino, 0);
+	assert_int_equal(now().kept_blocks, 0);
 }
 
 int main(void)
@@ -219,7 +251,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_twice, begin, end),
 	    cmocka_unit_test_setup_teardown(test_punch, begin, end),
 	    cmocka_unit_test_setup_teardown(test_copy_alone, begin, end),
-	    cmocka_unit_test_setup_teardown(test_limits, begin, end),
+	    cmocka_unit_test_setup_teardown(test_copy_back, begin, end),
+	    cmocka_unit_test_setup_teardown(test_limit, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_copy, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -562,12 +562,14 @@ int tfs_cache_zero(struct tfs_cache *c, u64 ino, u64 off, u64 len, const struct 
 	}
 	if (off < end && first > last) /* within one block */
 		return (n = tfs_cache_write(c, ino, off, NULL, (u32)(end - off), now)) < 0 ? (int)n : 0;
+	if (first < last) /* first: lines which are to be forwarded are copied as they were */
+		err = tfs_punch(c->vol, ino, first, last - first);
+	if (err)
+		return err;
 	if (off < end && off % TFS_BLOCK && first * TFS_BLOCK > off)
 		n = tfs_cache_write(c, ino, off, NULL, (u32)((first * TFS_BLOCK < end ? first * TFS_BLOCK : end) - off),
 		                    now);
 	if (n >= 0 && last * TFS_BLOCK < end && last >= first)
 		n = tfs_cache_write(c, ino, last * TFS_BLOCK, NULL, (u32)(end - last * TFS_BLOCK), now);
-	if (n >= 0)
-		n = tfs_cache_flush(c, ino);
-	return n < 0 ? (int)n : first < last ? tfs_punch(c->vol, ino, first, last - first) : 0;
+	return n < 0 ? (int)n : tfs_cache_flush(c, ino);
 }
