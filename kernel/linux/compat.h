@@ -8,10 +8,15 @@
 #include <linux/version.h>
 #include <linux/writeback.h>
 
+/* TFS_NO_IDMAP: of whoever comes by no mount */
 #if TFS_HAS_IDMAP
 typedef struct mnt_idmap tfs_idmap;
+#define TFS_NO_IDMAP (&nop_mnt_idmap)
+#define TFS_RENAME_IDMAPS .old_mnt_idmap = TFS_NO_IDMAP, .new_mnt_idmap = TFS_NO_IDMAP
 #else
 typedef struct user_namespace tfs_idmap;
+#define TFS_NO_IDMAP (&init_user_ns)
+#define TFS_RENAME_IDMAPS .old_mnt_userns = TFS_NO_IDMAP, .new_mnt_userns = TFS_NO_IDMAP
 #endif
 
 #if !TFS_HAS_TIME_ACCESSORS

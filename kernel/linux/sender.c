@@ -6,7 +6,7 @@
  * at the end; at an error, what arrived is recorded and all else forgotten, so sending begins at the cursors again.
  *
  * Nothing is held over a pass: no lock, no inode, no list of files. Messages of the thread itself begin with MINE, by
- * which kmsg.c leaves them out, and are one for each change between working and not.
+ * which logship/ship/kmsg.c leaves them out, and are one for each change between working and not.
  */
 #include "ship.h"
 
@@ -20,7 +20,7 @@
 #define BACKOFF_MAX 30000u
 #define PAUSE_JIFFIES (HZ / 10)
 
-static u8 boot_id[16]; /* of the module's load, which is what numbers of messages count from */
+u8 tfs_boot_id[16];
 
 /* ---- cursors ---- */
 
@@ -187,7 +187,7 @@ static void message_head(struct tfs_sender *t, struct ship_message *m, const cha
 	ktime_get_real_ts64(&now);
 	*m = (struct ship_message){.seconds = now.tv_sec, .nanoseconds = now.tv_nsec, .host = host};
 	m->app = t->target.app;
-	memcpy(m->boot, boot_id, sizeof(m->boot));
+	memcpy(m->boot, tfs_boot_id, sizeof(m->boot));
 	m->sequence = ++t->sequence;
 }
 
@@ -535,5 +535,5 @@ int tfs_sender_main(void *data)
 
 void tfs_sender_init(void)
 {
-	get_random_bytes(boot_id, sizeof(boot_id));
+	get_random_bytes(tfs_boot_id, sizeof(tfs_boot_id));
 }

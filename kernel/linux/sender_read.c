@@ -118,14 +118,11 @@ static int ended_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
 	return got < 0 ? (int)got : got == n ? 0 : -ESTALE;
 }
 
-static int pages_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
+int tfs_cached_copy(struct inode *inode, u64 pos, u8 *to, u32 n)
 {
-	struct inode *inode = tfs_iget(t->s->sb, t->reading.file.ino);
 	struct file_ra_state ra = {0};
 	int err = 0;
 
-	if (IS_ERR(inode))
-		return PTR_ERR(inode);
 	file_ra_state_init(&ra, inode->i_mapping);
 	while (!err && n) {
 		u32 part = min_t(u32, n, PAGE_SIZE - offset_in_page(pos));
@@ -135,6 +132,17 @@ static int pages_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
 		to += part;
 		n -= part;
 	}
+	return err;
+}
+
+static int pages_copy(struct tfs_sender *t, u64 pos, u8 *to, u32 n)
+{
+	struct inode *inode = tfs_iget(t->s->sb, t->reading.file.ino);
+	int err;
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	err = tfs_cached_copy(inode, pos, to, n);
 	iput(inode);
 	return err;
 }

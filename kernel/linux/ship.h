@@ -118,6 +118,7 @@ struct tfs_sender {
 };
 
 /* sender.c */
+extern u8 tfs_boot_id[16]; /* of the module's load: what numbers of messages count from */
 int tfs_sender_main(void *data);
 static inline bool tfs_sender_stopping(struct tfs_sender *t)
 {
@@ -131,6 +132,8 @@ int tfs_sender_list(struct tfs_sender *t, u64 rule, u64 *ino, u32 *n);
 int tfs_sender_durable(struct tfs_sender *t);
 /* Pages of the rule's files that nobody wrote back yet are given to the volume. */
 int tfs_sender_write_back(struct tfs_sender *t, u64 rule);
+/* Bytes of a file, through the page cache. -ESTALE: it is not that long. */
+int tfs_cached_copy(struct inode *inode, u64 pos, u8 *to, u32 n);
 int tfs_reading_start(struct tfs_sender *t, u64 rule, const struct tfs_ship_file *f, u64 from);
 /* 1: the next message; 0: there is none yet; -ESTALE: the file shrank. *text is good until the next call. */
 int tfs_reading_next(struct tfs_sender *t, const u8 **text, struct ship_piece *piece);

@@ -160,6 +160,7 @@ static int show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",ship");
 	if (o->snapshot)
 		seq_show_option(m, "snapshot", o->snapshot);
+	tfs_kmsg_show(tfs_sb(root->d_sb), m);
 	return 0;
 }
 
@@ -172,6 +173,7 @@ static void sb_free(struct tfs_sb *s)
 	tfs_stages_exit(s);
 	tfs_bdev_close(&s->bdev);
 	tfs_ship_exit(s);
+	tfs_kmsg_exit(s);
 	kfree(s->opt.snapshot);
 	s->sb->s_fs_info = NULL;
 	kfree(s);
@@ -229,7 +231,7 @@ static const struct super_operations super_ops = {
 
 /* ---- options ---- */
 
-enum { OPT_ERRORS, OPT_DISCARD, OPT_COMPACT, OPT_SHIP, OPT_SNAPSHOT, OPT_ROLLBACK };
+enum { OPT_ERRORS, OPT_DISCARD, OPT_COMPACT, OPT_SHIP, OPT_SNAPSHOT, OPT_ROLLBACK, OPT_KMSG, OPT_NOKMSG, OPT_KMSG_MAX };
 static const struct constant_table errors_table[] = {
     {"continue", TFS_ERRORS_CONTINUE}, {"remount-ro", TFS_ERRORS_RO}, {"panic", TFS_ERRORS_PANIC}, {}};
 static const struct constant_table compact_table[] = {{"off", 1}, {"auto", 0}, {}};
@@ -239,6 +241,9 @@ static const struct fs_parameter_spec parameters[] = {fsparam_enum("errors", OPT
                                                       fsparam_flag_no("ship", OPT_SHIP),
                                                       fsparam_string("snapshot", OPT_SNAPSHOT),
                                                       fsparam_string("rollback", OPT_ROLLBACK),
+                                                      fsparam_string("kmsg", OPT_KMSG),
+                                                      fsparam_flag("nokmsg", OPT_NOKMSG),
+                                                      fsparam_string("kmsg_max", OPT_KMSG_MAX),
                                                       {}};
 
 static int parse_param(struct fs_context *fc, struct fs_parameter *param)
@@ -270,6 +275,18 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 		o->rollback = param->string;
 		param->string = NULL;
 		return 0;
+	case OPT_KMSG:
+		opt = tfs_kmsg_path_option(fc, o, param->string);
+		if (!opt)
+			param->string = NULL;
+		return opt;
+	case OPT_NOKMSG:
+		kfree(o->kmsg);
+		o->kmsg = NULL;
+		o->kmsg_named = true;
+		return 0;
+	case OPT_KMSG_MAX:
+		return tfs_kmsg_max_option(fc, o, param->string);
 	default:
 		return opt;
 	}
@@ -348,7 +365,7 @@ static int volume_open(struct super_block *sb, struct tfs_sb *s)
 	return 0;
 }
 
-static int sb_make(struct super_block *sb, const struct tfs_options *opt, struct net *net)
+static int sb_make(struct super_block *sb, struct tfs_options *opt, struct net *net)
 {
 	struct tfs_sb *s = kzalloc(sizeof(*s), GFP_KERNEL);
 	int err;
@@ -358,9 +375,11 @@ static int sb_make(struct super_block *sb, const struct tfs_options *opt, struct
 	sb->s_fs_info = s;
 	s->sb = sb;
 	s->opt = *opt;
-	s->opt.rollback = NULL;
+	s->opt.rollback = s->opt.kmsg = NULL;
 	tfs_views_init(s);
 	tfs_ship_init(s, net);
+	tfs_kmsg_init(s);
+	tfs_kmsg_set(s, opt);
 	init_waitqueue_head(&s->compactor_wait);
 	INIT_DELAYED_WORK(&s->freeing, tfs_freeing_work);
 	mutex_init(&s->lock);
@@ -433,6 +452,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 		queue_delayed_work(s->work_queue, &s->checkpoint, CHECKPOINT_SECONDS * HZ);
 		queue_delayed_work(s->work_queue, &s->freeing, 0);
 		tfs_ship_start(s);
+		tfs_kmsg_start(s);
 		return 0;
 	}
 	if (err != -EINVAL || !(fc->sb_flags & SB_SILENT)) /* silent: trying what the device may hold */
@@ -554,13 +574,16 @@ static int reconfigure(struct fs_context *fc)
 	bool read_only = fc->sb_flags & SB_RDONLY;
 	int err = 0;
 
-	sync_filesystem(sb);
 	if (o->discard != s->opt.discard)
 		return invalf(fc, "tfs: %s: discard cannot change while mounted", sb->s_id);
 	if (o->snapshot && !same_root(o->snapshot, s->opt.snapshot))
 		return invalf(fc, "tfs: %s: the snapshot cannot change while mounted", sb->s_id);
 	if (o->rollback)
 		return invalf(fc, "tfs: %s: rollback= goes with the first mount: unmount before", sb->s_id);
+	if (read_only)
+		tfs_kmsg_stop(s);
+	tfs_kmsg_set(s, o);
+	sync_filesystem(sb);
 	if (read_only || !o->ship)
 		tfs_ship_stop(s); /* cursors are written for the last time */
 	if (read_only && !sb_rdonly(sb))
@@ -570,6 +593,7 @@ static int reconfigure(struct fs_context *fc)
 	if (!err)
 		s->opt.ship = o->ship;
 	tfs_ship_start(s);
+	tfs_kmsg_start(s);
 	if (!err) {
 		s->opt.errors = o->errors;
 		s->opt.compact_off = o->compact_off;
@@ -587,6 +611,7 @@ static void free_fc(struct fs_context *fc)
 	if (o) {
 		kfree(o->snapshot);
 		kfree(o->rollback);
+		kfree(o->kmsg);
 	}
 	kfree(o);
 }
@@ -606,17 +631,19 @@ static int init_fs_context(struct fs_context *fc)
 		return -ENOMEM;
 	o->errors = TFS_ERRORS_RO;
 	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) /* what is not named stays */
-		*o = tfs_sb(fc->root->d_sb)->opt, o->snapshot = NULL;
+		*o = tfs_sb(fc->root->d_sb)->opt, o->snapshot = NULL, o->kmsg_named = false, o->kmsg_max = 0;
 	fc->fs_private = o;
 	fc->ops = &context_ops;
 	return 0;
 }
 
-/* Threads that forward hold inodes now and then, so they end before anybody counts those. */
+/* Threads that forward or write kernel messages hold inodes now and then, so they end before anybody counts those. */
 static void kill_sb(struct super_block *sb)
 {
-	if (tfs_sb(sb))
+	if (tfs_sb(sb)) {
+		tfs_kmsg_stop(tfs_sb(sb));
 		tfs_ship_stop(tfs_sb(sb));
+	}
 	kill_block_super(sb);
 }
 

@@ -85,6 +85,9 @@ COUNTER(ship_unacknowledged, tfs_ship_sum(s, TFS_SHIP_UNACKED));
 COUNTER(ship_kept_bytes, stat_now(s).kept_blocks *TFS_BLOCK); /* of removed files */
 COUNTER(ship_lost_bytes, stat_now(s).lost_bytes); /* of removed files, that were not kept until they arrived */
 COUNTER(ship_reconnects, tfs_ship_sum(s, TFS_SHIP_RECONNECTS));
+COUNTER(kmsg_messages, READ_ONCE(s->kmsg.messages)); /* records of the kernel's, given to the file */
+COUNTER(kmsg_lost, READ_ONCE(s->kmsg.lost));         /* overwritten or cleared before they were read */
+COUNTER(kmsg_failures, READ_ONCE(s->kmsg.failures)); /* tries to write that failed; nothing is lost by one */
 COUNTER(write_amplification, amplification(s));
 COUNTER(whole_segments, spread(s).whole_segments);
 
@@ -140,6 +143,9 @@ static struct attribute *counter_attrs[] = {
     &ship_kept_bytes_counter.attr,
     &ship_lost_bytes_counter.attr,
     &ship_collectors_attr,
+    &kmsg_messages_counter.attr,
+    &kmsg_lost_counter.attr,
+    &kmsg_failures_counter.attr,
     &write_amplification_counter.attr,
     &whole_segments_counter.attr,
     &free_runs_attr,

@@ -5,7 +5,8 @@
  *   sb_start_write / _pagefault / _intwrite
  *   sbi->ship.lock        threads that forward are started and ended under it: they take neither it nor what stands above,
  *                         but the last, which a freeze holds only when those who wait for them are through
- *   i_rwsem
+ *   i_rwsem               of a directory, then of a file: also by the thread of kernel messages (kmsg.c), for which the holder
+ *                         of s_umount waits: it takes what stands here, and s_umount never
  *   invalidate_lock
  *   info->writeback       one writer back an inode: windows go in ascending order; truncate keeps it out
  *   a staging buffer      (tfs_stage_get; a pool of a few, returned before anything else is waited for)
@@ -76,6 +77,19 @@ struct tfs_options {
 	char *snapshot; /* NULL: the volume itself */
 	char *rollback; /* of a mount, which does it once; a mounted volume has none */
 	bool rolled;    /* it did */
+	char *kmsg;     /* NULL: none; of one mount call: tfs_kmsg_set takes it over. What is not named stays */
+	u64 kmsg_max;
+	bool kmsg_named;
+};
+
+struct tfs_kmsg {          /* kernel messages into a file: kmsg.h; of who holds s_umount, but for the counters */
+	struct mutex lock; /* of path, for who only reads it */
+	char *path;        /* NULL: none; without a leading slash */
+	u64 max;           /* bytes of the file and the one before it */
+	struct task_struct *task;
+	struct tfs_kmsg_thread *thread;
+	wait_queue_head_t wait;
+	u64 messages, lost, failures; /* the thread's; read by /sys without a lock */
 };
 
 struct tfs_shipping {      /* log forwarding: ship.h */
@@ -137,6 +151,7 @@ struct tfs_sb {
 	struct completion kobj_gone;
 	atomic64_t syncs, syncs_joined, windows_read, windows_written, records;
 	struct tfs_shipping ship;
+	struct tfs_kmsg kmsg;
 };
 
 struct tfs_seen { /* a snapshot of which an inode is in memory (views.c) */
@@ -285,6 +300,18 @@ static inline void tfs_ship_wake(struct tfs_sb *s) /* something became durable *
 	if (unlikely(READ_ONCE(s->ship.on)) && wq_has_sleeper(&s->ship.wait))
 		wake_up_all(&s->ship.wait);
 }
+
+/* kmsg.c: kernel messages into a file. _set, _start and _stop by who holds s_umount */
+struct fs_context;
+struct seq_file;
+int tfs_kmsg_path_option(struct fs_context *fc, struct tfs_options *o, char *path); /* takes path over when it is 0 */
+int tfs_kmsg_max_option(struct fs_context *fc, struct tfs_options *o, const char *text);
+void tfs_kmsg_init(struct tfs_sb *s);
+void tfs_kmsg_exit(struct tfs_sb *s);
+void tfs_kmsg_set(struct tfs_sb *s, struct tfs_options *o); /* may stop it */
+void tfs_kmsg_start(struct tfs_sb *s);                      /* if there is a path and the volume may be written */
+void tfs_kmsg_stop(struct tfs_sb *s);                       /* its last lines are in the page cache when it returns */
+void tfs_kmsg_show(struct tfs_sb *s, struct seq_file *m);
 
 /* namei.c, dir.c, xattr.c, export.c */
 extern const struct inode_operations tfs_dir_inode_ops;

@@ -9,6 +9,7 @@
  *   rfc5424.c   a message in the syslog protocol, with the identity that lets a collector drop repeats
  *   octet.c     messages on a TCP stream (RFC 6587)
  *   relp.c      RELP: messages that are acknowledged
+ *   kmsg.c      the kernel's own messages as lines of a file
  *   target.c    a rule's text: where to, and the options of all above
  */
 #ifndef TFS_SHIP_H
@@ -158,6 +159,25 @@ u32 ship_relp_next(struct ship_relp *r, u32 window);
  */
 int ship_relp_answer(struct ship_relp *r, const struct ship_relp_frame *f);
 void ship_relp_close(struct ship_relp *r, struct ship_out *o);
+
+/* ---- kmsg.c ---- */
+/*
+ * A record as kmsg_dump_get_line gives it, "<PRI>[TIME] TEXT" a line, as lines that each begin with a PRI that syslog
+ * has (above facility 23: user) and have printable ASCII only: other bytes, and the backslash, are \xHH, as /dev/kmsg
+ * shows them. Lines in which the module speaks of forwarding are left out. At most 4 * n + 4 bytes. Returns the gravest
+ * severity, SHIP_KMSG_NONE: all was left out.
+ */
+#define SHIP_KMSG_NONE 8u
+u32 ship_kmsg(struct ship_out *o, const u8 *record, u32 n);
+/* Lines of the module's own, below SHIP_KMSG_LINE + the release's bytes each. ns: the kernel's clock of messages. wall:
+ * seconds since 1970 at that time. */
+#define SHIP_KMSG_LINE 192u
+void ship_kmsg_begin(struct ship_out *o, u64 ns, const u8 boot[16], const char *release, s64 wall);
+void ship_kmsg_lost(struct ship_out *o, u64 ns, u64 lost);
+void ship_kmsg_end(struct ship_out *o, u64 ns, const u8 boot[16],
+                   u64 next); /* next: number of the first that is not there */
+/* A file's last bytes: do they end with a line of ship_kmsg_end, of this boot? *next: as it was given. */
+bool ship_kmsg_resume(const u8 *tail, u32 n, const u8 boot[16], u64 *next);
 
 /* ---- target.c ---- */
 enum ship_transport {

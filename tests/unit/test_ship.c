@@ -545,6 +545,106 @@ static void targets(void **state)
 	}
 }
 
+/* ---- the kernel's own messages ---- */
+
+static const u8 boot_a[16] = {0xab, 1}, boot_b[16] = {0xab, 2};
+
+static u32 kmsg_to(const char *record, const char *expected)
+{
+	u8 out[400];
+	struct ship_out o = {.buf = out, .size = sizeof(out)};
+	u32 n = (u32)strlen(record), worst = ship_kmsg(&o, (const u8 *)record, n);
+
+	assert_int_equal(o.len, strlen(expected));
+	assert_memory_equal(out, expected, o.len);
+	return worst;
+}
+
+static void kmsg_lines(void **state)
+{
+	(void)state;
+	assert_int_equal(kmsg_to("<6>[    0.000000] Linux version 6\n", "<6>[    0.000000] Linux version 6\n"), 6);
+	assert_int_equal(kmsg_to("<12>[    1.5] a\n<12>[    1.5] b\n", "<12>[    1.5] a\n<12>[    1.5] b\n"), 4);
+	assert_int_equal(kmsg_to("<30>x", "<30>x\n"), 6); /* cut: a line all the same */
+	assert_int_equal(kmsg_to("", ""), SHIP_KMSG_NONE);
+	/* what a program wrote to /dev/kmsg becomes no line of its own making and nothing that a terminal obeys */
+	kmsg_to("<12>[1.0] \x1b[2J\r\t\x7f\\\xc2\x9b\n", "<12>[1.0] \\x1b[2J\\x0d\\x09\\x7f\\x5c\\xc2\\x9b\n");
+	kmsg_to("<12>[1.0] <0>[1.0] x\n", "<12>[1.0] <0>[1.0] x\n");
+	/* facilities that syslog does not have */
+	assert_int_equal(kmsg_to("<191>a\n", "<191>a\n"), 7);
+	assert_int_equal(kmsg_to("<1019>a\n", "<11>a\n"), 3);
+	kmsg_to("<99999999999999999999>a\n", "<5><99999999999999999999>a\n");
+	kmsg_to("<>a\n<6\n6>\n", "<5><>a\n<5><6\n<5>6>\n");
+}
+
+static void kmsg_own(void **state)
+{
+	(void)state;
+	assert_int_equal(kmsg_to("<4>[   12.345678] tfs: ship: vda: relp://h: error -111; trying again\n", ""),
+	                 SHIP_KMSG_NONE);
+	kmsg_to("<4>tfs: kmsg: vda: /k: error -28\n", "");
+	kmsg_to("<4>[    1.0][  T123] tfs: kmsg: vda\n", "");
+	/* others' stay: of the module about something else, of programs, of a quotation */
+	kmsg_to("<3>[1.0] tfs: vda: error -5 ended writing\n", "<3>[1.0] tfs: vda: error -5 ended writing\n");
+	kmsg_to("<12>[1.0] tfs: ship: x\n", "<12>[1.0] tfs: ship: x\n");
+	kmsg_to("<4>[1.0] not tfs: ship: x\n", "<4>[1.0] not tfs: ship: x\n");
+	kmsg_to("<4>[\n<4>[]\n<4>[1.0] \n", "<4>[\n<4>[]\n<4>[1.0] \n");
+	assert_int_equal(kmsg_to("<4>[1.0] tfs: ship: a\n<6>[1.0] b\n", "<6>[1.0] b\n"), 6);
+}
+
+static void kmsg_between(void **state)
+{
+	u8 out[SHIP_KMSG_LINE + 8], before[64];
+	struct ship_out o = {.buf = out, .size = sizeof(out)};
+	u64 next = 0;
+	u32 i;
+
+	(void)state;
+	ship_kmsg_begin(&o, 12345678999ull, boot_a, "6.1.0-57", 86400);
+	out[o.len] = 0;
+	assert_string_equal(out, "<5>[   12.345678] tfs: kmsg: boot ab010000000000000000000000000000, Linux 6.1.0-57, "
+	                         "1970-01-02T00:00:00.000000Z\n");
+	assert_false(ship_kmsg_resume(out, o.len, boot_a, &next));
+	o.len = 0;
+	ship_kmsg_lost(&o, 0, 7);
+	assert_memory_equal(out, "<4>[    0.000000] tfs: kmsg: 7 messages are missing here", 56);
+	memcpy(before, "<6>[1.0] x\n", 11);
+	for (i = 0; i < 2; i++) { /* the first line of what was read, or not */
+		struct ship_out at = {.buf = out, .size = sizeof(out)};
+
+		ship_put(&at, before, i ? 11 : 0);
+		ship_kmsg_end(&at, 123456789 * 1000000000ull, boot_a, i ? 123456 : 0);
+		assert_true(ship_fits(&at));
+		assert_true(ship_kmsg_resume(out, at.len, boot_a, &next));
+		assert_int_equal(next, i ? 123456 : 0);
+		assert_false(ship_kmsg_resume(out, at.len, boot_b, &next));     /* of another boot */
+		assert_false(ship_kmsg_resume(out, at.len - 1, boot_a, &next)); /* cut */
+		assert_false(ship_kmsg_resume(out, at.len - 2, boot_a, &next));
+		out[at.len - 2] = 'x';
+		assert_false(ship_kmsg_resume(out, at.len, boot_a, &next));
+	}
+	/* a program that writes the same line does so with its own facility */
+	o.len = 0;
+	ship_kmsg_end(&o, 5, boot_a, 9);
+	out[1] = '6';
+	assert_false(ship_kmsg_resume(out, o.len, boot_a, &next));
+	for (i = 0; i < 20000; i++) {
+		u8 noise[40];
+		u32 n = draw(40), j;
+
+		o.len = 0;
+		ship_kmsg_end(&o, i, boot_a, i);
+		out[draw(o.len)] ^= (u8)(1 + draw(255)); /* breaks, or changes the number or the time */
+		ship_kmsg_resume(out, o.len, boot_a, &next);
+		for (j = 0; j < n; j++)
+			noise[j] = "<>[] \n5t"[draw(8)];
+		o.len = 0;
+		ship_kmsg(&o, noise, n);
+		assert_true(o.len <= 4 * n + 4);
+		ship_kmsg_resume(noise, n, boot_a, &next);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +655,8 @@ int main(void)
 	    cmocka_unit_test(identity),       cmocka_unit_test(octets),
 	    cmocka_unit_test(relp_window),    cmocka_unit_test(relp_wraps),
 	    cmocka_unit_test(relp_malformed), cmocka_unit_test(targets),
+	    cmocka_unit_test(kmsg_lines),     cmocka_unit_test(kmsg_own),
+	    cmocka_unit_test(kmsg_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
