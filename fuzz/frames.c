@@ -100,6 +100,26 @@ static void format(const u8 *data, u32 n)
 	free(o.buf);
 }
 
+/* The kernel's messages as lines: harmless whatever stands in them, and never a line of the module's by another. */
+static void kernel_lines(const u8 *data, u32 n)
+{
+	static const u8 boot[16] = "0123456789abcdef";
+	struct ship_out o = {.size = 4 * n + 4};
+	u64 next;
+	u32 i;
+
+	o.buf = malloc(o.size);
+	FUZZ_CHECK(o.buf, "memory: none for lines");
+	ship_kmsg(&o, data, n);
+	FUZZ_CHECK(ship_fits(&o) && (!o.len || o.buf[o.len - 1] == '\n'),
+	           "frames: lines longer than promised, or open");
+	for (i = 0; i < o.len; i++)
+		FUZZ_CHECK((o.buf[i] >= ' ' && o.buf[i] < 127) || o.buf[i] == '\n', "frames: a byte that is no text");
+	FUZZ_CHECK(!ship_kmsg_resume(o.buf, o.len, boot, &next), "frames: a message ends a mount");
+	ship_kmsg_resume(data, n, boot, &next);
+	free(o.buf);
+}
+
 /* A rule's text, as a crafted volume may have it. What is taken is one that can be used. */
 static void target(const u8 *data, u32 n)
 {
@@ -137,6 +157,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		break;
 	case 3:
 		format(data + 1, (u32)size - 1);
+		kernel_lines(data + 1, (u32)size - 1);
 		break;
 	case 5:
 		target(data + 1, (u32)size - 1);

@@ -6,7 +6,7 @@
  * The file is half of a ring: when it has half of the bytes allowed it becomes PATH.old, in the place of the last one.
  * The file is the cursor, too: a mount ends it with a line by which the next one, of the same boot, goes on; without
  * that line all that the kernel still has is written (again). Gaps in the numbers of messages are counted, and a line
- * says so. started and stopped by who holds s_umount, which the thread never waits for; kmsg.lock is for the path, which
+ * says so. Started and stopped by who holds s_umount, which the thread never waits for; kmsg.lock is for the path, which
  * /proc/mounts reads.
  */
 #include "kmsg.h"
@@ -21,7 +21,7 @@
 #include <linux/utsname.h>
 
 #define MINE "tfs: kmsg: " /* logship/ship/kmsg.c leaves such lines out */
-#define PATH_MAX_HERE 255u
+#define PATH_BYTES 250u    /* room for .old in a name */
 #define RING_MIN (512u << 10)
 #define RING_MAX (1u << 30)
 #define RING_STANDARD (8u << 20)
@@ -136,11 +136,12 @@ static int rest_write(struct tfs_kmsg_thread *t, struct tfs_kmsg_file *f)
 	return err;
 }
 
+/* With what is to be written, its first line and its last. */
 static bool is_full(const struct tfs_kmsg_thread *t, const struct tfs_kmsg_file *f)
 {
-	loff_t size = i_size_read(d_inode(f->file));
+	loff_t size = i_size_read(d_inode(f->file)), half = READ_ONCE(t->s->kmsg.max) / 2;
 
-	return size && size > (loff_t)(READ_ONCE(t->s->kmsg.max) / 2) - (t->out.len - t->out_at);
+	return size && size > half - (t->out.len - t->out_at) - 4 * SHIP_KMSG_LINE;
 }
 
 static int out_write(struct tfs_kmsg_thread *t, const char **why)
@@ -336,7 +337,7 @@ static const char *path_check(char *path)
 	while (*from == '/')
 		from++;
 	memmove(path, from, strlen(from) + 1);
-	if (strlen(path) > PATH_MAX_HERE - sizeof(".old"))
+	if (strlen(path) > PATH_BYTES)
 		return "expected a path of at most 250 bytes";
 	for (part = path;; part += n + 1) {
 		n = strcspn(part, "/");

@@ -182,9 +182,9 @@ bool ship_kmsg_resume(const u8 *tail, u32 n, const u8 boot[16], u64 *next)
 	for (at = end; at > tail && at[-1] != '\n';)
 		at--;
 	at = pri_take(at, end, &pri);
-	if (pri != SHIP_NOTICE)
+	if (pri != SHIP_NOTICE || *at != '[') /* at end there is the \n */
 		return false;
-	while (at < end && *at != ']')
+	while (*at != ']' && at < end)
 		at++;
-	return end - at > 2 && end_parse(at + 2, end, boot, next);
+	return end - at > 2 && at[1] == ' ' && end_parse(at + 2, end, boot, next);
 }
