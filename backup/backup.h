@@ -182,6 +182,13 @@ void bk_moved_free(struct bk_repo *r);
 const struct bk_moved_from *bk_moved_group(const struct bk_moved_list *l, const u8 name[BK_HASH]); /* NULL: none */
 /* Of the newest list that moves this range, *list; NULL: none does. */
 const struct bk_moved_entry *bk_moved_step(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, size_t *list);
+struct bk_now {                         /* where a range lies */
+	const struct bk_moved_to *pack; /* NULL: where it was */
+	u32 offset;
+	u64 lists; /* by which: a bit each, as in struct bk_pack_ref */
+};
+/* Follows it through all lists. NULL, or what is wrong with them. */
+const char *bk_moved_follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, struct bk_now *now);
 /* Places of x, as shards have them, become those of now. */
 int bk_moved_apply(struct bk_repo *r, struct bk_index *x);
 
@@ -229,14 +236,6 @@ int bk_mount(struct tfs_dev *dev, struct tfs_vol **vol);
 /* rebuild.c: SPACE and the snapshot's item, from the trees that stand on dev already; path is for messages. */
 int bk_rebuild(struct tfs_dev *dev, const char *path, const struct bk_backup *b);
 
-struct bk_now {                         /* where a range lies */
-	const struct bk_moved_to *pack; /* NULL: where it was */
-	u32 offset;
-	u64 lists; /* by which: a bit each, as in struct bk_pack_ref */
-};
-/* Follows it through all lists. NULL, or what is wrong with them. */
-const char *bk_moved_follow(const struct bk_repo *r, const u8 name[BK_HASH], u32 from, struct bk_now *now);
-
 /* ---- moved_write.c: the list that is put ---- */
 struct bk_move { /* the names are the caller's */
 	const u8 *from_pack, *to_pack;
@@ -251,9 +250,10 @@ int bk_moves_add(struct bk_moves *m, struct bk_move move);
 /* Sorts them; the plaintext of a list, to be freed; NULL: no memory. */
 u8 *bk_moved_encode(struct bk_moves *m, u64 generation, size_t *len);
 /* Adds what the repository's lists say and is in force, as one step to where the range lies when `m` is in force, too; of
- * packs that are needed only. BK_HOST: no memory. */
-int bk_moved_merge(const struct bk_repo *r, struct bk_moves *m, bool (*needed)(void *arg, const u8 name[BK_HASH]),
-                   void *arg);
+ * packs that are needed only. The shortest lists first, and of those whole lists only, as long as what comes out is no
+ * longer than `max` bytes; *lists: how many. BK_HOST: no memory. */
+int bk_moved_merge(const struct bk_repo *r, struct bk_moves *m, size_t max,
+                   bool (*needed)(void *arg, const u8 name[BK_HASH]), void *arg, size_t *lists);
 
 /* ---- shared.c: what several items share ---- */
 struct bk_shared_range {

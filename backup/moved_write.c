@@ -27,10 +27,10 @@ static int by_from(const void *a, const void *b)
 
 static u32 targets_fill(const struct bk_moves *m, struct bk_moved_to *to, u32 *which)
 {
-	u32 n = 0;
+	u32 n = 0, last = 0; /* what lies together went together, as a rule: looked for first */
 
 	for (size_t i = 0; i < m->count; i++) {
-		u32 t = n;
+		u32 t = last && !memcmp(to[last - 1].pack, m->move[i].to_pack, BK_HASH) ? last : n;
 
 		while (t && memcmp(to[t - 1].pack, m->move[i].to_pack, BK_HASH))
 			t--;
@@ -40,6 +40,7 @@ static u32 targets_fill(const struct bk_moves *m, struct bk_moved_to *to, u32 *w
 			t = n;
 		}
 		which[i] = t - 1;
+		last = t;
 	}
 	return n;
 }
@@ -110,23 +111,83 @@ static int entry_merge(const struct bk_repo *r, struct bk_moves *m, size_t batch
 	return bk_moves_add(m, move);
 }
 
-int bk_moved_merge(const struct bk_repo *r, struct bk_moves *m, bool (*needed)(void *arg, const u8 name[BK_HASH]),
-                   void *arg)
+/* One list whole; the bytes of a list that it adds, but for targets. */
+static int list_merge(const struct bk_repo *r, struct bk_moves *m, size_t batch, size_t number,
+                      bool (*needed)(void *arg, const u8 name[BK_HASH]), void *arg, size_t *bytes)
 {
-	size_t batch = m->count; /* these stay in front, sorted */
+	const struct bk_moved_list *l = &r->moved[number];
 	int code = 0;
 
+	*bytes = 0;
+	for (u32 g = 0; !code && g < l->groups; g++) {
+		const struct bk_moved_entry *e = (const struct bk_moved_entry *)(l->group[g] + 1);
+		size_t before = m->count;
+
+		for (u32 n = 0; !code && n < tfs_le32(l->group[g]->count); n++)
+			code = entry_merge(r, m, batch, l->group[g]->pack, tfs_le32(e[n].from), number, needed, arg);
+		if (m->count > before)
+			*bytes += sizeof(struct bk_moved_from) + (m->count - before) * sizeof(*e);
+	}
+	return code;
+}
+
+/* Of what is there before lists are added, with every target that one can name. At most: a target may be counted more than once. */
+static size_t length_begun(const struct bk_repo *r, const struct bk_moves *m)
+{
+	size_t bytes = sizeof(struct bk_moved) + m->count * sizeof(struct bk_moved_entry);
+
+	for (size_t i = 0; i < m->count; i++) {
+		if (!i || memcmp(m->move[i].from_pack, m->move[i - 1].from_pack, BK_HASH))
+			bytes += sizeof(struct bk_moved_from);
+		if (!i || memcmp(m->move[i].to_pack, m->move[i - 1].to_pack, BK_HASH))
+			bytes += sizeof(struct bk_moved_to);
+	}
+	for (size_t i = 0; i < r->moveds; i++)
+		bytes += r->moved[i].targets * sizeof(struct bk_moved_to);
+	return bytes;
+}
+
+struct length {
+	size_t list;
+	u64 entries;
+};
+
+static int shortest_first(const void *a, const void *b)
+{
+	const struct length *x = a, *y = b;
+
+	if (x->entries != y->entries)
+		return x->entries < y->entries ? -1 : 1;
+	return x->list < y->list ? -1 : x->list > y->list;
+}
+
+int bk_moved_merge(const struct bk_repo *r, struct bk_moves *m, size_t max,
+                   bool (*needed)(void *arg, const u8 name[BK_HASH]), void *arg, size_t *lists)
+{
+	struct length *order = malloc((r->moveds + 1) * sizeof(*order));
+	size_t batch = m->count, length, more; /* the first of `m` stay in front, sorted */
+	int code = 0;
+
+	*lists = 0;
+	if (!order)
+		return bk_no_memory();
+	for (size_t i = 0; i < r->moveds; i++)
+		order[i] = (struct length){i, r->moved[i].entries};
+	qsort(order, r->moveds, sizeof(*order), shortest_first);
 	if (batch)
 		qsort(m->move, batch, sizeof(*m->move), by_from);
+	length = length_begun(r, m);
 	for (size_t i = 0; !code && i < r->moveds; i++) {
-		const struct bk_moved_list *l = &r->moved[i];
+		size_t before = m->count;
 
-		for (u32 g = 0; !code && g < l->groups; g++) {
-			const struct bk_moved_entry *e = (const struct bk_moved_entry *)(l->group[g] + 1);
-
-			for (u32 n = 0; !code && n < tfs_le32(l->group[g]->count); n++)
-				code = entry_merge(r, m, batch, l->group[g]->pack, tfs_le32(e[n].from), i, needed, arg);
+		code = list_merge(r, m, batch, order[i].list, needed, arg, &more);
+		if (length + more > max) { /* this one stays: what it says is in force beside the new one */
+			m->count = before;
+			continue;
 		}
+		length += more;
+		++*lists;
 	}
+	free(order);
 	return code;
 }

@@ -24,7 +24,7 @@ struct prune {
 	struct bk_doomed *doomed;
 	size_t dooms, dooms_max;
 	s64 now;
-	u64 condemned, deleted, bytes, young, repacked, written;
+	u64 condemned, deleted, bytes, young, repacked, written, merged;
 	struct tfs_progress progress;
 };
 
@@ -255,9 +255,14 @@ static void pack_put(void *arg, u64 bytes)
 	((struct prune *)arg)->written += bytes;
 }
 
+static void lists_merged(void *arg, size_t lists)
+{
+	((struct prune *)arg)->merged += lists;
+}
+
 static int repack(struct prune *p)
 {
-	static const struct bk_repack_ops ops = {.moved = pack_moved, .put = pack_put};
+	static const struct bk_repack_ops ops = {.moved = pack_moved, .put = pack_put, .merged = lists_merged};
 	int code = bk_repack(p->r, p->use, &ops, p), end = p->dooms ? list_put(p) : 0;
 
 	return code ? code : end;
@@ -302,6 +307,7 @@ static void report(const struct prune *p)
 	tfs_json_u64(o, "young", p->young);
 	tfs_json_u64(o, "repacked", p->repacked);
 	tfs_json_u64(o, "written", p->written);
+	tfs_json_u64(o, "merged", p->merged);
 	tfs_json_line(stdout, o);
 }
 
@@ -313,7 +319,7 @@ static u32 repack_percent(const struct bk_repo *r)
 	if (!r->o->quiet)
 		tfs_cli_warn(
 		    r->url, "nothing is repacked: made by a tfs-backup that knew no moved lists; make a new repository "
-		            "to have it");
+		            "to have it, or say --repack 0");
 	return 0;
 }
 

@@ -22,7 +22,8 @@ const u8 *bk_use_missing(const struct bk_use *u);
 struct bk_repack_ops {
 	/* The pack is not needed any more: `need` of its bytes are elsewhere, durably. An exit code ends it all. */
 	int (*moved)(void *arg, const u8 name[BK_HASH], u32 size, u64 need);
-	void (*put)(void *arg, u64 bytes); /* of a new pack */
+	void (*put)(void *arg, u64 bytes);       /* of a new pack */
+	void (*merged)(void *arg, size_t lists); /* so many moved lists are part of the one that is about to be put */
 };
 /* All that were said to be old; with --dry-run nothing is copied. */
 int bk_repack(struct bk_repo *r, struct bk_use *u, const struct bk_repack_ops *ops, void *arg);

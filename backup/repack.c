@@ -252,14 +252,16 @@ static bool use_has(void *arg, const u8 name[BK_HASH])
 /* Many lists become one, with the first that is put: the old ones are then in the way of nothing and are condemned. */
 static int merge(struct repack *p)
 {
-	u64 entries = 0;
+	size_t lists = 0;
+	int code;
 
-	for (size_t i = 0; i < p->r->moveds; i++)
-		entries += p->r->moved[i].entries;
-	if (p->merged || p->r->moveds <= LISTS_MAX || entries > BATCH_ENTRIES)
+	if (p->merged || p->r->moveds <= LISTS_MAX)
 		return 0;
 	p->merged = true;
-	return bk_moved_merge(p->r, &p->moves, use_has, p->u);
+	code = bk_moved_merge(p->r, &p->moves, BK_MOVED_MAX, use_has, p->u, &lists);
+	if (!code)
+		p->ops->merged(p->arg, lists);
+	return code;
 }
 
 /* ---- copying ---- */

@@ -178,9 +178,10 @@ static int unlock(struct bk_repo *r)
 	return code;
 }
 
-static int key_add(struct bk_repo *r, const u8 master[BK_MASTER])
+/* name: of the object, set. */
+static int key_add(struct bk_repo *r, const u8 master[BK_MASTER], char name[BK_KEY_MAX])
 {
-	char name[BK_KEY_MAX], hex[2 * 16 + 1];
+	char hex[2 * 16 + 1];
 	struct bk_key key;
 	u8 *secret, id[16];
 	size_t len;
@@ -196,7 +197,7 @@ static int key_add(struct bk_repo *r, const u8 master[BK_MASTER])
 		                    (unsigned long long)(r->o->kdf_memory >> 20));
 	bk_random(id, sizeof(id));
 	bk_hex(id, sizeof(id), hex);
-	snprintf(name, sizeof(name), "keys/%s", hex);
+	snprintf(name, BK_KEY_MAX, "keys/%s", hex);
 	err = tfs_store_put(r->store, name, &key, sizeof(key), 0);
 	if (err)
 		return bk_store_failed(r, err, BK_STORE);
@@ -268,10 +269,11 @@ static int key_remove(struct bk_repo *r, const struct key_names *k, const char *
 int bk_repo_key_command(struct bk_repo *r, const char *what, const char *id)
 {
 	struct key_names k = {0};
+	char name[BK_KEY_MAX];
 	int code;
 
 	if (!strcmp(what, "add") && !id)
-		return key_add(r, r->crypt->master);
+		return key_add(r, r->crypt->master, name);
 	code = key_list(r, &k);
 	if (!code && !strcmp(what, "list") && !id) {
 		for (size_t i = 0; i < k.count; i++) {
@@ -410,19 +412,35 @@ static int nothing_there(struct bk_repo *r)
 	return err ? bk_store_failed(r, err, BK_STORE) : 0;
 }
 
+/* What an init that was interrupted left: of a config that was never put, so it opens nothing. This config is there. */
+static void leftovers_remove(struct bk_repo *r, const struct key_names *k)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		if (tfs_store_delete(r->store, k->name[i]))
+			tfs_cli_warn(NULL,
+			             "%s; it opens nothing: an interrupted init left it, and key remove takes it away",
+			             tfs_store_error(r->store));
+		else if (!r->o->quiet)
+			printf("%s removed: an interrupted init left it\n", k->name[i]);
+	}
+}
+
 static int make(struct bk_repo *r)
 {
 	u8 master[BK_MASTER];
+	char own[BK_KEY_MAX];
 	int err, code;
 
 	bk_config_make(&r->config, (u32)r->o->grace);
 	r->grace = (u32)r->o->grace;
 	bk_random(master, sizeof(master));
-	code = key_add(r, master);
+	code = key_add(r, master, own);
 	bk_wipe(master, sizeof(master));
 	if (code)
 		return code;
 	err = tfs_store_put(r->store, "config", &r->config, sizeof(r->config), TFS_STORE_IF_ABSENT);
+	if (err == -EEXIST)
+		tfs_store_delete(r->store, own); /* if that fails, it opens nothing */
 	if (err == -EEXIST)
 		return tfs_cli_fail(BK_USAGE, r->url, "another program made a repository here at the same moment");
 	return err ? bk_store_failed(r, err, BK_STORE) : 0;
@@ -430,14 +448,20 @@ static int make(struct bk_repo *r)
 
 int bk_repo_init(const char *url, const struct bk_options *o)
 {
+	struct key_names before = {0}; /* only of these is it certain that they are not this repository's */
 	struct bk_repo r;
 	char hex[33];
 	int code = store_open(&r, url, o, TFS_STORE_CREATE);
 
 	if (!code)
+		code = key_list(&r, &before); /* first: what a config has that another puts now is not here */
+	if (!code)
 		code = nothing_there(&r);
 	if (!code)
 		code = make(&r);
+	if (!code)
+		leftovers_remove(&r, &before);
+	free(before.name);
 	if (!code) {
 		bk_hex(r.config.id, sizeof(r.config.id), hex);
 		if (!o->quiet)

@@ -96,7 +96,7 @@ bluestore fsck on mount = false
 osd memory target = 939524096
 bluestore cache autotune = false
 [client.rgw]
-rgw frontends = beast endpoint=127.0.0.1:${port[2]}
+rgw frontends = beast endpoint=127.0.0.1:${port[2]} tcp_nodelay=1
 rgw thread pool size = 32
 rgw enable usage log = false
 rgw gc max objs = 1

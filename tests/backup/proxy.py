@@ -4,6 +4,7 @@
 
   proxy.py PORTFILE HOST:PORT          ends with its parent
   GET /_fault?FAULT&N[&TIMES]          at the Nth request from now on (1: the next), and at the TIMES-1 after it
+  GET /_late?SECONDS                   the clock that answers show is so much later than the server's: what was put looks older
   GET /_count                          requests since then, how often the fault was done, bytes from and to clients
 
 Requests go on as they are, Host and all, so signatures stay good. Faults:
@@ -26,15 +27,14 @@ import sys
 import threading
 import time
 
-state = {"fault": "", "from": 0, "times": 1, "count": 0, "done": 0, "in": 0, "out": 0}
+state = {"fault": "", "from": 0, "times": 1, "count": 0, "done": 0, "in": 0, "out": 0, "late": 0}
 lock = threading.Lock()
 upstream = None
 
 
 def error(status, reason, code):
     body = f"<?xml version='1.0'?>\n<Error><Code>{code}</Code><Message>by the proxy</Message><RequestId>proxy</RequestId></Error>"
-    return (f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nDate: "
-            f"{time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime())}\r\nContent-Length: {len(body)}\r\n\r\n").encode(), body.encode()
+    return f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n".encode(), body.encode()
 
 
 ANSWERS = {
@@ -52,6 +52,13 @@ ANSWERS = {
 
 class Gone(Exception):
     pass
+
+
+def dated(answer, late):
+    """With the time that it is, or will be: signatures are still judged by the server's clock."""
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + late)).encode()
+    lines = [line for line in answer.split(b"\r\n") if not line.lower().startswith(b"date:")]
+    return b"\r\n".join(lines[:1] + [b"Date: " + date] + lines[1:])
 
 
 def read_head(f):
@@ -151,9 +158,11 @@ class Session:
         body = read_exact(self.reader, length)
         if fault in ANSWERS and not fault.endswith("-late"):
             answer, data = ANSWERS[fault]
+            answer = dated(answer, 0)
             done(fault)
         else:
             answer, data = self.ask(head, body, method)
+            answer = dated(answer, state["late"])
             answer, data = self.spoil(fault, answer, data)
         if method == "HEAD":
             data = b""
@@ -166,7 +175,7 @@ class Session:
     def spoil(self, fault, answer, data):
         if fault in ANSWERS:
             done(fault)
-            return ANSWERS[fault]
+            return dated(ANSWERS[fault][0], 0), ANSWERS[fault][1]
         if fault == "lost":
             done(fault)
             reset(self.client)
@@ -208,7 +217,9 @@ class Session:
 
     def control(self, path):
         text = ""
-        if path == "/_count":
+        if path.startswith("/_late"):
+            state["late"] = int(path.split("?", 1)[1])
+        elif path == "/_count":
             text = f"{state['count']} {state['done']} {state['in']} {state['out']}\n"
         else:
             fields = path.split("?", 1)[1].split("&")

@@ -3,14 +3,14 @@
 # Backups through the fault proxy (proxy.py), with each fault at each request of a run in turn: the run completes, or, where the fault
 # is a refusal, ends with 3 and the next one completes; after every one the repository verifies (every tenth time with all its data,
 # every twentieth restored and checked) and the newest backup is the volume. Volumes change by what puts a pack in parts. COMMANDS=1: forget,
-# prune and restore are gone through the same way. STEP: every so many requests, begun at another one with each
+# prune (two hours later by the clock of the proxy, so that it condemns, deletes and repacks) and restore are gone through the same way. STEP: every so many requests, begun at another one with each
 # fault. Counts what was done.
 # usage: run_faults.sh ENDPOINT [FAULT]...     bucket "tfs" there, credentials in the environment
 here=$(realpath "$(dirname "$0")")
 . "$here/lib.sh"
 server=$1; shift
 [ $# -gt 0 ] || set -- denied slowdown throttle error500 expired skewed reset-early reset-request error500-late lost reset-answer truncated slow other-range unsaid error200 error200-late etag stalled
-i=$tmp/v.img R=s3://tfs/run-faults-$$ proxy= runs=0 refused=0 seed=0 did=0 faults=0 step=${STEP:-1}
+i=$tmp/v.img R=s3://tfs/run-faults-$$ proxy= runs=0 refused=0 seed=0 did=0 faults=0 deleted=0 repacked=0 late= step=${STEP:-1}
 cleanup() { [ -z "$proxy" ] || kill $proxy; wait; rm -rf "$tmp"; }
 trap cleanup EXIT
 "$here/proxy.py" "$tmp/port" "$server" & proxy=$!
@@ -40,6 +40,13 @@ faulty() { # FAULT N COMMAND...: with the fault at the Nth request; sets code, c
 	*) fail "$fault at request $n of $1: exit $code" ;;
 	esac
 }
+pruned_add() { # objects deleted, and packs repacked
+	deleted=$((deleted + $(field deleted))) repacked=$((repacked + $(field repacked)))
+}
+fresh() { # one backup in few packs again: fewer requests to go through
+	expect 0 "$bk" run "$R" "$i" --full "${straight[@]}"; expect 0 "$bk" forget "$R" --keep-last 1 "${straight[@]}"
+	curl -s "$P/_late?7200"; expect 0 "$bk" prune "$R" "${through[@]}"; expect 0 "$bk" prune "$R" "${through[@]}"; curl -s "$P/_late?0"
+}
 for fault in "$@"; do
 	places=0 before=$did faults=$((faults + 1))
 	for ((n = 1 + faults % step; ; n += step)); do
@@ -55,24 +62,32 @@ for fault in "$@"; do
 	echo "$fault: done $((did - before)) times at $places requests of a run"
 	[ -n "${COMMANDS:-}" ] || continue
 	for command in forget prune restore; do
-		places=0 before=$did
+		fresh; places=0 before=$did
 		for ((n = 1 + faults % step; ; n += step)); do
 			rm -f "$tmp/r.img"
+			if [ $command != restore ]; then # something to forget and to prune
+				"$bin/bk-change" "$i" pages db 2 $((seed += 1)); expect 0 "$bk" run "$R" "$i" "${straight[@]}"
+			fi
 			case $command in
-			forget) "$bin/bk-change" "$i" pages db 2 $((seed += 1)); expect 0 "$bk" run "$R" "$i" "${straight[@]}"; set -- "$R" --keep-last 1 ;;
-			prune) set -- "$R" ;;
+			forget) set -- "$R" --keep-last 1 ;;
+			prune) expect 0 "$bk" forget "$R" --keep-last 1 "${straight[@]}"; set -- "$R" --repack 95% --json; late=7200 ;;
 			restore) set -- "$R" latest --to "$tmp/r.img" ;;
 			esac
-			faulty "$fault" $n $command "$@"
+			curl -s "$P/_late?${late:-0}"; faulty "$fault" $n $command "$@"
+			[ $command != prune ] || [ $code != 0 ] || pruned_add
+			[ $command != restore ] || set -- "$@" --force
+			[ $code = 0 ] || expect 0 "$bk" $command "$@" "${through[@]}"
+			curl -s "$P/_late?0"; late=
 			if [ $command = restore ]; then
-				[ $code = 0 ] || expect 0 "$bk" restore "$@" --force "${straight[@]}"
-				expect 0 "$bin/fsck.tfs" -fn "$tmp/r.img"
+				expect 0 "$bin/fsck.tfs" -fn "$tmp/r.img"; [ "$(tree "$tmp/r.img")" = "$(tree "$i")" ] || fail "$fault at request $n of restore: it is not the volume"
 			fi
-			whole "$fault at request $n of $command"
+			[ $command = restore ] || whole "$fault at request $n of $command"
 			[ $n -le "$count" ] || break
 			places=$((places + 1))
 		done
+		whole "$fault, after all of $command"
 		echo "$fault: done $((did - before)) times at $places requests of $command"
 	done
 done
-echo "ok: $runs commands, the fault done $did times, $refused refused"
+[ -z "${COMMANDS:-}" ] || [ $step -gt 1 ] || { [ $deleted -gt 0 ] && [ $repacked -gt 0 ]; } || fail "prune deleted $deleted objects and repacked $repacked packs: nothing was tested"
+echo "ok: $runs commands, the fault done $did times, $refused refused${COMMANDS:+; prune deleted $deleted objects, repacked $repacked packs}"

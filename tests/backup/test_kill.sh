@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# kill -9 of run, forget and prune before calls that change anything, on the volume or in the store (STEP: every so
+# kill -9 of init, run, forget and prune before calls that change anything, on the volume or in the store (STEP: every so
 # many). After each the repository verifies; the same command again ends well, what was there in whole is not sent
 # again, nothing is left over, and what is restored is what was backed up. usage: test_kill.sh [STEP]
 . "$(dirname "$0")/lib.sh"
@@ -11,6 +11,18 @@ age() { find "$R" -type f -exec touch -d "$1" {} +; } # as if all had been put t
 back() { rm -rf "$R" "$i" "$XDG_STATE_HOME"; cp -a "$tmp/repo0" "$R"; cp "$tmp/v0.img" "$i"; }
 packs() { find "$R/packs" -type f ! -name '.tmp*' 2>/dev/null | wc -l; }
 bytes() { find "$R/packs" -type f ! -name '.tmp*' -printf '%s\n' 2>/dev/null | awk '{n += $1} END {print n + 0}'; }
+
+# ---- init: again makes it, or it is there; no key is left of the one that was killed ----
+left=0
+for ((n = 1; ; n++)); do
+	rm -rf "$R"; killed $n "$bk" init "$R" --grace 1h || break
+	points=$((points + 1))
+	if [ -e "$R/config" ]; then expect 1 "$bk" init "$R"; else left=$((left + $(ls "$R/keys" 2>/dev/null | wc -l))); expect 0 "$bk" init "$R" --grace 1h; fi
+	expect 0 "$bk" key "$R" list; [ "$(grep -c . "$tmp/o")" = 1 ] || fail "init killed at $n: not one key"
+	expect 0 "$bk" verify "$R"
+done
+[ $left -gt 0 ] || fail "no init that was killed left a key: nothing was tested"
+rm -rf "$R"
 
 # ---- run, in full: many packs ----
 expect 0 "$bk" init "$R" --grace 1h

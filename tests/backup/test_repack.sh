@@ -55,6 +55,21 @@ for _ in 1 2; do age; expect 0 "$bk" prune "$R" --repack 0; done
 age; expect 0 "$bk" prune "$R" --repack 80% --json; [ "$(field repacked)" = 0 ] || fail "packs that were repacked are still there"
 expect 0 "$bk" verify "$R" --read-data; same latest "$i"
 
+# ---- of each round something stays where it was moved to: from nine lists on they are written as one ----
+merged=0
+for round in 1 2 3 4 5 6 7 8 9 10 11; do
+	"$bin/bk-change" "$i" file "stays$round" 20; "$bin/bk-change" "$i" file goes 20; back_up; "$bin/bk-change" "$i" file goes 20; back_up
+	expect 0 "$bk" forget "$R" --keep-last 1; age; had=$(moved)
+	expect 0 "$bk" prune "$R" --repack 95% --json; took=$(field merged)
+	[ "$(field repacked)" -gt 0 ] || fail "round $round: nothing is repacked"
+	[ "$took" = 0 ] || { [ "$took" = "$had" ] && [ "$had" -gt 8 ] || fail "round $round: $took of $had lists are written as one"; merged=$((merged + 1)); }
+	expect 0 "$bk" verify "$R" --read-data; is latest "$(tree "$i")" "round $round"
+done
+[ $merged -gt 0 ] || fail "$(moved) lists, and they were never written as one"
+for _ in 1 2; do age; expect 0 "$bk" prune "$R" --repack 0; done
+[ "$(moved)" -lt 8 ] || fail "$(moved) lists are left, though they were written as one"
+expect 0 "$bk" verify "$R" --read-data; same latest "$i"
+
 # ---- beside a run that began before, and another prune ----
 back; change 30 60
 STOP_AT=packs/ LD_PRELOAD=$bin/die.so "$bk" run "$R" "$i" >"$tmp/run" 2>&1 & run=$!

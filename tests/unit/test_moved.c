@@ -16,6 +16,7 @@
 
 static u8 pack[ROUNDS + 2][BK_HASH]; /* pack 0 is where all ranges were put */
 static struct bk_repo repo;
+static size_t lists; /* that were merged */
 static struct place {
 	u32 pack, at;
 } now[RANGES]; /* the model */
@@ -132,7 +133,7 @@ static void merged_leads_there_in_one_step(void **state)
 		struct bk_moves m = {0};
 
 		chains(rounds, &m);
-		assert_int_equal(bk_moved_merge(&repo, &m, all, NULL), 0);
+		assert_int_equal(bk_moved_merge(&repo, &m, BK_MOVED_MAX, all, NULL, &lists), 0);
 		put(&m, 100); /* beside the old lists, as it is at first */
 		for (u32 i = 0; i < RANGES; i++)
 			as_the_model(i);
@@ -161,10 +162,85 @@ static void what_nobody_needs_is_left_out(void **state)
 	assert_null(bk_moved_follow(&repo, pack[0], first_at(0), &n));
 	assert_non_null(n.pack);
 	memcpy(gone, n.pack->pack, BK_HASH);
-	assert_int_equal(bk_moved_merge(&repo, &m, not_this, gone), 0);
+	assert_int_equal(bk_moved_merge(&repo, &m, BK_MOVED_MAX, not_this, gone, &lists), 0);
 	for (size_t i = 0; i < m.count; i++)
 		assert_memory_not_equal(m.move[i].to_pack, gone, BK_HASH);
 	assert_true(m.count > 0);
+	bk_moved_free(&repo);
+	free(m.move);
+}
+
+static u64 used_lists(void)
+{
+	struct bk_now n;
+	u64 bits = 0;
+
+	for (u32 i = 0; i < RANGES; i++) {
+		assert_null(bk_moved_follow(&repo, pack[0], first_at(i), &n));
+		bits |= n.lists;
+	}
+	return bits;
+}
+
+/* What is too long for one list is left where it is, by whole lists; those that were taken in are in nobody's way any more. */
+static void a_list_has_a_greatest_length(void **state)
+{
+	size_t full = 0, some = 0;
+
+	(void)state;
+	for (size_t max = 8192; max; max -= 64) {
+		struct bk_moves m = {0};
+		size_t len, batch, had;
+		u64 used;
+
+		chains(ROUNDS, &m);
+		batch = m.count;
+		had = repo.moveds;
+		assert_int_equal(bk_moved_merge(&repo, &m, max, all, NULL, &lists), 0);
+		assert_true(lists || m.count == batch);
+		full += lists == had;
+		some += lists && lists < had;
+		free(bk_moved_encode(&m, 100, &len));
+		assert_true(len <= max || !lists);
+		put(&m, 100);
+		for (u32 i = 0; i < RANGES; i++)
+			as_the_model(i);
+		used = used_lists();
+		for (size_t i = repo.moveds; i--;) {
+			if (used >> i & 1)
+				continue;
+			free(repo.moved[i].group);
+			free(repo.moved[i].plain);
+			memmove(&repo.moved[i], &repo.moved[i + 1], (--repo.moveds - i) * sizeof(*repo.moved));
+		}
+		assert_true(repo.moveds <= had + 1 - lists);
+		for (u32 i = 0; i < RANGES; i++)
+			as_the_model(i);
+		bk_moved_free(&repo);
+		free(m.move);
+	}
+	assert_true(full && some);
+}
+
+/* Many ranges in all: two lists of 600,000 each become one. */
+static void many_become_one(void **state)
+{
+	struct bk_moves m = {0};
+	u32 most = 600000;
+
+	(void)state;
+	start();
+	for (u32 i = 1; i <= 2; i++) {
+		m.count = 0;
+		for (u32 n = 0; n < most; n++)
+			assert_int_equal(
+			    bk_moves_add(&m, (struct bk_move){pack[i], pack[i + 2], 64 + n, 64 + n, BK_PACK_MAX}), 0);
+		put(&m, i);
+	}
+	m.count = 0;
+	assert_int_equal(bk_moved_merge(&repo, &m, BK_MOVED_MAX, all, NULL, &lists), 0);
+	assert_int_equal(lists, 2);
+	assert_int_equal(m.count, 2 * most);
 	bk_moved_free(&repo);
 	free(m.move);
 }
@@ -183,7 +259,7 @@ static void the_higher_generation_counts(void **state)
 		put(&m, i);
 	}
 	m.count = 0;
-	assert_int_equal(bk_moved_merge(&repo, &m, all, NULL), 0);
+	assert_int_equal(bk_moved_merge(&repo, &m, BK_MOVED_MAX, all, NULL, &lists), 0);
 	assert_int_equal(m.count, 1);
 	put(&m, 3);
 	assert_null(bk_moved_follow(&repo, pack[0], 64, &n));
@@ -196,8 +272,8 @@ static void the_higher_generation_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(merged_leads_there_in_one_step),
-	    cmocka_unit_test(what_nobody_needs_is_left_out),
+	    cmocka_unit_test(merged_leads_there_in_one_step), cmocka_unit_test(what_nobody_needs_is_left_out),
+	    cmocka_unit_test(a_list_has_a_greatest_length),   cmocka_unit_test(many_become_one),
 	    cmocka_unit_test(the_higher_generation_counts),
 	};
 
