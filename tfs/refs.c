@@ -63,6 +63,8 @@ static int part_find(struct tfs_vol *vol, u64 at, u64 end, struct part *p)
 	p->item_end = 0;
 	p->count = 1;
 	err = tfs_item_next(vol, TFS_TREE_REFS, &k, &v, &len);
+	if (!err && k.a == at) /* and no further: a walk over it would have no end */
+		return tfs_corrupt(vol, 0, "shared range of no length");
 	if (!err && k.a < end)
 		p->end = k.a;
 	return err == -ENOENT ? 0 : err;

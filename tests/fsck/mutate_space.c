@@ -54,6 +54,12 @@ static void m_ref_short(void)
 {
 	ref_of(12, -1, 3);
 }
+static void m_ref_empty(void)
+{
+	struct tfs_extent e = shared_extent(12);
+
+	ref_put(tfs_le64(e.ptr.addr), 0, 3);
+}
 static void m_ref_gone(void)
 {
 	struct tfs_key k = {0, 0};
@@ -194,6 +200,7 @@ const struct mutation mutations_space[] = {
     {"ref-huge", m_ref_huge, 60, 0, 0},
     {"ref-long", m_ref_long, 60, 0, 0},
     {"ref-short", m_ref_short, 60, 0, 0},
+    {"ref-empty", m_ref_empty, 60, 0, 0},
     {"ref-gone", m_ref_gone, 60, 0, 0},
     {"ref-alone", m_ref_alone, 60, 0, 0},
     {"ref-alone-one", m_ref_alone_one, 60, 0, 0},
