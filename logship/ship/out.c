@@ -4,10 +4,14 @@
 
 void ship_put(struct ship_out *o, const void *bytes, u32 n)
 {
-	u32 room = o->len < o->size ? o->size - o->len : 0;
+	u32 room = o->len < o->size ? o->size - o->len : 0, i;
+	u8 *to = o->buf + o->len;
 
-	if (room)
-		memcpy(o->buf + o->len, bytes, n < room ? n : room);
+	if (n <= 8 && n <= room)
+		for (i = 0; i < n; i++) /* most are a character or two, and a call costs more */
+			to[i] = ((const u8 *)bytes)[i];
+	else if (room)
+		memcpy(to, bytes, n < room ? n : room);
 	o->len = n > 0xffffffffu - o->len ? 0xffffffffu : o->len + n; /* stays too long */
 }
 
@@ -43,8 +47,12 @@ void ship_put_padded(struct ship_out *o, u32 v, u32 digits)
 
 void ship_put_hex(struct ship_out *o, u64 v, u32 digits)
 {
-	while (digits--)
-		ship_put(o, &"0123456789abcdef"[v >> 4 * digits & 15], 1);
+	char text[16];
+	u32 i;
+
+	for (i = digits; i--; v >>= 4)
+		text[i] = "0123456789abcdef"[v & 15];
+	ship_put(o, text, digits);
 }
 
 u32 ship_digits(const u8 *at, const u8 *end, u32 max_digits, u32 *v)

@@ -50,11 +50,15 @@ void ship_put_time(struct ship_out *o, s64 seconds, u32 nanoseconds)
 
 static void put_field(struct ship_out *o, const char *text, u32 max)
 {
-	u32 i;
+	u32 i = 0, run;
 
 	ship_put(o, " ", 1);
-	for (i = 0; text && text[i] && i < max; i++)
-		ship_put(o, text[i] > ' ' && text[i] < 127 ? &text[i] : "_", 1);
+	while (text && text[i] && i < max) {
+		for (run = 0; i + run < max && text[i + run] > ' ' && text[i + run] < 127; run++)
+			;
+		ship_put(o, run ? text + i : "_", run ? run : 1);
+		i += run ? run : 1;
+	}
 	if (!i)
 		ship_put(o, "-", 1);
 }
@@ -72,6 +76,11 @@ static void put_param(struct ship_out *o, const char *name, u64 v)
 
 #define FILE_SHOWN 255u
 
+static bool is_name(char c)
+{
+	return (c >= '-' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
 /* PARAM-VALUE is UTF-8: what is not becomes '?', for the name is for people. */
 static void put_file(struct ship_out *o, const char *file)
 {
@@ -81,6 +90,12 @@ static void put_file(struct ship_out *o, const char *file)
 		n++;
 	ship_put_text(o, " file=\"");
 	while (i < n) {
+		for (len = 0; i + len < n && is_name(file[i + len]); len++)
+			;
+		ship_put(o, file + i, len);
+		i += len;
+		if (i == n)
+			break;
 		len = ship_utf8((const u8 *)file + i, n - i);
 		if (file[i] == '"' || file[i] == '\\' || file[i] == ']')
 			ship_put(o, "\\", 1);
@@ -95,11 +110,14 @@ static void put_file(struct ship_out *o, const char *file)
 
 static void put_boot(struct ship_out *o, const u8 boot[16])
 {
+	u64 half[2] = {0, 0};
 	u32 i;
 
 	ship_put_text(o, " b=\"");
 	for (i = 0; i < 16; i++)
-		ship_put_hex(o, boot[i], 2);
+		half[i / 8] = half[i / 8] << 8 | boot[i];
+	ship_put_hex(o, half[0], 16);
+	ship_put_hex(o, half[1], 16);
 	ship_put(o, "\"", 1);
 }
 
@@ -141,12 +159,16 @@ static bool all_plain(const u8 *text, u32 n)
 {
 	u32 i = 0, len;
 
-	for (; i < n; i += len) {
+	for (;;) {
+		while (i < n && text[i] >= ' ' && text[i] < 127)
+			i++;
+		if (i == n)
+			return true;
 		len = plain(text + i, n - i);
 		if (!len)
 			return false;
+		i += len;
 	}
-	return true;
 }
 
 static void put_escaped(struct ship_out *o, const u8 *text, u32 n)

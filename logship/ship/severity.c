@@ -158,9 +158,10 @@ static int level_of_words(const u8 *begin, const u8 *end)
 		while (at + n < end && is_letter(at[n]))
 			n++;
 		if (n) {
-			int level = level_of(at, n);
+			/* in this order: most words mark nothing, and one look at them says so */
+			int level = marks_level(begin, at, n, end) ? level_of(at, n) : -1;
 
-			if (level >= 0 && marks_level(begin, at, n, end))
+			if (level >= 0)
 				return level;
 		}
 		at += n ? n : 1;
