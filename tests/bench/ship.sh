@@ -84,16 +84,15 @@ rm -f /mnt/tfs/* /mnt/rs/*; sync
 lost relp --relp 127.0.0.1:2514 "shipload write /mnt/tfs 1 $((1000 * seconds)) 0 1000 >/dev/null" $((1000 * seconds))
 followed '/mnt/rs/*.log' 'type="omfwd" protocol="udp" target="127.0.0.1" port="2516"'
 lost udp --udp 127.0.0.1:2516 "shipload write /mnt/rs 1 $((1000 * seconds)) 0 1000 >/dev/null" 0; rsyslog_gone
-ip link add nc0 type veth && peer=$(ls /sys/class/net | grep veth) && ip addr add 10.9.0.1/24 dev nc0 && ip addr add 10.9.0.2/32 dev $peer && ip link set nc0 up && ip link set $peer up || fail veth
-for d in all $peer; do echo 1 >/proc/sys/net/ipv4/conf/$d/accept_local; echo 0 >/proc/sys/net/ipv4/conf/$d/rp_filter; done
+ip addr add 10.9.0.1/24 dev eth0 && ip addr add 10.9.0.2/32 dev eth1 && ip link set eth0 up && ip link set eth1 up || fail "network cards"
+for d in all eth1; do echo 1 >/proc/sys/net/ipv4/conf/$d/accept_local; echo 0 >/proc/sys/net/ipv4/conf/$d/rp_filter; done; sleep 3
 mkdir -p /sys/kernel/config; mount -t configfs none /sys/kernel/config; t=/sys/kernel/config/netconsole/t; mkdir $t || fail netconsole
-echo nc0 >$t/dev_name; echo 10.9.0.1 >$t/local_ip; echo 10.9.0.2 >$t/remote_ip; cat /sys/class/net/$peer/address >$t/remote_mac; echo 2517 >$t/remote_port; echo 8 >/proc/sys/kernel/printk; echo 0 >/proc/sys/kernel/printk_ratelimit
-echo on >/proc/sys/kernel/printk_devkmsg; echo 1 >$t/enabled || fail "netconsole: $(dmesg | tail -3)"
+echo eth0 >$t/dev_name; echo 10.9.0.1 >$t/local_ip; echo 10.9.0.2 >$t/remote_ip; cat /sys/class/net/eth1/address >$t/remote_mac; echo 2517 >$t/remote_port; echo 8 >/proc/sys/kernel/printk; echo on >/proc/sys/kernel/printk_devkmsg; echo 1 >$t/enabled || fail "netconsole: $(dmesg | tail -3)"
 lost netconsole --udp 10.9.0.2:2517 "shipload kmsg $((1000 * seconds)) 1000" 0
 umount /mnt || fail umount
 J
 } >"$tmp/$name.sh"
 volume 2G
-tests/kernel/guest.sh -t 3000 -i -m 2048 -o veth -o netconsole -p "$tmp/shipload" -p "$bin/tfs" -p "$bin/tfs-logship" -p rsyslogd -f $plugins -f /lib/x86_64-linux-gnu/libgcc_s.so.1 "$k" "$tmp/$name.sh" "$tmp/t" >"$tmp/said" || { cat "$tmp/said"; bad "in the guest"; finish; }
+tests/kernel/guest.sh -t 3000 -i -N -m 2048 -o netconsole -p "$tmp/shipload" -p "$bin/tfs" -p "$bin/tfs-logship" -p rsyslogd -f $plugins -f /lib/x86_64-linux-gnu/libgcc_s.so.1 "$k" "$tmp/$name.sh" "$tmp/t" >"$tmp/said" || { cat "$tmp/said"; bad "in the guest"; finish; }
 cat "$tmp/said"
 finish

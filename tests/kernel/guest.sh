@@ -24,6 +24,7 @@ make debug-kernel built: the second is user-mode Linux, without QEMU, and knows 
   -T IOPS,BPS each disk takes this many requests and bytes a second at most, as a cloud's disks do
   -R FILE     one more disk, the last, read-only and as fast as it can
   -i          one CPU of a billion instructions a second, whatever the host does meanwhile: CPU times in the guest count instructions
+  -N          two network cards on one hub, eth0 and eth1: what one sends the other receives
   -L FILE     the first disk's writes and flushes are recorded here, as dm-log-writes does (see tests/kernel/power.sh)
 CHECKS=1 in the environment: slab and page poisoning, red zones and KFENCE, as far as the kernel has them.
 Standard output is the script's. Exit code: the script's; 124: the time limit was reached; 125: the guest broke: it ended without
@@ -31,12 +32,13 @@ a code, or its log has a panic, an oops, a warning, a hung task, or a report of 
 U
 	exit 2
 }
-programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record= disk= ro=off variant= throttle= tools= tcg=tcg,thread=multi count=()
-while getopts p:f:M:m:c:t:l:o:na:k:w:L:d:rV:T:R:i o; do
+programs=() folders=() modules=() machine=q35 mem=1024 cpus=2 limit=300 log= module=1 ack= kill= allowed='^$' record= disk= ro=off variant= throttle= tools= cards=(-nic none) tcg=tcg,thread=multi count=()
+while getopts p:f:M:m:c:t:l:o:na:k:w:L:d:rV:T:R:iN o; do
 	case $o in
 	p) programs+=("$OPTARG") ;; f) folders+=("$OPTARG") ;; M) machine=$OPTARG ;; m) mem=$OPTARG ;; c) cpus=$OPTARG ;;
 	t) limit=$OPTARG ;; l) log=$OPTARG ;; o) modules+=("$OPTARG") ;; n) module= ;; a) ack=$OPTARG ;; k) kill=$OPTARG ;;
 	w) allowed=$OPTARG ;; L) record=$OPTARG ;; d) disk=,$OPTARG ;; r) ro=on ;; V) variant=-$OPTARG ;; T) throttle=$OPTARG ;; R) tools=$OPTARG ;;
+	N) modules+=(e1000); cards=(-netdev hubport,hubid=1,id=one -device e1000,netdev=one -netdev hubport,hubid=1,id=two -device e1000,netdev=two) ;;
 	i) tcg=tcg,thread=single cpus=1 count=(-icount shift=0) ;; *) usage ;;
 	esac
 done
@@ -132,7 +134,7 @@ extra=
 # without what TCG emulates a bit or a byte at a time: `rep stosb`, by which pages are cleared, and crc32q (32 us a block; tables: 4 us)
 # and without cmpxchg16b, after which QEMU 7.2 has lost the flags (it works them out of what an earlier instruction left behind): an
 # interrupt that comes right then saves garbage as RFLAGS, VM among it, and the kernel's allocator dies of a double fault
-args=(-machine "$options" -accel $tcg ${count[@]+"${count[@]}"} -cpu max,-erms,-sse4.2,-cx16 -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot -nic none -nodefaults
+args=(-machine "$options" -accel $tcg ${count[@]+"${count[@]}"} -cpu max,-erms,-sse4.2,-cx16 -m "$mem" -smp "$cpus" -display none -monitor none -no-reboot "${cards[@]}" -nodefaults
 	-serial "file:$tmp/log" -kernel "$image" -initrd "$tmp/initrd" -device "virtio-serial-$bus"
 	-append "console=ttyS0 loglevel=6 panic=-1 oops=panic mitigations=off no_timer_check nosoftlockup rcupdate.rcu_cpu_stall_timeout=120 printk.devkmsg=on $extra")
 port() { args+=(-chardev "$2" -device "virtserialport,chardev=$1,name=$1"); }
