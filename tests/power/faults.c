@@ -66,7 +66,8 @@ static void judge_call(struct tfs_vol *vol, int err)
 	hash = power_walk(vol, stopped, &e); /* a volume that stopped may have lost what was not yet written */
 	if (e)
 		failed("the volume cannot be read afterwards");
-	else if (hash != power_want(seq)) {
+	else if (hash != power_want(seq) && (err < 0 || hash != model_hash())) { /* it may have logged less: a copy that
+		                                                                  * it does without */
 		snprintf(text, sizeof(text), "call returned %d (records %llu to %llu) and changed the state", err,
 		         (unsigned long long)before_seq, (unsigned long long)tfs_sequence(vol));
 		failed(text);
