@@ -315,7 +315,7 @@ int logship_drain(int argc, char **argv)
 		    "TARGET: a directory of a mounted volume, or an image or device that is not mounted\n"
 		    "      --to COLLECTOR  there instead: relp://HOST:PORT, tcp://, udp://, file:PATH, stdout:,\n"
 		    "                      otlp+https://HOST:PORT, loki+https://, elastic+https://, splunk+https://, "
-		    "gelf+https://\n"
+		    "gelf+https://, journal+https://\n"
 		    "      --files         rules of the volume may name files to append to (file:)\n"
 		    "      --host NAME     as the sender's (default: this machine's)\n"
 		    "      --retry TIME    gives a collector up after so long without an answer (60s)\n"

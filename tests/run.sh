@@ -54,6 +54,7 @@ run "tfs-logship drain and run: nothing durable and unacknowledged is missing, k
 run "tfs-logship to HTTP: each format as specified; faults, partial success, dead letters: nothing missing, no document twice" \
 	tests/logship/test_web.sh each faults dead
 run "tfs-logship over TLS: syslog (RFC 5425) and RELP to rsyslog: nothing missing; strangers get nothing" tests/logship/test_tls.sh
+run "tfs-logship to systemd-journal-remote, ended in between: every line, as it was written" tests/logship/test_collectors.sh
 for t in tests/cli/test_*.sh; do [ -x "$t" ] && run "cli: $(basename "$t")" "$t"; done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -192,6 +192,7 @@ enum ship_transport {
 	SHIP_ELASTIC,
 	SHIP_SPLUNK,
 	SHIP_GELF,
+	SHIP_JOURNAL,
 };
 #define SHIP_TEXT_MAX 16000u /* bytes of a message's text at most: framed, and all of it escaped, below 64 KiB */
 struct ship_target {

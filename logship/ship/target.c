@@ -286,11 +286,13 @@ static const struct {
     {"splunk+http://", SHIP_SPLUNK, false, 8088},
     {"gelf+https://", SHIP_GELF, true, 12201},
     {"gelf+http://", SHIP_GELF, false, 12201},
+    {"journal+https://", SHIP_JOURNAL, true, 19532},
+    {"journal+http://", SHIP_JOURNAL, false, 19532},
 };
 
 static const char no_scheme[] =
     "expected relp://HOST:PORT, tcp://, udp://, relp+tls://, tcp+tls://, file:PATH, stdout:, or "
-    "FORMAT+https://HOST:PORT, FORMAT one of otlp, loki, elastic, splunk, gelf";
+    "FORMAT+https://HOST:PORT, FORMAT one of otlp, loki, elastic, splunk, gelf, journal";
 
 const char *ship_target_parse(const char *text, u32 len, struct ship_target *t)
 {

@@ -39,6 +39,12 @@ static const struct web_format formats[] = {
                                  .refused = web_splunk_refused},
     [SHIP_GELF - SHIP_OTLP] =
         {.path = "/gelf", .type = "application/json", .head = "", .tail = "", .most = 1, .item = web_gelf_item},
+    [SHIP_JOURNAL - SHIP_OTLP] = {.path = "/upload",
+                                  .type = "application/vnd.fdo.journal",
+                                  .head = "",
+                                  .tail = "",
+                                  .most = WEB_BATCH_ITEMS,
+                                  .item = web_journal_item},
 };
 
 const struct web_format *web_format(enum ship_transport transport)

@@ -2,7 +2,7 @@
 /*
  * Collectors that are spoken to by HTTP. From the bottom up:
  *   json.c fields.c                             texts, and what a message says of itself, for every format
- *   otlp.c loki.c elastic.c splunk.c gelf.c     a message in a format, and what an answer of such a collector means
+ *   otlp.c loki.c elastic.c splunk.c gelf.c journal.c   a message in a format, and what an answer of such a collector means
  *   format.c                                    the table of formats
  *   answer.c                                    what an answer means, whatever the format
  *   batch.c                                     messages gathered, and a request's body from some of them
@@ -119,6 +119,7 @@ void web_splunk_item(struct ship_out *o, const struct ship_message *m, u64 ns);
 void web_splunk_taken(const struct web_answer *a, struct web_item **item, u32 n, struct web_verdict *v);
 bool web_splunk_refused(const struct web_answer *a, struct web_item **item, u32 n, struct web_verdict *v);
 void web_gelf_item(struct ship_out *o, const struct ship_message *m, u64 ns);
+void web_journal_item(struct ship_out *o, const struct ship_message *m, u64 ns);
 
 /* ---- batch.c ---- */
 #define WEB_BATCH_ITEMS 4096u

@@ -94,5 +94,6 @@ J
 } >"$tmp/$name.sh"
 volume 2G
 tests/kernel/guest.sh -t 3000 -i -N -m 2048 -o netconsole -p "$tmp/shipload" -p "$bin/tfs" -p "$bin/tfs-logship" -p rsyslogd -f $plugins -f /lib/x86_64-linux-gnu/libgcc_s.so.1 "$k" "$tmp/$name.sh" "$tmp/t" >"$tmp/said" || { cat "$tmp/said"; bad "in the guest"; finish; }
-cat "$tmp/said"
+grep -E '^(throughput|delay|writers|lost) ' "$tmp/said"
+[ -n "$quick" ] || tests/bench/ship_report.sh "$k" <"$tmp/said" >docs/bench/ship.md
 finish

@@ -46,6 +46,14 @@ static const char *put(void (*fn)(struct ship_out *, const struct ship_message *
 
 static void formats(void **state)
 {
+	static const char journal[] =
+	    "__REALTIME_TIMESTAMP=1795946400123456\nPRIORITY=3\nSYSLOG_FACILITY=16\nSYSLOG_IDENTIFIER=a\"b\n_HOSTNAME="
+	    "h\n"
+	    "TFS_FILE=/x\xff.log\nTFS_VOLUME=00000000000000ab\nTFS_INODE=7\nTFS_GENERATION=1\nTFS_OFFSET=4096\n"
+	    "TFS_CRC=0000beef\nTFS_SEQUENCE=3\nTFS_BOOT=" BOOT "\nTFS_UID=" UID
+	    "\nMESSAGE\n\x0b\0\0\0\0\0\0\0one\ttwo\n\xc3\xa4\"\n\n";
+	static u8 buf[1024];
+	struct ship_out o = {.buf = buf, .size = sizeof(buf)};
 	struct ship_message m = message("one\ttwo\n\xc3\xa4\"", 11);
 
 	(void)state;
@@ -85,6 +93,9 @@ static void formats(void **state)
 	    "\"_file\":\"/x?.log\",\"_tfs_volume\":\"00000000000000ab\",\"_tfs_inode\":7,"
 	    "\"_tfs_generation\":1,\"_tfs_offset\":4096,\"_tfs_crc\":\"0000beef\",\"_tfs_sequence\":3,"
 	    "\"_tfs_boot\":\"" BOOT "\",\"_tfs_uid\":\"" UID "\"}");
+	web_journal_item(&o, &m, NS); /* the length of MESSAGE has zeros */
+	assert_int_equal(o.len, sizeof(journal) - 1);
+	assert_memory_equal(o.buf, journal, o.len);
 }
 
 /* What is no UTF-8 is escaped, and a field says so; control characters are JSON's; no text is longer than promised. */
@@ -112,7 +123,7 @@ static void texts(void **state)
 	memset(file, 1, sizeof(file) - 1);
 	m = message((const char *)worst, sizeof(worst));
 	m.file = file;
-	for (int t = SHIP_OTLP; t <= SHIP_GELF; t++)
+	for (int t = SHIP_OTLP; t <= SHIP_JOURNAL; t++)
 		for (worst[1] = 1; worst[1]; worst[1] = worst[1] == 1 ? 0xff : 0) { /* escaped once, and twice */
 			struct ship_out o = {.size = 0};
 
