@@ -164,38 +164,55 @@ static int answers_take(struct logship_link *l)
 	return arrived || n >= 0 ? arrived : n; /* an end that came behind answers is met again */
 }
 
-/* Reads what is there. ms: waits so long for some. TLS may hold what came already, so reading goes before waiting. */
-static int answers_read(struct logship_link *l, u64 ms)
+/* Reads what is there. end: until then it may wait for some, 0: it does not. Bytes that come one by one, and end no
+ * answer that counts, make the wait no longer: behind end they are -ETIMEDOUT. TLS may hold what came already, so
+ * reading goes before waiting. */
+static int answers_read(struct logship_link *l, u64 end)
 {
 	ssize_t n = -ECONNRESET;
 	int err;
 
 	if (l->relp.state != SHIP_RELP_OVER)
 		n = stream_recv(l, l->in + l->in_len, sizeof(l->in) - l->in_len);
-	if (n == -EAGAIN && ms) {
-		err = wait_ready(l, POLLIN, logship_now_ms() + ms);
+	if (n == -EAGAIN && end) {
+		err = wait_ready(l, POLLIN, end);
 		if (err)
 			return err;
 		n = stream_recv(l, l->in + l->in_len, sizeof(l->in) - l->in_len);
 	}
-	if (n < 0)
-		return n == -EAGAIN ? 0 : (int)n;
+	if (n < 0 && n != -EAGAIN)
+		return (int)n;
 	if (!n)
 		return -ECONNRESET;
-	l->in_len += (u32)n;
-	return answers_take(l);
+	l->in_len += n > 0 ? (u32)n : 0;
+	err = n > 0 ? answers_take(l) : 0;
+	return err || !end || logship_now_ms() < end ? err : -ETIMEDOUT;
+}
+
+/* How many messages arrived by the answers that come next: one at least. */
+static int answers_await(struct logship_link *l)
+{
+	u64 end = logship_now_ms() + l->timeout_ms;
+	int n;
+
+	do
+		n = answers_read(l, end);
+	while (!n);
+	return n;
 }
 
 /* ---- the transports ---- */
 
 static int relp_open(struct logship_link *l)
 {
+	u64 end;
 	int err;
 
 	ship_relp_open(&l->relp, &l->out);
 	err = flush_out(l);
+	end = logship_now_ms() + l->timeout_ms;
 	while (!err && l->relp.state == SHIP_RELP_OPENING)
-		err = answers_read(l, l->timeout_ms);
+		err = answers_read(l, end);
 	return err;
 }
 
@@ -207,7 +224,7 @@ static int relp_send(struct logship_link *l, const u8 *msg, u32 len)
 	while (arrived >= 0 && !(txnr = ship_relp_next(&l->relp, SHIP_RELP_WINDOW))) {
 		n = flush_out(l);
 		if (!n)
-			n = answers_read(l, l->timeout_ms);
+			n = answers_await(l);
 		if (n < 0)
 			return n;
 		arrived += n;
@@ -226,7 +243,7 @@ static int relp_wait(struct logship_link *l)
 	int n = flush_out(l), arrived = 0;
 
 	while (n >= 0 && l->relp.count) {
-		n = answers_read(l, l->timeout_ms);
+		n = answers_await(l);
 		if (n > 0)
 			arrived += n;
 	}

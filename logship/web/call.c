@@ -7,6 +7,7 @@
  */
 #include "logship/web/deliver.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,9 +110,13 @@ static int add_credentials(struct web *w, const char *path)
 	return err;
 }
 
+/* By its address: a name that begins with 127. may lead anywhere. (What localhost is libcurl knows without asking.) */
 static bool is_here(const char *host)
 {
-	return !strcmp(host, "localhost") || !strcmp(host, "::1") || !strncmp(host, "127.", 4);
+	struct in_addr four;
+
+	return !strcmp(host, "localhost") || !strcmp(host, "::1") ||
+	       (inet_pton(AF_INET, host, &four) == 1 && ntohl(four.s_addr) >> 24 == 127);
 }
 
 static int add_headers(struct web *w)
@@ -158,6 +163,9 @@ static void set_options(struct web *w)
 	logship_trust(w->way, &trust);
 	tfs_web_setup(w->curl, w->way->target->tls ? "https" : "http", "tfs-logship/0.1", &trust);
 	set_url(w);
+	if (is_here(
+	        w->way->target->host)) /* what does not leave this machine, credentials among it, does not by a proxy */
+		curl_easy_setopt(w->curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(w->curl, CURLOPT_ERRORBUFFER, w->error);
 	curl_easy_setopt(w->curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(w->curl, CURLOPT_HEADERDATA, w);
@@ -248,7 +256,10 @@ int logship_curl_error(int code, bool *final)
 
 static int of_curl(struct web *w, CURLcode code)
 {
-	snprintf(w->said, sizeof(w->said), "%.200s", w->error[0] ? w->error : curl_easy_strerror(code));
+	snprintf(w->said, sizeof(w->said), "%.200s",
+	         code == CURLE_WRITE_ERROR ? "the answer is longer than 16 MiB, or there is no memory for it"
+	         : w->error[0]             ? w->error
+	                                   : curl_easy_strerror(code));
 	return logship_curl_error(code, &w->final);
 }
 

@@ -5,7 +5,7 @@ mapping), Loki's push API, Elasticsearch's bulk API, Splunk's HEC, GELF 1.1. Eac
 is taken is appended to a file, a JSON object a line: {"format", "id", "text"}. Faults come by rule, one after the other, so that no run
 depends on time. The server prints its port, ends by SIGTERM, and ends with 1 when a request was not as its format says.
 usage: stub.py OUT [--tls CERT KEY [--client-ca CA]] [--want-auth VALUE] [--bad REGEX] [--faults NAME,NAME...] [--gzip] [--largest N]
-faults, one a request: ok 429 429s 429d 429long 503 500 reset cut slow html 401 404 empty some partial; then ok for ever. --bad: a text that
+faults, one a request: ok 429 429s 429d 429long 503 500 reset cut huge slow html 401 404 empty some partial; then ok for ever. --bad: a text that
 matches is refused for good, item by item where the format can, else the request. --largest: bodies above it get a 413."""
 import argparse
 import email.utils
@@ -314,6 +314,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{')
             self.close_connection = True
             return
+        if fault == 'huge':  # who reads all of it never ends
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % (1 << 40))
+            self.close_connection = True
+            for i in range(1024):
+                self.wfile.write(b' ' * 65536)  # an OSError: it was given up
+            need(False, '64 MiB of an answer were read')
         if fault == 'slow':
             time.sleep(1.5)
         self.reply(status, said)

@@ -66,20 +66,26 @@ killed() {
 	[ -n "${VERBOSE-}" ] && cat "$tmp/checked"
 	quiet 0 "$bin/fsck.tfs" -fn "$tmp/i.img"
 }
-# Nobody there, one who never answers, one who is no collector: all is pending afterwards as before.
+# Nobody there, one who never answers, not to the first message either, one who sends a byte of an answer now and then, for ever, and one who is no collector: all is pending afterwards as before.
 refused() {
 	collector --relp 0 || return; local at=$port; stop; image "relp://127.0.0.1:$at"; local before; before=$(pending)
 	quiet 2 "$ship" drain "$tmp/i.img" --retry 0s; grep -q 'Connection refused' "$tmp/said" || fail "no reason is given: $(cat "$tmp/said")"
-	for does in silent nonsense; do
+	for does in silent nonsense trickle late; do
 		: >"$tmp/heard"; python3 - "$does" >"$tmp/heard" <<'P' & other=$!
 import socket, sys, time
 s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)
 c = s.accept()[0]
 if sys.argv[1] == 'nonsense': c.sendall(b'HTTP/1.1 400 no\r\n\r\n')
+if sys.argv[1] == 'late': c.sendall(b'1 rsp 6 200 OK\n')
+if sys.argv[1] in ('trickle', 'late'): # an answer of 1,000 bytes that takes 100 s
+    c.sendall(b'%d rsp 1000 200 OK' % (1 if sys.argv[1] == 'trickle' else 2))
+    try:
+        for i in range(1000): c.sendall(b' '); time.sleep(0.1)
+    except OSError: pass
 time.sleep(20)
 P
 		local n=0; until [ -s "$tmp/heard" ] || [ $n = 3000 ]; do n=$((n + 1)); sleep 0.02; done
-		quiet 2 "$ship" drain "$tmp/i.img" --to "relp://127.0.0.1:$(cat "$tmp/heard")" --timeout 300ms --retry 0s
+		quiet 2 timeout 60 "$ship" drain "$tmp/i.img" --to "relp://127.0.0.1:$(cat "$tmp/heard")" --timeout 300ms --retry 0s
 		kill $other; wait $other 2>/dev/null; other=
 	done
 	[ "$(pending)" = "$before" ] || fail "the cursor moved although nobody acknowledged"

@@ -48,6 +48,7 @@ each() { # nothing goes wrong: all of it, once; a second time nothing is sent
 	check 4 $FILES $LINES once; : >"$tmp/out"
 	small; drain 0 "$(url gelf)"; check 1 1 60 once; : >"$tmp/out"
 	image; drain 0 "$(url loki)&tenant=me"; check 1 $FILES $LINES once; stop
+	stub --want-auth 'Splunk 12345678-abcd' || return; token; image; http_proxy=http://127.0.0.1:9 drain 0 "$(url splunk)" --retry 0s; check 1 $FILES $LINES once; stop # a proxy would get what is not to leave this machine
 	stub --gzip || return; config; image; drain 0 "$(url otlp)&gzip"; check 1 $FILES $LINES once; stop
 }
 faults() { # what is lost on the way goes again; an answer that is lost repeats a request, not a document
@@ -56,6 +57,7 @@ faults() { # what is lost on the way goes again; an answer that is lost repeats 
 	for f in otlp loki splunk elastic; do image; drain 0 "$(BATCH=200000 url $f)" --retry 1h; done
 	check 4 $FILES $LINES elastic; stop; [ ! -e "$tmp/dead" ] || fail "a dead letter of a fault that passes"
 	stub --faults slow,ok,slow || return; config; image; drain 0 "$(url otlp)" --timeout 1s --retry 1h; check 1 $FILES $LINES; stop
+	stub --faults huge || return; config; image; drain 2 "$(url otlp)" --retry 0s; said 'longer than 16 MiB'; drain 0 "$(url otlp)"; check 1 $FILES $LINES; stop
 	stub --largest 9000 || return; config; image; drain 0 "$(url otlp)"; image; drain 0 "$(url elastic)"; check 2 $FILES $LINES once; stop
 }
 dead() { # each line that ends in 7: refused for good
@@ -98,6 +100,7 @@ refused() { # what trying again does not mend: it says why, and nothing moves
 	token; chmod 644 "$tmp/token"; drain 2 "$(url splunk)" --retry 1h; said 'others may read it'
 	rm "$tmp/token"; drain 2 "$(url splunk)" --retry 1h; said 'No such file'
 	token; config "[splunk+http://192.0.2.1:8088]" "authorization-file = $tmp/token"; drain 2 splunk+http://192.0.2.1 --retry 1h; said 'use https'
+	config "[splunk+http://127.evil:8088]" "authorization-file = $tmp/token"; drain 2 splunk+http://127.evil --retry 0s; said 'use https'
 	config; drain 2 "otlp+http://127.0.0.1:$port" --retry 0s # nobody is there any more
 	[ "$(pending)" = "$before" ] && [ ! -e "$tmp/dead" ] || fail "the cursor moved"
 	for line in '[otlp+https://h' '[file:x]' '[otlp+https://h]
