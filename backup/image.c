@@ -139,6 +139,7 @@ int bk_image_open(struct bk_image *i, struct bk_repo *r, const struct bk_backup 
 	i->r = r;
 	i->dev.ops = &ops;
 	i->dev.read_only = true;
+	i->dev.no_gaps = true; /* what lay there may be in a pack that prune has deleted */
 	code = bk_index_load(r, &i->x, b);
 	if (!code)
 		code = front_make(i, b);

@@ -106,7 +106,7 @@ static int shadow_open(struct bk_nanos *n, u64 size)
 	if (err)
 		return tfs_cli_fail(BK_HOST, path, "%s; TMPDIR says where else", tfs_file_dev_error(err));
 	s->written = calloc(size / TFS_BLOCK / 8 + 1, 1);
-	s->dev = (struct tfs_dev){.ops = &ops, .size = size};
+	s->dev = (struct tfs_dev){.ops = &ops, .size = size, .no_gaps = true}; /* as the base below it: image.c */
 	return s->written ? 0 : bk_no_memory();
 }
 

@@ -22,6 +22,14 @@ static bool in_order(struct tfs_vol *vol, struct tfs_node *n, u32 slot)
 	return slot && tfs_cache_find(vol, tfs_le64(tfs_branch_at(n->buf, slot - 1)->ptr.addr));
 }
 
+/* May what lies between the end of one child and the next be read with them? */
+static bool gap_readable(const struct tfs_vol *vol, u64 end, u64 addr)
+{
+	if (vol->dev->no_gaps) /* their blocks touch */
+		return addr / TFS_UNITS_PER_BLOCK <= (end + TFS_UNITS_PER_BLOCK - 1) / TFS_UNITS_PER_BLOCK;
+	return addr - end <= GAP_UNITS;
+}
+
 /* How many children from slot on lie behind each other, and where the last of them ends. */
 static u32 children_together(struct tfs_vol *vol, struct tfs_node *n, u32 slot, u64 *first, u64 *end)
 {
@@ -34,7 +42,7 @@ static u32 children_together(struct tfs_vol *vol, struct tfs_node *n, u32 slot, 
 			break;
 		if (i == slot)
 			*first = *end = p.addr / TFS_UNITS_PER_BLOCK * TFS_UNITS_PER_BLOCK;
-		if (p.addr < *end || p.addr - *end > GAP_UNITS || p.addr + p.len - *first > AHEAD_UNITS)
+		if (p.addr < *end || !gap_readable(vol, *end, p.addr) || p.addr + p.len - *first > AHEAD_UNITS)
 			break;
 		*end = p.addr + p.len;
 	}

@@ -19,6 +19,7 @@ struct tfs_dev {
 	const struct tfs_dev_ops *ops;
 	u64 size; /* bytes */
 	bool read_only;
+	bool no_gaps; /* blocks that nothing live lies in are not to be read: of a backup they may be gone */
 	int (*resized)(struct tfs_dev *dev); /* sets size to what it is now, for tfs_grow. NULL: it is what it was */
 };
 struct tfs_dev_ops {
