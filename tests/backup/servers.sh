@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# make test-backup: the stores against real servers. Ceph RGW in memory: the suite, Object Lock, every fault at every request, of the store and of
+# make test-backup: the stores against real servers. Ceph RGW in memory (or, with bluestore, on a disk): the suite, Object Lock, every fault at every request, of the store and of
 # whole backups, objects exchanged with s3cmd and awscli (when installed). RGW on a disk: what was acknowledged is there after kill -9. Swift's
 # s3api (when installed), which has no conditional puts. 77: no Ceph here.
+# STEP=N: whole backups through the proxy with the fault at every Nth request. usage: servers.sh [memstore|bluestore]
 set -u
 cd "$(dirname "$0")/../.."
 here=tests/backup BIN=${BIN:-build/bin}
@@ -16,7 +17,7 @@ step() { echo "-- $*"; }
 export AWS_ACCESS_KEY_ID=AKTEST AWS_SECRET_ACCESS_KEY=SKTEST AWS_EC2_METADATA_DISABLED=true HOME=$T no_proxy='*'
 unset AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_SESSION_TOKEN AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3 http_proxy https_proxy
 
-S=$($here/ceph.sh start "$T/memory" memstore) || fail "RGW in memory does not start"
+S=$($here/ceph.sh start "$T/memory" "${1:-memstore}") || fail "RGW (${1:-memstore}) does not start"
 tool() { "$BIN/store_tool" -o endpoint="$S" -o patience=60 "$@"; }
 step "RGW: the suite"
 "$BIN/store_test" -o endpoint="$S" -o part-size=5M "s3://tfs/präfix + %41" >"$T/out" 2>&1 || fail "the suite on RGW"
