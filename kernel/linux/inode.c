@@ -287,6 +287,8 @@ void tfs_evict_inode(struct inode *inode)
 		tfs_leave(inode->i_sb);
 		cond_resched();
 	} while (more > 0 || tfs_insist(more, &tries)); /* another error: the next mount goes on */
+	if (S_ISREG(inode->i_mode))
+		tfs_ship_ended(inode);
 	sb_end_intwrite(inode->i_sb);
 }
 

@@ -386,6 +386,7 @@ static int pass(struct tfs_sender *t)
 
 	WRITE_ONCE(t->kicked, false);
 	t->again = false;
+	t->seen_ended = atomic_read(&t->s->ship.ended);
 	t->seen_durable = atomic64_read(&t->s->durable);
 	t->seen_sequence = atomic64_read(&t->s->sequence);
 	err = rules_do(t, rule_send);
@@ -467,7 +468,8 @@ static int write_back(struct tfs_sender *t)
 
 static bool news(const struct tfs_sender *t)
 {
-	return READ_ONCE(t->kicked) || (u64)atomic64_read(&t->s->durable) != t->seen_durable;
+	return READ_ONCE(t->kicked) || (u64)atomic64_read(&t->s->durable) != t->seen_durable ||
+	       atomic_read(&t->s->ship.ended) != t->seen_ended;
 }
 
 static int turn(struct tfs_sender *t, bool *slept)

@@ -169,6 +169,23 @@ void tfs_ship_rules_changed(struct tfs_sb *s)
 	mutex_unlock(&s->ship.lock);
 }
 
+/* A last line without its end goes now, and no record says so: the threads are told. */
+void tfs_ship_ended(struct inode *inode)
+{
+	struct tfs_sb *s = tfs_sb(inode->i_sb);
+	u64 from;
+	int unsent;
+
+	if (likely(!READ_ONCE(s->ship.on)))
+		return;
+	unsent = tfs_ship_unsent(tfs_enter(s->sb), inode->i_ino, i_size_read(inode), &from);
+	tfs_leave(s->sb);
+	if (unsent <= 0)
+		return;
+	atomic_inc(&s->ship.ended);
+	wake_up_all(&s->ship.wait);
+}
+
 void tfs_ship_stop(struct tfs_sb *s)
 {
 	struct tfs_sender *t;

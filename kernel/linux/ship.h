@@ -110,6 +110,7 @@ struct tfs_sender {
 	unsigned long second;    /* jiffies, of the limit */
 	u32 in_second;
 	u64 seen_durable, seen_sequence, volume;
+	int seen_ended;
 	bool connected, told;
 	u32 backoff; /* ms */
 	/* counters; read by /sys without a lock */

@@ -100,6 +100,7 @@ struct tfs_shipping {      /* log forwarding: ship.h */
 	struct net *net;        /* of who mounted it */
 	wait_queue_head_t wait; /* of all threads */
 	unsigned long written;  /* jiffies, when pages were last made dirty */
+	atomic_t ended;         /* counts files without a name that nobody has any more and of which lines are kept */
 };
 
 struct tfs_sb {
@@ -280,12 +281,13 @@ int tfs_compactor_start(struct tfs_sb *s);
 void tfs_compactor_stop(struct tfs_sb *s);
 void tfs_compactor_wake(struct tfs_sb *s);
 
-/* ship.c: what hosts do for log forwarding; all but _written and _wake may wait */
+/* ship.c: what hosts do for log forwarding; all but _written and _wake may wait, _ended for sbi->lock alone */
 void tfs_ship_init(struct tfs_sb *s, struct net *net);
 void tfs_ship_exit(struct tfs_sb *s);
 void tfs_ship_start(struct tfs_sb *s); /* a thread for each collector that rules name */
 void tfs_ship_stop(struct tfs_sb *s);  /* their last acknowledgements are records when it returns */
 void tfs_ship_rules_changed(struct tfs_sb *s);
+void tfs_ship_ended(struct inode *inode); /* removed, and nobody has it any more */
 void tfs_sender_init(void);
 enum tfs_ship_count { TFS_SHIP_LINES, TFS_SHIP_BYTES, TFS_SHIP_ACKED, TFS_SHIP_UNACKED, TFS_SHIP_RECONNECTS };
 u64 tfs_ship_sum(struct tfs_sb *s, enum tfs_ship_count what); /* over all collectors */

@@ -75,6 +75,8 @@ collector 2514; all_sent; until_ '[ "$(counter kept_bytes)" = 0 ]'; [ "$(counter
 at "a line without an end"
 printf 'half' >/mnt/log/h.log; sync; sleep 2; ! grep -q ' half' /c/out || fail "half a line was sent"
 printf ' a line\n' >>/mnt/log/h.log; all_sent; until_ 'grep -q " half a line" /c/out'
+exec 5>>/mnt/log/o.log; printf 'open half' >&5; rm /mnt/log/o.log; sync; sleep 2.5; ! grep -q ' open half' /c/out || fail "what may go on was sent"
+exec 5>&-; until_ 'grep -q " open half" /c/out' # nobody has it any more: it goes, though nothing else happens
 at "remounted, frozen"
 lines /mnt/log 7 2 200 10 50 & w=$!
 for i in 1 2 3; do sleep 0.3; fsfreeze --freeze /mnt && sleep 0.3 && fsfreeze --unfreeze /mnt || fail "freeze"; done; wait $w
