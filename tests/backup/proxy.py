@@ -16,7 +16,7 @@ Requests go on as they are, Host and all, so signatures stay good. Faults:
   slow                          the answer comes in small pieces
   other-range                   an answer to a range is another range, and says so
   unsaid                        half of the answer's body, without a word how long it is
-  error200 error200-late        a completion is answered by 200 and <Error>, without asking, after asking
+  error200 error200-late        the Nth completion is answered by 200 and <Error>, without asking, after asking
   etag                          a put's ETag is another one
 What has no body to break, or is no completion, passes unharmed and does not count as done."""
 import os
@@ -27,7 +27,7 @@ import sys
 import threading
 import time
 
-state = {"fault": "", "from": 0, "times": 1, "count": 0, "done": 0, "in": 0, "out": 0, "late": 0}
+state = {"fault": "", "from": 0, "times": 1, "count": 0, "done": 0, "in": 0, "out": 0, "late": 0, "completions": 0}
 lock = threading.Lock()
 upstream = None
 
@@ -138,12 +138,13 @@ class Session:
         method, path = method.decode(), path.decode("latin-1")
         if path.startswith("/_"):
             return self.control(path)
+        completing = method == "POST" and "uploadId" in path
         with lock:
             state["count"] += 1
-            n = state["count"] - state["from"]
+            state["completions"] += completing
+            n = state["completions" if state["fault"].startswith("error200") else "count"] - state["from"]
             fault = state["fault"] if state["from"] and 0 <= n < state["times"] else ""
         length = int(header(head, rb"content-length") or 0)
-        completing = method == "POST" and "uploadId" in path
         if fault.startswith("error200") and not completing or fault == "etag" and method != "PUT":
             fault = ""
         if fault == "reset-early":
@@ -225,7 +226,7 @@ class Session:
             fields = path.split("?", 1)[1].split("&")
             with lock:
                 state.update({"fault": fields[0], "from": int(fields[1]), "times": int(fields[2]) if len(fields) > 2 else 1,
-                              "count": 0, "done": 0, "in": 0, "out": 0})
+                              "count": 0, "completions": 0, "done": 0, "in": 0, "out": 0})
         self.client.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
 
     def run(self):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Backups through the fault proxy (proxy.py), with each fault at each request of a run in turn: the run completes, or, where the fault
 # is a refusal, ends with 3 and the next one completes; after every one the repository verifies (every tenth time with all its data,
-# every twentieth restored and checked) and the newest backup is the volume. Volumes change by what puts a pack in parts. COMMANDS=1: forget,
+# every twentieth restored and checked) and the newest backup is the volume. Volumes change by 24 pages, so a run puts a pack in parts. COMMANDS=1: forget,
 # prune (two hours later by the clock of the proxy, so that it condemns, deletes and repacks) and restore are gone through the same way. STEP: every so many requests, begun at another one with each
 # fault. Counts what was done.
 # usage: run_faults.sh ENDPOINT [FAULT]...     bucket "tfs" there, credentials in the environment
@@ -50,7 +50,7 @@ fresh() { # one backup in few packs again: fewer requests to go through
 for fault in "$@"; do
 	places=0 before=$did faults=$((faults + 1))
 	for ((n = 1 + faults % step; ; n += step)); do
-		seed=$((seed + 1)); "$bin/bk-change" "$i" pages db 2 $seed
+		seed=$((seed + 1)); "$bin/bk-change" "$i" pages db 24 $seed
 		faulty "$fault" $n run "$R" "$i"
 		[ $code = 0 ] || expect 0 "$bk" run "$R" "$i" "${straight[@]}"
 		whole "$fault at request $n of run"
@@ -66,7 +66,7 @@ for fault in "$@"; do
 		for ((n = 1 + faults % step; ; n += step)); do
 			rm -f "$tmp/r.img"
 			if [ $command != restore ]; then # something to forget and to prune
-				"$bin/bk-change" "$i" pages db 2 $((seed += 1)); expect 0 "$bk" run "$R" "$i" "${straight[@]}"
+				"$bin/bk-change" "$i" pages db 24 $((seed += 1)); expect 0 "$bk" run "$R" "$i" "${straight[@]}"
 			fi
 			case $command in
 			forget) set -- "$R" --keep-last 1 ;;

@@ -4,7 +4,7 @@
 # does meanwhile has no part in processor time, and little in the rest), in rounds of a fixed number of transactions by turns without and with
 # tfs-backup's daemon beside it, which backs up every EVERY (3) seconds into memory. Of each kind: transactions a second, processor time
 # of all that runs in the guest a transaction, and how long transactions took at most: a snapshot that stalls shows there.
-# (backup_load.sh: the same on tfs-fuse.) ROUNDS (3) of each kind, TRANSACTIONS (4000) each. usage: backup_guest.sh [KERNEL] (default: the newest)
+# (backup_load.sh: the same on tfs-fuse.) ROUNDS (2) of each kind, TRANSACTIONS (4000) each. usage: backup_guest.sh [KERNEL] (default: the newest)
 . "$(dirname "$0")/../kernel/lib.sh"
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$pg" ] || skip "postgresql is missing: as root, apt-get install postgresql"
@@ -18,7 +18,7 @@ printf "shared_buffers=32MB\nmax_wal_size=64MB\nmin_wal_size=32MB\ncheckpoint_ti
 "${as[@]}" "$pg/pg_ctl" -w -t 600 -D "$tmp/src/pg" stop >/dev/null || bad "stop"
 "$bin/mkfs.tfs" -q --from "$tmp/src" --size 800M "$tmp/t" || exit 1
 {
-	echo "pg=$pg n=${TRANSACTIONS:-4000} rounds=${ROUNDS:-3} every=${EVERY:-3}"
+	echo "pg=$pg n=${TRANSACTIONS:-4000} rounds=${ROUNDS:-2} every=${EVERY:-3}"
 	cat <<'J'
 fail() { echo "FAILED: $*"; tail -20 /tmp/m/log /tmp/m/daemon /tmp/m/pgbench 2>/dev/null; exit 1; }
 export LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu LC_ALL=C PATH=$pg:/usr/bin:/bin:/usr/sbin:/sbin TFS_BACKUP_KEY_FILE=/root/key PGUSER=postgres PGHOST=/tmp
