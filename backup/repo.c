@@ -412,17 +412,59 @@ static int nothing_there(struct bk_repo *r)
 	return err ? bk_store_failed(r, err, BK_STORE) : 0;
 }
 
+/* Is it a key as key_add makes them? Others may have objects below keys/, too. */
+static bool is_key(struct bk_repo *r, const char *name)
+{
+	const char *hex = name + strlen("keys/"), *why;
+	struct bk_key key;
+
+	return strlen(hex) == 32 && strspn(hex, "0123456789abcdef") == 32 && !key_load(r, name, &key, &why) && !why;
+}
+
+/* Objects that only a repository has which was used: then its keys are all that opens it, should its config come back. */
+static bool was_used(struct bk_repo *r)
+{
+	static const char *const folders[] = {"packs/", "index/", "moved/", "condemned/"};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(folders) / sizeof(*folders); i++)
+		err = tfs_store_list(r->store, folders[i], NULL, any_object, NULL);
+	return err != 0;
+}
+
 /* What an init that was interrupted left: of a config that was never put, so it opens nothing. This config is there. */
 static void leftovers_remove(struct bk_repo *r, const struct key_names *k)
 {
+	bool used = k->count && was_used(r);
+
 	for (size_t i = 0; i < k->count; i++) {
-		if (tfs_store_delete(r->store, k->name[i]))
-			tfs_cli_warn(NULL,
-			             "%s; it opens nothing: an interrupted init left it, and key remove takes it away",
-			             tfs_store_error(r->store));
+		if (!is_key(r, k->name[i]))
+			continue;
+		if (used || tfs_store_delete(r->store, k->name[i]))
+			tfs_cli_warn(
+			    k->name[i],
+			    "is not of this repository: an interrupted init left it, or one that lost its config; "
+			    "key remove takes it away");
 		else if (!r->o->quiet)
 			printf("%s removed: an interrupted init left it\n", k->name[i]);
 	}
+}
+
+/* Somebody's config is there: ours, when the answer to the first of two puts was lost and the store kept no token. */
+static int overtaken(struct bk_repo *r, const char *own)
+{
+	size_t len;
+	void *data;
+	int err = tfs_store_load(r->store, "config", sizeof(r->config), &data, &len);
+	bool ours = !err && len == sizeof(r->config) && !memcmp(data, &r->config, len);
+
+	if (!err)
+		free(data);
+	if (ours)
+		return 0;
+	if (!err)
+		tfs_store_delete(r->store, own); /* if that fails, it opens nothing */
+	return tfs_cli_fail(BK_USAGE, r->url, "another program made a repository here at the same moment");
 }
 
 static int make(struct bk_repo *r)
@@ -440,9 +482,7 @@ static int make(struct bk_repo *r)
 		return code;
 	err = tfs_store_put(r->store, "config", &r->config, sizeof(r->config), TFS_STORE_IF_ABSENT);
 	if (err == -EEXIST)
-		tfs_store_delete(r->store, own); /* if that fails, it opens nothing */
-	if (err == -EEXIST)
-		return tfs_cli_fail(BK_USAGE, r->url, "another program made a repository here at the same moment");
+		return overtaken(r, own);
 	return err ? bk_store_failed(r, err, BK_STORE) : 0;
 }
 

@@ -221,6 +221,7 @@ static long fallocate(struct file *file, int mode, loff_t off, loff_t len)
 {
 	struct inode *inode = file_inode(file);
 	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	struct timespec64 ctime, recorded;
 	long err;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
@@ -240,8 +241,13 @@ static long fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
 		err = preallocate(inode, off, len, keep);
 	filemap_invalidate_unlock(inode->i_mapping);
+	ctime = inode_get_ctime(inode);
 	if (!err)
 		tfs_refresh(inode);
+	recorded = inode_get_ctime(inode);
+	if (timespec64_compare(&recorded, &ctime) <
+	    0) /* parts of pages alone: their data carries it, when it is written */
+		inode_set_ctime_to_ts(inode, ctime);
 	inode_unlock(inode);
 	return err;
 }

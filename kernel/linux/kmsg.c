@@ -20,8 +20,8 @@
 #include <linux/slab.h>
 #include <linux/utsname.h>
 
-#define MINE "tfs: kmsg: " /* logship/ship/kmsg.c leaves such lines out */
-#define PATH_BYTES 250u    /* room for .old in a name */
+#define MINE "tfs: kernel messages: " /* logship/ship/kmsg.c leaves such lines out */
+#define PATH_BYTES 250u               /* room for .old in a name */
 #define RING_MIN (512u << 10)
 #define RING_MAX (1u << 30)
 #define RING_STANDARD (8u << 20)
@@ -35,6 +35,7 @@ struct tfs_kmsg_thread {
 	const char *path; /* stays while the thread is */
 	struct kmsg_dump_iter at;
 	bool resumed; /* at is right */
+	bool first;   /* and nothing says what came before it: a gap there is none of ours */
 	bool grave;   /* something in out is to be synced */
 	bool told;
 	u64 ino;             /* of the file that was written last; 0: none yet */
@@ -78,13 +79,14 @@ static bool record_take(struct tfs_kmsg_thread *t)
 
 	if (had >= BATCH || !kmsg_dump_get_line(&t->at, true, t->raw, RAW, &n))
 		return false;
-	lost = t->at.cur_seq - 1 - before.cur_seq;
+	lost = t->first ? 0 : t->at.cur_seq - 1 - before.cur_seq;
 	worst = lines_put(t, lost, n);
 	if (!ship_fits(&t->out) && had) {
 		t->out.len = had;
 		t->at = before;
 		return false;
 	}
+	t->first = false;
 	if (!ship_fits(&t->out)) { /* no kernel has such a record: as much as there is room for */
 		t->out.len = t->out.size;
 		t->out.buf[t->out.size - 1] = '\n';
@@ -132,7 +134,7 @@ static int rest_write(struct tfs_kmsg_thread *t, struct tfs_kmsg_file *f)
 	t->out.len = t->out_at = 0;
 	if (t->grave)
 		err = tfs_kmsg_sync(f);
-	t->grave = false;
+	t->grave &= err != 0;
 	return err;
 }
 
@@ -144,12 +146,24 @@ static bool is_full(const struct tfs_kmsg_thread *t, const struct tfs_kmsg_file 
 	return size && size > half - (t->out.len - t->out_at) - 4 * SHIP_KMSG_LINE;
 }
 
+/* Of a file that nobody has begun: nothing can be appended where its end does not read. */
+static bool is_damaged(const struct tfs_kmsg_thread *t, struct tfs_kmsg_file *f)
+{
+	int n;
+	u8 last;
+
+	if (t->ino == d_inode(f->file)->i_ino)
+		return false;
+	n = tfs_kmsg_tail(f, &last, 1);
+	return n < 0 && n != -ENOMEM;
+}
+
 static int out_write(struct tfs_kmsg_thread *t, const char **why)
 {
 	struct tfs_kmsg_file f;
 	int err = tfs_kmsg_open(t->s->sb, t->path, true, &f);
 
-	if (!err && is_full(t, &f)) {
+	if (!err && (is_full(t, &f) || is_damaged(t, &f))) {
 		err = tfs_kmsg_set_aside(&f);
 		tfs_kmsg_close(&f);
 		if (!err)
@@ -178,11 +192,14 @@ static int resume(struct tfs_kmsg_thread *t, const char **why)
 		return err;
 	n = d_is_positive(f.file) ? tfs_kmsg_tail(&f, t->raw, 2 * SHIP_KMSG_LINE) : 0;
 	tfs_kmsg_close(&f);
-	if (n < 0)
+	if (n == -ENOMEM)
 		return n;
+	n = max(n, 0); /* damaged: what it said last nobody knows */
 	kmsg_dump_rewind(&t->at);
 	if (ship_kmsg_resume(t->raw, n, tfs_boot_id, &next) && next <= t->at.next_seq)
 		t->at.cur_seq = next;
+	else
+		t->first = true;
 	t->resumed = true;
 	return 0;
 }

@@ -194,7 +194,8 @@ static int rename_locked(struct tfs_kmsg_file *f, struct dentry *to)
 	struct renamedata r = {TFS_RENAME_IDMAPS, .old_dir = dir, .old_dentry = f->file, .new_dir = dir,
 	                       .new_dentry = to};
 
-	if (f->file->d_parent != f->dir || d_unhashed(f->file) || f->file == to) /* somebody else was faster */
+	if (f->file->d_parent != f->dir || d_unhashed(f->file) || f->file == to ||
+	    strcmp(f->file->d_name.name, f->name)) /* somebody else was faster */
 		return -ESTALE;
 	if (d_is_positive(to) && !d_is_reg(to))
 		return refuse(f, -EINVAL, "expected a regular file, or none, at its name with " OLD);

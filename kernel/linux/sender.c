@@ -14,7 +14,7 @@
 #include <linux/random.h>
 #include <linux/utsname.h>
 
-#define MINE "tfs: ship: "
+#define MINE "tfs: log forwarding: "
 #define COMMIT_JIFFIES HZ
 #define BACKOFF_MIN 200u /* ms */
 #define BACKOFF_MAX 30000u

@@ -7,8 +7,9 @@
  */
 #include "logship/ship/ship.h"
 
-#define OWN_SHIP "tfs: ship: "
-#define OWN_KMSG "tfs: kmsg: "
+#define OWN_SHIP                                                                                                       \
+	"tfs: log forwarding: " /* longer than a process's name: many messages begin with that, and it is its user's */
+#define OWN_KMSG "tfs: kernel messages: "
 #define FACILITY_USER 1u
 #define PRI_MAX 191u
 #define NS 1000000000ull

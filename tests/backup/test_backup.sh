@@ -22,6 +22,13 @@ expect 0 "$bk" verify "$R" --read-data; has '4 backups are whole'
 for n in 1 2 3 4; do same $n "$tmp/$n.img"; done
 [ "$("$bin/dump.tfs" snapshots "$i" | grep -c tfs-backup)" = 1 ] || fail "more than the base is held"
 
+# ---- what an interrupted init left goes, and nothing that is another's, or that opens a repository which lost its config ----
+L=$tmp/left; expect 0 "$bk" init "$L"; mv "$L"/keys/* "$tmp/left.key"; rm -r "$L"; mkdir -p "$L/keys"; cp "$tmp/left.key" "$L/keys/00112233445566778899aabbccddeeff"
+echo mine >"$L/keys/server.pem"; echo mine >"$L/keys/ffeeddccbbaa99887766554433221100"
+expect 0 "$bk" init "$L"; has 'interrupted init'
+[ "$(ls "$L/keys" | wc -l)" = 3 ] && [ ! -e "$L/keys/00112233445566778899aabbccddeeff" ] && grep -q mine "$L/keys/server.pem" "$L/keys/ffeeddccbbaa99887766554433221100" || fail "keys: $(ls "$L/keys")"
+mkdir -p "$L/packs"; echo x >"$L/packs/0"; rm "$L/config"; expect 0 "$bk" init "$L"; [ "$(ls "$L/keys" | wc -l)" = 4 ] || fail "a key of a repository that was used went: $(ls "$L/keys")"
+
 # ---- from what was restored the next run is incremental, onto a larger file in place of a device, too ----
 truncate -s 20M "$tmp/large"; expect 1 "$bk" restore "$R" latest --to "$tmp/large"; says 'exists'
 rm -f "$tmp/r.img"; expect 0 "$bk" restore "$R" latest --to "$tmp/r.img"

@@ -212,6 +212,13 @@ static void allocate(void)
 	IS(all(fd, 0, 100, 'a') && all(fd, 100, 500000, 0));
 	OK(posix_fallocate(fd, 0, 600000) ? -1 : 0);
 	IS(look("x").st_size == 600000 && all(fd, 100, 600000, 0));
+	OK(fill(fd, 0, 20000, 'b'));
+	a = look("x");
+	nap();
+	OK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 100)); /* no whole block */
+	b = look("x");
+	IS(all(fd, 0, 8192, 'b') && all(fd, 8192, 8292, 0) && all(fd, 8292, 20000, 'b'));
+	IS(later(b.st_ctim, a.st_ctim) && later(b.st_mtim, a.st_mtim));
 	close(fd);
 }
 

@@ -580,16 +580,18 @@ static void kmsg_lines(void **state)
 static void kmsg_own(void **state)
 {
 	(void)state;
-	assert_int_equal(kmsg_to("<4>[   12.345678] tfs: ship: vda: relp://h: error -111; trying again\n", ""),
-	                 SHIP_KMSG_NONE);
-	kmsg_to("<4>tfs: kmsg: vda: /k: error -28\n", "");
-	kmsg_to("<4>[    1.0][  T123] tfs: kmsg: vda\n", "");
+	assert_int_equal(
+	    kmsg_to("<4>[   12.345678] tfs: log forwarding: vda: relp://h: error -111; trying again\n", ""),
+	    SHIP_KMSG_NONE);
+	kmsg_to("<4>tfs: kernel messages: vda: /k: error -28\n", "");
+	kmsg_to("<4>[    1.0][  T123] tfs: kernel messages: vda\n", "");
 	/* others' stay: of the module about something else, of programs, of a quotation */
 	kmsg_to("<3>[1.0] tfs: vda: error -5 ended writing\n", "<3>[1.0] tfs: vda: error -5 ended writing\n");
-	kmsg_to("<12>[1.0] tfs: ship: x\n", "<12>[1.0] tfs: ship: x\n");
-	kmsg_to("<4>[1.0] not tfs: ship: x\n", "<4>[1.0] not tfs: ship: x\n");
+	kmsg_to("<12>[1.0] tfs: log forwarding: x\n", "<12>[1.0] tfs: log forwarding: x\n");
+	kmsg_to("<6>[1.0] tfs: log forwar[7]: segfault\n", "<6>[1.0] tfs: log forwar[7]: segfault\n");
+	kmsg_to("<4>[1.0] not tfs: log forwarding: x\n", "<4>[1.0] not tfs: log forwarding: x\n");
 	kmsg_to("<4>[\n<4>[]\n<4>[1.0] \n", "<4>[\n<4>[]\n<4>[1.0] \n");
-	assert_int_equal(kmsg_to("<4>[1.0] tfs: ship: a\n<6>[1.0] b\n", "<6>[1.0] b\n"), 6);
+	assert_int_equal(kmsg_to("<4>[1.0] tfs: log forwarding: a\n<6>[1.0] b\n", "<6>[1.0] b\n"), 6);
 }
 
 static void kmsg_between(void **state)
@@ -602,12 +604,13 @@ static void kmsg_between(void **state)
 	(void)state;
 	ship_kmsg_begin(&o, 12345678999ull, boot_a, "6.1.0-57", 86400);
 	out[o.len] = 0;
-	assert_string_equal(out, "<5>[   12.345678] tfs: kmsg: boot ab010000000000000000000000000000, Linux 6.1.0-57, "
-	                         "1970-01-02T00:00:00.000000Z\n");
+	assert_string_equal(
+	    out, "<5>[   12.345678] tfs: kernel messages: boot ab010000000000000000000000000000, Linux 6.1.0-57, "
+	         "1970-01-02T00:00:00.000000Z\n");
 	assert_false(ship_kmsg_resume(out, o.len, boot_a, &next));
 	o.len = 0;
 	ship_kmsg_lost(&o, 0, 7);
-	assert_memory_equal(out, "<4>[    0.000000] tfs: kmsg: 7 messages are missing here", 56);
+	assert_memory_equal(out, "<4>[    0.000000] tfs: kernel messages: 7 messages are missing here", 67);
 	memcpy(before, "<6>[1.0] x\n", 11);
 	for (i = 0; i < 2; i++) { /* the first line of what was read, or not */
 		struct ship_out at = {.buf = out, .size = sizeof(out)};
