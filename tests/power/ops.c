@@ -369,7 +369,8 @@ static s64 reflink_step(struct tfs_vol *vol, u64 source, u32 from, u64 ino, u32 
 	if (n > 0 && power_record_type == TFS_REC_PUNCH) {
 		lines_cut(vol, ino, true, block * 4096ull, at * 4096, next);
 		model_punch(ino, block * 4096ull, at * 4096, 0);
-	} else if (n < 0 || (tfs_sequence(vol) > before && power_record_type != TFS_REC_TRUNCATE))
+	} else if ((n < 0 && n != -EOPNOTSUPP) ||
+	           (n > 0 && tfs_sequence(vol) > before && power_record_type != TFS_REC_TRUNCATE))
 		model_write(ino, !tfs_getattr(vol, ino, &a) && a.size > size ? a.size : size, &now, n < 0 ? (int)n : 0);
 	if (n > 0)
 		memmove(power_file(ino) + block * 4096, power_file(source) + from * 4096, (u64)n * 4096);
