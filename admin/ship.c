@@ -113,7 +113,7 @@ static const char *collector_resolve(const char *text)
 	freeaddrinfo(found);
 	if (!err && len > 0 && (size_t)len < sizeof(out))
 		return out;
-	tfs_cli_fail(ADMIN_USAGE, name, err ? gai_strerror(err) : "expected at most 1024 bytes with its address");
+	tfs_cli_fail(ADMIN_USAGE, name, "%s", err ? gai_strerror(err) : "expected at most 1024 bytes with its address");
 	return NULL;
 }
 

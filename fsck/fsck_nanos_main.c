@@ -30,9 +30,11 @@ static void summary(struct fsck *f, const struct fsck_nanos *n, const char *to, 
 	       : code & FSCK_FIXED       ? "repaired"
 	                                 : "sound",
 	       (unsigned long long)records);
-	printf(f->found ? "; %u problems, %u repaired" : "", f->found, f->fixed);
-	printf(to && f->fixed ? " in the copy %s\n" : "\n",
-	       tfs_cli_escape(safe, sizeof(safe), to ? to : "", to ? strlen(to) : 0));
+	if (f->found)
+		printf("; %u problems, %u repaired", f->found, f->fixed);
+	if (to && f->fixed)
+		printf(" in the copy %s", tfs_cli_escape(safe, sizeof(safe), to, strlen(to)));
+	printf("\n");
 }
 
 static int repair_failed(struct fsck *f, const struct fsck_nanos_options *o, int err)
