@@ -220,7 +220,7 @@ static int checkpoint_load(struct tfs_vol *vol, const struct tfs_anchor *a)
 int tfs_orphans_evict(struct tfs_vol *vol)
 {
 	u64 ino = 0;
-	int err, first = 0;
+	int err = 0, first = 0;
 
 	tfs_kept_reset(vol);
 	while (!vol->stopped && !(err = tfs_next_orphan(vol, ino, &ino))) {
