@@ -8,7 +8,7 @@ tmp=$(mktemp -d) failed=0
 trap 'rm -rf "$tmp"' EXIT
 page=docs/man/tfs.5
 section() { sed -n "/^\.SH \"\?$1/,/^\.SH/p" "$page" | sed 's/\\-/-/g'; } # NAME
-entries() { section "$1" | sed -n '/^\.TP/{n;p}' | sed -E 's/^\.[A-Z]+ //; s/"//g' | tr -c 'a-zA-Z0-9_.=-' '\n' | sed -E '/^(NAME)?$/d' | sort -u; }
+entries() { section "$1" | sed -n '/^\.TP/{n;p}' | sed -E 's/^\.[A-Z]+ //; s/"//g' | tr -c 'a-zA-Z0-9_.=-' '\n' | sed -E '/^(NAME|PATH|BYTES|fR)?$/d' | sort -u; }
 same() { # WHAT: code's list in $tmp/code, page's on standard input
 	sort -o "$tmp/code" "$tmp/code"
 	[ -s "$tmp/code" ] || { echo "FAILED: $1: nothing was found in the code; this test looks in the wrong place"; failed=1; }
@@ -20,23 +20,23 @@ super=kernel/linux/super.c
 	sed -n '/fs_parameter_spec parameters/,/};/p' $super | grep -o 'fsparam_[a-z_]*("[a-z_]*"' | sed -E 's/fsparam_(enum|string|u32|u64)\("(.*)"/\2=/; s/.*fsparam_flag_no\("(.*)"/\1\nno\1/; s/.*\("(.*)"/\1/'
 	sed -n '/constant_table/,/};/p' $super | grep -o '{"[a-z-]*"' | tr -d '{"'
 } >"$tmp/code"
-entries 'MOUNT OPTIONS OF THE KERNEL' | same "mount options of the module"
+same "mount options of the module" < <(entries 'MOUNT OPTIONS OF THE KERNEL')
 {
 	sed -n '/^static bool option_of_others/,/^}/p; /^static int mount_option(/,/^}/p' kernel/fuse/main.c | grep -oE '"[a-z_]*[a-z]=?"' | tr -d '"' | grep -v '^comment=' | sort -u
 } >"$tmp/code"
-entries 'MOUNT OPTIONS OF TFS-FUSE' | same "mount options of tfs-fuse"
+same "mount options of tfs-fuse" < <(entries 'MOUNT OPTIONS OF TFS-FUSE')
 sed -n 's/^COUNTER(\([a-z_]*\),.*/\1/p; s/^static struct attribute [a-z_]* = {.name = "\([a-z_]*\)".*/\1/p' kernel/linux/sysfs.c >"$tmp/code"
-entries COUNTERS | same "counters"
+same "counters" < <(entries COUNTERS)
 {
 	sed -n '/^long tfs_ioctl/,/^}/s/.*case \([A-Z_]*\):.*/\1/p' kernel/linux/ioctl.c
 	sed -n '/^static const struct request {/,/^};/s/.*{\(TFS_IOC_[A-Z_]*\), .*/\1/p' tfs/admin.c
 } >"$tmp/code"
-entries IOCTLS | same "ioctls"
+same "ioctls" < <(entries IOCTLS)
 {
 	sed -n 's/.*{\.prefix = XATTR_\([A-Z]*\)_PREFIX.*/\1./p' kernel/linux/xattr.c | tr A-Z a-z
 	sed -n 's/.*"\(system\.posix[a-z_]*\)".*/\1/p' tfs/user/acl.h
 } >"$tmp/code"
-entries 'EXTENDED ATTRIBUTES' | same "extended attributes"
+same "extended attributes" < <(entries 'EXTENDED ATTRIBUTES')
 
 limit() { # NAME: of format.h; its number in LIMITS
 	local n; n=$(printf '#include "tfs/format.h"\nVALUE %s\n' "$1" | ${CC:-cc} -E -P -I. -Itfs/user - | sed -n 's/^VALUE //p' | sed -E 's/ull//g; s/([0-9a-fx])u\b/\1/g')
@@ -63,7 +63,7 @@ tool docs/man/tfs-backup.1 backup/main.c
 tool docs/man/tfs-backup.1 backup/schedule_main.c
 page=docs/man/tfs-backup.conf.5
 { sed -n '/^} keys\[\] = {/,/^};/s/.*{"\([a-z-]*\)",.*/\1/p' backup/schedule_config.c; echo option; } >"$tmp/code"
-entries 'KEYS OF A JOB' | same "keys of a job"
+same "keys of a job" < <(entries 'KEYS OF A JOB')
 tool docs/man/tfs-logship.1 logship/receive.c
 tool docs/man/tfs-logship.1 logship/drain.c
 tool docs/man/tfs-logship.1 logship/status.c

@@ -746,6 +746,9 @@ static int ship_acked(struct tfs_vol *vol, const char *path, u32 part, bool stal
 	acked = a.size * part / 4;
 	err = tfs_ship_acked(vol, ino, rule, generation, acked);
 	copy = model_copy(ino, generation);
+	if (copy && err == -ENOENT &&
+	    !power_owed_has(copy)) /* whether it is still there or not: one of them has no cursor */
+		return called(vol, err);
 	if (copy && (err != -ESTALE || power_owed_has(copy))) { /* what was cut off then is still there */
 		ino = copy;
 		if (acked > model_size(copy))
