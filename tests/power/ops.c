@@ -711,19 +711,30 @@ static int ship_mark(struct tfs_vol *vol, const char *path)
 	return called(vol, err);
 }
 
+static u64 given_up(struct tfs_vol *vol)
+{
+	struct tfs_stat st;
+
+	tfs_statfs(vol, &st);
+	return st.lost_bytes;
+}
+
 /* Of a file that lost its name, one part of so many arrived. */
 static int unlinked_acked(struct tfs_vol *vol, u32 parts)
 {
 	u32 size, generation = 0;
-	u64 ino = power_owed_any(&size), rule, acked = 0;
+	u64 ino, rule, acked = 0, lost = given_up(vol);
 	int err;
 
+	power_owed_called(vol); /* promises of space, which are no operations, may have given some up */
+	ino = power_owed_any(&size);
 	if (!ino || !model_rules(&rule))
 		return -ENOENT;
 	tfs_ship_state(vol, ino, rule, &generation, &acked);
 	acked = size / parts;
 	err = tfs_ship_acked(vol, ino, rule, generation, acked);
-	model_ship_acked(ino, rule, generation, acked, err);
+	if (err != -ENOENT || given_up(vol) == lost) /* the call itself wanted space, and it was this one's */
+		model_ship_acked(ino, rule, generation, acked, err);
 	return called(vol, err);
 }
 
@@ -731,7 +742,7 @@ static int unlinked_acked(struct tfs_vol *vol, u32 parts)
 static int ship_acked(struct tfs_vol *vol, const char *path, u32 part, bool stale)
 {
 	const char *last;
-	u64 parent, ino = find(vol, path, &parent, &last), rule, acked = 0, copy;
+	u64 parent, ino = find(vol, path, &parent, &last), rule, acked = 0, copy, lost = given_up(vol);
 	u32 generation = 0;
 	struct tfs_attr a;
 	int err;
@@ -741,16 +752,16 @@ static int ship_acked(struct tfs_vol *vol, const char *path, u32 part, bool stal
 	err = tfs_getattr(vol, ino, &a);
 	if (err)
 		return err;
+	power_owed_called(vol);
 	tfs_ship_state(vol, ino, rule, &generation, &acked);
 	generation -= stale;
 	acked = a.size * part / 4;
 	err = tfs_ship_acked(vol, ino, rule, generation, acked);
 	copy = model_copy(ino, generation);
-	if (copy && err == -ENOENT &&
-	    !power_owed_has(copy)) /* whether it is still there or not: one of them has no cursor */
-		return called(vol, err);
-	if (copy && (err != -ESTALE || power_owed_has(copy))) { /* what was cut off then is still there */
-		ino = copy;
+	if (copy && err == -ENOENT && (!power_owed_has(copy) || given_up(vol) != lost))
+		return called(vol, err); /* it went in this call or before, or is there: one of the two has no cursor */
+	if (copy && (err != -ESTALE || (power_owed_has(copy) && given_up(vol) == lost))) {
+		ino = copy; /* what was cut off then is still there */
 		if (acked > model_size(copy))
 			acked = model_size(copy);
 	}
