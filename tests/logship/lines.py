@@ -36,10 +36,23 @@ def unescaped(raw):
                   {b'n': b'\n', b'r': b'\r', b't': b'\t', b'\\': b'\\'}[m.group(1)], raw)
 
 
+def cut_off(raw):
+    """A line of receive --json that ends too early: it was killed in the write, before it acknowledged that, and the next one ended the line."""
+    try:
+        json.loads(raw)
+    except UnicodeDecodeError as e:
+        return e.start >= len(raw) - 5
+    except ValueError as e:
+        return e.pos >= len(raw.decode()) - 7 or 'Unterminated' in e.msg
+    return False
+
+
 def messages(path, escaped):
     """Of receive --json, or of a collector that writes the messages as lines."""
     for raw in open(path, 'rb'):
         if raw.startswith(b'{'):
+            if cut_off(raw):
+                continue
             o = json.loads(raw)
             yield bytes.fromhex(o['message_hex']) if 'message_hex' in o else o['message'].encode()
         else:
