@@ -125,6 +125,18 @@ static void part_put(struct tfs_vol *vol, const struct tfs_ship_part *p)
 	tfs_item_put(vol, TFS_TREE_FS, tfs_ship_key(p->ino), &p->head, part_bytes(p));
 }
 
+/* As all that a record does. */
+static int part_write(struct tfs_vol *vol, const struct tfs_ship_part *p)
+{
+	int err;
+
+	part_need(vol, p);
+	err = tfs_prepare(vol);
+	if (!err)
+		part_put(vol, p);
+	return err;
+}
+
 /* ---- what a name brings ---- */
 
 struct names {
@@ -286,13 +298,7 @@ static int cursor_apply(struct tfs_vol *vol, const struct tfs_rec_ship *r)
 	if (err)
 		return err == -ENOENT ? bad(vol, &r->head, "forwarding record names no rule") : err;
 	err = cursor_load(vol, r, p);
-	if (err)
-		return err;
-	part_need(vol, p);
-	err = tfs_prepare(vol);
-	if (!err)
-		part_put(vol, p);
-	return err;
+	return err ? err : part_write(vol, p);
 }
 
 static int rule_apply(struct tfs_vol *vol, const struct tfs_rec_ship *r)
@@ -373,13 +379,7 @@ static int cut_apply(struct tfs_vol *vol, const struct tfs_rec_ship *r)
 	struct tfs_ship_part *p = tfs_scratch(vol);
 	int err = cut_load(vol, r, p);
 
-	if (err)
-		return err;
-	part_need(vol, p);
-	err = tfs_prepare(vol);
-	if (!err)
-		part_put(vol, p);
-	return err;
+	return err ? err : part_write(vol, p);
 }
 
 int tfs_apply_ship(struct tfs_vol *vol, const struct tfs_rec_head *rec)

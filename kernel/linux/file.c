@@ -245,8 +245,8 @@ static long fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	if (!err)
 		tfs_refresh(inode);
 	recorded = inode_get_ctime(inode);
-	if (timespec64_compare(&recorded, &ctime) <
-	    0) /* parts of pages alone: their data carries it, when it is written */
+	/* parts of pages alone: their data carries it, when it is written */
+	if (timespec64_compare(&recorded, &ctime) < 0)
 		inode_set_ctime_to_ts(inode, ctime);
 	inode_unlock(inode);
 	return err;

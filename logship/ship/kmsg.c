@@ -123,11 +123,8 @@ static void put_head(struct ship_out *o, u32 severity, u64 ns)
 
 static void put_boot(struct ship_out *o, const u8 boot[16])
 {
-	u32 i;
-
 	ship_put_text(o, "boot ");
-	for (i = 0; i < 16; i++)
-		ship_put_hex(o, boot[i], 2);
+	ship_put_boot(o, boot);
 }
 
 void ship_kmsg_begin(struct ship_out *o, u64 ns, const u8 boot[16], const char *release, s64 wall)

@@ -55,6 +55,17 @@ void ship_put_hex(struct ship_out *o, u64 v, u32 digits)
 	ship_put(o, text, digits);
 }
 
+void ship_put_boot(struct ship_out *o, const u8 boot[16])
+{
+	u64 half[2] = {0, 0};
+	u32 i;
+
+	for (i = 0; i < 16; i++)
+		half[i / 8] = half[i / 8] << 8 | boot[i];
+	ship_put_hex(o, half[0], 16);
+	ship_put_hex(o, half[1], 16);
+}
+
 u32 ship_digits(const u8 *at, const u8 *end, u32 max_digits, u32 *v)
 {
 	u32 n = 0;

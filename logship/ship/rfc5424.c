@@ -110,14 +110,8 @@ static void put_file(struct ship_out *o, const char *file)
 
 static void put_boot(struct ship_out *o, const u8 boot[16])
 {
-	u64 half[2] = {0, 0};
-	u32 i;
-
 	ship_put_text(o, " b=\"");
-	for (i = 0; i < 16; i++)
-		half[i / 8] = half[i / 8] << 8 | boot[i];
-	ship_put_hex(o, half[0], 16);
-	ship_put_hex(o, half[1], 16);
+	ship_put_boot(o, boot);
 	ship_put(o, "\"", 1);
 }
 

@@ -31,6 +31,7 @@ void ship_put_text(struct ship_out *o, const char *text);    /* up to its NUL */
 void ship_put_u64(struct ship_out *o, u64 v);                /* decimal */
 void ship_put_padded(struct ship_out *o, u32 v, u32 digits); /* decimal, at most 10 digits */
 void ship_put_hex(struct ship_out *o, u64 v, u32 digits);    /* at most 16 */
+void ship_put_boot(struct ship_out *o, const u8 boot[16]);   /* 32 hexadecimal digits */
 
 /* Decimal digits at the front of [at, end), at most `max_digits` and no leading zero but "0" itself. Returns how many,
  * 0: none, too many, or a leading zero. *v: their value (max_digits at most 9). */

@@ -163,8 +163,8 @@ static void set_options(struct web *w)
 	logship_trust(w->way, &trust);
 	tfs_web_setup(w->curl, w->way->target->tls ? "https" : "http", "tfs-logship/0.1", &trust);
 	set_url(w);
-	if (is_here(
-	        w->way->target->host)) /* what does not leave this machine, credentials among it, does not by a proxy */
+	/* what does not leave this machine, credentials among it, does not by a proxy */
+	if (is_here(w->way->target->host))
 		curl_easy_setopt(w->curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(w->curl, CURLOPT_ERRORBUFFER, w->error);
 	curl_easy_setopt(w->curl, CURLOPT_HEADERFUNCTION, on_header);

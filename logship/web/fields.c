@@ -37,8 +37,7 @@ static void put_boot(struct web_field *f, const u8 boot[16])
 {
 	struct ship_out o = field(f, "boot", false);
 
-	for (u32 i = 0; i < 16; i++)
-		ship_put_hex(&o, boot[i], 2);
+	ship_put_boot(&o, boot);
 	end(f, &o);
 }
 

@@ -212,7 +212,7 @@ try 9 uninitialised-padding mkfs/encode.c 's/^\tmemset\(job->data \+ job->bytes,
 try 9 time-of-the-moment mkfs/main.c 's/getenv\("SOURCE_DATE_EPOCH"\)/NULL/' "tests/cli/test_mkfs.sh same_image" $mk
 
 # L. What is to be forwarded: the cursor, the generation and who is under a rule survive like all else
-power L cursor-lost-in-replay tfs/ship_apply.c '/^static int cursor_apply/,/^}/s/part_put\(vol, p\);/if (!tfs_replaying(vol)) part_put(vol, p);/' "$crash"
+power L cursor-lost-in-replay tfs/ship_apply.c '/^static int cursor_apply/,/^}/s/part_write\(vol, p\);/tfs_replaying(vol) ? 0 : part_write(vol, p);/' "$crash"
 power L new-file-without-its-rules-in-replay tfs/ship_apply.c '/^void tfs_ship_inherited/,/^}/s/if \(s->part\[i\].changed\)/if (s->part[i].changed \&\& !tfs_replaying(vol))/' "$crash"
 power L renamed-file-without-its-rules tfs/name_apply.c 's/^\ttfs_ship_inherited\(vol, m.exchange \? 2 : 1\);//' "$crash"
 power L generation-stays tfs/ship_apply.c 's/^\ts->head.generation = tfs_cpu32\(.*$//' "$crash"

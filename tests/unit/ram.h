@@ -105,4 +105,28 @@ static inline void ram_free(void)
 	ram = NULL;
 }
 
+static inline int ram_end(void **state)
+{
+	(void)state;
+	assert_int_equal(tfs_unmount(vol), 0);
+	ram_free();
+	return 0;
+}
+
+static inline struct tfs_stat ram_stat(void)
+{
+	struct tfs_stat st;
+
+	tfs_statfs(vol, &st);
+	return st;
+}
+
+static inline void ram_remount(void)
+{
+	struct tfs_mount_options o = {0};
+
+	assert_int_equal(tfs_unmount(vol), 0);
+	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
+}
+
 #endif

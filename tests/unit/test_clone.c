@@ -88,14 +88,6 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	assert_int_equal(tfs_unmount(vol), 0);
-	ram_free();
-	return 0;
-}
-
 static void test_parts(void **state)
 {
 	u64 a = raw_file("a"), b = make("b");
@@ -200,11 +192,12 @@ static void test_full_count(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_parts, begin, end),
-	                                   cmocka_unit_test_setup_teardown(test_one_operation_drops_all, begin, end),
-	                                   cmocka_unit_test_setup_teardown(test_ends, begin, end),
-	                                   cmocka_unit_test_setup_teardown(test_feature, begin, end),
-	                                   cmocka_unit_test_setup_teardown(test_full_count, begin, end)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_parts, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_one_operation_drops_all, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_ends, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_feature, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_full_count, begin, ram_end)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

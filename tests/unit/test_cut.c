@@ -21,36 +21,12 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	assert_int_equal(tfs_unmount(vol), 0);
-	ram_free();
-	return 0;
-}
-
 static void put(u32 window, u8 byte, u64 size)
 {
 	struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(data), .buf = data};
 
 	memset(data, byte, sizeof(data));
 	assert_int_equal(tfs_write(vol, file, window * 16, &e, size, NULL), 0);
-}
-
-static struct tfs_stat now(void)
-{
-	struct tfs_stat st;
-
-	tfs_statfs(vol, &st);
-	return st;
-}
-
-static void remount(void)
-{
-	struct tfs_mount_options o = {0};
-
-	assert_int_equal(tfs_unmount(vol), 0);
-	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
 }
 
 /* The n-th that has something to send, of all that the rule holds for. */
@@ -90,7 +66,7 @@ static void test_truncate(void **state)
 	put(0, 'c', 4000);
 	assert_int_equal(sent(1).ino, f.ino); /* the file is first */
 	assert_int_equal(sent(0).generation, 1);
-	remount();
+	ram_remount();
 	assert_int_equal(tfs_ship_acked(vol, f.ino, rule, 0, 65000), 0); /* by where it was read */
 	assert_int_equal(sent(1).acked, 65000);
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 0, 70000), 0);
@@ -99,8 +75,8 @@ static void test_truncate(void **state)
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 1, 4000), 0);
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 0, f.size), 0);
 	assert_int_equal(sent(0).ino, 0);
-	assert_int_equal(now().kept_blocks, 0);
-	assert_int_equal(now().lost_bytes, 0);
+	assert_int_equal(ram_stat().kept_blocks, 0);
+	assert_int_equal(ram_stat().lost_bytes, 0);
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 0, f.size), -ESTALE);
 }
 
@@ -133,13 +109,13 @@ static void test_twice(void **state)
 	assert_int_equal(tfs_unlink(vol, TFS_INO_ROOT, "a.log", 5, false, &ino), 0);
 	while (tfs_evict(vol, ino) > 0)
 		;
-	remount();
+	ram_remount();
 	assert_true(sent(0).origin == file && sent(0).generation == 0 && sent(0).size == sizeof(data));
 	assert_true(sent(1).origin == file && sent(1).generation == 1 && sent(1).size == 5000);
 	assert_int_equal(sent(2).ino, 0);
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 1, 5000), 0);
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 0, sizeof(data)), 0);
-	assert_int_equal(now().kept_blocks, 0);
+	assert_int_equal(ram_stat().kept_blocks, 0);
 }
 
 /* The cursor goes behind the hole, whose zeros are no lines; what was not sent before it goes with what was in it. */
@@ -161,7 +137,7 @@ static void test_punch(void **state)
 	holds(&f, f.acked, 'a', 9 * TFS_BLOCK);
 	assert_int_equal(tfs_ship_acked(vol, file, rule, 0, 15 * TFS_BLOCK), 0); /* sent before the hole came */
 	assert_int_equal(sent(1).ino, 0);
-	assert_int_equal(now().lost_bytes, 0);
+	assert_int_equal(ram_stat().lost_bytes, 0);
 }
 
 /* A crash between the copy and the truncate: nothing was cut off, and nothing is kept or sent twice. */
@@ -176,15 +152,15 @@ static void test_copy_alone(void **state)
 	assert_true(cut.lines && cut.copy);
 	assert_int_equal(sent(0).ino, file);
 	assert_int_equal(sent(1).ino, 0);
-	remount();
+	ram_remount();
 	assert_int_equal(tfs_getattr(vol, cut.copy, &a), -ENOENT);
-	assert_int_equal(now().kept_blocks, 0);
+	assert_int_equal(ram_stat().kept_blocks, 0);
 	assert_int_equal(sent(0).ino, file);
 	cut = (struct tfs_cut){.to = TFS_FILE_SIZE_MAX};
 	assert_int_equal(tfs_cut_begin(vol, file, false, &cut), 0);
 	tfs_cut_end(vol, &cut, -EIO); /* the truncate failed */
 	assert_int_equal(tfs_getattr(vol, cut.copy, &a), -ENOENT);
-	assert_int_equal(now().lost_bytes, 0);
+	assert_int_equal(ram_stat().lost_bytes, 0);
 }
 
 /* And it stays none: it is freed without a record, so a crash brings it back, when the file was truncated since. */
@@ -212,14 +188,14 @@ static void test_copy_back(void **state)
 /* As much as of a file that is removed. */
 static void test_limit(void **state)
 {
-	u64 limit = now().blocks / 100 * TFS_BLOCK, n;
+	u64 limit = ram_stat().blocks / 100 * TFS_BLOCK, n;
 
 	(void)state;
 	for (n = 0; n < 20; n++)
 		put((u32)n, 'a', (n + 1) * sizeof(data));
 	assert_true(n * sizeof(data) > limit);
 	assert_int_equal(tfs_truncate(vol, file, 0), 0);
-	assert_int_equal(now().lost_bytes, n * sizeof(data) - limit);
+	assert_int_equal(ram_stat().lost_bytes, n * sizeof(data) - limit);
 	assert_int_equal(sent(0).acked, n * sizeof(data) - limit);
 }
 
@@ -238,22 +214,22 @@ static void test_no_copy(void **state)
 	for (e.blocks = 1, e.bytes = TFS_BLOCK, n *= 16; !tfs_write(vol, full, n, &e, (n + 1) * TFS_BLOCK, NULL);)
 		n++;
 	assert_int_equal(tfs_truncate(vol, file, 0), 0);
-	assert_int_equal(now().lost_bytes, sizeof(data));
+	assert_int_equal(ram_stat().lost_bytes, sizeof(data));
 	assert_int_equal(sent(0).ino, 0);
-	assert_int_equal(now().kept_blocks, 0);
+	assert_int_equal(ram_stat().kept_blocks, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_truncate, begin, end),
-	    cmocka_unit_test_setup_teardown(test_shortened, begin, end),
-	    cmocka_unit_test_setup_teardown(test_twice, begin, end),
-	    cmocka_unit_test_setup_teardown(test_punch, begin, end),
-	    cmocka_unit_test_setup_teardown(test_copy_alone, begin, end),
-	    cmocka_unit_test_setup_teardown(test_copy_back, begin, end),
-	    cmocka_unit_test_setup_teardown(test_limit, begin, end),
-	    cmocka_unit_test_setup_teardown(test_no_copy, begin, end),
+	    cmocka_unit_test_setup_teardown(test_truncate, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_shortened, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_twice, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_punch, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_copy_alone, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_copy_back, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_limit, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_no_copy, begin, ram_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,14 +16,6 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	assert_int_equal(tfs_unmount(vol), 0);
-	ram_free();
-	return 0;
-}
-
 static u64 make(const char *name, u32 windows)
 {
 	struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(data), .buf = data};
@@ -55,22 +47,6 @@ static bool there(u64 ino)
 	return !tfs_getattr(vol, ino, &a);
 }
 
-static struct tfs_stat now(void)
-{
-	struct tfs_stat st;
-
-	tfs_statfs(vol, &st);
-	return st;
-}
-
-static void remount(void)
-{
-	struct tfs_mount_options o = {0};
-
-	assert_int_equal(tfs_unmount(vol), 0);
-	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
-}
-
 /* Not what no rule names; until it arrived; over a mount; and no longer than its rule. */
 static void test_until(void **state)
 {
@@ -83,19 +59,19 @@ static void test_until(void **state)
 	removed("b.log");
 	assert_false(there(plain));
 	assert_true(there(a) && there(b));
-	assert_int_equal(now().kept_blocks, 64);
+	assert_int_equal(ram_stat().kept_blocks, 64);
 	assert_int_equal(tfs_ship_file_next(vol, rule, &ino, 100, &f), 0);
 	assert_true(f.ino == a && !f.nlink && f.ended && f.size == 2 * sizeof(data));
 	assert_int_equal(tfs_ship_acked(vol, a, rule, f.generation, f.size - 1), 0);
 	assert_true(there(a));
-	remount();
+	ram_remount();
 	assert_true(there(a) && there(b));
 	assert_int_equal(tfs_ship_acked(vol, a, rule, f.generation, f.size), 0);
 	assert_false(there(a));
 	assert_int_equal(tfs_ship_remove(vol, rule), 0);
 	assert_false(there(b));
-	assert_int_equal(now().kept_blocks, 0);
-	assert_int_equal(now().lost_bytes, 0);
+	assert_int_equal(ram_stat().kept_blocks, 0);
+	assert_int_equal(ram_stat().lost_bytes, 0);
 }
 
 /* Of a long one the end, and the space before that comes free; of several as many of the newest as there is room for. */
@@ -106,26 +82,26 @@ static void test_limits(void **state)
 	u8 byte;
 
 	(void)state;
-	limit = now().blocks / 100 * TFS_BLOCK;
+	limit = ram_stat().blocks / 100 * TFS_BLOCK;
 	assert_int_equal(tfs_checkpoint(vol), 0);
-	before = now().free;
+	before = ram_stat().free;
 	a = make("a.log", 40);
 	removed("a.log");
 	assert_int_equal(tfs_ship_state(vol, a, rule, &generation, &acked), 0);
 	assert_int_equal(acked, 40 * sizeof(data) - limit);
-	assert_int_equal(now().lost_bytes, acked);
+	assert_int_equal(ram_stat().lost_bytes, acked);
 	assert_int_equal(tfs_read(vol, a, acked, &byte, 1), 1);
 	assert_int_equal(byte, 'a' + (int)(acked / sizeof(data)) % 26);
 	assert_int_equal(tfs_checkpoint(vol), 0);
-	assert_true(before - now().free < limit / TFS_BLOCK + 40);
+	assert_true(before - ram_stat().free < limit / TFS_BLOCK + 40);
 	b = make("b.log", 5);
 	c = make("c.log", 3);
 	removed("b.log"); /* with it there is more than a hundredth: the older goes */
 	assert_true(!there(a) && there(b));
-	assert_int_equal(now().lost_bytes, 40 * sizeof(data));
+	assert_int_equal(ram_stat().lost_bytes, 40 * sizeof(data));
 	removed("c.log");
 	assert_true(there(b) && there(c));
-	assert_int_equal(now().kept_blocks, 8 * 16);
+	assert_int_equal(ram_stat().kept_blocks, 8 * 16);
 }
 
 /* Whoever writes finds all of the space. */
@@ -140,8 +116,8 @@ static void test_short_of_space(void **state)
 	while (!tfs_write(vol, fill, w * 16, &e, (w + 1) * sizeof(data), NULL))
 		w++;
 	assert_false(there(a));
-	assert_int_equal(now().lost_bytes, 8 * sizeof(data));
-	assert_int_equal(now().kept_blocks, 0);
+	assert_int_equal(ram_stat().lost_bytes, 8 * sizeof(data));
+	assert_int_equal(ram_stat().kept_blocks, 0);
 }
 
 /* A truncate that splits a promise, and moves a cursor in a leaf that nothing else of it dirties. */
@@ -169,10 +145,10 @@ static void test_cut_in_a_promise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_until, begin, end),
-	    cmocka_unit_test_setup_teardown(test_limits, begin, end),
-	    cmocka_unit_test_setup_teardown(test_short_of_space, begin, end),
-	    cmocka_unit_test_setup_teardown(test_cut_in_a_promise, begin, end),
+	    cmocka_unit_test_setup_teardown(test_until, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_limits, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_short_of_space, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_cut_in_a_promise, begin, ram_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

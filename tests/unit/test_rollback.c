@@ -58,14 +58,6 @@ static int begin_large(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	assert_int_equal(tfs_unmount(vol), 0);
-	ram_free();
-	return 0;
-}
-
 /* What the state given up shares is asked of its REFS tree, of which the snapshot holds the part that is as old. */
 static void test_target_deleted(void **state)
 {
@@ -121,8 +113,8 @@ static void test_target_deleted_in_steps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_target_deleted, begin, end),
-	    cmocka_unit_test_setup_teardown(test_target_deleted_in_steps, begin_large, end)};
+	    cmocka_unit_test_setup_teardown(test_target_deleted, begin, ram_end),
+	    cmocka_unit_test_setup_teardown(test_target_deleted_in_steps, begin_large, ram_end)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
