@@ -29,7 +29,7 @@ USER := $(patsubst %.c,$(B)/%.o,$(wildcard tfs/user/*.c tfs/nanos/*.c))
 POWER := $(patsubst %.c,$(B)/%.o,$(wildcard tests/power/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship tfs-backup)
-TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate stop.so differ exercise listing stress posix modelled store_test store_fault store_tool bk-change bk-flip die.so norename.so) $(UNIT)
+TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate mutated stop.so differ exercise listing stress posix modelled store_test store_fault store_tool bk-change bk-flip die.so norename.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp rsyslog-gnutls systemd-journal-remote sqlite3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
@@ -67,12 +67,14 @@ demo: deps kernel-deps ## build a volume from a directory, look into it, mount i
 	@[ -z "$(S3)" ] || [ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(CEPH_PACKAGES) >/dev/null
 	@$(MAKE) --no-print-directory all && S3=$(S3) tests/cli/demo.sh
 
-soak: all ## triples of operations then crash histories, then filling and emptying, each for T seconds (600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, a million names, 16 PiB
+soak: all ## triples of operations then crash histories, then filling and emptying, each for T seconds (600; FROM: where to go on with the first), every bit flipped, 3000 random repairs, 200,000 crafted volumes used, a million names, 16 PiB
 	$(BIN)/tfs-power --triples=$(or $(FROM),0) --seconds $(or $(T),600)
 	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
 	$(BIN)/tfs-power --torture=100000000:$$$$ --seconds $(or $(T),600)
 	$(BIN)/tfs-power --flip=all
 	tests/fsck/random.sh 1000 4000
+	$(BIN)/mutated $$$$000 100000
+	$(BIN)/mutated -s $$$$000 100000
 	tests/cli/test_large.sh 1000000 1P 16P
 	tests/backup/test_kill.sh 1
 	tests/backup/test_kills.sh 100 $$$$
@@ -202,7 +204,9 @@ $(BIN)/exercise: $(B)/tests/fuse/exercise.o
 $(BIN)/listing: $(B)/tests/fuse/listing.o
 $(BIN)/stress: $(B)/tests/fuse/stress.o
 $(BIN)/posix: $(patsubst %.c,$(B)/%.o,$(wildcard tests/posix/*.c))
-$(BIN)/mutate: $(patsubst %.c,$(B)/%.o,$(wildcard tests/fsck/mutate*.c)) $(CORE) $(USER)
+MUTATE := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fsck/mutate_*.c))
+$(BIN)/mutate: $(B)/tests/fsck/mutate.o $(MUTATE) $(CORE) $(USER)
+$(BIN)/mutated: $(patsubst %,$(B)/%.o,tests/fsck/mutated fuzz/use fuzz/host) $(MUTATE) $(CORE) $(USER)
 $(BIN)/stop.so: tests/fsck/stop.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fsanitize%,$(FLAGS)) $(CFLAGS) -shared -fPIC -o $@ $<

@@ -4,7 +4,7 @@ FUZZ_TARGETS := image replay items ops fsck tar frames answers backup nanos
 FUZZ_ENGINE ?= -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 # comparisons are not traced: with a constant checksum and seeds there is little to guess, and it is twice as fast
 FUZZ_FAST := -fno-sanitize-coverage=trace-cmp
-FUZZ_COMMON := fuzz/port.c fuzz/ram.c fuzz/base.c fuzz/use.c fuzz/mutate.c
+FUZZ_COMMON := fuzz/port.c fuzz/ram.c fuzz/base.c fuzz/host.c fuzz/use.c fuzz/mutate.c
 FUZZ_CORE := $(wildcard tfs/*.c)
 FUZZ_B := build/fuzz
 FUZZ_O := build/fuzz/obj
@@ -37,7 +37,7 @@ $(B)/fuzz/%.o: FLAGS += -Wno-frame-larger-than
 $(BIN)/fuzz-seeds: $(patsubst %.c,$(B)/%.o,$(FUZZ_COMMON) fuzz/seeds.c) $(CORE)
 # inputs as images for the kernel: no libFuzzer, no use of the image here
 FUZZ_PACK := $(addprefix $(BIN)/fuzz-pack-,image replay items)
-$(FUZZ_PACK): $(BIN)/fuzz-pack-%: $(B)/fuzz/%.o $(patsubst %.c,$(B)/%.o,fuzz/port.c fuzz/ram.c fuzz/base.c fuzz/mutate.c fuzz/pack.c) $(CORE)
+$(FUZZ_PACK): $(BIN)/fuzz-pack-%: $(B)/fuzz/%.o $(patsubst %.c,$(B)/%.o,fuzz/port.c fuzz/ram.c fuzz/base.c fuzz/host.c fuzz/mutate.c fuzz/pack.c) $(CORE)
 $(BIN)/fuzz-tar-seeds: $(B)/fuzz/tarseeds.o
 $(foreach t,$(FUZZ_TARGETS),$(eval $(BIN)/fuzz-$(t): $(call fuzz_objects,$(t))))
 

@@ -195,12 +195,24 @@ static u64 some_size(u32 *r)
 	return size[rng(r) % 11];
 }
 
+/* Blocks of one file show in another, or elsewhere in the same; both ends lie in one window. */
+static void change_clone(struct tfs_vol *vol, u64 source, u64 ino, u32 *r)
+{
+	u64 from = rng(r) % 48, block = from % 16 + 16 * (rng(r) % 4);
+	u32 blocks = 1 + rng(r) % (16 - (u32)block % 16);
+
+	tfs_clone(vol, source, from, ino, block, blocks, (block + blocks) * TFS_BLOCK, NULL);
+}
+
 static void change_data(struct tfs_vol *vol, u64 ino, u32 *r)
 {
 	u64 block = rng(r) % 48;
 	u32 blocks = 1 + rng(r) % (16 - (u32)block % 16);
 
-	switch (rng(r) % 5) {
+	switch (rng(r) % 6) {
+	case 3:
+		change_clone(vol, seen.ino[rng(r) % seen.count], ino, r);
+		break;
 	case 0:
 		tfs_truncate(vol, ino, some_size(r));
 		break;
@@ -262,12 +274,42 @@ static void change_attr(struct tfs_vol *vol, u64 ino, u32 *r)
 	}
 }
 
+/* A rule, a file below it, an answer of its collector. */
+static void change_ship(struct tfs_vol *vol, u64 ino, u32 *r)
+{
+	struct tfs_ship_rule_info info;
+	u64 rule = 0;
+
+	switch (rng(r) % 4) {
+	case 0:
+		tfs_ship_add(vol, ino, "*", 1, "relp://127.0.0.1:2514", 21, 0, &rule);
+		break;
+	case 1:
+		if (!tfs_ship_rule_next(vol, &rule, &info))
+			tfs_ship_remove(vol, rule);
+		break;
+	case 2:
+		if (!tfs_ship_rule_next(vol, &rule, &info))
+			tfs_ship_mark(vol, ino, rule, rng(r) % 5000);
+		break;
+	default:
+		if (!tfs_ship_rule_next(vol, &rule, &info))
+			tfs_ship_acked(vol, ino, rule, rng(r) % 3, rng(r) % 100000);
+	}
+}
+
 static void change_volume(struct tfs_vol *vol, u32 *r)
 {
 	u64 epoch = 0, held;
 	struct tfs_snapshot_info info;
 
-	switch (rng(r) % 7) {
+	switch (rng(r) % 9) {
+	case 7:
+		tfs_compact_step(vol, 64, rng(r) % 2 ? TFS_COMPACT_FORCE : TFS_COMPACT_NOW);
+		break;
+	case 8:
+		change_ship(vol, seen.ino[rng(r) % seen.count], r);
+		break;
 	case 4:
 		tfs_snapshot_create(vol, "made", 4, &epoch);
 		break;
@@ -317,6 +359,22 @@ void fuzz_change(struct tfs_vol *vol, u32 seed, u32 steps)
 	}
 }
 
+/* All that was seen goes, the latest first, and what a deleted snapshot held. */
+static void remove_all(struct tfs_vol *vol)
+{
+	struct tfs_snapshot_info info;
+	u64 epoch = 0, ino;
+	u32 i, steps = 0;
+
+	for (i = seen.count; i--;)
+		if (!tfs_unlink(vol, seen.dir[i], seen.name[i], seen.name_len[i], seen.type[i] == 4, &ino))
+			fuzz_evict(vol, ino);
+	for (i = 0; i < 64 && !tfs_snapshot_next(vol, &epoch, &info); i++, epoch++)
+		tfs_snapshot_delete(vol, epoch);
+	while (steps++ < 1000 && tfs_snapshot_step(vol) > 0)
+		;
+}
+
 static int look_only(u32 flags)
 {
 	struct tfs_vol *vol;
@@ -347,6 +405,8 @@ void fuzz_use(u32 seed, bool strict)
 	fuzz_look(vol);
 	tfs_statfs(vol, &st);
 	fuzz_change(vol, seed, seed ? 8 + seed % 24 : 0);
+	if (seed % 8 > 4)
+		remove_all(vol);
 	if (seed % 4 == 3) {
 		tfs_sync(vol);
 		tfs_abandon(vol);

@@ -28,6 +28,8 @@ run "fuzzers: seeds and past findings" tests/fuzz/replay.sh
 run "fsck: each mutation is reported, mended in one run, and gone in the next" tests/fsck/test_fsck.sh
 run "tfs rollback, grow, scrub" tests/cli/test_volume.sh
 run "growing: cut off at each write" tests/fsck/test_grow.sh
+run "crafted volumes, checksums right: used in every way" build/bin/mutated 1 2000
+run "crafted volumes with snapshots, checksums right: used in every way" build/bin/mutated -s 1 2000
 run "fsck: repairs that are cut off at each write leave what the next run mends" tests/fsck/stop.sh
 run "fsck: Nanos volumes: repairs cut off at each write are brought back or mended" tests/nanos/stop.sh torn first
 run "tfs-fuse: system calls as on tmpfs; full, killed, read back" tests/fuse/test_fuse.sh

@@ -392,7 +392,7 @@ void tfs_dead_add(struct tfs_vol *vol, u64 birth, u64 addr, u32 units);
 void tfs_dead_reset(struct tfs_vol *vol);                         /* what was prepared is not going to be added */
 static inline bool tfs_held(const struct tfs_vol *vol, u64 birth) /* by a snapshot, if it is live now */
 {
-	return birth <= vol->snap_newest;
+	return vol->snaps && birth <= vol->snap_newest; /* a crafted birth is 0 */
 }
 
 /* snapshot.c */

@@ -7,57 +7,12 @@
  */
 #include "tests/fsck/mutate.h"
 
-static const struct mutation *const tables[] = {mutations_names, mutations_inodes, mutations_extents, mutations_space,
-                                                mutations_snaps};
-
-/* With name NULL all are printed. */
-static const struct mutation *mutation_find(const char *name)
-{
-	for (size_t t = 0; t < sizeof(tables) / sizeof(*tables); t++)
-		for (const struct mutation *m = tables[t]; m->name; m++) {
-			if (!name)
-				printf("%s %d %d %d\n", m->name, m->problem, m->left, m->data);
-			else if (!strcmp(name, m->name))
-				return m;
-		}
-	return NULL;
-}
-
-/* One to four random changes to items: bytes of values, or a swap of two values of the same length; any tree. */
-static void random_damage(u64 seed)
-{
-	u64 x = seed * 0x9e3779b97f4a7c15ull + 1;
-	u32 times = 1 + (u32)(seed % 4);
-
-	while (times--) {
-		struct tfs_key k = {0, 0};
-		int tree = (x >> 40) % 8 > 1 ? TFS_TREE_FS : (x >> 40) % 8 ? TFS_TREE_REFS : TFS_TREE_SPACE;
-		u32 skip, n = 0, len;
-		struct tfs_node *leaf;
-		const void *v;
-		u8 *value;
-
-		if (vol->snaps && (x >> 44) % 4 == 0)
-			tree = TFS_TREE_SNAP;
-		for (; !tfs_item_next(vol, tree, &k, &v, &len); k.b++)
-			n++;
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
-		skip = (u32)(x >> 33) % n;
-		for (k = (struct tfs_key){0, 0}; !tfs_item_next(vol, tree, &k, &v, &len) && skip; k.b++)
-			skip--;
-		must(tfs_tree_dirty(vol, tree, k, &leaf), "dirty");
-		value = tfs_item_edit(vol, tree, k, &len);
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
-		if (!len)
-			item_del(k);
-		else if ((x >> 60) % 4)
-			value[(x >> 20) % (len < 64 ? len : 64)] ^= (u8)(1u << (x >> 50) % 8);
-		else
-			value[(x >> 20) % len] = (u8)(x >> 52);
-	}
-}
-
 /* ---- commands on a mounted volume ---- */
+static void print(void *arg, const struct mutation *m)
+{
+	(void)arg;
+	printf("%s %d %d %d\n", m->name, m->problem, m->left, m->data);
+}
 
 /* Bytes: the FS tree's root as it was stored, data of /big, checkpoint, list block. */
 static void where_parts(void)
@@ -79,15 +34,8 @@ static void where(const char *what)
 
 static void damage(const char *name)
 {
-	const struct mutation *m = mutation_find(name);
-
-	if (!m && strncmp(name, "random:", 7))
+	if (mutate_damage(name))
 		exit(tfs_cli_fail(1, name, "no such mutation"));
-	must(tfs_op_begin(vol, TFS_TIER_FREEING, 0), "begin");
-	if (m)
-		m->fn();
-	else
-		random_damage(strtoull(name + 7, NULL, 10));
 	must(tfs_unmount(vol), "unmount");
 }
 
@@ -138,7 +86,7 @@ int main(int argc, char **argv)
 
 	tfs_cli_start("mutate");
 	if (argc == 2)
-		mutation_find(NULL);
+		mutate_each(print, NULL);
 	if (argc != 3)
 		return argc != 2;
 	if (!strcmp(argv[1], "make"))

@@ -3,8 +3,8 @@
  * mutate: what its rooms share. mutate_edit.c has the edits, mutate_volume.c the volumes they are made in, and the
  * tables of mutations stand by what they damage: mutate_names.c, mutate_inodes.c, mutate_extents.c, mutate_space.c,
  * mutate_snaps.c.
- * mutate.c finds the one asked for and runs it on the mounted volume, after tfs_op_begin. One thread, one volume; what
- * fails ends the program with a message.
+ * mutate_pick.c finds the one asked for and runs it on the mounted volume. One thread, one volume; what fails ends the
+ * program with a message.
  */
 #ifndef TESTS_FSCK_MUTATE_H
 #define TESTS_FSCK_MUTATE_H
@@ -26,6 +26,11 @@ struct mutation {
 };
 extern const struct mutation mutations_names[], mutations_inodes[], mutations_extents[], mutations_space[],
     mutations_snaps[];
+
+/* ---- mutate_pick.c ---- */
+void mutate_each(void (*fn)(void *arg, const struct mutation *m), void *arg); /* the named ones */
+/* Does the one of that name, or "random:SEED", to the volume, which is then unmounted to take effect. -ENOENT. */
+int mutate_damage(const char *name);
 
 /* ---- mutate_edit.c ---- */
 extern struct tfs_vol *vol;
