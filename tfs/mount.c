@@ -52,6 +52,7 @@ int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol *
 	vol->dev = dev;
 	vol->env = *env;
 	vol->cache_max = TFS_CACHE_MIN;
+	vol->dirty_max = TFS_DIRTY_MAX;
 	vol->shape = 1; /* no finger's */
 	vol->node_codec = TFS_CODEC_LZ4;
 	for (h = 0; h < TFS_HEADS; h++)
@@ -290,6 +291,9 @@ int tfs_mount(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_m
 		return err;
 	if (opt->cache_nodes > vol->cache_max)
 		vol->cache_max = opt->cache_nodes;
+	if (opt->dirty_nodes)
+		vol->dirty_max = opt->dirty_nodes;
+	vol->host_checkpoints = opt->flags & TFS_MOUNT_CHECKPOINTS;
 	err = tfs_probe(dev, env, &vol->super, &anchor);
 	if (!err)
 		err = vol_open(vol, &anchor, opt->flags);

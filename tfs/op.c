@@ -148,9 +148,44 @@ static u64 writable_blocks(const struct tfs_vol *vol)
 	return minus(vol->total_blocks, held);
 }
 
+/*
+ * What may wait for a checkpoint. A part of the reserve is there for it on a full volume; as long as the volume could
+ * write a reserve's worth at once it may be more, up to what memory and a mount after a crash can bear: a node is then
+ * written once for more changes of it.
+ */
+static u32 dirty_share(const struct tfs_vol *vol)
+{
+	bool room = writable_blocks(vol) >= vol->reserve_blocks;
+
+	return room || vol->dirty_cap > vol->dirty_max ? vol->dirty_max : vol->dirty_cap;
+}
+
+static u32 log_share(const struct tfs_vol *vol)
+{
+	return writable_blocks(vol) >= vol->reserve_blocks ? TFS_LOG_MAX : vol->log_share;
+}
+
+bool tfs_checkpoint_due(const struct tfs_vol *vol)
+{
+	return vol->dirty.count >= dirty_share(vol) / 2 || vol->log.blocks_used >= log_share(vol) / 2;
+}
+
+/* More than that, and the host's checkpoint would come too late. */
+static bool overdue(const struct tfs_vol *vol)
+{
+	return tfs_dirty_nodes(vol) >= dirty_share(vol) || vol->log.blocks_used >= log_share(vol);
+}
+
 static bool want_checkpoint(const struct tfs_vol *vol)
 {
-	return vol->dirty.count >= vol->dirty_cap / 2 || vol->log.blocks_used >= vol->log_share / 2;
+	return vol->host_checkpoints ? overdue(vol) : tfs_checkpoint_due(vol);
+}
+
+/* One that runs is enough: it is what the nodes of the closed epoch wait for. */
+static int checkpoint_force(struct tfs_vol *vol)
+{
+	vol->checkpoints_forced++;
+	return tfs_checkpoint_step(vol, ~0u);
 }
 
 /* Two in a row at most: the first ends a running one, the second frees what this epoch dropped. */
@@ -179,7 +214,7 @@ static int housekeeping(struct tfs_vol *vol, u64 blocks)
 	if (!err && !vol->bulk && vol->log.bytes > TFS_LOG_BUFFER / 2)
 		err = tfs_log_submit(vol);
 	if (!err && want_checkpoint(vol))
-		err = tfs_checkpoint(vol);
+		err = checkpoint_force(vol);
 	return err ? err : make_writable(vol, blocks);
 }
 
@@ -248,6 +283,7 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->volume = vol->volume;
 	out->log_blocks = vol->log_blocks;
 	out->checkpoints = vol->checkpoints;
+	out->checkpoints_forced = vol->checkpoints_forced;
 	out->user_blocks = vol->user_blocks;
 	out->data_blocks = vol->data_blocks;
 	out->node_blocks = vol->node_blocks;

@@ -258,8 +258,8 @@ static void sizes_set(struct tfs_vol *vol, u64 segments)
 		vol->reserve_blocks = (64ull << 30) / TFS_BLOCK;
 	if (vol->reserve_blocks > vol->total_blocks / 4)
 		vol->reserve_blocks = vol->total_blocks / 4;
-	vol->dirty_cap = (u32)(vol->reserve_blocks / 8 < 4096 ? vol->reserve_blocks / 8 : 4096);
-	vol->log_share = (u32)(vol->reserve_blocks / 4 < 16384 ? vol->reserve_blocks / 4 : 16384);
+	vol->dirty_cap = (u32)(vol->reserve_blocks / 8 < TFS_DIRTY_MAX ? vol->reserve_blocks / 8 : TFS_DIRTY_MAX);
+	vol->log_share = (u32)(vol->reserve_blocks / 4 < TFS_LOG_MAX ? vol->reserve_blocks / 4 : TFS_LOG_MAX);
 }
 
 void tfs_space_table_free(struct tfs_segment_table *table)

@@ -87,9 +87,11 @@ u64 tfs_format_min_size(struct tfs_vol *vol);
 #define TFS_MOUNT_DISCARD 8u  /* tells the device of blocks when they become reusable, after each checkpoint */
 #define TFS_MOUNT_FREES 16u   /* the host calls tfs_snapshot_step by itself: a mount does not wait for it */
 #define TFS_MOUNT_REPAIR 4u   /* with RO: whatever can be read and replayed, for tfs_repair_*; SPACE is not looked at */
+#define TFS_MOUNT_CHECKPOINTS 32u /* the host takes a checkpoint in steps when tfs_checkpoint_due says so */
 struct tfs_mount_options {
 	u32 flags;
 	u32 cache_nodes; /* clean nodes kept, 0: 1024 */
+	u32 dirty_nodes; /* changed ones that no checkpoint has written yet, at most, 16 KiB of memory each; 0: 4096 */
 };
 /* -EINVAL not a volume; -EUCLEAN damaged (message logged); -EROFS an unknown ro_compat feature or read-only device
  * asked to be written; -EOPNOTSUPP an unknown incompat feature. */
@@ -129,6 +131,11 @@ int tfs_stopped(const struct tfs_vol *vol); /* 0, or the error that ended writin
 #define TFS_CHECKPOINT_SYNC 2
 #define TFS_CHECKPOINT_READS 3
 int tfs_checkpoint_step(struct tfs_vol *vol, u32 nodes);
+/*
+ * Half of what may wait for a checkpoint waits: it is time for one. An operation begins with one, whole, unless the host
+ * promised to take it (TFS_MOUNT_CHECKPOINTS); then only when all of that waits, the host being too late.
+ */
+bool tfs_checkpoint_due(const struct tfs_vol *vol);
 bool tfs_checkpoint_running(const struct tfs_vol *vol); /* one has begun, and what is to be done goes on */
 
 /* ---- attributes ---- */
@@ -321,6 +328,7 @@ struct tfs_stat {
 	u32 segment_bits;
 	u64 volume;
 	u64 log_blocks, checkpoints; /* written since the mount */
+	u64 checkpoints_forced;      /* that an operation had to make */
 	/* Since the mount, of 4 KiB: given to tfs_write; written by data heads, by the node head (with list and
 	 * checkpoint blocks); of the data, moved by the compactor. Write amplification is what was written, the log
 	 * too, for each block given. */

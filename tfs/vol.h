@@ -11,6 +11,8 @@
 #define TFS_HASH_BUCKETS 1024u
 #define TFS_PIN_BUCKETS 256u
 #define TFS_CACHE_MIN 1024u
+#define TFS_DIRTY_MAX 4096u /* nodes */
+#define TFS_LOG_MAX 16384u  /* blocks */
 #define TFS_SCRATCH (256u << 10)
 
 /* Blocks that are dead in SPACE and must not be reused yet, by reason. A block is pinned for one reason at most. */
@@ -164,7 +166,8 @@ struct tfs_vol {
 	struct tfs_finger finger[TFS_TREES][TFS_FINGERS];
 	u32 finger_next[TFS_TREES]; /* the next to be replaced */
 	u32 cache_max;
-	u32 dirty_cap;
+	u32 dirty_max; /* nodes, of both epochs, by memory */
+	u32 dirty_cap; /* and by the reserve: what a checkpoint can always place */
 	struct tfs_drop *drops;
 	struct tfs_gang_ref *gangs;
 
@@ -190,7 +193,8 @@ struct tfs_vol {
 	u64 writes, flushed_writes; /* handed to the device; of them before the last flush */
 	u64 super_writes;           /* when the last superblock was written that waits for a flush */
 	u64 feature_writes;         /* of the superblock with a new feature, its second copy alone; 0: none is due */
-	u64 log_blocks, checkpoints;
+	u64 log_blocks, checkpoints, checkpoints_forced;
+	bool host_checkpoints;                                   /* TFS_MOUNT_CHECKPOINTS */
 	u64 user_blocks, data_blocks, node_blocks, moved_blocks; /* as in struct tfs_stat */
 	struct tfs_ck ck;
 	u8 node_codec; /* of nodes written: LZ4 on a mounted volume, which is quick; zlib when a zlib volume is made */

@@ -55,10 +55,20 @@ static void trouble_act(struct super_block *sb)
 	}
 }
 
+/* One is due, and nobody said so before. Not where nothing happened since the last: that one left what it changed. */
+static bool checkpoint_call(struct tfs_sb *s)
+{
+	if (!s->checkpoints_on || s->checkpoint_called || sb_rdonly(s->sb) ||
+	    tfs_sequence(s->vol) == READ_ONCE(s->checkpoint_sequence) || !tfs_checkpoint_due(s->vol))
+		return false;
+	s->checkpoint_called = true;
+	return true;
+}
+
 void tfs_leave(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
-	bool trouble = s->trouble, durable = false;
+	bool trouble = s->trouble, durable = false, due = false;
 
 	s->trouble = false;
 	if (s->vol) {
@@ -66,9 +76,12 @@ void tfs_leave(struct super_block *sb)
 		durable = (u64)atomic64_read(&s->durable) != tfs_durable(s->vol);
 		atomic64_set(&s->durable, tfs_durable(s->vol));
 		WRITE_ONCE(s->stopped, tfs_stopped(s->vol));
+		due = checkpoint_call(s);
 	}
 	memalloc_nofs_restore(s->nofs);
 	mutex_unlock(&s->lock);
+	if (due)
+		mod_delayed_work(s->work_queue, &s->checkpoint, 0);
 	if (durable)
 		tfs_ship_wake(s);
 	if (unlikely(trouble))

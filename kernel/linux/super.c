@@ -59,11 +59,19 @@ static void env_logged(void *ctx, u64 sequence, const struct tfs_rec_head *rec)
 	trace_tfs_op(s->sb, sequence, tfs_le16(rec->type), tfs_le64(rec->ino));
 }
 
+/* Changed nodes cannot be reclaimed: a sixteenth of memory at most. */
+static u32 dirty_nodes(void)
+{
+	return clamp_t(unsigned long, totalram_pages() / 16 / (TFS_NODE_SIZE / PAGE_SIZE), 128, 4096);
+}
+
 static int volume_mount(struct tfs_sb *s, bool read_only, struct tfs_vol **out)
 {
 	struct tfs_mount_options opt = {.flags = (read_only ? TFS_MOUNT_RO : 0) |
-	                                         (s->opt.discard ? TFS_MOUNT_DISCARD : 0) | TFS_MOUNT_FREES,
-	                                .cache_nodes = 4096};
+	                                         (s->opt.discard ? TFS_MOUNT_DISCARD : 0) | TFS_MOUNT_FREES |
+	                                         TFS_MOUNT_CHECKPOINTS,
+	                                .cache_nodes = 4096,
+	                                .dirty_nodes = dirty_nodes()};
 	struct tfs_env env = {.ctx = s,
 	                      .now = env_now,
 	                      .random = env_random,
@@ -192,6 +200,13 @@ static void promises_check(struct tfs_sb *s)
 		       st.delayed_blocks);
 }
 
+static void checkpoints_on(struct tfs_sb *s, bool on)
+{
+	tfs_enter(s->sb);
+	s->checkpoints_on = on;
+	tfs_leave(s->sb);
+}
+
 static void put_super(struct super_block *sb)
 {
 	struct tfs_sb *s = tfs_sb(sb);
@@ -199,6 +214,7 @@ static void put_super(struct super_block *sb)
 
 	tfs_sysfs_remove(s);
 	tfs_compactor_stop(s);
+	checkpoints_on(s, false);
 	cancel_delayed_work_sync(&s->checkpoint);
 	cancel_delayed_work_sync(&s->freeing);
 	promises_check(s);
@@ -450,6 +466,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 		err = root_make(sb); /* last: with a root, put_super ends what failed */
 	if (!err) {
 		queue_delayed_work(s->work_queue, &s->checkpoint, CHECKPOINT_SECONDS * HZ);
+		checkpoints_on(s, true);
 		queue_delayed_work(s->work_queue, &s->freeing, 0);
 		tfs_ship_start(s);
 		tfs_kmsg_start(s);

@@ -59,6 +59,7 @@ COUNTER(flushes, atomic64_read(&s->bdev.flushes));
 COUNTER(syncs, atomic64_read(&s->syncs));               /* fsync and the like that did their own flush */
 COUNTER(syncs_joined, atomic64_read(&s->syncs_joined)); /* that another's flush served, or an earlier one */
 COUNTER(checkpoints, stat_now(s).checkpoints);
+COUNTER(checkpoints_forced, stat_now(s).checkpoints_forced); /* by an operation that could not wait for the thread */
 COUNTER(windows_read, atomic64_read(&s->windows_read));
 COUNTER(windows_written, atomic64_read(&s->windows_written));
 COUNTER(cache_nodes, stat_now(s).cache_nodes);
@@ -116,6 +117,7 @@ static struct attribute *counter_attrs[] = {
     &syncs_counter.attr,
     &syncs_joined_counter.attr,
     &checkpoints_counter.attr,
+    &checkpoints_forced_counter.attr,
     &windows_read_counter.attr,
     &windows_written_counter.attr,
     &cache_nodes_counter.attr,

@@ -115,6 +115,8 @@ struct tfs_sb {
 	bool shut;         /* by the ioctl */
 	bool volume_read_only;
 	struct mutex stepping;
+	bool checkpoints_on;     /* under lock: tfs_checkpoint_work may be called before its time */
+	bool checkpoint_called;  /* under lock: it was, and has not begun one yet */
 	u64 checkpoint_sequence; /* of the last checkpoint in steps */
 	u64 closing;             /* the epoch whose reads a checkpoint waits for */
 	/* Of checkpoints in steps: requests waited for under lock, and how long one held it at most. */

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 jobs=()
 for j in "$@"; do [ ! -e "tests/kernel/job_$j.sh" ] || jobs+=("$j"); done
-[ ${#jobs[@]} -gt 0 ] || jobs=(options errors shutdown acl space pages sync handles writers trace clone admin)
+[ ${#jobs[@]} -gt 0 ] || jobs=(options errors shutdown acl space pages sync handles writers trace clone admin checkpoint)
 compiled kfeat tests/kernel/kfeat.c; compiled clones tests/kernel/clones.c
 for j in "${jobs[@]}"; do
 	echo "cat >/tmp/$j.sh <<'END-OF-JOB'"; cat tests/kernel/job_prelude.sh "tests/kernel/job_$j.sh" || exit 1; echo "END-OF-JOB"

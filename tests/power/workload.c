@@ -166,6 +166,18 @@ static void history_fill(struct tfs_vol *vol, bool shred, bool room)
 	power_step(vol);
 }
 
+/* Of four mounts one with so few nodes that operations begin with checkpoints, and one whose host would take them: its
+ * steps are operations of the table, and when it is late an operation ends the one that runs. */
+static void few_dirty(struct tfs_mount_options *opt)
+{
+	u64 turn = power_rng >> 32 & 3; /* looked at, not drawn */
+
+	if (turn < 2)
+		opt->dirty_nodes = 24;
+	if (turn == 1)
+		opt->flags |= TFS_MOUNT_CHECKPOINTS;
+}
+
 /* Crash states are made of what the unmount and the recovery write, too. crash: only what is synced is there. frees:
  * what a deleted snapshot or a rollback left is not freed by the mount, but beside what comes. */
 static struct tfs_vol *remount(struct tfs_vol *vol, bool crash, bool frees)
@@ -173,6 +185,8 @@ static struct tfs_vol *remount(struct tfs_vol *vol, bool crash, bool frees)
 	struct tfs_mount_options opt = {.flags = TFS_MOUNT_DISCARD | (frees ? TFS_MOUNT_FREES : 0)};
 	struct tfs_env env = power_env_model();
 	int err;
+
+	few_dirty(&opt);
 
 	if (crash) {
 		sync_now(vol);
