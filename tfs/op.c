@@ -150,19 +150,22 @@ static u64 writable_blocks(const struct tfs_vol *vol)
 
 /*
  * What may wait for a checkpoint. A part of the reserve is there for it on a full volume; as long as the volume could
- * write a reserve's worth at once it may be more, up to what memory and a mount after a crash can bear: a node is then
+ * write half a reserve at once it may be more, up to what memory and a mount after a crash can bear: a node is then
  * written once for more changes of it.
  */
+static bool room_to_spare(const struct tfs_vol *vol)
+{
+	return writable_blocks(vol) >= vol->reserve_blocks / 2;
+}
+
 static u32 dirty_share(const struct tfs_vol *vol)
 {
-	bool room = writable_blocks(vol) >= vol->reserve_blocks;
-
-	return room || vol->dirty_cap > vol->dirty_max ? vol->dirty_max : vol->dirty_cap;
+	return room_to_spare(vol) || vol->dirty_cap > vol->dirty_max ? vol->dirty_max : vol->dirty_cap;
 }
 
 static u32 log_share(const struct tfs_vol *vol)
 {
-	return writable_blocks(vol) >= vol->reserve_blocks ? TFS_LOG_MAX : vol->log_share;
+	return room_to_spare(vol) ? TFS_LOG_MAX : vol->log_share;
 }
 
 bool tfs_checkpoint_due(const struct tfs_vol *vol)
