@@ -10,6 +10,7 @@ LIBS := -llz4 -lz -ljson-c
 LIBS_mkfs.tfs := -ldeflate -larchive -llzma -lblkid -pthread
 LIBS_dump.tfs := -larchive
 LIBS_tfs-fuse := -lfuse3
+LIBS_tfs := -lgnutls
 LIBS_tfs-logship := -lcurl
 LIBS_STORE := -lsodium -lcurl -lexpat
 LIBS_tfs-backup := $(LIBS_STORE) -larchive -lfuse3
@@ -31,7 +32,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BIN)/%,$(wildcard tests/unit/test_*.c))
 TOOLS := $(addprefix $(BIN)/,mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-logship tfs-backup)
 TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate mutated stop.so differ exercise listing stress posix modelled store_test store_fault store_tool bk-change bk-flip die.so norename.so) $(UNIT)
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
-	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libexpat1-dev attr python3 curl openssl rsyslog-relp rsyslog-gnutls systemd-journal-remote sqlite3
+	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libgnutls28-dev libexpat1-dev attr python3 curl openssl rsyslog-relp rsyslog-gnutls systemd-journal-remote sqlite3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
 KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
 HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql redis-server mariadb-server dmsetup nfs-kernel-server dkms
@@ -107,9 +108,8 @@ install: all man ## install tools and man pages below DESTDIR and PREFIX (/usr/l
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin lib/systemd/system share/man/man1 share/man/man5 share/man/man8)
 	install -m 755 $(addprefix $(BIN)/,$(INSTALLED)) $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BIN)/tfs-fuse $(BIN)/tfs-logship $(BIN)/tfs-backup $(DESTDIR)$(PREFIX)/bin
-	sed 's,@SBIN@,$(PREFIX)/sbin,' admin/systemd/tfs-snapshot@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-snapshot@.service
-	install -m 644 admin/systemd/tfs-snapshot@.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 admin/systemd/*.service admin/systemd/*.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed -i 's,@SBIN@,$(PREFIX)/sbin,' $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(wildcard admin/systemd/*.service)))
 	install -m 644 backup/systemd/*.service backup/systemd/*.timer logship/systemd/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed -i 's,@BINDIR@,$(PREFIX)/bin,' $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-backup*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tfs-logship@.service
 	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1

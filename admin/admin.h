@@ -20,7 +20,7 @@ struct admin {
 	char **arg; /* after TARGET, `args` of them */
 	int args;
 	bool json, quiet, inodes, dry_run, from_start, resolve;
-	const char *prefix, *cursor, *path, *partition;
+	const char *prefix, *cursor, *path, *partition, *ca, *cert, *key;
 	u64 rate; /* bytes a second, 0: as fast as it goes */
 	u64 keep[KEEPS];
 	u64 offset;
@@ -47,6 +47,7 @@ int ship_below(struct admin *a, const struct tfs_ioc_ship_rule *rule, u64 *files
 int admin_ship_add(struct admin *a);
 int admin_ship_list(struct admin *a);
 int admin_ship_remove(struct admin *a);
+int admin_ship_agent(struct admin *a); /* its target is not open */
 int admin_snapshot_create(struct admin *a);
 int admin_snapshot_list(struct admin *a);
 int admin_snapshot_rename(struct admin *a);

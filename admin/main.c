@@ -34,6 +34,8 @@ static const char usage[] =
     "                                       --resolve (the address in place of a name)\n"
     "  ship list TARGET                     rules, and how much each has to send\n"
     "  ship remove TARGET RULE...\n"
+    "  ship tls-agent TARGET                makes the connections with TLS that the kernel needs, until it is ended:\n"
+    "                                       --ca FILE (whom to trust), --cert FILE --key FILE (who we are)\n"
     "options: --json, --offset N[KMGT] (of the volume in an image), -q (no progress)\n"
     "exit: 0 done, 1 usage or no such snapshot, 2 no volume or damage, 3 refused: in use, held, full, not permitted\n";
 
@@ -62,6 +64,7 @@ static const struct command commands[] = {
     {"ship", "add", admin_ship_add, 1, 2, 0, "pFA"},
     {"ship", "list", admin_ship_list, 0, 0, -1, ""},
     {"ship", "remove", admin_ship_remove, 1, 4096, 0, ""},
+    {"ship", "tls-agent", admin_ship_agent, 0, 0, -1, "abk"},
 };
 
 int admin_fail(const struct admin *a, const char *object, int err)
@@ -133,6 +136,15 @@ static int option_take(struct admin *a, int c, const char *value)
 	case 'T':
 		a->partition = value;
 		return 0;
+	case 'a':
+		a->ca = value;
+		return 0;
+	case 'b':
+		a->cert = value;
+		return 0;
+	case 'k':
+		a->key = value;
+		return 0;
 	case 'R':
 		if (tfs_cli_size(value, &a->rate) || !a->rate)
 			return tfs_cli_fail(ADMIN_USAGE, value, "expected bytes a second, such as 50M");
@@ -182,16 +194,29 @@ static int arguments_take(struct admin *a, int words, char **word, const char *u
 /* -1: help was printed. */
 static int options_parse(struct admin *a, int argc, char **argv, const struct command **cmd)
 {
-	static const struct option list[] = {{"json", 0, 0, 'J'},        {"quiet", 0, 0, 'q'},
-	                                     {"offset", 1, 0, 'O'},      {"inodes", 0, 0, 'i'},
-	                                     {"dry-run", 0, 0, 'n'},     {"prefix", 1, 0, 'P'},
-	                                     {"rate", 1, 0, 'R'},        {"cursor", 1, 0, 'C'},
-	                                     {"path", 1, 0, 'p'},        {"from-start", 0, 0, 'F'},
-	                                     {"resolve", 0, 0, 'A'},     {"keep-last", 1, 0, '0'},
-	                                     {"keep-hourly", 1, 0, '1'}, {"keep-daily", 1, 0, '2'},
-	                                     {"keep-weekly", 1, 0, '3'}, {"keep-monthly", 1, 0, '4'},
-	                                     {"keep-yearly", 1, 0, '5'}, {"partition", 1, 0, 'T'},
-	                                     {"help", 0, 0, 'h'},        {0, 0, 0, 0}};
+	static const struct option list[] = {{"json", 0, 0, 'J'},
+	                                     {"quiet", 0, 0, 'q'},
+	                                     {"offset", 1, 0, 'O'},
+	                                     {"inodes", 0, 0, 'i'},
+	                                     {"dry-run", 0, 0, 'n'},
+	                                     {"prefix", 1, 0, 'P'},
+	                                     {"rate", 1, 0, 'R'},
+	                                     {"cursor", 1, 0, 'C'},
+	                                     {"path", 1, 0, 'p'},
+	                                     {"from-start", 0, 0, 'F'},
+	                                     {"resolve", 0, 0, 'A'},
+	                                     {"keep-last", 1, 0, '0'},
+	                                     {"keep-hourly", 1, 0, '1'},
+	                                     {"keep-daily", 1, 0, '2'},
+	                                     {"keep-weekly", 1, 0, '3'},
+	                                     {"keep-monthly", 1, 0, '4'},
+	                                     {"keep-yearly", 1, 0, '5'},
+	                                     {"partition", 1, 0, 'T'},
+	                                     {"ca", 1, 0, 'a'},
+	                                     {"cert", 1, 0, 'b'},
+	                                     {"key", 1, 0, 'k'},
+	                                     {"help", 0, 0, 'h'},
+	                                     {0, 0, 0, 0}};
 	char used[64] = "";
 	int c, n = 0, err = 0;
 
@@ -218,7 +243,7 @@ int main(int argc, char **argv)
 	code = options_parse(&a, argc, argv, &cmd);
 	if (code)
 		return code < 0 ? tfs_cli_end(0, ADMIN_REFUSED) : code;
-	if (cmd->run == admin_convert)
+	if (cmd->run == admin_convert || cmd->run == admin_ship_agent)
 		return tfs_cli_end(cmd->run(&a), ADMIN_REFUSED);
 	code = target_open(&a.target, &codes, a.target.path, a.offset, cmd->writes >= 0 && a.args >= cmd->writes);
 	if (code)

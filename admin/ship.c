@@ -88,7 +88,7 @@ static int collector_check(const char *text)
 }
 
 /* The text with the host's address, of now, in the place of its name: the kernel resolves none. NULL after a message.
- * What the kernel does not send to is left as it is: a certificate is for a name. */
+ * With TLS it stays, also for the kernel: who shakes hands resolves it, and the certificate is for it. */
 static const char *collector_resolve(const char *text)
 {
 	static char out[TFS_SHIP_TARGET_MAX + 1];

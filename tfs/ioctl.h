@@ -234,6 +234,29 @@ struct tfs_ioc_ship_read {
 };
 #define TFS_IOC_SHIP_READ TFS_IOC(46, struct tfs_ioc_ship_read) /* ENOENT, ESTALE */
 
+/*
+ * For who makes connections with TLS for the kernel's threads (`tfs ship tls-agent`): AGENT, on a volume that the
+ * kernel has mounted, takes no structure and returns a descriptor, which keeps nobody from unmounting; the others are
+ * for that one. NEED waits for a signal, or for the first need behind `need` (0: the first): needs stay until they are
+ * answered or given up, so an agent that begins anew finds what another left. GIVE answers one: by a socket, of which
+ * the kernel takes a reference of its own, or by an error.
+ */
+struct tfs_ioc_ship_need {
+	u64 need;       /* NEED: in: the last one known; out: its number, never used twice. GIVE: which */
+	int fd;         /* GIVE: a TCP socket, connected, with TLS set both ways (SOL_TLS); -1: there is none */
+	u32 error;      /* GIVE: with -1: an errno, 1 to 4095 */
+	u32 target_len; /* NEED: out */
+	u32 reserved0;
+	u64 reserved[5];
+	char target[1024]; /* NEED: out: as the rule has it, without a NUL */
+};
+#define TFS_IOC_SHIP_AGENT (TFS_IOC_LETTER << 8 | 47u)          /* EPERM; ENOTTY elsewhere */
+#define TFS_IOC_SHIP_NEED TFS_IOC(48, struct tfs_ioc_ship_need) /* ENODEV: it was unmounted; EINTR */
+/* EBADF, ENOTSOCK, EPROTOTYPE: no TCP, ENOTCONN, ENOPROTOOPT: no TLS, or one way only, EBUSY: given already, EXDEV: of another network
+ * namespace than the mount, ESTALE: nobody needs it any more, ENODEV */
+#define TFS_IOC_SHIP_GIVE TFS_IOC(49, struct tfs_ioc_ship_need)
+
+TFS_ASSERT_SIZE(struct tfs_ioc_ship_need, 1088);
 TFS_ASSERT_SIZE(struct tfs_ioc_ship_rule, 1344);
 TFS_ASSERT_SIZE(struct tfs_ioc_ship_cursor, 64);
 TFS_ASSERT_SIZE(struct tfs_ioc_ship_files, 64 + TFS_IOC_SHIP_FILES_MAX * 40);

@@ -71,6 +71,8 @@ long tfs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		if (get_user(flags, (u32 __user *)arg))
 			return -EFAULT;
 		return tfs_shutdown_op(file_inode(file)->i_sb, flags);
+	case TFS_IOC_SHIP_AGENT:
+		return tfs_desk_open(tfs_sb(file_inode(file)->i_sb));
 	default:
 		if (_IOC_TYPE(cmd) == TFS_IOC_LETTER)
 			return tfs_admin_ioctl(file, cmd, (void __user *)arg);

@@ -5,8 +5,8 @@
  * ended; and comes back after an error with growing pauses. A cursor becomes a record at most once a second a file, and
  * at the end; at an error, what arrived is recorded and all else forgotten, so sending begins at the cursors again.
  *
- * Nothing is held over a pass: no lock, no inode, no list of files. Messages of the thread itself begin with MINE, by
- * which logship/ship/kmsg.c leaves them out, and are one for each change between working and not.
+ * Nothing is held over a pass: no lock, no inode, no list of files. Messages of the thread itself begin with SHIP_MINE,
+ * by which logship/ship/kmsg.c leaves them out, and are one for each change between working and not.
  */
 #include "ship.h"
 
@@ -14,7 +14,6 @@
 #include <linux/random.h>
 #include <linux/utsname.h>
 
-#define MINE "tfs: log forwarding: "
 #define COMMIT_JIFFIES HZ
 #define BACKOFF_MIN 200u /* ms */
 #define BACKOFF_MAX 30000u
@@ -248,7 +247,7 @@ static int connected(struct tfs_sender *t)
 	err = tfs_link_open(t);
 	t->connected = !err;
 	if (!err && t->told)
-		pr_notice(MINE "%s: %*pE: connected\n", t->s->sb->s_id, (int)t->text_len, t->text);
+		pr_notice(SHIP_MINE "%s: %*pE: connected\n", t->s->sb->s_id, (int)t->text_len, t->text);
 	if (!err)
 		t->told = false;
 	return err;
@@ -436,8 +435,8 @@ static void failed(struct tfs_sender *t, int err)
 		return;
 	}
 	if (!t->told && !idle)
-		pr_warn(MINE "%s: %*pE: error %d%s%s; trying again\n", t->s->sb->s_id, (int)t->text_len, t->text, err,
-		        t->link.said[0] ? ": it says " : "", t->link.said);
+		pr_warn(SHIP_MINE "%s: %*pE: error %d%s%s; trying again\n", t->s->sb->s_id, (int)t->text_len, t->text,
+		        err, t->link.said[0] ? ": " : "", t->link.said);
 	t->told |= !idle;
 	t->connected = false;
 	t->last_error = err;
@@ -447,7 +446,7 @@ static void failed(struct tfs_sender *t, int err)
 	t->link.said[0] = 0;
 	commit(t);
 	forget(t);
-	if (!idle)
+	if (!idle && err != -ENOLINK) /* nobody to make a connection: that was waited for long enough */
 		back_off(t);
 }
 

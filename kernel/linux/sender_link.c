@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One connection to a collector, over a socket of the kernel in the mounter's network namespace: RELP, syslog with
- * octet counting over TCP, datagrams. In the order of sending, always: a count of messages that arrived is of the
- * oldest. RELP is told so by the collector; TCP knows that the other end's kernel has it, UDP only that it was sent.
+ * octet counting over TCP, datagrams; with TLS over a socket that an agent gave (ship_agent.c). In the order of sending,
+ * always: a count of messages that arrived is of the oldest. RELP is told so by the collector; TCP knows that the other
+ * end's kernel has it, UDP only that it was sent.
  *
  * The socket is never waited in: what it would wait for wakes the thread through callbacks, as nvme-tcp does it. A wait
  * inside recvmsg would spin once kthread_stop was called (wait_woken returns at once then), and would keep the machine
@@ -11,6 +12,7 @@
  */
 #include "ship.h"
 
+#include <linux/file.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/inet.h>
@@ -44,13 +46,27 @@ static void woken(struct sock *sk, bool in, bool out)
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 
+/* With TLS the callbacks that were there are its own: they look for records, and send those that had no room. */
+static void tls_told(struct sock *sk, bool in)
+{
+	struct tfs_link *l;
+
+	read_lock_bh(&sk->sk_callback_lock);
+	l = sk->sk_user_data;
+	if (l && l->file)
+		(in ? l->data_ready : l->write_space)(sk);
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
 static void data_ready(struct sock *sk)
 {
+	tls_told(sk, true);
 	woken(sk, true, false);
 }
 
 static void write_space(struct sock *sk)
 {
+	tls_told(sk, false);
 	if (sk_stream_is_writeable(sk)) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		woken(sk, false, true);
@@ -62,11 +78,16 @@ static void state_change(struct sock *sk)
 	woken(sk, true, true);
 }
 
-static void callbacks_set(struct tfs_link *l)
+/* -EBUSY: somebody else has the socket: one that an agent gave twice. */
+static int callbacks_set(struct tfs_link *l)
 {
 	struct sock *sk = l->sock->sk;
 
 	write_lock_bh(&sk->sk_callback_lock);
+	if (sk->sk_user_data) {
+		write_unlock_bh(&sk->sk_callback_lock);
+		return -EBUSY;
+	}
 	l->data_ready = sk->sk_data_ready;
 	l->write_space = sk->sk_write_space;
 	l->state_change = sk->sk_state_change;
@@ -77,6 +98,7 @@ static void callbacks_set(struct tfs_link *l)
 		sk->sk_write_space = write_space;
 	}
 	write_unlock_bh(&sk->sk_callback_lock);
+	return 0;
 }
 
 static void callbacks_unset(struct tfs_link *l)
@@ -125,6 +147,8 @@ static int socket_recv(struct tfs_link *l, u8 *buf, u32 len)
 	struct msghdr msg = {.msg_flags = MSG_DONTWAIT};
 	struct kvec vec = {.iov_base = buf, .iov_len = len};
 
+	if (l->file)
+		return tfs_tls_recv(l, buf, len);
 	return kernel_recvmsg(l->sock, &msg, &vec, 1, len, MSG_DONTWAIT);
 }
 
@@ -159,7 +183,7 @@ int tfs_link_flush(struct tfs_sender *t)
 
 static void said(struct tfs_link *l, const struct ship_relp_frame *f)
 {
-	scnprintf(l->said, sizeof(l->said), "%*pE", (int)min(f->len, 40u), f->data);
+	scnprintf(l->said, sizeof(l->said), "it says %*pE", (int)min(f->len, 40u), f->data);
 }
 
 /* Those that are whole in `in`. */
@@ -233,7 +257,7 @@ static int tcp_take(struct tfs_link *l)
 		return -EPROTO;
 	if (n != -EAGAIN)
 		return n ? n : -ECONNRESET;
-	left = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
+	left = l->file ? tfs_tls_left(l->sock->sk) : READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
 	if (left != l->left)
 		l->progress = jiffies;
 	l->left = left;
@@ -283,8 +307,8 @@ const char *tfs_link_check(struct net *net, const struct ship_target *target)
 
 	if (target->transport != SHIP_RELP && target->transport != SHIP_TCP && target->transport != SHIP_UDP)
 		return "only tfs-logship writes there";
-	if (target->tls)
-		return "only tfs-logship speaks TLS";
+	if (target->tls) /* its name is the agent's to resolve, and the certificate's */
+		return IS_ENABLED(CONFIG_TLS) ? NULL : "this kernel has no TLS; tfs-logship has";
 	return address_of(net, target, &a)
 	           ? "expected an address, IPv4 or [IPv6]: the kernel resolves no names; see tfs ship add --resolve"
 	           : NULL;
@@ -340,7 +364,30 @@ static int relp_open(struct tfs_sender *t)
 	return err;
 }
 
-int tfs_link_open(struct tfs_sender *t)
+/* Connected, with the keys, by somebody who knows whose it is. */
+static int given_open(struct tfs_sender *t)
+{
+	struct tfs_link *l = &t->link;
+	struct file *file;
+	int err = tfs_need_wait(t, &file);
+
+	if (err)
+		return err;
+	l->file = file;
+	l->sock = sock_from_file(file);
+	socket_set(l);
+	err = callbacks_set(l);
+	if (!err) {
+		l->in_ready = true; /* what came before is told by nobody */
+		return 0;
+	}
+	l->file = NULL;
+	l->sock = NULL;
+	fput(file);
+	return err;
+}
+
+static int own_open(struct tfs_sender *t)
 {
 	bool datagrams = t->target.transport == SHIP_UDP;
 	struct tfs_link *l = &t->link;
@@ -349,11 +396,6 @@ int tfs_link_open(struct tfs_sender *t)
 
 	if (err)
 		return -EHOSTUNREACH;
-	memset(l, 0, sizeof(*l));
-	l->wait = &t->s->ship.wait;
-	l->progress = jiffies;
-	l->out.buf = t->out;
-	l->out.size = SENDER_BATCH + SENDER_MESSAGE + 64;
 	/* Not the kernel's own: such a socket holds no namespace, and closing it stops its timers, so that data and FIN
 	 * that got lost are never sent again and it stays for ever (tcp_close, inet_csk_clear_xmit_timers_sync). */
 	err = __sock_create(t->s->ship.net, a.ss_family, datagrams ? SOCK_DGRAM : SOCK_STREAM,
@@ -363,12 +405,25 @@ int tfs_link_open(struct tfs_sender *t)
 		return err;
 	}
 	socket_set(l);
-	callbacks_set(l);
+	callbacks_set(l); /* nobody else has it */
 	err = kernel_connect(l->sock, (struct sockaddr *)&a,
 	                     a.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
 	                     O_NONBLOCK);
-	if (err == -EINPROGRESS)
-		err = connected_wait(t);
+	return err == -EINPROGRESS ? connected_wait(t) : err;
+}
+
+int tfs_link_open(struct tfs_sender *t)
+{
+	struct tfs_link *l = &t->link;
+	int err;
+
+	memset(l, 0, sizeof(*l));
+	l->wait = &t->s->ship.wait;
+	l->out.buf = t->out;
+	l->out.size = SENDER_BATCH + SENDER_MESSAGE + 64;
+	l->progress = jiffies;
+	err = t->target.tls ? given_open(t) : own_open(t);
+	l->progress = jiffies;
 	if (!err && t->target.transport == SHIP_RELP)
 		err = relp_open(t);
 	l->progress = jiffies;
@@ -383,8 +438,14 @@ void tfs_link_close(struct tfs_link *l)
 		ship_relp_close(&l->relp, &l->out);
 		flush_some(l);
 	}
+	if (l->file)
+		tfs_tls_notify(l->sock);
 	callbacks_unset(l);
-	sock_release(l->sock);
+	if (l->file)
+		fput(l->file); /* what the agent still has of it goes with the agent */
+	else
+		sock_release(l->sock);
+	l->file = NULL;
 	l->sock = NULL;
 	l->in_ready = l->out_ready = false; /* nobody waits for what nobody would read */
 	l->out.len = l->out_at = l->unacked = 0;

@@ -203,10 +203,12 @@ void tfs_ship_init(struct tfs_sb *s, struct net *net)
 	INIT_LIST_HEAD(&s->ship.senders);
 	init_waitqueue_head(&s->ship.wait);
 	s->ship.net = net ? get_net(net) : NULL;
+	s->ship.desk = tfs_desk_new();
 }
 
 void tfs_ship_exit(struct tfs_sb *s)
 {
+	tfs_desk_close(s->ship.desk);
 	if (s->ship.net)
 		put_net(s->ship.net);
 }
@@ -244,9 +246,10 @@ ssize_t tfs_ship_show(struct tfs_sb *s, char *buf)
 	                  "%*pE %s lines=%llu bytes=%llu acknowledged=%llu unacknowledged=%u reconnects=%llu "
 	                  "stale=%llu unread=%llu error=%d\n",
 	                  (int)min(t->text_len, 200u), t->text,
-	                  t->why                    ? "refused"
-	                  : READ_ONCE(t->connected) ? "connected"
-	                                            : "apart",
+	                  t->why                      ? "refused"
+	                  : READ_ONCE(t->need.number) ? "waiting"
+	                  : READ_ONCE(t->connected)   ? "connected"
+	                                              : "apart",
 	                  t->lines, t->bytes, t->acked, t->flights, t->reconnects, t->stale, t->unread, t->last_error);
 	mutex_unlock(&s->ship.lock);
 	return at;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Log forwarding by the module: what its files share. ship.c starts and ends a thread for each collector that rules
- * name; sender.c is that thread; sender_read.c finds what is to be sent, sender_link.c brings it there. Framing and
- * RELP are logship/ship/, rules and cursors are the core's (tfs/ship.c).
+ * name; sender.c is that thread; sender_read.c finds what is to be sent, sender_link.c brings it there, with TLS over a
+ * socket that an agent in user space made (ship_agent.c, sender_tls.c). Framing and RELP are logship/ship/, rules and
+ * cursors are the core's (tfs/ship.c).
  *
  * What always holds:
  * - Only what was durable before it was read is sent, and a cursor only moves over what arrived: after a crash or any
@@ -20,10 +21,12 @@
 #include "logship/ship/ship.h"
 
 #include <linux/kthread.h>
+#include <linux/net.h>
 
 #define SENDERS_MAX 16u
 #define SENDER_ENDING_MS 500u
 #define SENDER_TIMEOUT_MS 30000u /* without an answer, while messages are on their way */
+#define SENDER_AGENT_MS 60000u   /* for a socket of an agent's; longer than it has itself to get one */
 #define SENDER_FILES 64u         /* whose cursors are on their way to the volume, at most */
 #define SENDER_FLIGHTS 512u      /* messages on their way, of TCP; RELP has fewer */
 #define SENDER_LOOK 512u         /* bytes behind a message that tell whether it is whole */
@@ -31,9 +34,43 @@
 #define SENDER_BATCH 32768u /* bytes handed to the socket at once */
 #define SENDER_MESSAGE (SHIP_HEAD_MAX + 4 * SHIP_TEXT_MAX)
 
+#define SHIP_MINE "tfs: log forwarding: " /* how messages of the threads begin: kmsg.c leaves them out by it */
+
+/* ---- sender_tls.c: a socket with kTLS ---- */
+struct tfs_tls {    /* where in a message of the handshake, of those that come later, reading stands */
+	u8 head[4]; /* its type and length */
+	u32 have;   /* of head */
+	u32 skip;   /* bytes of its content */
+};
+struct tfs_link;
+/* 0: the file is a TCP socket, connected, with TLS both ways, and of nobody's in the kernel. -ENOTSOCK, -EPROTOTYPE: no
+ * TCP; -ENOTCONN; -ENOPROTOOPT: no TLS, or one way only; -EBUSY. *net: where it is. May wait for the socket's lock. */
+int tfs_tls_check(struct file *file, const struct net **net);
+/* Bytes of data, 0: the end, or a negative errno, -EAGAIN: not now. -EKEYEXPIRED: keys are to change; -ECONNREFUSED: an
+ * alert, l->said has which. Never waits. */
+int tfs_tls_recv(struct tfs_link *l, u8 *buf, u32 len);
+u32 tfs_tls_left(struct sock *sk);        /* 0: the other end has all that was sent */
+void tfs_tls_notify(struct socket *sock); /* that we go, if there is room for it */
+
+/* ---- ship_agent.c: who makes such sockets ---- */
+struct tfs_desk;
+struct tfs_need { /* of a thread; on the desk while it waits. All under the desk's lock */
+	struct list_head list;
+	u64 number; /* 0: none; read by /sys without a lock */
+	struct file *file;
+	int error;     /* errno, of an agent that got none */
+	bool answered; /* set after the others: by file or error */
+};
+struct tfs_sender;
+/* Asks agents for a connection. *file: a reference, the caller's. -EINTR: the thread is to stop; -ENOLINK: nobody
+ * answered in SENDER_AGENT_MS; else what an agent met. */
+int tfs_need_wait(struct tfs_sender *t, struct file **file);
+
 /* ---- sender_link.c: one connection ---- */
 struct tfs_link {
 	struct socket *sock; /* NULL: none */
+	struct file *file;   /* TLS: the agent's, that sock is of: what is held. NULL: sock is our own */
+	struct tfs_tls tls;
 	wait_queue_head_t *wait;
 	bool in_ready, out_ready;            /* set by the socket's callbacks; cleared before it is tried */
 	void (*data_ready)(struct sock *sk); /* the socket's own, put back before it is released */
@@ -47,9 +84,8 @@ struct tfs_link {
 	unsigned long progress; /* jiffies: when something arrived last, or the first went out */
 	u8 in[4096];
 	u32 in_len;
-	char said[104]; /* by a collector that refuses */
+	char said[128]; /* by a collector that refuses, or about what keeps us from it */
 };
-struct tfs_sender;
 /* All: 0 or more, or a negative errno after which the link is to be closed. -EINTR: the thread is to stop. */
 int tfs_link_open(struct tfs_sender *t);
 /* The message goes out, perhaps later. How many messages, the oldest first, arrived meanwhile. */
@@ -94,6 +130,7 @@ struct tfs_sender {
 	struct ship_target target;
 	const char *why; /* not NULL: nobody can send there, and why */
 	struct tfs_link link;
+	struct tfs_need need;
 	struct tfs_ship_rule_info rule; /* scratch */
 	struct tfs_ship_file file[SENDER_LIST];
 	struct tfs_reading reading;

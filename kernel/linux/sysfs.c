@@ -86,6 +86,8 @@ COUNTER(ship_unacknowledged, tfs_ship_sum(s, TFS_SHIP_UNACKED));
 COUNTER(ship_kept_bytes, stat_now(s).kept_blocks *TFS_BLOCK); /* of removed files */
 COUNTER(ship_lost_bytes, stat_now(s).lost_bytes); /* of removed files, that were not kept until they arrived */
 COUNTER(ship_reconnects, tfs_ship_sum(s, TFS_SHIP_RECONNECTS));
+COUNTER(ship_tls_asked, tfs_desk_asked(s->ship.desk)); /* of agents: connections */
+COUNTER(ship_tls_given, tfs_desk_given(s->ship.desk));
 COUNTER(kmsg_messages, READ_ONCE(s->kmsg.messages)); /* records of the kernel's, given to the file */
 COUNTER(kmsg_lost, READ_ONCE(s->kmsg.lost));         /* overwritten or cleared before they were read */
 COUNTER(kmsg_failures, READ_ONCE(s->kmsg.failures)); /* tries to write that failed; nothing is lost by one */
@@ -142,6 +144,8 @@ static struct attribute *counter_attrs[] = {
     &ship_acknowledged_counter.attr,
     &ship_unacknowledged_counter.attr,
     &ship_reconnects_counter.attr,
+    &ship_tls_asked_counter.attr,
+    &ship_tls_given_counter.attr,
     &ship_kept_bytes_counter.attr,
     &ship_lost_bytes_counter.attr,
     &ship_collectors_attr,

@@ -98,6 +98,7 @@ struct tfs_shipping {      /* log forwarding: ship.h */
 	u32 count;
 	bool on;
 	struct net *net;        /* of who mounted it */
+	struct tfs_desk *desk;  /* where threads and agents meet; NULL: there was no memory for it */
 	wait_queue_head_t wait; /* of all threads */
 	unsigned long written;  /* jiffies, when pages were last made dirty */
 	atomic_t ended;         /* counts files without a name that nobody has any more and of which lines are kept */
@@ -294,7 +295,13 @@ void tfs_sender_init(void);
 enum tfs_ship_count { TFS_SHIP_LINES, TFS_SHIP_BYTES, TFS_SHIP_ACKED, TFS_SHIP_UNACKED, TFS_SHIP_RECONNECTS };
 u64 tfs_ship_sum(struct tfs_sb *s, enum tfs_ship_count what); /* over all collectors */
 ssize_t tfs_ship_show(struct tfs_sb *s, char *buf);           /* a line for each */
-static inline void tfs_ship_written(struct tfs_sb *s)         /* by whoever made a page dirty */
+/* ship_agent.c: connections with TLS. The desk is one mount's, closed once. */
+struct tfs_desk *tfs_desk_new(void);
+void tfs_desk_close(struct tfs_desk *d); /* NULL does nothing; agents learn of it */
+long tfs_desk_open(struct tfs_sb *s);    /* for an agent: a descriptor; -EPERM */
+u64 tfs_desk_asked(const struct tfs_desk *d);
+u64 tfs_desk_given(const struct tfs_desk *d);
+static inline void tfs_ship_written(struct tfs_sb *s) /* by whoever made a page dirty */
 {
 	if (unlikely(READ_ONCE(s->ship.on)) && READ_ONCE(s->ship.written) != jiffies)
 		WRITE_ONCE(s->ship.written, jiffies);

@@ -29,6 +29,7 @@ cat >"$tmp/want" <<'L'
 644 ./usr/lib/systemd/system/tfs-logship@.service
 644 ./usr/lib/systemd/system/tfs-snapshot@.service
 644 ./usr/lib/systemd/system/tfs-snapshot@.timer
+644 ./usr/lib/systemd/system/tfs-tls-agent@.service
 644 ./usr/share/man/man1/tfs-backup.1
 644 ./usr/share/man/man1/tfs-fuse.1
 644 ./usr/share/man/man1/tfs-logship.1
@@ -50,7 +51,8 @@ done
 
 export PATH="$tmp/root/usr/sbin:$tmp/root/usr/bin:$PATH" # not last: mkfs(8) spoils the last folder of PATH
 cd "$tmp"
-grep -q '^ExecStart=/usr/sbin/tfs snapshot auto %f' "$tmp/root/usr/lib/systemd/system/tfs-snapshot@.service" || fail "the unit does not call what is installed"
+grep -q '^ExecStart=/usr/sbin/tfs snapshot auto %f' "$tmp/root/usr/lib/systemd/system/tfs-snapshot@.service" &&
+	grep -q '^ExecStart=/usr/sbin/tfs ship tls-agent %f' "$tmp/root/usr/lib/systemd/system/tfs-tls-agent@.service" || fail "the unit does not call what is installed"
 grep -q '^ExecStart=/usr/bin/tfs-backup daemon' "$tmp/root/usr/lib/systemd/system/tfs-backup.service" || fail "the daemon's unit does not call what is installed"
 grep -q '^ExecStart=/usr/bin/tfs-logship run %f' "$tmp/root/usr/lib/systemd/system/tfs-logship@.service" || fail "the forwarder's unit does not call what is installed"
 for t in mkfs.tfs fsck.tfs dump.tfs tfs tfs-fuse tfs-backup tfs-logship; do
