@@ -51,6 +51,7 @@ struct bk_chain {
 	u64 *present;           /* sequences of all manifest objects, ascending */
 	size_t lives, lives_max, seens, seens_max, presents, presents_max;
 	u64 head, head_time;
+	u64 missing; /* a manifest that others name and that is not there; 0: none */
 	u8 head_digest[BK_HASH];
 };
 struct bk_repo {
@@ -81,10 +82,10 @@ int bk_grow(void *array, size_t *max, size_t need, size_t size); /* array: addre
 /* A store error, in its own words: the exit code. missing: what -ENOENT gives. */
 int bk_store_code(int err, int missing);
 int bk_store_failed(const struct bk_repo *r, int err, int missing); /* of the last blocking call */
-/* A sealed object, opened: plain is the caller's. min: bytes it has at least. BK_DAMAGE names it. *digest may be NULL.
- */
+/* A sealed object, opened: plain is the caller's. min: bytes it has at least. BK_DAMAGE names it. digest may be NULL.
+ * gone: NULL, or set when there is no such object: then BK_DAMAGE, and nothing is said. */
 int bk_load(struct bk_repo *r, int type, const char *name, const void *identity, size_t identity_len, size_t min,
-            size_t max, u8 **plain, size_t *len, u8 *digest);
+            size_t max, u8 **plain, size_t *len, u8 *digest, bool *gone);
 int bk_save(struct bk_repo *r, int type, const char *name, const void *identity, size_t identity_len, const void *plain,
             size_t len, unsigned flags, u8 *digest, int *err);
 
@@ -111,6 +112,7 @@ const char *bk_manifest_decode(u8 *plain, size_t len, u64 sequence, struct bk_ba
 int bk_chain_load(struct bk_repo *r);
 void bk_chain_free(struct bk_chain *c);
 const struct bk_listed *bk_chain_find(const struct bk_repo *r, u64 sequence); /* NULL: not kept */
+/* BK_OVERTAKEN, with a warning: another program has forgotten it since the chain was read. To whom that is no matter goes on. */
 int bk_backup_load(struct bk_repo *r, const struct bk_listed *l, struct bk_backup *b);
 void bk_backup_free(struct bk_backup *b);
 /* which: "latest", a sequence, or the name of a snapshot; of o->volume when given. */

@@ -28,7 +28,7 @@ void bk_backup_free(struct bk_backup *b)
 	memset(b, 0, sizeof(*b));
 }
 
-static int manifest_load(struct bk_repo *r, u64 sequence, struct bk_backup *b, u8 digest[BK_HASH])
+static int manifest_load(struct bk_repo *r, u64 sequence, struct bk_backup *b, u8 digest[BK_HASH], bool *gone)
 {
 	u64 identity = tfs_cpu64(sequence);
 	char name[BK_KEY_MAX];
@@ -39,7 +39,7 @@ static int manifest_load(struct bk_repo *r, u64 sequence, struct bk_backup *b, u
 
 	manifest_name(name, sequence);
 	code = bk_load(r, BK_MANIFEST, name, &identity, sizeof(identity), sizeof(struct bk_manifest), MANIFEST_MAX,
-	               &plain, &len, digest);
+	               &plain, &len, digest, gone);
 	if (code)
 		return code;
 	why = bk_manifest_decode(plain, len, sequence, b);
@@ -130,8 +130,13 @@ static int step_back(struct bk_repo *r, u64 sequence, u8 want[BK_HASH], u64 *nex
 	struct bk_chain *c = &r->chain;
 	u8 digest[BK_HASH];
 	struct bk_backup b;
-	int code = is_present(c, sequence) ? manifest_load(r, sequence, &b, digest) : missing(r, sequence);
+	bool gone = !is_present(c, sequence);
+	int code = gone ? 0 : manifest_load(r, sequence, &b, digest, &gone);
 
+	if (gone) {
+		c->missing = sequence;
+		return BK_DAMAGE;
+	}
 	if (code)
 		return code;
 	if (sequence == c->head) {
@@ -183,10 +188,10 @@ static int chain_read(struct bk_repo *r)
 		return code;
 	if (c->lives)
 		qsort(c->live, c->lives, sizeof(*c->live), listed_cmp);
-	for (size_t i = 0; i < c->lives; i++)
+	for (size_t i = 0; i < c->lives && !c->missing; i++)
 		if (!is_present(c, c->live[i].sequence))
-			return missing(r, c->live[i].sequence);
-	return 0;
+			c->missing = c->live[i].sequence;
+	return c->missing ? BK_DAMAGE : 0;
 }
 
 /* The newest number that is there now, by itself: *head 0 when the list cannot be read. */
@@ -215,7 +220,7 @@ int bk_chain_load(struct bk_repo *r)
 		             (unsigned long long)head);
 		code = chain_read(r);
 	}
-	return code;
+	return code == BK_DAMAGE && r->chain.missing ? missing(r, r->chain.missing) : code;
 }
 
 const struct bk_listed *bk_chain_find(const struct bk_repo *r, u64 sequence)
@@ -225,11 +230,35 @@ const struct bk_listed *bk_chain_find(const struct bk_repo *r, u64 sequence)
 	return r->chain.lives ? bsearch(&key, r->chain.live, r->chain.lives, sizeof(key), listed_cmp) : NULL;
 }
 
+/* A newer manifest than those that were read, sealed as all are, keeps it no more. */
+static bool was_forgotten(const struct bk_repo *r, u64 sequence)
+{
+	struct bk_repo now = *r; /* callers go through the chain as it was */
+	bool forgotten;
+
+	memset(&now.chain, 0, sizeof(now.chain));
+	forgotten = !bk_chain_load(&now) && now.chain.head > r->chain.head && !bk_chain_find(&now, sequence);
+	bk_chain_free(&now.chain);
+	return forgotten;
+}
+
+static int backup_gone(const struct bk_repo *r, u64 sequence)
+{
+	if (!was_forgotten(r, sequence))
+		return missing(r, sequence);
+	tfs_cli_warn(r->url, "backup %llu was forgotten by another program meanwhile: it is left out",
+	             (unsigned long long)sequence);
+	return BK_OVERTAKEN;
+}
+
 int bk_backup_load(struct bk_repo *r, const struct bk_listed *l, struct bk_backup *b)
 {
 	u8 digest[BK_HASH];
-	int code = manifest_load(r, l->sequence, b, digest);
+	bool gone = false;
+	int code = manifest_load(r, l->sequence, b, digest, &gone);
 
+	if (gone)
+		return backup_gone(r, l->sequence);
 	if (code)
 		return code;
 	if (tfs_le32(b->m->kind) == BK_KIND_BACKUP && !memcmp(digest, l->digest, BK_HASH) && b->volume == l->volume)
@@ -270,6 +299,8 @@ int bk_backup_find(struct bk_repo *r, const char *which, struct bk_backup *b)
 	for (size_t i = r->chain.lives; i--;) {
 		int code = bk_backup_load(r, &r->chain.live[i], b);
 
+		if (code == BK_OVERTAKEN)
+			continue;
 		if (code)
 			return code;
 		if (named_so(b, which) && bk_same_volume(r->o, b))

@@ -95,7 +95,7 @@ static void rules(struct forget *f)
 
 /* ---- what is kept ---- */
 
-static int dates_load(struct forget *f)
+static int dates_read(struct forget *f)
 {
 	struct bk_chain *c = &f->r->chain;
 
@@ -115,6 +115,19 @@ static int dates_load(struct forget *f)
 		bk_backup_free(&b);
 	}
 	return 0;
+}
+
+/* Another forget may be at work: then from what that one keeps. */
+static int dates_load(struct forget *f)
+{
+	int code = dates_read(f);
+
+	while (code == BK_OVERTAKEN) {
+		code = bk_chain_load(f->r);
+		if (!code)
+			code = dates_read(f);
+	}
+	return code;
 }
 
 static bool wanted(const struct forget *f, u64 sequence)

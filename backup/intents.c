@@ -75,14 +75,15 @@ static int intent_add(void *arg, const struct tfs_store_entry *e)
 	struct gather *g = arg;
 	struct bk_intent i;
 	u8 run[BK_RUN], *plain;
+	bool gone = false;
 	size_t len;
 	int code;
 
 	if (!bk_unhex(e->name + strlen("intents/"), run, BK_RUN))
 		return 0;
-	if (tfs_store_stat(g->r->store, e->name, NULL, NULL) == -ENOENT) /* its run has just ended */
+	code = bk_load(g->r, BK_INTENT, e->name, run, BK_RUN, sizeof(i), sizeof(i), &plain, &len, NULL, &gone);
+	if (gone) /* its run has just ended */
 		return 0;
-	code = bk_load(g->r, BK_INTENT, e->name, run, BK_RUN, sizeof(i), sizeof(i), &plain, &len, NULL);
 	if (code)
 		return code;
 	memcpy(&i, plain, sizeof(i));
@@ -133,13 +134,14 @@ static int list_load(struct bk_repo *r, const char *name, s64 age,
                      int (*fn)(void *arg, const char *list, s64 age, const struct bk_doomed *d), void *arg)
 {
 	struct bk_condemned *c;
+	bool gone = false;
 	size_t len;
 	u8 *plain;
 	int code;
 
-	if (tfs_store_stat(r->store, name, NULL, NULL) == -ENOENT) /* a prune has just done with it */
+	code = bk_load(r, BK_CONDEMNED, name, name, strlen(name), sizeof(*c), CONDEMNED_MAX, &plain, &len, NULL, &gone);
+	if (gone) /* a prune has just done with it */
 		return 0;
-	code = bk_load(r, BK_CONDEMNED, name, name, strlen(name), sizeof(*c), CONDEMNED_MAX, &plain, &len, NULL);
 	if (code)
 		return code;
 	c = (struct bk_condemned *)plain;

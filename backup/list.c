@@ -72,6 +72,8 @@ int bk_cmd_list(struct bk_repo *r)
 		struct bk_backup b;
 		int code = bk_backup_load(r, &r->chain.live[i], &b);
 
+		if (code == BK_OVERTAKEN)
+			continue;
 		if (code)
 			return code;
 		if (bk_same_volume(r->o, &b) && r->o->json)
@@ -131,6 +133,8 @@ int bk_cmd_status(struct bk_repo *r)
 		if (newer)
 			continue;
 		code = bk_backup_load(r, &r->chain.live[i], &b);
+		if (code == BK_OVERTAKEN)
+			continue;
 		if (code)
 			return code;
 		if (r->o->json) {

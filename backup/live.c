@@ -201,7 +201,7 @@ static int one(struct bk_repo *r, struct all *a, const struct bk_listed *l)
 	int code = bk_backup_load(r, l, &b);
 
 	if (code)
-		return code;
+		return code == BK_OVERTAKEN ? 0 : code; /* it holds nothing any more */
 	code = bk_image_open(&image, r, &b);
 	if (!code) {
 		if (a->failed || a->before.volume != image.x.volume || !index_covers(&a->before, &image.x))

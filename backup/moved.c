@@ -25,14 +25,15 @@ static int list_load(struct bk_repo *r, const u8 hash[BK_HASH])
 	u8 *plain, digest[BK_HASH];
 	struct bk_moved_list l;
 	char name[BK_KEY_MAX];
+	bool gone = false;
 	const char *why;
 	size_t len;
 	int code;
 
 	bk_object_name(name, BK_MOVED, hash);
-	if (tfs_store_stat(r->store, name, NULL, NULL) == -ENOENT) /* another prune has just done with it */
+	code = bk_load(r, BK_MOVED, name, NULL, 0, sizeof(struct bk_moved), BK_MOVED_MAX, &plain, &len, digest, &gone);
+	if (gone) /* another prune has just done with it */
 		return 0;
-	code = bk_load(r, BK_MOVED, name, NULL, 0, sizeof(struct bk_moved), BK_MOVED_MAX, &plain, &len, digest);
 	if (code)
 		return code;
 	why = memcmp(digest, hash, BK_HASH) ? "is another object than its name says" : bk_moved_decode(&l, plain, len);

@@ -223,6 +223,8 @@ static int base_find(struct bk_nanos *n)
 		const struct tfs_super *super;
 		int code = bk_backup_load(n->r, &n->r->chain.live[i], &n->from);
 
+		if (code == BK_OVERTAKEN)
+			continue;
 		if (code)
 			return code;
 		super = (const struct tfs_super *)n->from.m->super;

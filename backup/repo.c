@@ -23,13 +23,17 @@ int bk_store_failed(const struct bk_repo *r, int err, int missing)
 /* ---- sealed objects ---- */
 
 int bk_load(struct bk_repo *r, int type, const char *name, const void *identity, size_t identity_len, size_t min,
-            size_t max, u8 **plain, size_t *len, u8 *digest)
+            size_t max, u8 **plain, size_t *len, u8 *digest, bool *gone)
 {
 	size_t size;
 	void *object;
 	const char *why;
 	int err = tfs_store_load(r->store, name, max + BK_HEADED, &object, &size);
 
+	if (gone && err == -ENOENT) {
+		*gone = true;
+		return BK_DAMAGE;
+	}
 	if (err == -EFBIG)
 		return tfs_cli_fail(BK_DAMAGE, name, "is larger than such an object can be");
 	if (err)

@@ -50,6 +50,8 @@ static int base_find(struct run *u, u64 until)
 			continue;
 		any = true;
 		code = bk_backup_load(u->r, l, &u->base);
+		if (code == BK_OVERTAKEN)
+			continue;
 		if (!code && (!until || tfs_le64(u->base.m->epoch) < until))
 			code = bk_source_holds(&u->s, u->base.m, &holds);
 		if (holds && !code) {
@@ -91,6 +93,10 @@ static bool committed(struct run *u, const u8 run[BK_RUN], int *code)
 		if (u->r->chain.live[i].volume != u->s.volume)
 			continue;
 		*code = bk_backup_load(u->r, &u->r->chain.live[i], &b);
+		if (*code == BK_OVERTAKEN) {
+			*code = 0;
+			continue;
+		}
 		if (*code)
 			return false;
 		same = !memcmp(b.m->run, run, BK_RUN);

@@ -14,7 +14,7 @@ int bk_shard_load(struct bk_repo *r, struct bk_index *x, const struct bk_shard_r
 
 	bk_object_name(name, BK_SHARD, s->name);
 	code = bk_load(r, BK_SHARD, name, NULL, 0, sizeof(struct bk_shard), BK_SHARD_RAW_MAX + (1u << 20), &plain, &len,
-	               digest);
+	               digest, NULL);
 	if (code)
 		return code;
 	why =

@@ -48,6 +48,7 @@ run "backup: run, forget, prune and restore killed, then again" tests/backup/tes
 run "backup: of a volume that tfs-fuse has mounted, under writers" tests/backup/test_mounted.sh
 run "backup: SQLite under load, by the schedule: every transaction acknowledged before a run is restored" tests/backup/test_database.sh sqlite
 run "backup: prune repacks: killed, beside runs and other prunes; what is needed stays" tests/backup/test_repack.sh 6
+run "backup: what lay beside what is needed, in one block and between: moved along, or never asked for" tests/backup/test_gaps.sh
 run "backup: full, read-only, gone, expired, clocks, keys: the messages of the guide, and going on" tests/backup/test_faults.sh
 run "backup: mounted in place: as the volume was, read-only, in bounded memory" tests/backup/test_mount.sh
 run "backup: an incremental run sends at most 1.2 times what changed" tests/backup/test_size.sh

@@ -3,7 +3,10 @@
  * Changes a volume without mounting it in a kernel, for tests of tfs-backup:
  *   bk-change IMAGE some SEED N          N random calls: files, names, contents raw and compressed, shared, xattrs
  *   bk-change IMAGE file NAME BLOCKS     a file of random blocks in the root
+ *   bk-change IMAGE names COUNT SEED OLD   so many files with long names by this seed, and those of the old one go (0: none)
+ *   bk-change IMAGE cut NAME             the file becomes empty
  *   bk-change IMAGE pages NAME N SEED    N random single blocks of it become others
+ *   bk-change IMAGE every STEP OF SEED   of so many symlinks every STEPth is made, its owner becomes another
  *   bk-change IMAGE clone NAME OTHER BLOCKS   so many blocks of a file, shared by another one and by a third in part
  *   bk-change IMAGE drop SNAPSHOT        releases all holds and deletes (a name's beginning: all that begin so)
  *   bk-change IMAGE snapshot NAME
@@ -111,6 +114,53 @@ static void one(void)
 		;
 }
 
+/* Of what lies side by side in leaves, one here and there changes: the rest stays where it is. They do not compress. */
+static void every(u32 step, u32 of)
+{
+	char name[16], target[200];
+	u64 ino;
+	u8 type;
+
+	for (u32 i = 0; i < of; i += step) {
+		struct tfs_create c = {.mode = 0120777, .target = target, .target_len = sizeof(target)};
+		struct tfs_attr a = {.uid = draw(60000)};
+
+		snprintf(name, sizeof(name), "%08u", i);
+		if (tfs_lookup(vol, TFS_INO_ROOT, name, (u32)strlen(name), &ino, &type)) {
+			for (u32 t = 0; t < sizeof(target); t++)
+				target[t] = (char)(1 + draw(255));
+			check(tfs_create(vol, TFS_INO_ROOT, name, (u32)strlen(name), &c, &ino), name);
+		}
+		check(tfs_setattr(vol, ino, TFS_SET_UID, &a), name);
+	}
+}
+
+static void long_name(char name[200], u64 seed, u32 i)
+{
+	state = seed << 32 | i;
+	for (u32 n = 0; n < 200; n++)
+		name[n] = (char)('0' + draw(70));
+}
+
+/* A directory whose leaves do not compress; what had those of another seed goes. */
+static void names(u32 count, u64 seed, u64 old)
+{
+	struct tfs_create c = {.mode = 0100644};
+	char name[200];
+	u64 ino;
+
+	for (u32 i = 0; i < count; i++) {
+		long_name(name, seed, i);
+		check(tfs_create(vol, TFS_INO_ROOT, name, sizeof(name), &c, &ino), "create");
+		long_name(name, old, i);
+		if (!old)
+			continue;
+		check(tfs_unlink(vol, TFS_INO_ROOT, name, sizeof(name), false, &ino), "unlink");
+		while (check(tfs_evict(vol, ino), "evict"))
+			;
+	}
+}
+
 static void clone(const char *name, const char *other, u32 blocks)
 {
 	u64 from = file_get(name), to = file_get(other), part = file_get("part");
@@ -168,6 +218,13 @@ int main(int argc, char **argv)
 		state = strtoull(argv[5], NULL, 0);
 		for (int n = atoi(argv[4]); n--;)
 			blocks_write(ino, draw((u32)(a.size / TFS_BLOCK)), 1, true);
+	} else if (!strcmp(argv[2], "every") && argc == 6) {
+		state = strtoull(argv[5], NULL, 0);
+		every((u32)atoi(argv[3]), (u32)atoi(argv[4]));
+	} else if (!strcmp(argv[2], "names") && argc == 6) {
+		names((u32)atoi(argv[3]), strtoull(argv[4], NULL, 0), strtoull(argv[5], NULL, 0));
+	} else if (!strcmp(argv[2], "cut")) {
+		check(tfs_truncate(vol, file_get(argv[3]), 0), "truncate");
 	} else if (!strcmp(argv[2], "clone") && argc == 6) {
 		clone(argv[3], argv[4], (u32)atoi(argv[5]));
 	} else if (!strcmp(argv[2], "drop")) {

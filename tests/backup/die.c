@@ -4,13 +4,15 @@
  * folder. DIE_COUNT names a file that gets the number of such calls when the program ends by itself. STOP_AT=PREFIX:
  * SIGSTOP just before the first object whose name begins so gets its name in the store (STOP_AT=pwrite: before the first
  * of those, into a volume or temporary file); whoever waits for that sees state T in /proc, does what is to happen
- * meanwhile, and sends SIGCONT: so no test of what two programs do needs to be quick. SLEPT=SECONDS: so long it was
+ * meanwhile, and sends SIGCONT: so no test of what two programs do needs to be quick. STOP_READ=PREFIX: the same before the
+ * first such object is read. SLEPT=SECONDS: so long it was
  * stopped, by the clock of a directory that is a store.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +33,19 @@ static void count(void)
 		calls++;
 }
 
-static void stop(const char *name)
+static void stop_by(const char *variable, const char *name)
 {
-	const char *at = getenv("STOP_AT");
+	const char *at = getenv(variable);
 
 	if (!at || stopped || strncmp(name, at, strlen(at)))
 		return;
 	stopped = 1;
 	raise(SIGSTOP);
+}
+
+static void stop(const char *name)
+{
+	stop_by("STOP_AT", name);
 }
 
 __attribute__((destructor)) static void tell(void)
@@ -64,6 +71,19 @@ int futimens(int fd, const struct timespec times[2])
 	late[0].tv_sec += atol(slept);
 	late[1] = late[0];
 	return REAL(futimens)(fd, late);
+}
+
+int openat(int fd, const char *name, int flags, ...)
+{
+	mode_t mode;
+	va_list args;
+
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	if (!(flags & (O_CREAT | O_DIRECTORY)))
+		stop_by("STOP_READ", name);
+	return REAL(openat)(fd, name, flags, mode);
 }
 
 ssize_t pwrite(int fd, const void *buf, size_t bytes, off_t at)

@@ -149,6 +149,19 @@ expect 0 "$bk" forget "$R" --keep-last 2 --dry-run; expect 0 "$bk" list "$R"; [ 
 expect 0 "$bk" forget "$R" 2 3
 expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 17 ] || fail "expected 17 backups"
 same 4 "$tmp/4.img"; same 9 "$tmp/back9.img"
+
+# ---- what another program forgets between the list of backups and their manifests is left out, and no damage; the rest is looked at ----
+victim=9 left=17
+for command in list verify prune "forget --keep-last 9"; do
+	victim=$((victim + 1)) left=$((left - 1))
+	read -r verb args <<<"$command"
+	# shellcheck disable=SC2086
+	STOP_READ=manifests/0000000000000004 LD_PRELOAD=$bin/die.so "$bk" $verb "$R" $args >"$tmp/o" 2>"$tmp/e" & pid=$!
+	stopped $pid; "$bk" -q forget "$R" $victim || fail "forget beside $verb"; kill -CONT $pid; wait $pid || fail "$verb beside a forget: exit $?"
+	says "backup $victim was forgotten by another program meanwhile"
+	! grep -q missing "$tmp/e" || fail "$verb: what was forgotten is called missing"
+	case $verb in list) [ "$(wc -l <"$tmp/o")" = $left ] ;; verify) has "^$left backups are whole" ;; esac || fail "$verb: not $left backups"
+done
 expect 0 "$bk" forget "$R" --keep-last 1
 expect 0 "$bk" list "$R"; [ "$(wc -l <"$tmp/o")" = 2 ] || fail "expected 2 backups"
 expect 0 "$bk" prune "$R"; has '^0 objects deleted; 0 .* condemned'

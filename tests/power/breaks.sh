@@ -244,6 +244,19 @@ backup oldest-birth-counts backup/index.c 's/best && p->birth <= best->birth/bes
 backup packs-sent-again backup/pack.c 's/!bk_names_have\(&p->known, ref->name\)/true/' test_kill.sh
 backup prune-does-not-wait backup/prune.c 's/p->now - e->time >= p->r->grace/true/' test_kill.sh
 backup old-index-sent-again backup/run.c 's/n >= FOLD && bytes <= budget/n/' test_size.sh
+backup prune-forgets-the-rest-of-a-block backup/prune.c 's/^\tmark\(p, (addr|end).*$//' test_gaps.sh
+backup reads-over-what-is-gone backup/image.c 's/^\ti->dev.no_gaps = true;.*$//' test_gaps.sh
+backup stale-is-demanded backup/index.c 's/if \(q && q->birth > p->birth\)/if (0)/' test_repack.sh
+backup moved-once backup/moved.c 's/^\t\tname = now->pack->pack;$/\t\tbreak;/' test_repack.sh
+backup young-packs-moved backup/repack.c 's/if \(u->used\[i\].old && /if (/' test_repack.sh
+backup list-after-the-grace-time backup/repack.c 's/if \(code \|\| age < p->r->grace\)/if (1)/' test_repack.sh
+backup lists-go-with-what-they-moved backup/prune.c 's/if \(lists >> .* & 1 &&/if (0 \&\&/' test_repack.sh
+backup pruned-though-one-is-missing backup/repack.c 's/if \(!u->used\[i\].seen\)/if (0)/' test_repack.sh
+try B moved-list-too-long backup/moved_write.c 's/if \(length \+ more > max\)/if (0)/' build/bin/test_moved build/bin/test_moved
+backup forgotten-is-damage backup/chain.c 's/if \(!was_forgotten\(r, sequence\)\)/if (1)/' test_backup.sh
+backup init-leaves-keys backup/repo.c 's/if \(used \|\| tfs_store_delete\(r->store, k->name\[i\]\)\)/if (1)/' test_kill.sh
+backup init-takes-keys-of-a-used-one backup/repo.c 's/= k->count && was_used\(r\);/= false;/' test_backup.sh
+backup init-takes-what-is-no-key backup/repo.c 's/if \(!is_key\(r, k->name\[i\]\)\)/if (0)/' test_backup.sh
 
 # Nanos volumes: what a cut repair leaves, what is refused, what is noticed, what a backup stores
 theirs links-in-a-circle tfs/nanos/open.c 's/^\tif \(!fresh\) \{/\tif (false) {/' "timeout 60 build/bin/test_nanos"
