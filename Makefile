@@ -72,6 +72,7 @@ soak: all ## triples of operations then crash histories, then filling and emptyi
 	$(BIN)/tfs-power --triples=$(or $(FROM),0) --seconds $(or $(T),600)
 	$(BIN)/tfs-power --seconds $(or $(T),600) --length 400
 	$(BIN)/tfs-power --torture=100000000:$$$$ --seconds $(or $(T),600)
+	$(BIN)/tfs-power --refill=1000000000:$$$$ --seconds $(or $(T),600)
 	$(BIN)/tfs-power --flip=all
 	tests/fsck/random.sh 1000 4000
 	$(BIN)/mutated $$$$000 100000

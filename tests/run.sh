@@ -21,6 +21,7 @@ run "crash simulator: every workload of one and two operations, and random histo
 	build/bin/tfs-power --histories 800 --length 300
 run "crash simulator: some workloads of three operations (make soak: all)" build/bin/tfs-power --triples=0:5000
 run "torture: filled to ENOSPC, emptied at random, refilled; with and without the compactor" build/bin/tfs-power --torture=128
+run "refill: thousands of times full, with and without snapshots; nothing leaks" build/bin/tfs-power --refill=8192
 run "cost table: KB, writes and flushes of durable operations" build/bin/tfs-power --costs
 run "faults: every allocation and every request fails once" build/bin/tfs-power --faults
 run "flips: a bit wrong in every byte read gives an error or nothing" build/bin/tfs-power --flip

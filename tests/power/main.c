@@ -7,7 +7,7 @@
  * sharing under snapshots;
  * --seconds N: histories alone, others each time; --from SEED: histories alone from that seed on, and where to go on;
  * --triples[=FROM[:COUNT]]: every one of three, for --seconds N or to the end, and where to go on. --exhaust N: all subsets of up to N writes in flight. A failure prints an id that
- * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c), --torture (torture.c);
+ * --replay repeats. Other modes: --costs (cost.c), --faults (faults.c), --flip (flip.c), --torture (torture.c), --refill (refill.c);
  * --image (image.c).
  */
 #include "tests/power/power.h"
@@ -26,8 +26,8 @@
 static bool replay(const char *id)
 {
 	power_verbose = 1;
-	return power_torture_replay(id) || power_faults_replay(id) || power_flip_replay(id) ||
-	       power_workload_replay(id);
+	return power_torture_replay(id) || power_refill_replay(id) || power_faults_replay(id) ||
+	       power_flip_replay(id) || power_workload_replay(id);
 }
 
 static void quiet(int level, const char *line)
@@ -123,14 +123,25 @@ static void torture(int part, int parts)
 		power_torture(seed, 64);
 }
 
-/* where: NULL, ROUNDS or ROUNDS:SEED */
-static void torture_set(const char *where)
+#define REFILL_CYCLES 4096u
+static void refill(int part, int parts)
 {
-	unsigned long long rounds = 512, seed = 1;
+	u64 seed;
+
+	(void)part;
+	(void)parts;
+	while (todo_take(&seed))
+		power_refill(seed, REFILL_CYCLES);
+}
+
+/* where: NULL, ROUNDS or ROUNDS:SEED; rounds of a volume */
+static void rounds_set(const char *where, u32 each)
+{
+	unsigned long long rounds = 8ull * each, seed = 1;
 
 	if (where)
 		sscanf(where, "%llu:%llu", &rounds, &seed);
-	todo_set(seed, (rounds + 63) / 64);
+	todo_set(seed, (rounds + each - 1) / each);
 }
 
 static void triples(int part, int parts)
@@ -225,11 +236,10 @@ static int spread(const char *what, void (*mode)(int part, int parts), int jobs)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"replay", 1, 0, 'r'},  {"histories", 1, 0, 'h'}, {"length", 1, 0, 'l'},
-	    {"jobs", 1, 0, 'j'},    {"seconds", 1, 0, 's'},   {"costs", 0, 0, 'c'},
-	    {"faults", 0, 0, 'f'},  {"flip", 2, 0, 'x'},      {"triples", 2, 0, 't'},
-	    {"exhaust", 1, 0, 'e'}, {"failures", 1, 0, 'm'},  {"torture", 2, 0, 'T'},
-	    {"image", 1, 0, 'i'},   {"from", 1, 0, 'F'},      {0, 0, 0, 0}};
+	    {"replay", 1, 0, 'r'},  {"histories", 1, 0, 'h'}, {"length", 1, 0, 'l'},   {"jobs", 1, 0, 'j'},
+	    {"seconds", 1, 0, 's'}, {"costs", 0, 0, 'c'},     {"faults", 0, 0, 'f'},   {"flip", 2, 0, 'x'},
+	    {"triples", 2, 0, 't'}, {"exhaust", 1, 0, 'e'},   {"failures", 1, 0, 'm'}, {"torture", 2, 0, 'T'},
+	    {"refill", 2, 0, 'R'},  {"image", 1, 0, 'i'},     {"from", 1, 0, 'F'},     {0, 0, 0, 0}};
 	void (*mode)(int part, int parts) = crashes;
 	const char *what = "crash simulator";
 	int c, bad, jobs = 2;
@@ -259,7 +269,12 @@ int main(int argc, char **argv)
 		case 'T':
 			mode = torture;
 			what = "torture, states are rounds";
-			torture_set(optarg);
+			rounds_set(optarg, 64);
+			break;
+		case 'R':
+			mode = refill;
+			what = "refill, states are cycles";
+			rounds_set(optarg, REFILL_CYCLES);
 			break;
 		case 'F':
 			from = strtoull(optarg, NULL, 10);
@@ -299,6 +314,8 @@ int main(int argc, char **argv)
 		todo_report("workloads of three", "--triples=");
 	else if (mode == torture)
 		todo_report("volumes of 64 rounds, seeds", "--torture=ROUNDS:");
+	else if (mode == refill)
+		todo_report("volumes of 4096 cycles, seeds", "--refill=CYCLES:");
 	else if (mode == crashes && (seconds || from))
 		todo_report("histories, seeds", "--from ");
 	return bad;

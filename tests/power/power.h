@@ -204,6 +204,14 @@ void power_wedge(u64 seed, int rounds);
 void power_sharing(u64 seed, int rounds);
 bool power_workload_replay(const char *id);
 
+/* ---- plain.c ---- */
+extern struct tfs_dev power_plain;
+void power_plain_make(u64 size, u64 largest); /* all zeros; may grow up to the second */
+
+/* ---- refill.c ---- */
+void power_refill(u64 seed, u32 cycles);
+bool power_refill_replay(const char *id);
+
 /* ---- torture.c ---- */
 void power_torture(u64 seed, u64 rounds);
 bool power_torture_replay(const char *id);

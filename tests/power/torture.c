@@ -19,40 +19,6 @@
 #define OPS_A_ROUND 1200
 #define GROWTH (POWER_SIZE_LARGE - POWER_SIZE)
 
-static struct {
-	struct tfs_dev dev;
-	u8 *data;
-} disk;
-
-static int disk_io(struct tfs_dev *dev, enum tfs_io_op op, u64 offset, void *buf, u32 bytes, u32 flags)
-{
-	(void)flags;
-	if (offset + bytes > dev->size)
-		return -EIO;
-	if (op == TFS_IO_READ)
-		memcpy(buf, disk.data + offset, bytes);
-	else
-		memcpy(disk.data + offset, buf, bytes);
-	return 0;
-}
-
-static int disk_flush(struct tfs_dev *dev)
-{
-	(void)dev;
-	return 0;
-}
-
-/* Whoever still needs it finds something else. */
-static int disk_discard(struct tfs_dev *dev, u64 offset, u64 bytes)
-{
-	if (offset + bytes > dev->size)
-		return -EIO;
-	memset(disk.data + offset, 0xa5, bytes);
-	return 0;
-}
-
-static const struct tfs_dev_ops disk_ops = {disk_io, disk_flush, disk_discard};
-
 static struct tfs_vol *vol;
 static u64 round_now, empty_available;
 static struct file {
@@ -263,7 +229,7 @@ static void mount_again(bool kill)
 		power_abandon(vol);
 	else if ((err = power_unmount(vol)))
 		wrong("unmount", err);
-	err = tfs_mount(&disk.dev, &env, &opt, &vol);
+	err = tfs_mount(&power_plain, &env, &opt, &vol);
 	power_must(err, "torture: mount of a full volume");
 }
 
@@ -313,18 +279,18 @@ static void snapshot_end(u64 r)
 
 static void device_grow(u32 bytes)
 {
-	u64 old = disk.dev.size;
+	u64 old = power_plain.size;
 	int err;
 
 	bytes &= ~(TFS_BLOCK - 1);
-	if (disk.dev.size + bytes > POWER_SIZE_LARGE)
+	if (power_plain.size + bytes > POWER_SIZE_LARGE)
 		return;
-	disk.dev.size += bytes;
+	power_plain.size += bytes;
 	err = tfs_grow(vol, 0);
 	if (err && err != -ENOSPC)
 		wrong("grow", err);
 	if (err)
-		disk.dev.size = old;
+		power_plain.size = old;
 	else
 		grown += bytes;
 	grew |= !err;
@@ -343,7 +309,7 @@ static bool compacts(void)
 
 static void account(void)
 {
-	const char *why = power_account_dev(vol, &disk.dev);
+	const char *why = power_account_dev(vol, &power_plain);
 
 	if (why)
 		power_fail("torture", why);
@@ -483,17 +449,14 @@ static void volume_make(u64 size)
 	struct tfs_env env = power_env();
 	struct tfs_stat st;
 
-	free(disk.data);
-	disk.dev = (struct tfs_dev){.ops = &disk_ops, .size = size};
-	disk.data = calloc(1, size + GROWTH);
-	power_must(disk.data ? 0 : -ENOMEM, "memory");
+	power_plain_make(size, size + GROWTH);
 	memset(files, 0, sizeof(files));
 	grown = 0;
 	snapshot = grew = false;
-	power_must(tfs_format(&disk.dev, &env, &opt, &vol), "format");
+	power_must(tfs_format(&power_plain, &env, &opt, &vol), "format");
 	power_must(tfs_format_finish(vol, 0), "format");
 	power_must(power_unmount(vol), "format");
-	power_must(tfs_mount(&disk.dev, &env, &mount, &vol), "mount");
+	power_must(tfs_mount(&power_plain, &env, &mount, &vol), "mount");
 	power_must(tfs_checkpoint(vol), "checkpoint");
 	tfs_statfs(vol, &st);
 	empty_available = st.available;

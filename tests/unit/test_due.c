@@ -47,7 +47,9 @@ static void by_operations(void **state)
 	(void)state;
 	mount_with(64 << 20, 64, 0);
 	before = ram_stat().checkpoints;
-	work(20000, forced);
+	assert_in_range(work(20000, due), 32, 40);
+	assert_false(forced());
+	work(1, forced);
 	assert_true(forced());
 	assert_true(ram_stat().dirty_nodes < 32); /* begins anew, with what the checkpoint itself changed */
 	assert_int_equal(ram_stat().checkpoints, before + ram_stat().checkpoints_forced);
