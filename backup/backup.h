@@ -310,7 +310,9 @@ bool bk_names_have(struct bk_names *n, const u8 name[BK_HASH]);
 
 /* ---- pack.c ---- */
 struct bk_packer;
-struct bk_packer *bk_packer_new(struct bk_repo *r, const u8 run[BK_RUN], u64 volume, u64 pack_bytes);
+/* progress: counts the packs put, outlives the packer. */
+struct bk_packer *bk_packer_new(struct bk_repo *r, const u8 run[BK_RUN], u64 volume, u64 pack_bytes,
+                                struct tfs_progress *progress);
 void bk_packer_free(struct bk_packer *p);
 /* The names of packs that need not be put again. */
 int bk_packer_known(struct bk_packer *p, const u8 name[BK_HASH]);

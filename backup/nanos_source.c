@@ -305,7 +305,7 @@ static int bring(struct bk_nanos *n, struct bk_source *s)
 	int err;
 
 	tfs_progress_start(&progress, n->r->o->quiet, -1, 1);
-	tfs_progress_pass(&progress, "files compared, bytes", 0);
+	tfs_progress_pass_bytes(&progress, "files compared", 0, "files");
 	err = bk_nanos_bring(&y, &said);
 	tfs_progress_end(&progress);
 	if (err && !said)

@@ -336,6 +336,7 @@ static int content_bring(struct sync *y, u64 tuple, u64 ino)
 	if (err)
 		return err;
 	y->s->files++;
+	tfs_progress_objects(y->s->progress, y->s->files);
 	c.size = a.size;
 	n = tfs_getxattr(y->s->to, ino, BK_NANOS_SUM, strlen(BK_NANOS_SUM), had, SUM);
 	if (n != (int)SUM || a.size != b.size)

@@ -32,10 +32,13 @@ struct bk_packer {
 	struct bk_names known; /* put already */
 	struct job *jobs;      /* all under way */
 	u32 steps;
+	u64 puts; /* done */
+	struct tfs_progress *progress;
 	int code;
 };
 
-struct bk_packer *bk_packer_new(struct bk_repo *r, const u8 run[BK_RUN], u64 volume, u64 pack_bytes)
+struct bk_packer *bk_packer_new(struct bk_repo *r, const u8 run[BK_RUN], u64 volume, u64 pack_bytes,
+                                struct tfs_progress *progress)
 {
 	struct bk_packer *p = calloc(1, sizeof(*p));
 
@@ -44,6 +47,7 @@ struct bk_packer *bk_packer_new(struct bk_repo *r, const u8 run[BK_RUN], u64 vol
 	p->r = r;
 	p->x.volume = volume;
 	p->pack_bytes = pack_bytes;
+	p->progress = progress;
 	memcpy(p->run, run, BK_RUN);
 	return p;
 }
@@ -86,10 +90,19 @@ static void put_done(struct tfs_store_request *r)
 	while (*at != j)
 		at = &(*at)->next;
 	*at = j->next;
+	if (!r->result)
+		tfs_progress_objects(j->p->progress, ++j->p->puts);
 	if (r->result && !j->p->code)
 		j->p->code = tfs_cli_fail(bk_store_code(r->result, BK_STORE), NULL, "%s", r->error);
 	free(j->buf);
 	free(j);
+}
+
+/* Until no more than so many are under way; meanwhile the clock goes on for who looks at it. */
+static void puts_wait(struct bk_packer *p, unsigned left)
+{
+	for (unsigned n = tfs_store_step(p->r->store, 0); n > left; n = tfs_store_step(p->r->store, 200))
+		tfs_progress_add(p->progress, 0);
 }
 
 /* The buffer is the job's from here on. */
@@ -109,7 +122,7 @@ static int put_start(struct bk_packer *p, u8 *buf, u32 size, const u8 name[BK_HA
 	j->r = (struct tfs_store_request){
 	    .op = TFS_STORE_PUT, .name = j->name, .data = buf, .length = size, .done = put_done, .arg = j};
 	tfs_store_start(p->r->store, &j->r);
-	tfs_store_wait(p->r->store, PUTS - 1);
+	puts_wait(p, PUTS - 1);
 	p->sent += size;
 	return p->code;
 }
@@ -196,6 +209,6 @@ int bk_packer_finish(struct bk_packer *p)
 	for (u32 s = 0; !code && s < BK_STREAMS; s++)
 		if (p->open[s].buf)
 			code = pack_close(p, &p->open[s]);
-	tfs_store_wait(p->r->store, 0);
+	puts_wait(p, 0);
 	return code ? code : p->code;
 }

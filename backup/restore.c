@@ -237,6 +237,7 @@ static int piece_put(struct restore *s, const struct piece *p, const struct piec
 
 static int pieces_put(struct restore *s)
 {
+	u64 packs = 0;
 	int code = 0;
 
 	for (size_t i = 0, n; !code && i < s->pieces; i += n) {
@@ -244,6 +245,8 @@ static int pieces_put(struct restore *s)
 		size_t bytes, got;
 		int err;
 
+		packs += !i || s->piece[i].pack != s->piece[i - 1].pack;
+		tfs_progress_objects(&s->progress, packs);
 		n = batch(s, i, &bytes);
 		bk_object_name(name, BK_PACK, s->image.x.pack[s->piece[i].pack].name);
 		err = tfs_store_get(s->r->store, name, s->piece[i].offset, s->buf, bytes, &got);
@@ -315,7 +318,7 @@ static int restore_to(struct restore *s, const struct bk_backup *b)
 		return code;
 	err = target_clear(&s->t);
 	code = err ? target_failed(s->path, err) : 0;
-	tfs_progress_pass(&s->progress, "bytes", s->bytes);
+	tfs_progress_pass_bytes(&s->progress, "contents", s->bytes, "packs read");
 	if (!code)
 		code = pieces_put(s);
 	if (!code)

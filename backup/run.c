@@ -30,6 +30,7 @@ struct run {
 	struct bk_shard_ref *shard; /* of it */
 	size_t shards, shards_max;
 	u64 added, sent, sequence;
+	struct tfs_progress progress;
 	u8 base_digest[BK_HASH];
 	u64 base_sequence;
 };
@@ -208,23 +209,22 @@ static int snapshot_taken(struct run *u)
 
 static int walk(struct run *u)
 {
-	struct tfs_progress progress;
 	int code = 0;
 
-	u->p = bk_packer_new(u->r, u->run, u->s.volume, u->r->o->pack_bytes);
+	u->p = bk_packer_new(u->r, u->run, u->s.volume, u->r->o->pack_bytes, &u->progress);
 	if (!u->p)
 		return bk_no_memory();
 	if (u->resumed)
 		code = tfs_store_list(u->r->store, "packs/", NULL, known_add, u);
 	if (code)
 		return code < 0 ? bk_store_failed(u->r, code, BK_STORE) : code;
-	tfs_progress_start(&progress, u->r->o->quiet, -1, 1);
-	tfs_progress_pass(&progress, u->base.buf ? "what changed, bytes" : "everything, bytes",
-	                  u->base.buf ? 0 : u->snap.units * TFS_UNIT);
-	code = bk_source_walk(&u->s, &u->m, u->base.buf ? tfs_le64(u->base.m->epoch) : 0, u->p, &progress);
+	tfs_progress_start(&u->progress, u->r->o->quiet, -1, 1);
+	tfs_progress_pass_bytes(&u->progress, u->base.buf ? "what changed" : "everything",
+	                        u->base.buf ? 0 : u->snap.units * TFS_UNIT, "packs sent");
+	code = bk_source_walk(&u->s, &u->m, u->base.buf ? tfs_le64(u->base.m->epoch) : 0, u->p, &u->progress);
 	if (!code)
 		code = bk_packer_finish(u->p);
-	tfs_progress_end(&progress);
+	tfs_progress_end(&u->progress);
 	bk_packer_count(u->p, &u->added, &u->sent);
 	return code;
 }

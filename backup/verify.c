@@ -97,10 +97,11 @@ static int range(void *arg, const struct bk_place *p, u64 addr, u32 units)
 	if (v->marks[p->pack])
 		return 0;
 	v->marks[p->pack] = 1;
-	tfs_progress_add(&v->progress, 1);
 	o = object_find(v, k->name);
 	if (!o || o->size != k->size)
 		return pack_missing(k, o);
+	if (!o->needed && !v->r->o->read_percent)
+		tfs_progress_add(&v->progress, 1);
 	o->needed = true;
 	return 0;
 }
@@ -182,8 +183,9 @@ static int packs_read(struct verify *v, const struct bk_place **place, size_t pl
 		o->read = true;
 		if (!chosen(v))
 			continue;
-		tfs_progress_add(&v->progress, 1);
 		err = pack_read(v, place + i, end - i);
+		tfs_progress_objects(&v->progress, v->packs);
+		tfs_progress_add(&v->progress, o->size);
 		code = code ? code : err;
 	}
 	return code;
@@ -274,9 +276,15 @@ int bk_cmd_verify(struct bk_repo *r)
 	static const struct bk_all_ops ops = {.range = range, .begin = begin, .after = after, .failed = failed};
 	struct verify v = {.r = r};
 	int code = objects_load(&v);
+	u64 size = 0;
 
+	for (size_t i = 0; i < v.objects; i++)
+		size += v.object[i].size;
 	tfs_progress_start(&v.progress, r->o->quiet, -1, 1);
-	tfs_progress_pass(&v.progress, "packs", 0);
+	if (r->o->read_percent)
+		tfs_progress_pass_bytes(&v.progress, "read", size / 100 * r->o->read_percent, "packs");
+	else
+		tfs_progress_pass(&v.progress, "packs", v.objects);
 	if (!code)
 		code = bk_live_all(r, &ops, &v);
 	if (!code)

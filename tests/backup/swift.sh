@@ -47,6 +47,7 @@ user_test_tester = testing .admin
 use = egg:swift#s3api
 location = us-east-1
 dns_compliant_bucket_names = true
+min_segment_size = 1
 check_bucket_owner = false
 s3_acl = false
 [filter:cache]

@@ -142,6 +142,26 @@ done
 expect 0 "$bk" verify "$R" --read-data
 expect 0 "$bk" list "$R" --json; [ "$(wc -l <"$tmp/o")" = 19 ] || fail "expected 19 backups"
 
+# ---- verify reads as much as it is told ----
+expect 0 "$bk" verify "$R" --json; [ "$(field packs_read)" = 0 ] && all=$(field packs)
+expect 0 "$bk" verify "$R" --read-data --json; most=$(field packs_read); [ "$most" -gt 20 ] && [ "$most" -le "$all" ] || fail "$most of $all packs read"
+expect 0 "$bk" verify "$R" --read-data=50% --json; [ "$(field packs_read)" -gt 0 ] && [ "$(field packs_read)" -lt "$most" ] || fail "$(field packs_read) of $most packs read, half wanted"
+
+# ---- on a terminal one sees how far it is: what of what, packs, rate, time left; else nothing, nor with --quiet ----
+P=$tmp/slow slow=(-o bandwidth=1M); "$bin/mkfs.tfs" -q --compress none "$tmp/p.img" 24M; "$bin/bk-change" "$tmp/p.img" file big 900; expect 0 "$bk" init "$P"
+seen() { # REGEX COMMAND...
+	local want=$1; shift
+	script -qec "$(printf '%q ' "$bk" "$@" "${slow[@]}")" /dev/null </dev/null >"$tmp/o" 2>&1 || fail "on a terminal: $*"
+	tr '\r' '\n' <"$tmp/o" | grep -qE "$want" || { tr '\r' '\n' <"$tmp/o" | tail -5; fail "not seen on a terminal: $want"; }
+}
+bytes='[0-9.]+ ([KM]i)?B' clock='[0-9]+:[0-9][0-9]'
+seen "^\[1/1\] everything, $bytes/3\.[0-9] MiB, [1-9] packs sent, $bytes/s, $clock, $clock left" run "$P" "$tmp/p.img" --pack-size 1M
+seen "^\[1/1\] read, $bytes/3\.[0-9] MiB, [1-9] packs, $bytes/s, $clock" verify "$P" --read-data
+seen "^\[2/3\] contents, $bytes/3\.[0-9] MiB, [1-9] packs read, $bytes/s, $clock, $clock left" restore "$P" latest --to "$tmp/p2.img"
+"$bin/bk-change" "$tmp/p.img" pages big 700 3; seen "^\[1/1\] what changed, $bytes, [1-9] packs sent, $bytes/s, $clock" run "$P" "$tmp/p.img" --pack-size 1M
+script -qec "$(printf '%q ' "$bk" verify "$P" --quiet)" /dev/null </dev/null >"$tmp/o" 2>&1; [ ! -s "$tmp/o" ] || fail "not quiet"
+expect 0 "$bk" verify "$P"; [ ! -s "$tmp/e" ] || fail "progress into a file"
+
 # ---- forget and prune ----
 expect 1 "$bk" forget "$R"
 expect 1 "$bk" forget "$R" 77

@@ -38,19 +38,24 @@ void tfs_cli_uuid_text(const u8 uuid[16], char out[37]);
 /* 1234567 -> "1.2 MiB" */
 char *tfs_cli_human(u64 bytes, char out[16]);
 
-/* ---- progress: "[2/5] names, 1200/8914, 0:03", rewritten in place at most ten times a second ---- */
+/* ---- progress: "[2/5] names, 1200/8914, 0:03", rewritten in place at most ten times a second; of bytes
+ * "[1/1] everything, 12.0 MiB/1.2 GiB, 3 packs, 8.1 MiB/s, 0:01, 2:30 left", without what is not known ---- */
 struct tfs_progress {
 	const char *pass;
 	unsigned step, steps;
 	u64 done, total; /* total 0: not known */
+	u64 objects;
+	const char *of; /* what these are; NULL: done and total are no bytes */
 	bool on, shown;
 	int fd; /* >= 0: also "step done total" lines for fsck -C */
-	u64 start_ms, last_ms;
+	u64 start_ms, pass_ms, last_ms;
 };
 void tfs_progress_start(struct tfs_progress *p, bool quiet, int fd, unsigned steps);
 void tfs_progress_pass(struct tfs_progress *p, const char *pass, u64 total);
+void tfs_progress_pass_bytes(struct tfs_progress *p, const char *pass, u64 total, const char *of);
 void tfs_progress_add(struct tfs_progress *p, u64 n);
-void tfs_progress_end(struct tfs_progress *p); /* clears the line */
+void tfs_progress_objects(struct tfs_progress *p, u64 n); /* so many in all */
+void tfs_progress_end(struct tfs_progress *p);            /* clears the line */
 
 /* ---- JSON by json-c; names that are not UTF-8 get "KEY_hex" instead of "KEY" ---- */
 void tfs_json_bytes(struct json_object *o, const char *key, const void *bytes, size_t len);

@@ -23,11 +23,34 @@ void tfs_progress_start(struct tfs_progress *p, bool quiet, int fd, unsigned ste
 	p->start_ms = p->last_ms = now_ms();
 }
 
+/* Rate and time left are of this pass. In its first second neither says anything. */
+static void show_bytes(const struct tfs_progress *p, u64 ms, unsigned seconds)
+{
+	char done[16], total[16], rate[16];
+	u64 each = ms >= 1000 ? (u64)((double)p->done * 1000 / (double)ms) : 0, left;
+
+	fprintf(stderr, "\r[%u/%u] %s, %s", p->step, p->steps, p->pass, tfs_cli_human(p->done, done));
+	if (p->total)
+		fprintf(stderr, "/%s", tfs_cli_human(p->total, total));
+	fprintf(stderr, ", %llu %s", (unsigned long long)p->objects, p->of);
+	if (each)
+		fprintf(stderr, ", %s/s", tfs_cli_human(each, rate));
+	fprintf(stderr, ", %u:%02u", seconds / 60, seconds % 60);
+	if (each && p->total > p->done) {
+		left = (p->total - p->done) / each;
+		fprintf(stderr, ", %llu:%02u left", (unsigned long long)(left / 60), (unsigned)(left % 60));
+	}
+	fputs("\033[K", stderr);
+}
+
 static void show(struct tfs_progress *p)
 {
-	unsigned seconds = (unsigned)((now_ms() - p->start_ms) / 1000);
+	u64 now = now_ms();
+	unsigned seconds = (unsigned)((now - p->start_ms) / 1000);
 
-	if (p->on && p->total)
+	if (p->on && p->of)
+		show_bytes(p, now - p->pass_ms, seconds);
+	else if (p->on && p->total)
 		fprintf(stderr, "\r[%u/%u] %s, %llu/%llu, %u:%02u\033[K", p->step, p->steps, p->pass,
 		        (unsigned long long)p->done, (unsigned long long)p->total, seconds / 60, seconds % 60);
 	else if (p->on)
@@ -37,17 +60,30 @@ static void show(struct tfs_progress *p)
 		dprintf(p->fd, "%u %llu %llu\n", p->step, (unsigned long long)p->done,
 		        (unsigned long long)(p->total ? p->total : p->done));
 	p->shown = true;
-	p->last_ms = now_ms();
+	p->last_ms = now;
 }
 
-void tfs_progress_pass(struct tfs_progress *p, const char *pass, u64 total)
+void tfs_progress_pass_bytes(struct tfs_progress *p, const char *pass, u64 total, const char *of)
 {
 	p->pass = pass;
 	p->step++;
 	p->done = 0;
 	p->total = total;
+	p->objects = 0;
+	p->of = of;
+	p->pass_ms = now_ms();
 	if (p->on || p->fd >= 0)
 		show(p);
+}
+
+void tfs_progress_pass(struct tfs_progress *p, const char *pass, u64 total)
+{
+	tfs_progress_pass_bytes(p, pass, total, NULL);
+}
+
+void tfs_progress_objects(struct tfs_progress *p, u64 n)
+{
+	p->objects = n;
 }
 
 void tfs_progress_add(struct tfs_progress *p, u64 n)
