@@ -1,18 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Breaks the module on purpose in a copy of the tree, one change at a time, where memory is short or the device fails, and
-# expects nomem.sh on user-mode Linux (make debug-kernel) to fail and to say where; without a change it passes.
+# expects nomem.sh on user-mode Linux (make debug-kernel) to fail and to say where; without a change it passes. Then log forwarding over
+# TLS, of the module and of tfs, the same with tls.sh in one of Debian's kernels.
 # usage: breaks.sh [NAME]...   Prints what noticed each, and 'N passed, N failed'; hours on a busy machine.
-# Seen to be noticed so far: failed-mount-keeps-pages. The others build on what nomem.sh compares, and wait for their first run.
+# Seen to be noticed so far: failed-mount-keeps-pages, and those of TLS. The others build on what nomem.sh compares, and wait for their first run.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-[ -e build/uml-kernel/version ] || { echo "SKIPPED: tests/kernel/breaks.sh: no user-mode kernel: run make debug-kernel"; exit 77; }
+[ -e build/uml-kernel/version ] || [[ "$*" == *-tls* ]] || { echo "SKIPPED: tests/kernel/breaks.sh: no user-mode kernel: run make debug-kernel"; exit 77; }
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT; trap 'exit 130' INT TERM
 t=$tmp/t wanted=" $* " passed=0 failed=0
 mkdir -p "$t/build" && tar -c --exclude=./build --exclude=./.git . | tar -x -C "$t" || exit 2
 for d in bin uml-kernel; do ln -s "$PWD/build/$d" "$t/build/$d"; done
+kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -1)
 bad() { echo "FAILED $1: $2; repeat: tests/kernel/breaks.sh $1"; failed=$((failed + 1)); }
-run() { (cd "$t" && tests/kernel/nomem.sh -s 1 "$@" uml) >"$tmp/out" 2>&1; }
+run() { # [tls | OPTION...]
+	(cd "$t" && if [ "$1" = tls ]; then make -s build/bin/tfs && tests/kernel/tls.sh "$kernel"; else tests/kernel/nomem.sh -s 1 "$@" uml; fi) >"$tmp/out" 2>&1
+}
 
 try() { # NAME FILE SED [OPTION]...: the change must apply, build, and make nomem.sh fail with a message
 	local name=$1 file=$2 change=$3 code=0 line; shift 3
@@ -22,7 +26,7 @@ try() { # NAME FILE SED [OPTION]...: the change must apply, build, and make nome
 		bad "$name" "the change does not apply to $file"
 	else
 		run "$@" || code=$?
-		line=$(grep -m1 -E 'FAILED: (memory|device|storm)|internal error|unreferenced object|page left behind|KASAN|BUG|blocked for more|no end within' "$tmp/out" | sed 's/^ *//' | cut -c1-140)
+		line=$(grep -m1 -E 'FAILED: (memory|device|storm|not within|a stranger|tickets|after|missing)|internal error|unreferenced object|page left behind|KASAN|BUG|blocked for more|no end within' "$tmp/out" | sed 's/^ *//' | cut -c1-140)
 		if [ $code = 0 ]; then
 			bad "$name" "not noticed"
 		elif [ -z "$line" ]; then
@@ -55,6 +59,12 @@ try refused-mode-shows kernel/linux/inode.c 's/^\t\ttfs_refresh\(inode\); .*$/\t
 # What a failed device must not let pass
 try failed-write-forgotten kernel/linux/bdev.c '/^static void write_done/,/^}/s/if \(bio->bi_status\)/if (0)/' -k device -e 12
 try failed-sync-acknowledged kernel/linux/sync.c '/^int tfs_sync_wait/,/^}/s/return tfs_user_err\(err\);/return 0 * err;/' -k device -e 12
+
+# Over TLS: with a tfs of the copy's own
+rm "$t/build/bin"; mkdir "$t/build/bin"; cp build/bin/mkfs.tfs build/bin/fsck.tfs "$t/build/bin/"
+try anybody-is-trusted-tls admin/agent_tls.c '/gnutls_session_set_verify_cert/d' tls
+try any-name-is-trusted-tls admin/agent_tls.c 's/(gnutls_session_set_verify_cert.session, )host/\1NULL/' tls
+try ticket-ends-it-tls kernel/linux/sender_tls.c 's/!= HANDSHAKE_TICKET/== HANDSHAKE_TICKET/' tls
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
