@@ -17,7 +17,7 @@ run() { # TEST [ARGUMENT]...
 	echo "   $((SECONDS - started)) s"
 }
 if [ "$*" = debug ]; then
-	for t in verdict quick features module streams flaky fio sqlite memory enospc freeze kmsg sparse stress pgbench; do run $t debug; done
+	for t in verdict quick features module streams flaky fio sqlite memory enospc freeze kmsg sparse refill stress pgbench; do run $t debug; done
 	run names -n 10000 debug
 	run kill -n 5 debug
 	run snapshots -n 2 debug
@@ -28,7 +28,7 @@ if [ "$*" = debug ]; then
 	run hostile -n 1000 -a uml
 	run nomem -e 1 -r 100 uml
 else
-	for t in verdict install quick snapshots ship tls kmsg features module devices streams flaky nfs compile fio sqlite memory enospc freeze sparse names stress pgbench backup hostile power kill; do
+	for t in verdict install quick snapshots ship tls kmsg features module devices streams flaky nfs compile fio sqlite memory enospc freeze sparse refill names stress pgbench backup hostile power kill; do
 		run $t "$@"
 	done
 fi
