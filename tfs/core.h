@@ -148,6 +148,7 @@ struct tfs_counters {
 	u64 next_ino, inodes, prealloc_blocks, delayed_blocks, delayed_windows;
 };
 struct tfs_counters *tfs_counters_of(struct tfs_vol *vol);
+bool tfs_snapshots_hold(const struct tfs_vol *vol); /* something: each node that changes is growth then */
 struct tfs_time tfs_now(struct tfs_vol *vol);
 u64 tfs_random(struct tfs_vol *vol);
 void *tfs_scratch(struct tfs_vol *vol); /* 256 KiB for data.c and evict: never held across a public call */

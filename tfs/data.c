@@ -502,6 +502,15 @@ int tfs_range_next(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_range *ou
 	return err ? err : 1;
 }
 
+/* With snapshots the leaves that a write changes are growth as well, which nobody promised. */
+int tfs_preallocated(struct tfs_vol *vol, u64 ino, u64 block)
+{
+	struct mapped m = {0};
+	int got = tfs_snapshots_hold(vol) ? 0 : mapped_of_type(vol, ino, TFS_IT_PREALLOC, block, &m);
+
+	return got > 0 ? m.block <= block : got;
+}
+
 int tfs_reserve(struct tfs_vol *vol, u64 blocks)
 {
 	u64 with = blocks + blocks / 16 + 1;

@@ -56,6 +56,11 @@ struct tfs_counters *tfs_counters_of(struct tfs_vol *vol)
 	return &vol->counters;
 }
 
+bool tfs_snapshots_hold(const struct tfs_vol *vol)
+{
+	return vol->snaps;
+}
+
 void tfs_written_note(struct tfs_vol *vol, u32 blocks)
 {
 	vol->user_blocks += blocks;

@@ -129,18 +129,18 @@ int tfs_truncate_op(struct inode *inode, loff_t size)
 	return err;
 }
 
-/* Bytes of one page become zeros, through the cache. */
-static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
+/* Bytes of one page become zeros, through the cache. -EAGAIN: not yet. */
+static int zero_part_once(struct inode *inode, loff_t pos, unsigned int len)
 {
 	struct page *page;
 	struct folio *folio;
-	int err = tfs_reserve_block(inode);
+	int got = tfs_reserve_block(inode, pos >> PAGE_SHIFT), err;
 
-	if (err)
-		return err;
+	if (got < 0)
+		return got;
 	page = read_mapping_page(inode->i_mapping, pos >> PAGE_SHIFT, NULL);
 	if (IS_ERR(page)) {
-		tfs_unreserve_blocks(inode->i_sb, 1);
+		tfs_unreserve_block(inode->i_sb, got);
 		return PTR_ERR(page);
 	}
 	folio = page_folio(page);
@@ -148,15 +148,27 @@ static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
 	if (folio->mapping != inode->i_mapping) { /* i_rwsem keeps truncate out: only a failed read takes it away */
 		folio_unlock(folio);
 		folio_put(folio);
-		tfs_unreserve_blocks(inode->i_sb, 1);
+		tfs_unreserve_block(inode->i_sb, got);
 		return -EIO;
 	}
-	folio_zero_range(folio, offset_in_folio(folio, pos), len);
-	tfs_reservation_keep(folio);
-	folio_mark_dirty(folio);
+	err = tfs_reservation_keep(folio, got);
+	if (!err) {
+		folio_zero_range(folio, offset_in_folio(folio, pos), len);
+		folio_mark_dirty(folio);
+	}
 	folio_unlock(folio);
 	folio_put(folio);
-	return 0;
+	return err;
+}
+
+static int zero_part(struct inode *inode, loff_t pos, unsigned int len)
+{
+	int err;
+
+	do
+		err = zero_part_once(inode, pos, len);
+	while (err == -EAGAIN);
+	return err;
 }
 
 static int blocks_punch(struct inode *inode, loff_t first, loff_t last)

@@ -52,11 +52,12 @@ static int write_begin(struct file *file, struct address_space *mapping, loff_t 
 {
 	struct inode *inode = mapping->host;
 	struct page *page;
-	int err = tfs_reserve_block(inode);
+	int err, got;
 
-	if (err)
-		return err;
 	do {
+		got = tfs_reserve_block(inode, pos >> PAGE_SHIFT);
+		if (got < 0)
+			return got;
 		page = pagecache_get_page(mapping, pos >> PAGE_SHIFT, FGP_LOCK | FGP_WRITE | FGP_CREAT | FGP_STABLE,
 		                          mapping_gfp_mask(mapping));
 		err = page ? 0 : -ENOMEM;
@@ -64,12 +65,18 @@ static int write_begin(struct file *file, struct address_space *mapping, loff_t 
 			err = fill(file, mapping, page_folio(page));
 		if (page && err)
 			put_page(page);
+		if (!err) {
+			err = tfs_reservation_keep(page_folio(page), got);
+			if (err) {
+				unlock_page(page);
+				put_page(page);
+			}
+		} else {
+			tfs_unreserve_block(inode->i_sb, got);
+		}
 	} while (err == -EAGAIN);
-	if (err) {
-		tfs_unreserve_blocks(inode->i_sb, 1);
+	if (err)
 		return err;
-	}
-	tfs_reservation_keep(page_folio(page));
 	*out = tfs_folio_write(page_folio(page));
 	return 0;
 }
@@ -124,24 +131,28 @@ static vm_fault_t page_mkwrite(struct vm_fault *vmf)
 	struct folio *folio = page_folio(vmf->page);
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	vm_fault_t ret = VM_FAULT_LOCKED;
-	int err;
+	int got;
 
 	sb_start_pagefault(inode->i_sb);
 	file_update_time(vmf->vma->vm_file);
 	filemap_invalidate_lock_shared(inode->i_mapping);
-	err = tfs_reserve_block(inode);
-	if (err) {
-		ret = err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	got = tfs_reserve_block(inode, vmf->pgoff);
+	if (got < 0) {
+		ret = got == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 		goto out;
 	}
 	folio_lock(folio);
 	if (folio->mapping != inode->i_mapping || folio_pos(folio) >= i_size_read(inode)) {
 		folio_unlock(folio);
-		tfs_unreserve_blocks(inode->i_sb, 1);
+		tfs_unreserve_block(inode->i_sb, got);
 		ret = VM_FAULT_NOPAGE; /* the fault comes again and finds out */
 		goto out;
 	}
-	tfs_reservation_keep(folio);
+	if (tfs_reservation_keep(folio, got)) {
+		folio_unlock(folio);
+		ret = VM_FAULT_NOPAGE;
+		goto out;
+	}
 	folio_mark_dirty(folio);
 	tfs_ship_written(tfs_sb(inode->i_sb));
 	folio_wait_stable(folio);

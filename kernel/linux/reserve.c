@@ -60,11 +60,22 @@ bool tfs_space_retry(struct super_block *sb, int err, bool *again)
 	return true;
 }
 
-/* What is promised at full size may turn out smaller: write back, this file first, then the others. */
-int tfs_reserve_block(struct inode *inode)
+static bool preallocated(struct inode *inode, pgoff_t block)
+{
+	int got = tfs_preallocated(tfs_enter(inode->i_sb), inode->i_ino, block);
+
+	tfs_leave(inode->i_sb);
+	return got > 0;
+}
+
+/* What is promised at full size may turn out smaller: write back, this file first, then the others. What fallocate
+ * promised needs nothing else, unless it was written meanwhile: tfs_reservation_keep asks again. */
+int tfs_reserve_block(struct inode *inode, pgoff_t block)
 {
 	int err = reserve(inode->i_sb), tries;
 
+	if (err == -ENOSPC && preallocated(inode, block))
+		return TFS_PREALLOCATED;
 	for (tries = 0; err == -ENOSPC && tries < 3; tries++) {
 		filemap_fdatawrite(inode->i_mapping);
 		if (tries)
@@ -104,6 +115,12 @@ void tfs_unreserve_blocks(struct super_block *sb, unsigned int n)
 	give_back(tfs_sb(sb), surplus(tfs_sb(sb), n, POOL_MAX));
 }
 
+void tfs_unreserve_block(struct super_block *sb, int got)
+{
+	if (got != TFS_PREALLOCATED)
+		tfs_unreserve_blocks(sb, 1);
+}
+
 void tfs_reservations_spent(struct super_block *sb, unsigned int n)
 {
 	struct tfs_sb *s = tfs_sb(sb);
@@ -130,12 +147,20 @@ void tfs_pool_drain(struct tfs_sb *s)
 	give_back(s, sum / CHUNK);
 }
 
-void tfs_reservation_keep(struct folio *folio)
+/* With the folio locked no write back of it begins, and when none is under way the promise stays what it is. */
+int tfs_reservation_keep(struct folio *folio, int got)
 {
+	struct inode *inode = folio->mapping->host;
+
+	if (got == TFS_PREALLOCATED) {
+		folio_wait_writeback(folio);
+		return preallocated(inode, folio->index) ? 0 : -EAGAIN;
+	}
 	if (folio_test_private(folio))
-		tfs_unreserve_blocks(folio->mapping->host->i_sb, 1);
+		tfs_unreserve_blocks(inode->i_sb, 1);
 	else
 		folio_attach_private(folio, (void *)1);
+	return 0;
 }
 
 bool tfs_reservation_take(struct folio *folio)

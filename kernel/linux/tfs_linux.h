@@ -340,11 +340,15 @@ int tfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, 
 /* After an operation met ENOSPC for the first time: what is promised to unwritten pages is settled, then it is tried
  * again. */
 bool tfs_space_retry(struct super_block *sb, int err, bool *again);
-int tfs_reserve_block(struct inode *inode); /* -ENOSPC after trying to write back; no folio locked */
+/* For that block of the file; no folio locked. -ENOSPC after trying to write back. */
+#define TFS_PREALLOCATED 1 /* none was needed */
+int tfs_reserve_block(struct inode *inode, pgoff_t block);
+void tfs_unreserve_block(struct super_block *sb, int got);           /* what that returned, not used */
 void tfs_unreserve_blocks(struct super_block *sb, unsigned int n);   /* not used */
 void tfs_reservations_spent(struct super_block *sb, unsigned int n); /* used, or given up in writing back */
-/* The folio (locked) takes over a reservation of one block, or it has one and this one goes back. */
-void tfs_reservation_keep(struct folio *folio);
+/* The folio (locked, about to be dirty) takes over what tfs_reserve_block got for it, or it has one and this one goes
+ * back. -EAGAIN: its preallocated block was written meanwhile; unlock, and reserve again. */
+int tfs_reservation_keep(struct folio *folio, int got);
 bool tfs_reservation_take(struct folio *folio);
 void tfs_pool_drain(struct tfs_sb *s); /* before the last checkpoint */
 

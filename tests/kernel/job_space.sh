@@ -18,3 +18,11 @@ d=$(($(counter discarded_bytes) - d)); [ $d -ge 20000000 ] || fail "online disca
 again; n=$(kfeat trim /mnt); [ $n -gt 100000000 ] || fail "trimmed $n"
 [ $n -le $(($(counter free_blocks) * 4096)) ] || fail "trimmed more than is free"
 again; md5sum -c -s /tmp/s || fail "content after trim"; sound
+# what fallocate promised can be written when nothing else is available, by write and through mmap
+mkfs.tfs -q -f --compress none /dev/vda 48M; mount -t tfs /dev/vda /mnt
+fallocate -l 2m /mnt/p1; fallocate -l 2m /mnt/p2; dd if=/dev/urandom of=/tmp/r bs=1M count=2 2>/dev/null
+dd if=/dev/zero of=/mnt/fill bs=64k 2>/dev/null && fail "never full"; sync; dd if=/dev/zero of=/mnt/fill2 bs=4k 2>/dev/null || true; sync
+[ $(df -k /mnt | tail -1 | awk '{print $4}') -lt 72 ] || fail "not full: $(df -k /mnt | tail -1)"
+dd if=/tmp/r of=/mnt/p1 bs=4k conv=notrunc 2>/tmp/e || fail "write into what fallocate promised: $(cat /tmp/e)"
+kfeat store /mnt/p2 /tmp/r || fail "a store into what fallocate promised"
+again; cmp /tmp/r /mnt/p1 && cmp /tmp/r /mnt/p2 || fail "what was promised is not what was written"; sound

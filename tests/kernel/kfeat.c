@@ -303,6 +303,22 @@ static int handle_after(char **argv)
 	return 0;
 }
 
+/* FILE's bytes from SOURCE, through a mapping. A SIGBUS ends the program. */
+static int store(char **argv)
+{
+	static char bytes[4 << 20];
+	int from = open(argv[1], O_RDONLY), to = open(argv[0], O_RDWR);
+	ssize_t n = read(from, bytes, sizeof(bytes));
+	char *p;
+
+	CHECK(n > 0 && to >= 0);
+	p = mmap(NULL, (size_t)n, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
+	CHECK(p != MAP_FAILED);
+	memcpy(p, bytes, (size_t)n);
+	CHECK(!msync(p, (size_t)n, MS_SYNC));
+	return 0;
+}
+
 /* ---- load ---- */
 
 static int fsyncs(char **argv)
@@ -436,20 +452,11 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*fn)(char **argv);
 		int args;
-	} what[] = {{"acl", acl, 1},
-	            {"acl-after", acl_after, 1},
-	            {"acl-malformed", acl_malformed, 1},
-	            {"fiemap", fiemap, 1},
-	            {"trim", trim, 1},
-	            {"shutdown", shutdown_, 2},
-	            {"freeze", freeze, 1},
-	            {"handle", handle, 1},
-	            {"handle-after", handle_after, 1},
-	            {"fsyncs", fsyncs, 3},
-	            {"told", told, 1},
-	            {"stale", stale, 1},
-	            {"enospc", enospc, 1},
-	            {"tail", tail, 1}};
+	} what[] = {{"acl", acl, 1},       {"acl-after", acl_after, 1}, {"acl-malformed", acl_malformed, 1},
+	            {"fiemap", fiemap, 1}, {"trim", trim, 1},           {"shutdown", shutdown_, 2},
+	            {"freeze", freeze, 1}, {"handle", handle, 1},       {"handle-after", handle_after, 1},
+	            {"fsyncs", fsyncs, 3}, {"store", store, 2},         {"told", told, 1},
+	            {"stale", stale, 1},   {"enospc", enospc, 1},       {"tail", tail, 1}};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; argc > 1 && i < sizeof(what) / sizeof(what[0]); i++)

@@ -89,14 +89,16 @@ static void bus(int signal)
 	siglongjmp(back, signal);
 }
 
-/* Page by page; on a volume without a window's worth to spare, or under a snapshot, a store may meet SIGBUS though
- * fallocate promised its block. What was stored before stays. */
+/* Page by page. Under a snapshot a store may meet SIGBUS though fallocate promised its block: the leaves that it changes
+ * are growth then. What was stored before stays. */
 static size_t store(int fd, unsigned char *p, size_t bytes)
 {
 	static volatile size_t done;
 
 	done = 0;
 	if (sigsetjmp(back, 1)) {
+		if (!held)
+			wrong("a store into what fallocate promised met SIGBUS");
 		buses++;
 		if (ftruncate(fd, (off_t)done))
 			wrong("truncate after a store");
