@@ -120,6 +120,7 @@ bench: all ## measure the tools (minutes), and the module beside five other file
 	@for b in tests/bench/mkfs.sh tests/bench/fsck.sh tests/bench/nanos.sh tests/bench/age.sh; do echo "== $$b"; "$$b" || [ $$? = 77 ] || exit 1; done
 	@[ $$(id -u) != 0 ] || $(APT) install -yqq --no-install-recommends $(KERNEL_PACKAGES) $(HEAVY_PACKAGES) $(BENCH_PACKAGES) >/dev/null
 	@tests/bench/ship.sh || [ $$? = 77 ]
+	@tests/bench/snapshot.sh || [ $$? = 77 ]
 	@tests/bench/guest.sh && tests/bench/guest.sh -c && tests/bench/report.sh
 
 module: ## build the kernel module for K (headers of that version installed) into build/K/tfs.ko

@@ -14,8 +14,8 @@ static bool is_new(const struct tfs_ptr *ptr, u64 since)
 	return ptr->addr && (ptr->addr & TFS_MEM_ADDR || ptr->birth > since);
 }
 
-/* The first new child of the node at p->level that reaches past *key, which it may carry on. */
-static bool child_new(struct tfs_born *p, u64 since, struct tfs_key *key, struct tfs_ptr *ptr)
+/* The first new child of the node at p->level that reaches past *key, which it may carry on; *at: its slot. */
+static bool child_new(struct tfs_born *p, u64 since, struct tfs_key *key, struct tfs_ptr *ptr, u32 *at)
 {
 	int level = p->level;
 	struct tfs_node *n = p->node[level];
@@ -29,16 +29,18 @@ static bool child_new(struct tfs_born *p, u64 since, struct tfs_key *key, struct
 		p->hi[level - 1] = slot + 1 < count ? tfs_node_key(n->buf, slot + 1) : p->hi[level];
 		if (tfs_key_cmp(p->lo[level - 1], *key) > 0)
 			*key = p->lo[level - 1];
+		*at = slot;
 		return true;
 	}
 	return false;
 }
 
-int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64 since, struct tfs_key *key,
-                  struct tfs_born *p)
+static int find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64 since, struct tfs_key *key,
+                struct tfs_born *p, bool ahead)
 {
 	struct tfs_ptr ptr = *root;
 	struct tfs_node *n;
+	u32 slot;
 	int err;
 
 	p->next = ptr;
@@ -52,9 +54,11 @@ int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64
 	p->node[n->level] = n;
 	p->lo[n->level] = KEY_MIN;
 	p->hi[n->level] = KEY_MAX;
-	while (p->level && child_new(p, since, key, &ptr)) {
+	while (p->level && child_new(p, since, key, &ptr, &slot)) {
 		int level = p->level - 1;
 
+		if (ahead)
+			tfs_ahead_born(vol, p->node[p->level], slot, since, p->hi[p->level]);
 		p->next = ptr;
 		p->next_level = level;
 		err = tfs_cache_get(vol, tree, &ptr, level, p->lo[level], p->hi[level], &p->node[level]);
@@ -63,4 +67,16 @@ int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64
 		p->level = level;
 	}
 	return 0;
+}
+
+int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64 since, struct tfs_key *key,
+                  struct tfs_born *p)
+{
+	return find(vol, tree, root, since, key, p, false);
+}
+
+int tfs_born_ahead(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64 since, struct tfs_key *key,
+                   struct tfs_born *p)
+{
+	return find(vol, tree, root, since, key, p, true);
 }

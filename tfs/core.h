@@ -57,6 +57,9 @@ struct tfs_vol; /* the rest: tfs/vol.h, for space, log, checkpoint and mount */
 int tfs_item_find(struct tfs_vol *vol, int tree, struct tfs_key key, const void **value, u32 *len);
 /* First item at or after *key (updated). -ENOENT at the tree's end. */
 int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);
+/* The same, of what is below hi; no leaf is read that begins there or beyond. */
+int tfs_item_next_before(struct tfs_vol *vol, int tree, struct tfs_key hi, struct tfs_key *key, const void **value,
+                         u32 *len);
 /* Last item at or before *key (updated). -ENOENT. */
 int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);
 /* In the apply phase, for keys named by tfs_need: */

@@ -25,7 +25,7 @@ static int leaf_next(struct diff *d, struct tfs_key from)
 {
 	for (;;) {
 		struct tfs_born p;
-		int err = tfs_born_find(d->vol, TFS_TREE_FS, &d->newer, d->since, &from, &p);
+		int err = tfs_born_ahead(d->vol, TFS_TREE_FS, &d->newer, d->since, &from, &p);
 
 		if (err)
 			return err;
@@ -41,16 +41,16 @@ static int leaf_next(struct diff *d, struct tfs_key from)
 	}
 }
 
-/* An item of the older tree below hi. */
+/* An item of the older tree below hi, beyond which no leaf is read. */
 static int older_next(struct diff *d, struct tfs_key *key, const void **value, u32 *len)
 {
 	struct tfs_ptr root = d->vol->root[TFS_TREE_FS];
 	int err;
 
 	d->vol->root[TFS_TREE_FS] = d->older;
-	err = tfs_item_next(d->vol, TFS_TREE_FS, key, value, len);
+	err = tfs_item_next_before(d->vol, TFS_TREE_FS, d->hi, key, value, len);
 	d->vol->root[TFS_TREE_FS] = root;
-	return err ? err : tfs_key_cmp(*key, d->hi) < 0 ? 0 : -ENOENT;
+	return err;
 }
 
 static bool key_next(struct tfs_key *k)

@@ -123,7 +123,8 @@ static void item_at(const struct spot *s, u32 slot, struct tfs_key *key, const v
 	*value = tfs_leaf_value(s->leaf->buf, slot, len);
 }
 
-int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)
+int tfs_item_next_before(struct tfs_vol *vol, int tree, struct tfs_key hi, struct tfs_key *key, const void **value,
+                         u32 *len)
 {
 	struct tfs_key from = *key;
 	struct spot s;
@@ -135,12 +136,17 @@ int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void
 			return err;
 		if (s.slot < tfs_node_count(s.leaf->buf)) {
 			item_at(&s, s.slot, key, value, len);
-			return 0;
+			return tfs_key_cmp(*key, hi) < 0 ? 0 : -ENOENT;
 		}
-		if (!tfs_key_cmp(s.hi, KEY_MAX))
+		if (tfs_key_cmp(s.hi, hi) >= 0)
 			return -ENOENT;
 		from = s.hi; /* the next leaf begins there */
 	}
+}
+
+int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)
+{
+	return tfs_item_next_before(vol, tree, KEY_MAX, key, value, len);
 }
 
 int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)

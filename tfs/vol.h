@@ -276,6 +276,8 @@ u32 tfs_node_store(const u8 *node, int codec, u8 *out);
 /* ahead.c: before the child at this slot is got; hi: where the node's own range ends. Reads ahead, or does nothing. */
 #define TFS_AHEAD_NODES 64u
 void tfs_ahead(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct tfs_key hi);
+/* The same, by who goes in order through the children that were born after `since`. */
+void tfs_ahead_born(struct tfs_vol *vol, struct tfs_node *n, u32 slot, u64 since, struct tfs_key hi);
 
 /* finger.c */
 const struct tfs_finger *tfs_finger_find(struct tfs_vol *vol, int tree, struct tfs_key key); /* NULL: none is known */
@@ -313,6 +315,9 @@ struct tfs_born {
  */
 int tfs_born_find(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64 since, struct tfs_key *key,
                   struct tfs_born *p);
+/* The same, by who goes through all of them: the next ones are read ahead. */
+int tfs_born_ahead(struct tfs_vol *vol, int tree, const struct tfs_ptr *root, u64 since, struct tfs_key *key,
+                   struct tfs_born *p);
 
 /* space.c */
 int tfs_space_init(struct tfs_vol *vol);                 /* geometry and segment table from vol->super */

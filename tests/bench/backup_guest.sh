@@ -6,28 +6,18 @@
 # of all that runs in the guest a transaction, and how long transactions took at most: a snapshot that stalls shows there.
 # (backup_load.sh: the same on tfs-fuse.) ROUNDS (2) of each kind, TRANSACTIONS (4000) each. usage: backup_guest.sh [KERNEL] (default: the newest)
 . "$(dirname "$0")/../kernel/lib.sh"
-pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
-[ -n "$pg" ] || skip "postgresql is missing: as root, apt-get install postgresql"
-version=$(basename "$(dirname "$pg")") k=${KERNELS[-1]}
-# The database is made here, where it takes seconds; whoever owns it is nobody there, too.
-as=(); [ "$(id -u)" != 0 ] || as=(setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/tmp)
-chmod 711 "$tmp"; mkdir -m 777 "$tmp/src" "$tmp/sock"
-"${as[@]}" "$pg/initdb" -A trust -U postgres --locale=C -E UTF8 -D "$tmp/src/pg" >"$tmp/initdb" 2>&1 || { cat "$tmp/initdb"; bad initdb; finish; }
-printf "shared_buffers=32MB\nmax_wal_size=64MB\nmin_wal_size=32MB\ncheckpoint_timeout=30s\nautovacuum=off\n" >>"$tmp/src/pg/postgresql.conf"
-"${as[@]}" "$pg/pg_ctl" -w -t 600 -D "$tmp/src/pg" -l "$tmp/sock/log" -o "-k $tmp/sock -h ''" start >/dev/null && "${as[@]}" "$pg/pgbench" -i -q -s 4 -U postgres -h "$tmp/sock" postgres >/dev/null 2>&1 || bad "pgbench -i"
-"${as[@]}" "$pg/pg_ctl" -w -t 600 -D "$tmp/src/pg" stop >/dev/null || bad "stop"
+. tests/bench/pg.sh
+k=${KERNELS[-1]}
+pg_database 4
 "$bin/mkfs.tfs" -q --from "$tmp/src" --size 800M "$tmp/t" || exit 1
 {
-	echo "pg=$pg n=${TRANSACTIONS:-4000} rounds=${ROUNDS:-2} every=${EVERY:-3}"
+	echo "n=${TRANSACTIONS:-4000} rounds=${ROUNDS:-2} every=${EVERY:-3}"
+	pg_prelude
 	cat <<'J'
-fail() { echo "FAILED: $*"; tail -20 /tmp/m/log /tmp/m/daemon /tmp/m/pgbench 2>/dev/null; exit 1; }
-export LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu LC_ALL=C PATH=$pg:/usr/bin:/bin:/usr/sbin:/sbin TFS_BACKUP_KEY_FILE=/root/key PGUSER=postgres PGHOST=/tmp
-echo 'nobody:x:65534:65534::/tmp:/bin/sh' >>/etc/passwd; echo 'nogroup:x:65534:' >>/etc/group; chmod 1777 /tmp /dev/shm
-mkdir -p /tmp/m /srv/db; mount -t tmpfs none /tmp/m; chmod 777 /tmp/m; dd if=/dev/urandom of=/root/key bs=64 count=1 2>/dev/null
-as() { su nobody -c "export LD_LIBRARY_PATH=$LD_LIBRARY_PATH PATH=$PATH LC_ALL=C PGUSER=postgres PGHOST=/tmp; $*"; }
+export TFS_BACKUP_KEY_FILE=/root/key; dd if=/dev/urandom of=/root/key bs=64 count=1 2>/dev/null
 mount -t tfs /dev/vda /srv/db || fail mount
 R=/tmp/m/repo; tfs-backup init $R --grace 1h >/dev/null && tfs-backup -q run $R /srv/db || fail "the first backup"
-as "pg_ctl -w -t 1200 -D /srv/db/pg -l /tmp/m/log -o '-k /tmp -h \"\"' start" >/dev/null || fail start
+pg_start
 printf 'state = /tmp/m/state\n[job db]\nvolume = /srv/db\nstore = %s\nschedule = every %ss\n' $R $every >/tmp/m/conf
 busy() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 }' /proc/stat; } # of 10 ms
 now() { awk '{ print int($1 * 100) }' /proc/uptime; }
@@ -44,14 +34,13 @@ round() { # WITH
 }
 as "pgbench -n -c 4 -t 100 postgres" >/dev/null 2>&1 || fail pgbench
 i=0; while [ $i -lt $rounds ]; do if [ $((i % 2)) = 0 ]; then round 0 $i; round 1 $i; else round 1 $i; round 0 $i; fi; i=$((i + 1)); done
-for w in 0 1; do cat /tmp/m/l$w.* | awk '{ print $3 }' | sort -n | awk -v w=$w '{ v[NR] = $1 } END { print "latency", w, v[int(NR / 2)], v[int(NR * .99)], v[NR] }'; done
-p=$(head -1 /srv/db/pg/postmaster.pid); as "pg_ctl -w -t 1200 -D /srv/db/pg -m fast stop" >/dev/null || fail stop
-while [ -d /proc/$p ]; do sleep 0.1; done
+for w in 0 1; do echo "latency $w $(pg_latency l$w)"; done
+pg_stop
 tfs-backup -q verify $R --read-data || fail verify
 umount /srv/db || fail umount
 J
 } >"$tmp/$name.sh"
-tests/kernel/guest.sh -t "${LIMIT:-3000}" -i -m 2000 -p "$bin/tfs-backup" -f "$pg" -f "/usr/lib/postgresql/$version/lib" -f "/usr/share/postgresql/$version" -f /usr/share/zoneinfo "$k" "$tmp/$name.sh" "$tmp/t" | tee "$tmp/said"
+tests/kernel/guest.sh -t "${LIMIT:-3000}" -i -m 2000 -p "$bin/tfs-backup" "${pg_options[@]}" "$k" "$tmp/$name.sh" "$tmp/t" | tee "$tmp/said"
 [ "${PIPESTATUS[0]}" = 0 ] || { bad "in the guest"; finish; }
 sound "pgbench and backups"
 awk '$1 == "round" { t[$2] += $3; cs[$2] += $4; c[$2] += $5; b += $6 } $1 == "latency" { l[$2] = sprintf("half within %.1f ms, 99%% within %.1f ms, all within %.1f ms", $3 / 1000, $4 / 1000, $5 / 1000) }

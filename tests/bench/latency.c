@@ -4,6 +4,9 @@
  * latency both FOLDER FILES COUNTERS: overwrites with fsync for 10 seconds, then for 50 while FILES new files become
  * part of a checkpoint; prints the median and the 99th percentile of both. COUNTERS: TFS's folder in sysfs, where the
  * epoch tells when a checkpoint begins and the count when it ends; -: the second part counts as a whole.
+ * latency beside FILE SECONDS COUNTERS: one every 2 ms, those that meet a checkpoint and the others.
+ * latency beside FILE SECONDS BEFORE COMMAND: every second BEFORE and then COMMAND run, in sh, with their number as $N;
+ * prints what each took, and the latency of those fsyncs that meet COMMAND and of those that meet neither.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,11 +23,15 @@
 #define SAMPLES 200000u
 #define IDLE_S 10
 #define BUSY_S 50
+#define PACE_US 2000
+#define BETWEEN_US 1000000
 
 static char block[4096];
 static unsigned int random_state = 1;
 static double idle[SAMPLES], busy[SAMPLES];
 static atomic_bool running, over;
+static atomic_bool preparing; /* BEFORE runs: such samples are of neither kind */
+static atomic_uint turns;     /* of COMMAND that began: one may begin and end within a sample */
 static const char *counters;
 
 static void must(int ok, const char *of)
@@ -156,6 +163,72 @@ static int both(const char *folder, int files)
 	return 0;
 }
 
+static void timed(const char *what, const char *command)
+{
+	double start = now();
+
+	must(!system(command), command);
+	printf("%s|%.2f|ms|1\n", what, (now() - start) * 1e3);
+}
+
+static void *take_turns(void *arg)
+{
+	char **command = arg, number[16];
+
+	for (;;) {
+		usleep(BETWEEN_US);
+		if (over)
+			return NULL;
+		snprintf(number, sizeof(number), "%u", turns + 1);
+		setenv("N", number, 1);
+		preparing = true;
+		timed("before", command[0]);
+		running = true;
+		turns++;
+		preparing = false;
+		timed("command", command[1]);
+		running = false;
+	}
+}
+
+static void longest(const char *what, const double *sorted, unsigned int n)
+{
+	if (n)
+		printf("fsync latency %s, longest|%.2f|ms|%u\n", what, sorted[n - 1] * 1e3, n);
+}
+
+static int beside(const char *file, int seconds, char **command)
+{
+	const char *what = command ? "during the command" : "during a checkpoint";
+	unsigned int n = 0, b = 0;
+	pthread_t other;
+	int fd = open(file, O_RDWR | O_CREAT, 0644);
+	double end;
+
+	must(fd >= 0, file);
+	for (int i = 0; i < 1024; i++)
+		must(pwrite(fd, block, sizeof(block), i * 4096) == 4096, "write");
+	must(!fsync(fd), "fsync");
+	must(!pthread_create(&other, NULL, command ? take_turns : watch, command), "thread");
+	for (end = now() + seconds; now() < end && n < SAMPLES && b < SAMPLES; usleep(PACE_US)) {
+		bool before = running, neither = preparing;
+		unsigned int turn = turns;
+		double t = once(fd, 1024);
+
+		if (before || running || turn != turns)
+			busy[b++] = t;
+		else if (!neither && !preparing)
+			idle[n++] = t;
+	}
+	over = true;
+	pthread_join(other, NULL);
+	result("otherwise", idle, n);
+	longest("otherwise", idle, n);
+	result(what, busy, b);
+	longest(what, busy, b);
+	return 0;
+}
+
 static int aged(const char *file, int n)
 {
 	struct stat st;
@@ -171,8 +244,14 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "aged"))
 		return aged(argv[2], atoi(argv[3]));
+	if ((argc == 5 || argc == 6) && !strcmp(argv[1], "beside")) {
+		counters = argv[4];
+		return beside(argv[2], atoi(argv[3]), argc == 6 ? argv + 4 : NULL);
+	}
 	if (argc != 5 || strcmp(argv[1], "both"))
-		return fprintf(stderr, "usage: latency aged FILE N, latency both FOLDER FILES COUNTERS\n"), 2;
+		return fprintf(stderr, "usage: latency aged FILE N, latency both FOLDER FILES COUNTERS, "
+		                       "latency beside FILE SECONDS COUNTERS|BEFORE [COMMAND]\n"),
+		       2;
 	counters = argv[4];
 	return both(argv[2], atoi(argv[3]));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Nodes are read ahead where the tree is read in order, and only there: counted in requests. What is read ahead and
- * damaged is nobody's error but that of who needs it, and a device that refuses long reads is still read.
+ * damaged is nobody's error but that of who needs it, and a device that refuses long reads is still read. A diff of
+ * snapshots reads the leaves of what changed.
  */
 #include "tests/unit/ram.h"
 
@@ -126,6 +127,43 @@ static void test_refused(void **state)
 	assert_in_range(reads, all / 2, 3 * all);
 }
 
+#define CHANGED 8u
+
+static int counted(void *arg, struct tfs_key key, const void *a, u32 a_len, const void *b, u32 b_len)
+{
+	(void)a_len;
+	(void)b_len;
+	*(u32 *)arg += key.b >> TFS_POS_BITS == TFS_IT_INODE && a && b;
+	return 0;
+}
+
+/* Of each tree the leaf of what changed and the way there, and not what comes after that leaf. */
+static void test_diff(void **state)
+{
+	struct tfs_attr a;
+	u64 older, newer;
+	u32 n = 0, blocks = 0;
+
+	(void)state;
+	assert_int_equal(tfs_snapshot_create(vol, "a", 1, &older), 0);
+	for (u32 i = 0; i < CHANGED; i++) {
+		assert_int_equal(tfs_getattr(vol, ino_of[i * (FILES / CHANGED)], &a), 0);
+		a.uid = 7;
+		assert_int_equal(tfs_setattr(vol, ino_of[i * (FILES / CHANGED)], TFS_SET_UID, &a), 0);
+	}
+	assert_int_equal(tfs_snapshot_create(vol, "b", 1, &newer), 0);
+	remount();
+	seen = calloc(1, SIZE / TFS_BLOCK);
+	assert_int_equal(tfs_snapshot_diff(vol, older, newer, counted, &n), 0);
+	for (u32 i = 0; i < SIZE / TFS_BLOCK; i++)
+		blocks += seen[i];
+	free(seen);
+	seen = NULL;
+	assert_int_equal(n, CHANGED);
+	assert_in_range(reads, CHANGED, 2 * CHANGED - 1); /* the newer leaves come together */
+	assert_in_range(blocks, CHANGED, 5 * CHANGED);    /* a leaf may reach into a second block */
+}
+
 struct found {
 	struct tfs_ptr ptr;
 	u32 skip;
@@ -237,8 +275,9 @@ static void test_gaps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_in_order), cmocka_unit_test(test_not_in_order), cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_damaged),  cmocka_unit_test(test_gaps), /* last: on another volume */
+	    cmocka_unit_test(test_in_order), cmocka_unit_test(test_not_in_order),
+	    cmocka_unit_test(test_refused),  cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_diff),     cmocka_unit_test(test_gaps), /* last: on another volume */
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
