@@ -10,6 +10,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tls.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
@@ -49,6 +51,30 @@ static int connected(int *listening)
 	return fd;
 }
 
+/* Keys that nobody else has. */
+static int keys(int fd, int way)
+{
+	struct tls12_crypto_info_aes_gcm_128 k = {
+	    .info = {.version = TLS_1_3_VERSION, .cipher_type = TLS_CIPHER_AES_GCM_128}};
+
+	return setsockopt(fd, 282 /* SOL_TLS */, way, &k, sizeof(k)) ? errno : 0;
+}
+
+static void elsewhere(u64 need)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int listening, tcp;
+
+	expect("unshare", 0, unshare(CLONE_NEWNET) ? errno : 0);
+	expect("lo", 0, ioctl(socket(AF_INET, SOCK_DGRAM, 0), SIOCSIFFLAGS, &lo) ? errno : 0);
+	tcp = connected(&listening);
+	expect("tls", 0, setsockopt(tcp, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) ? errno : 0);
+	expect("TLS_TX", 0, keys(tcp, TLS_TX));
+	expect("one way", ENOPROTOOPT, answer(need, tcp, 0));
+	expect("TLS_RX", 0, keys(tcp, TLS_RX));
+	expect("of another namespace", EXDEV, answer(need, tcp, 0));
+}
+
 int main(int argc, char **argv)
 {
 	struct tfs_ioc_ship_need q = {0}, bad = {.fd = 1};
@@ -76,6 +102,7 @@ int main(int argc, char **argv)
 	expect("plain", ENOPROTOOPT, answer(q.need, tcp, 0));
 	expect("tls", 0, setsockopt(tcp, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) ? errno : 0);
 	expect("without keys", ENOPROTOOPT, answer(q.need, tcp, 0));
+	elsewhere(q.need);
 	expect("a need that never was", ESTALE, answer(q.need + 1000, -1, EIO));
 	expect("an error", 0, answer(q.need, -1, ECONNREFUSED));
 	expect("answered", ESTALE, answer(q.need, -1, ECONNREFUSED));

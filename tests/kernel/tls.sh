@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Log forwarding by the module over TLS (kTLS), handshakes by tfs ship tls-agent, to rsyslog (RELP, GnuTLS) and openssl s_server
-# (syslog) in the same guest, one boot a kernel. Without an agent, with a wrong authority or a wrong name no line leaves, and it is said
-# why; what is no TLS socket is refused, each by its error; an unmount waits for none of this. Collector and agent are killed while
-# writers write, with TLS 1.3 and 1.2 and each cipher: no durable line is missing. Tickets of TLS 1.3 go by; a KeyUpdate
-# brings a new connection.
+# (syslog) in the same guest, one boot a kernel. Without TLS in the kernel the agent says so; without an agent, with a wrong
+# authority or a wrong name no line leaves, and it is said why; what is no TLS socket is refused, each by its error; an unmount
+# waits for none of this. Collector and agent are killed while writers write, with TLS 1.3 and 1.2 and each cipher: no
+# durable line is missing. Tickets of TLS 1.3 go by; a KeyUpdate brings a new connection.
 # usage: tls.sh [KERNEL]...
 . "$(dirname "$0")/lib.sh"
 . tests/logship/certificates.sh
@@ -44,6 +44,11 @@ R
 mkdir -p /c /var/spool; mount -t ext4 /dev/vdb /c && echo '127.0.0.1 localhost' >/etc/hosts && : >/tmp/said && : >/tmp/heard || fail "the collector's disk"
 mount -t tfs -o ship /dev/vda /mnt && mkdir /mnt/log /mnt/named && rsyslog || fail mount
 tfs -q ship add /mnt/log 'relp+tls://localhost:2514?max=2048' '*.log' || fail "ship add"
+if rmmod tls 2>/dev/null; then
+	at "a kernel without TLS"
+	tfs ship tls-agent /mnt --ca /pem/ca.pem 2>/tmp/said; [ $? = 3 ] && grep -q 'modprobe tls' /tmp/said || fail "without TLS"
+	insmod /lib/tfs/tls.ko && : >/tmp/said || fail insmod
+fi
 at "nobody makes connections"
 lines /mnt/log 1 2 50 10 0 || fail lines
 until_ 'grep -q " waiting " /sys/fs/tfs/vda/ship_collectors'; dmesg | grep -q 'waits for tfs ship tls-agent' || fail "it is not said what is waited for"
@@ -56,7 +61,7 @@ agent other; until_ 'grep -q : /tmp/said || [ "$(counter tls_given)" != 0 ]'; [ 
 grep -q "localhost:2514.*: expected a certificate for localhost, signed by one of /pem/other.pem" /tmp/said || fail "it is not said what was expected"
 kill $agent; wait $agent || fail "the agent, ended by a signal, says $?"
 tfs -q ship add /mnt/named 'relp+tls://127.0.0.1:2514' && echo 'round 99 writer 0 line 0:  end.' >/mnt/named/x && sync || fail "ship add"
-agent; until_ 'grep -q "127.0.0.1:2514: expected a certificate for 127.0.0.1" /tmp/said || grep -q "round 99" /c/out'
+agent; until_ 'grep -q "127.0.0.1:2514: expected a certificate for 127.0.0.1" /tmp/said || grep -qs "round 99" /c/out'
 tfs -q ship remove /mnt $(tfs ship list /mnt --json | grep '//127' | sed 's/.*"rule":\([0-9]*\).*/\1/') || fail "ship remove"
 [ ! -e /c/out ] || ! grep -q 'round 99' /c/out || fail "a stranger got a line: of a wrong name"
 all_sent; [ "$(counter tls_given)" -ge 1 ] || fail "nobody gave a connection"
