@@ -119,6 +119,8 @@ class Session:
             try:
                 self.server.sendall(head + body)
                 answer = read_head(self.server_reader)
+                if not answer.startswith(b"HTTP/"):  # Swift refuses a put unread and takes its body for the next request
+                    raise ConnectionError
                 while answer.split(b" ", 2)[1] == b"100":  # a client that asked whether it may go on; it has
                     answer = read_head(self.server_reader)
                 break

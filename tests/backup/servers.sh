@@ -3,7 +3,7 @@
 # make test-backup: the stores against real servers. Ceph RGW in memory (or, with bluestore, on a disk): the suite, Object Lock, every fault at every request, of the store and of
 # whole backups, objects exchanged with s3cmd and awscli (when installed). RGW on a disk: what was acknowledged is there after kill -9. Swift's
 # s3api (when installed), which has no conditional puts. 77: no Ceph here.
-# STEP=N: whole backups through the proxy with the fault at every Nth request. usage: servers.sh [memstore|bluestore]
+# STEP=N: whole backups through the proxy with the fault at every Nth request (on Swift, which is slow, every 8th without it). usage: servers.sh [memstore|bluestore]
 set -u
 cd "$(dirname "$0")/../.."
 here=tests/backup BIN=${BIN:-build/bin}
@@ -84,5 +84,7 @@ if command -v swift-proxy-server >/dev/null; then
 	S=$($here/swift.sh start "$T/swift") || fail "Swift does not start"
 	export AWS_ACCESS_KEY_ID=test:tester AWS_SECRET_ACCESS_KEY=testing
 	"$BIN/store_test" -o endpoint="$S" -o part-size=5M -o patience=120 -r 3 s3://tfs/p >"$T/out" 2>&1 || fail "the suite on Swift"
+	step "Swift through the proxy: backups, every fault at every 8th request of a run"
+	STEP=${STEP:-8} $here/run_faults.sh "$S" || fail "backups on Swift through the proxy"
 else echo "Swift is not installed: left out"; fi
 echo ok

@@ -39,7 +39,9 @@ while [ $done_ -lt "$kills" ]; do
 	case $((RANDOM % 8)) in
 	0 | 1 | 2) one_run ;;
 	3) one_run; had=$("$bk" list "$R" | grep -c .); [ "$had" -le 3 ] || had=3
-		die forget "$bk" forget "$R" --keep-last 3; expect 0 "$bk" forget "$R" --keep-last 3; expect 0 "$bk" list "$R"; [ "$(grep -c . "$tmp/o")" = "$had" ] || fail "expected $had backups" ;;
+		die forget "$bk" forget "$R" --keep-last 3; expect 0 "$bk" forget "$R" --keep-last 3
+		had=$((had + $(grep -c 'is kept: a run that is under way builds on it' "$tmp/e" || true))) # killed before its snapshot was there, its intent counts for a grace time
+		expect 0 "$bk" list "$R"; [ "$(grep -c . "$tmp/o")" = "$had" ] || fail "expected $had backups" ;;
 	4 | 5) find "$R" -type f -exec touch -d '2 hours ago' {} +; die prune "$bk" prune "$R" --repack 60%; expect 0 "$bk" prune "$R" --repack 60%; is_newest ;;
 	*) rm -f "$tmp/restored"; die restore "$bk" restore "$R" latest --to "$tmp/restored"
 		expect 0 "$bk" restore "$R" latest --to "$tmp/restored" --force; expect 0 "$bin/fsck.tfs" -fn --data "$tmp/restored"
