@@ -503,12 +503,18 @@ int tfs_range_next(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_range *ou
 }
 
 /* With snapshots the leaves that a write changes are growth as well, which nobody promised. */
-int tfs_preallocated(struct tfs_vol *vol, u64 ino, u64 block)
+int tfs_preallocated(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks)
 {
+	u64 end = block + blocks;
 	struct mapped m = {0};
-	int got = tfs_snapshots_hold(vol) ? 0 : mapped_of_type(vol, ino, TFS_IT_PREALLOC, block, &m);
+	int got = !tfs_snapshots_hold(vol);
 
-	return got > 0 ? m.block <= block : got;
+	for (; got > 0 && block < end; block = m.end) {
+		got = mapped_of_type(vol, ino, TFS_IT_PREALLOC, block, &m);
+		if (got > 0 && m.block > block)
+			got = 0;
+	}
+	return got;
 }
 
 int tfs_reserve(struct tfs_vol *vol, u64 blocks)

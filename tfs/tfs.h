@@ -316,9 +316,9 @@ s64 tfs_seek(struct tfs_vol *vol, u64 ino, u64 off, bool hole);
 /* Delayed allocation: a promise that tfs_write of so many more blocks will not meet ENOSPC. Give back what was used or
  * dropped with tfs_unreserve, after the tfs_write. */
 int tfs_reserve(struct tfs_vol *vol, u64 blocks);
-/* 1: this block of the file is promised by tfs_preallocate, so that writing it needs no other promise; 0: it is not, or
- * snapshots are there, under which a write takes more than its block. */
-int tfs_preallocated(struct tfs_vol *vol, u64 ino, u64 block);
+/* 1: these blocks of the file are promised by tfs_preallocate, so that writing them needs no other promise; 0: not all,
+ * or snapshots are there, under which a write takes more than its blocks. -EIO, -ENOMEM. */
+int tfs_preallocated(struct tfs_vol *vol, u64 ino, u64 block, u64 blocks);
 void tfs_unreserve(struct tfs_vol *vol, u64 blocks);
 
 /* ---- the whole volume ---- */

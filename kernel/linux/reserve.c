@@ -62,7 +62,7 @@ bool tfs_space_retry(struct super_block *sb, int err, bool *again)
 
 static bool preallocated(struct inode *inode, pgoff_t block)
 {
-	int got = tfs_preallocated(tfs_enter(inode->i_sb), inode->i_ino, block);
+	int got = tfs_preallocated(tfs_enter(inode->i_sb), inode->i_ino, block, 1);
 
 	tfs_leave(inode->i_sb);
 	return got > 0;

@@ -350,34 +350,15 @@ static int reserve_grow(struct tfs_cache *c, struct window *w, u32 need)
 	return 0;
 }
 
-/* Is all of [block, end) preallocated? Then it has its space already, also when there is no other. */
-static bool preallocated(struct tfs_cache *c, u64 ino, u64 block, u64 end)
-{
-	struct tfs_key k = {ino, (u64)TFS_IT_PREALLOC << TFS_POS_BITS};
-	const void *v;
-	u32 len;
-
-	for (;
-	     !tfs_item_next(c->vol, TFS_TREE_FS, &k, &v, &len) && k.a == ino && k.b >> TFS_POS_BITS == TFS_IT_PREALLOC;
-	     k.b++) {
-		u64 from = k.b & TFS_POS_MASK, to = from + tfs_le64(((const struct tfs_prealloc *)v)->blocks);
-
-		if (from > block)
-			return false;
-		block = to > block ? to : block;
-		if (block >= end)
-			return true;
-	}
-	return false;
-}
-
 static int space_get(struct tfs_cache *c, struct file *f, struct window *w, u16 dirty)
 {
 	u32 first = first_of(dirty), last = last_of(dirty);
 	u64 block = w->index * WINDOW_BLOCKS;
 	int err = reserve_grow(c, w, last - first + 1);
 
-	return err == -ENOSPC && preallocated(c, f->ino, block + first, block + last + 1) ? 0 : err;
+	if (err == -ENOSPC && tfs_preallocated(c->vol, f->ino, block + first, last - first + 1) > 0)
+		err = 0; /* what is preallocated has its space already, also when there is no other */
+	return err;
 }
 
 /* One window's part of a write. off: in the window. */
