@@ -47,7 +47,9 @@ static int table_extend(struct tfs_vol *vol, u64 segments)
 
 	for (group = vol->segments / TFS_SEGS_PER_ITEM; !err && group * TFS_SEGS_PER_ITEM < segments; group++) {
 		if (vol->dirty.count >= vol->dirty_cap / 2)
-			err = tfs_op_begin(vol, TFS_TIER_SNAPSHOT, 0); /* takes a checkpoint */
+			err = tfs_checkpoint_run(vol, false);
+		if (!err)
+			err = tfs_op_begin(vol, TFS_TIER_SNAPSHOT, 0);
 		if (!err)
 			err = group_extend(vol, group, vol->segments);
 	}

@@ -58,7 +58,7 @@ static void trouble_act(struct super_block *sb)
 /* One is due, and nobody said so before. Not where nothing happened since the last: that one left what it changed. */
 static bool checkpoint_call(struct tfs_sb *s)
 {
-	if (!s->checkpoints_on || s->checkpoint_called || sb_rdonly(s->sb) ||
+	if (!s->checkpoints_on || s->checkpoint_called || sb_rdonly(s->sb) || tfs_stopped(s->vol) ||
 	    tfs_sequence(s->vol) == READ_ONCE(s->checkpoint_sequence) || !tfs_checkpoint_due(s->vol))
 		return false;
 	s->checkpoint_called = true;

@@ -375,9 +375,9 @@ static int given_open(struct tfs_sender *t)
 		return err;
 	l->file = file;
 	l->sock = sock_from_file(file);
-	socket_set(l);
 	err = callbacks_set(l);
 	if (!err) {
+		socket_set(l);
 		l->in_ready = true; /* what came before is told by nobody */
 		return 0;
 	}

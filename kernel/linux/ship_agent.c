@@ -87,6 +87,22 @@ static bool need_put(struct tfs_desk *d, struct tfs_need *n)
 	return agents;
 }
 
+/* Why the agent has no connection; numbers that say something of a file, of freezing or of stopping to the thread would
+ * be misunderstood. */
+static int agent_error(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ESTALE:
+	case ENODATA:
+	case EINTR:
+	case EAGAIN:
+	case ENOLINK:
+		return -ECONNABORTED;
+	}
+	return -error;
+}
+
 /* 0: *file is the thread's own. */
 static int need_take_back(struct tfs_sender *t, struct tfs_desk *d, struct file **file)
 {
@@ -96,7 +112,7 @@ static int need_take_back(struct tfs_sender *t, struct tfs_desk *d, struct file 
 	spin_lock(&d->lock);
 	if (!n->answered)
 		list_del(&n->list);
-	err = n->file ? 0 : n->answered ? -n->error : tfs_sender_stopping(t) ? -EINTR : -ENOLINK;
+	err = n->file ? 0 : n->answered ? agent_error(n->error) : tfs_sender_stopping(t) ? -EINTR : -ENOLINK;
 	*file = n->file;
 	n->file = NULL;
 	WRITE_ONCE(n->number, 0);

@@ -215,8 +215,8 @@ static void put_super(struct super_block *sb)
 	tfs_sysfs_remove(s);
 	tfs_compactor_stop(s);
 	checkpoints_on(s, false);
+	cancel_delayed_work_sync(&s->freeing); /* first: it may just be about to call the other */
 	cancel_delayed_work_sync(&s->checkpoint);
-	cancel_delayed_work_sync(&s->freeing);
 	promises_check(s);
 	tfs_enter(sb);
 	if (sb_rdonly(sb)) /* reconfigure brought it to rest, or it is not to be written any more */

@@ -173,7 +173,8 @@ static int steps_take(struct super_block *sb)
 
 	if (sequence != s->checkpoint_sequence && !sb_rdonly(sb)) {
 		more = tfs_checkpoint_step(vol, CHECKPOINT_NODES);
-		s->checkpoint_called = false;
+		if (more >= 0) /* else it is tried again at its time, and meanwhile by whoever cannot wait */
+			s->checkpoint_called = false;
 	}
 	held_leave(sb, &h);
 	step_wait(sb, more);

@@ -174,6 +174,9 @@ static void check(int f)
 
 	if (fd < 0)
 		wrong("opening %s", path(f));
+	if (rnd() % 4 &&
+	    (fsync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))) /* from the volume, not from memory */
+		wrong("fsync of %s before it is read again", path(f));
 	n = read(fd, got, sizeof(got));
 	close(fd);
 	fill(want, (files[f].bytes + 7) & ~(size_t)7, files[f].version);

@@ -167,6 +167,7 @@ power 6 promise-not-counted tfs/data.c 's/tfs_counters_of\(vol\)->delayed_blocks
 try 5 crafted-birth tfs/vol.h 's/vol->snaps && birth <= vol->snap_newest/birth <= vol->snap_newest/' "build/bin/mutated 1 0" build/bin/mutated
 try 6 checkpoints-come-late tfs/op.c 's/host_checkpoints \? overdue\(vol\) : tfs_checkpoint_due\(vol\)/host_checkpoints >= 0 \&\& overdue(vol)/' build/bin/test_due build/bin/test_due
 power 6 a-place-in-a-thousand-stays tfs/place.c 's/\t\t\ttfs_space_mark\(vol, addr, units, live\);/if (live || addr % 1021) tfs_space_mark(vol, addr, units, live);/' "build/bin/tfs-power --refill=8192"
+try 6 promised-space-is-room tfs/op.c 's/minus\(writable_blocks\(vol\), c->delayed_blocks \+ c->prealloc_blocks\)/0 * c->delayed_blocks + writable_blocks(vol)/' build/bin/test_full build/bin/test_full
 power 6 victims-are-nobodys tfs/place.c 's/if \(err != -ENOSPC \|\| !vol->compact.victim \|\| vol->compact.moving\)/if (1)/' "$torture"
 try 6 statfs-forgets-the-reserve tfs/op.c 's/(out->available = minus\(out->free, )vol->reserve_blocks \+ /\1/' build/bin/test_full build/bin/test_full
 try 6 statfs-holds-back tfs/op.c 's/(out->available = minus\(out->free, vol->reserve_blocks) \+ /\1 * 2 + /' build/bin/test_full build/bin/test_full
