@@ -3,7 +3,7 @@
 # What tests/bench/snapshot.sh said, as the table docs/bench/snapshot.md. usage: snapshot_report.sh KERNEL FILES VOLUME-SIZE <OUTPUT
 awk -v kernel="$1" -v files="$2" -v size="$3" '
 function ms(x) { return sprintf("%.1f", x) }
-function ratio(a, b) { return b > 0 ? sprintf("%.0f", a / b) : "-" }
+function ratio(a, b) { return b > 0 ? sprintf("%.1f", a / b) : "-" }
 function within(value, bar) { return value <= bar ? "met" : "MISSED" }
 function three(load, when) { k = load SUBSEP "fsync latency " when ", "; return (k "median") in v ? ms(v[k "median"]) ", " ms(v[k "99th percentile"]) ", " ms(v[k "longest"]) " of " n[k "median"] : "none met" }
 function transactions(load) { return ms(pg[load, 1] / 1000) ", " ms(pg[load, 2] / 1000) ", " ms(pg[load, 3] / 1000) " of " pg[load, 4] }
