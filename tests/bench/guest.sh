@@ -15,6 +15,7 @@ usage: tests/bench/guest.sh [OPTION]... [GROUP]...     without a group: all of t
   -c          unthrottled, on one CPU that counts its instructions: for the CPU times, which the host's load does not touch
   -k KERNEL   (default: the newest that is installed)
   -d FOLDER   for the disks' images (default /dev/shm, so that no disk of the host has a part in it)
+FULL: how much group full overwrites, in tenths of the volume's size (100).
 Exit code: 0, or 1 when a row failed; 77: QEMU, a kernel or a program is missing.
 U
 	exit 2
@@ -52,7 +53,7 @@ image() { # FS SIZE: a fresh volume, as its mkfs makes it without options
 	esac >"$tmp/mkfs" 2>&1 || { cat "$tmp/mkfs"; exit 1; }
 }
 
-size=256 random=64 syncs=4000 files=100000 ops=300 aged=100000 lat=20000 transactions=2000 pg_transactions=20000 full=100
+size=256 random=64 syncs=4000 files=100000 ops=300 aged=100000 lat=20000 transactions=2000 pg_transactions=20000 full=${FULL:-100}
 [ -z "$quick" ] || { size=32 random=4 syncs=400 files=5000 ops=30 aged=2000 lat=2000 transactions=160 pg_transactions=4000 full=6; }
 
 tools() { # a read-only disk with the compiler and the tree that is unpacked
