@@ -8,7 +8,7 @@
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1) version=$(basename "$(dirname "${pg:-/x/x}")") ran=
 dbs=() PATH=$PATH:/usr/sbin
 for a in "$@"; do case $a in sqlite | postgresql | redis | mariadb) dbs+=("$a") ;; esac; done
-[ ${#dbs[@]} -gt 0 ] || dbs=(sqlite redis postgresql) # MariaDB did not run to its end in a guest yet; on tfs-fuse it does
+[ ${#dbs[@]} -gt 0 ] || dbs=(sqlite redis postgresql mariadb)
 # What of it goes into the guest; nothing: it is not installed.
 files() {
 	case $1 in
@@ -26,6 +26,7 @@ for k in "${KERNELS[@]}"; do for DB in "${dbs[@]}"; do
 		cat <<'J'
 export LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu LC_ALL=C PATH=$pg:/usr/bin:/bin:/usr/sbin:/sbin TFS_BACKUP_KEY_FILE=/root/key
 echo 'postgres:x:1000:1000::/tmp:/bin/sh' >>/etc/passwd; echo 'postgres:x:1000:' >>/etc/group; chmod 1777 /tmp /dev/shm
+hostname localhost; echo '127.0.0.1 localhost' >>/etc/hosts # MariaDB wants to find itself
 T=/tmp/t LIVE=/srv/db BACK=/mnt BK=tfs-backup R=/tmp/repo
 mkdir -p $T $LIVE $BACK; chown postgres $T; dd if=/dev/urandom of=/root/key bs=64 count=1 2>/dev/null
 mount -t tfs /dev/vda $LIVE && chown postgres $LIVE || exit 1
