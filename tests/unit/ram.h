@@ -66,11 +66,14 @@ static const struct tfs_dev_ops ram_ops = {ram_io, ram_flush, ram_discard};
 static struct tfs_dev ram_dev = {.ops = &ram_ops};
 static const struct tfs_env ram_env = {.now = ram_now, .random = ram_random};
 
+static inline void ram_mount_with(struct tfs_mount_options o)
+{
+	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
+}
+
 static inline void ram_mount(void)
 {
-	struct tfs_mount_options o = {0};
-
-	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
+	ram_mount_with((struct tfs_mount_options){0});
 }
 
 /* An empty volume, mounted. */
@@ -123,10 +126,8 @@ static inline struct tfs_stat ram_stat(void)
 
 static inline void ram_remount(void)
 {
-	struct tfs_mount_options o = {0};
-
 	assert_int_equal(tfs_unmount(vol), 0);
-	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
+	ram_mount();
 }
 
 #endif

@@ -33,11 +33,9 @@ static bool forced(void)
 
 static void mount_with(u64 size, u32 dirty, u32 flags)
 {
-	struct tfs_mount_options o = {.dirty_nodes = dirty, .flags = flags};
-
 	ram_format(size);
 	assert_int_equal(tfs_unmount(vol), 0);
-	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &o, &vol), 0);
+	ram_mount_with((struct tfs_mount_options){.dirty_nodes = dirty, .flags = flags});
 }
 
 static void by_operations(void **state)

@@ -239,7 +239,6 @@ static void overwriting(void **state)
 static void promises_are_kept_beside_small_files(void **state)
 {
 	static u8 small[TFS_BLOCK];
-	const struct tfs_mount_options late = {.flags = TFS_MOUNT_CHECKPOINTS}; /* and the host takes none */
 	const u32 windows = 150u << 20 >> 16;
 	u64 promised;
 	u32 i = 0;
@@ -248,7 +247,7 @@ static void promises_are_kept_beside_small_files(void **state)
 	(void)state;
 	ram_format(256u << 20);
 	assert_int_equal(tfs_unmount(vol), 0);
-	assert_int_equal(tfs_mount(&ram_dev, &ram_env, &late, &vol), 0);
+	ram_mount_with((struct tfs_mount_options){.flags = TFS_MOUNT_CHECKPOINTS}); /* and the host takes none */
 	promised = file_make("p", 0);
 	assert_int_equal(tfs_preallocate(vol, promised, 0, windows * WINDOW, 0), 0);
 	do {
