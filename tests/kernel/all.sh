@@ -17,7 +17,7 @@ run() { # TEST [ARGUMENT]...
 	echo "   $((SECONDS - started)) s"
 }
 if [ "$*" = debug ]; then
-	for t in verdict quick features module streams flaky fio sqlite memory enospc freeze kmsg sparse refill stress pgbench; do run $t debug; done
+	for t in verdict quick features module streams flaky fio sqlite memory enospc freeze kmsg tls sparse refill stress pgbench; do run $t debug; done
 	run names -n 10000 debug
 	run kill -n 5 debug
 	run snapshots -n 2 debug
