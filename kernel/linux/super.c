@@ -130,6 +130,8 @@ static int freeze_fs(struct super_block *sb)
 	if (sb_rdonly(sb))
 		return 0;
 	err = tfs_checkpoint(tfs_enter(sb));
+	if (!err) /* the work that was called for one does not run in a freeze */
+		tfs_sb(sb)->checkpoint_called = false;
 	tfs_leave(sb);
 	return tfs_user_err(err);
 }
@@ -526,6 +528,8 @@ static int turn_read_only(struct super_block *sb)
 	err = tfs_rest(vol);
 	if (err)
 		sb->s_flags &= ~SB_RDONLY;
+	else
+		tfs_sb(sb)->checkpoint_called = false;
 	tfs_leave(sb);
 	return err;
 }

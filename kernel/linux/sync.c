@@ -127,17 +127,18 @@ static void held_leave(struct super_block *sb, const struct held *h)
 	tfs_leave(sb);
 }
 
-/* What a step left to be waited for. */
+/* What a step left to be waited for. Its writes first, before the turn is taken: who syncs meanwhile takes one itself,
+ * instead of waiting for those and a flush before its own write goes out. */
 static void step_wait(struct super_block *sb, int more)
 {
 	struct tfs_sb *s = tfs_sb(sb);
 
+	if (more > 0 && more != TFS_CHECKPOINT_READS)
+		tfs_bdev_wait(&s->bdev);
 	if (more == TFS_CHECKPOINT_SYNC)
 		flush_turn(sb);
 	else if (more == TFS_CHECKPOINT_READS)
 		tfs_quiesce(s, READ_ONCE(s->closing));
-	else if (more > 0)
-		tfs_bdev_wait(&s->bdev);
 	cond_resched();
 }
 
