@@ -3,6 +3,8 @@
  * tfs-age: what becomes of a volume that lives full. It fills one on a RAM device to a given share of what statfs
  * promises, overwrites 4 KiB at random places for N times the volume's size, a sync every BATCH of them, and says what
  * that wrote and how it left the free space and the file. Counts, no clocks: the same figures on every machine.
+ * With --snapshot one snapshot is kept, the newest: a new one and the older one's end each time that share of the volume's
+ * size has been written, as with a daily backup.
  * Compaction, when asked for, gets a step for every so many writes, as a host that is never idle would pace it.
  */
 #include "tfs/tfs.h"
@@ -23,7 +25,7 @@ static u64 clock_now, rng = 88172645463325252ull;
 
 static struct options {
 	u64 size, times;
-	u32 full, batch, files, hot, window, compact, now, end;
+	u32 full, batch, files, hot, window, compact, now, end, snapshot;
 	int codec;
 	bool json;
 } o = {.size = 256, .times = 10, .full = 90, .batch = 1, .files = 4, .hot = 0, .window = 0};
@@ -231,10 +233,11 @@ static void report(u64 bytes, u64 done, const struct tfs_stat *before, int err)
 	struct tfs_stat st = stat_now();
 	double user = (double)(st.user_blocks - before->user_blocks);
 
-	printf("%llu MiB, %u%% full (%u%% at the end), codec %d, %u blocks a write, sync every %u, hot %u%%: "
+	printf("%llu MiB, %u%% full (%u%% at the end), codec %d, %u blocks a write, sync every %u, hot %u%%, a "
+	       "snapshot each %u%%: "
 	       "%llu writes%s\n",
 	       (unsigned long long)o.size, o.full, full_percent(&st), o.codec, o.window ? WINDOW : 1, o.batch, o.hot,
-	       (unsigned long long)done, err ? ", then an error" : "");
+	       o.snapshot, (unsigned long long)done, err ? ", then an error" : "");
 	printf("  written for each byte of data: %.2f (data %.2f of it moved %.2f, log %.2f, nodes %.2f); "
 	       "checkpoints %llu\n",
 	       (double)(disk.bytes - bytes) / 4096 / user, (double)(st.data_blocks - before->data_blocks) / user,
@@ -272,6 +275,26 @@ static int compact_end(void)
 	return err < 0 ? err : tfs_checkpoint(vol);
 }
 
+/* The older one first: two at once would hold twice as much. */
+static int snapshot_renew(u64 day)
+{
+	u64 epoch;
+	int err = 0;
+
+	if (day && !tfs_snapshot_find(vol, "day", 3, &epoch))
+		err = tfs_snapshot_delete(vol, epoch);
+	for (int more = !err; more > 0;)
+		err = more = tfs_snapshot_step(vol);
+	return err ? err : tfs_snapshot_create(vol, "day", 3, &epoch);
+}
+
+static int snapshot_daily(u64 i)
+{
+	u64 day = o.size * 256 * o.snapshot / 100 / (o.window ? WINDOW : 1);
+
+	return o.snapshot && i % day == 0 ? snapshot_renew(i / day) : 0;
+}
+
 static void age(void)
 {
 	u64 total = o.size * 256 * o.times / (o.window ? WINDOW : 1), i, bytes;
@@ -282,7 +305,9 @@ static void age(void)
 	before = stat_now();
 	bytes = disk.bytes;
 	for (i = 0; !err && i < total; i++) {
-		err = overwrite();
+		err = snapshot_daily(i);
+		if (!err)
+			err = overwrite();
 		if (!err && i % o.batch == o.batch - 1)
 			err = tfs_sync(vol);
 		if (!err)
@@ -320,14 +345,16 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"size", 1, 0, 's'},  {"times", 1, 0, 't'},  {"full", 1, 0, 'f'},
 	                                        {"batch", 1, 0, 'b'}, {"files", 1, 0, 'n'},  {"hot", 1, 0, 'h'},
 	                                        {"codec", 1, 0, 'c'}, {"window", 0, 0, 'w'}, {"compact", 1, 0, 'C'},
-	                                        {"now", 0, 0, 'N'},   {"end", 0, 0, 'E'},    {0, 0, 0, 0}};
+	                                        {"now", 0, 0, 'N'},   {"end", 0, 0, 'E'},    {"snapshot", 1, 0, 'S'},
+	                                        {0, 0, 0, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == '?') {
 			fprintf(stderr,
 			        "usage: tfs-age [--size MiB] [--times N] [--full PERCENT] [--batch N] [--files N] "
-			        "[--hot PERCENT] [--codec N] [--window] [--compact PERCENT [--now]] [--end]\n");
+			        "[--hot PERCENT] [--codec N] [--window] [--compact PERCENT [--now]] [--end] "
+			        "[--snapshot PERCENT]\n");
 			return 2;
 		}
 		if (c == 'w')
@@ -346,6 +373,7 @@ int main(int argc, char **argv)
 			  : c == 'n' ? &o.files
 			  : c == 'h' ? &o.hot
 			  : c == 'C' ? &o.compact
+			  : c == 'S' ? &o.snapshot
 			             : (u32 *)&o.codec) = (u32)atoi(optarg);
 	}
 	if (o.files < 1 || o.files > 64 || o.batch < 1) {
