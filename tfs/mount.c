@@ -80,6 +80,7 @@ void tfs_vol_free(struct tfs_vol *vol)
 	tfs_port_free(vol->snap);
 	tfs_port_free(vol->segment);
 	tfs_port_free(vol->longest);
+	tfs_port_free(vol->group);
 	tfs_port_free(vol->log.write);
 	tfs_port_free(vol->log.pending);
 	tfs_port_free(vol->node_scratch);

@@ -48,19 +48,37 @@ static bool run_in(struct tfs_vol *vol, struct tfs_head *h, u64 segment, u64 fro
 	return true;
 }
 
+/* Segments that may have it, each once, from vol->search on; all of them: no more. *seen: 0 at first. */
+static u64 turn_next(struct tfs_vol *vol, u64 *seen, u32 free, u32 min)
+{
+	u64 all = vol->segments, start = vol->search % all;
+
+	while (*seen < all) {
+		u64 from = (start + *seen) % all, end = from < start ? start : all;
+		u64 s = tfs_space_next(vol, from, end, free, min);
+
+		*seen += s - from;
+		if (s < end) {
+			++*seen;
+			return s;
+		}
+	}
+	return all;
+}
+
 static bool whole_segment(struct tfs_vol *vol, int head, u32 max)
 {
-	u64 i, start;
+	u32 all = vol->segment_blocks;
+	u64 seen = 0, s, start;
 
-	for (i = 0; i < vol->segments; i++) {
-		u64 s = (vol->search + i) % vol->segments, first = tfs_segment_block(vol, s);
+	while ((s = turn_next(vol, &seen, all, all)) < vol->segments) {
+		u64 first = tfs_segment_block(vol, s);
 
-		if (vol->segment[s].used_blocks || segment_taken(vol, head, s) || victim(vol, s))
+		if (segment_taken(vol, head, s) || victim(vol, s))
 			continue;
-		if (tfs_space_find(vol, s, first, vol->segment_blocks, vol->segment_blocks, &start)) {
+		if (tfs_space_find(vol, s, first, all, all, &start)) {
 			vol->search = s + 1;
-			return run_in(vol, &vol->head[head], s, first,
-			              max < vol->segment_blocks ? max : vol->segment_blocks, max);
+			return run_in(vol, &vol->head[head], s, first, max < all ? max : all, max);
 		}
 	}
 	return false;
@@ -69,15 +87,11 @@ static bool whole_segment(struct tfs_vol *vol, int head, u32 max)
 /* Segments with at least `free` free blocks, in turn. */
 static bool any_segment(struct tfs_vol *vol, int head, u32 free, u32 min, u32 max)
 {
-	u64 i;
+	u64 seen = 0, s;
 
-	for (i = 0; i < vol->segments; i++) {
-		u64 s = (vol->search + i) % vol->segments;
-
-		if (vol->segment_blocks - vol->segment[s].used_blocks >= free && !victim(vol, s) &&
-		    run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), min, max))
+	while ((s = turn_next(vol, &seen, free, min)) < vol->segments)
+		if (!victim(vol, s) && run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), min, max))
 			return true;
-	}
 	return false;
 }
 
@@ -90,10 +104,11 @@ static bool any_segment(struct tfs_vol *vol, int head, u32 free, u32 min, u32 ma
 
 static bool bulk_hole(struct tfs_vol *vol, int head, u32 max)
 {
-	u64 s;
+	u64 s, all = vol->segments;
+	u32 half = vol->segment_blocks - vol->segment_blocks / 2;
 
-	for (s = 0; s < vol->segments; s++)
-		if (vol->segment[s].used_blocks <= vol->segment_blocks / 2 && !segment_taken(vol, head, s) &&
+	for (s = 0; (s = tfs_space_next(vol, s, all, half, BULK_HOLE)) < all; s++)
+		if (!segment_taken(vol, head, s) &&
 		    run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), BULK_HOLE, max))
 			return true;
 	return false;
@@ -105,14 +120,14 @@ static bool bulk_hole(struct tfs_vol *vol, int head, u32 max)
  */
 static bool fullest_segment(struct tfs_vol *vol, int head, u32 min, u32 max)
 {
+	u64 s, all = vol->segments;
 	u32 free;
-	u64 s;
 
 	for (free = min; free < vol->segment_blocks; free *= 2)
-		for (s = 0; s < vol->segments; s++) {
+		for (s = 0; (s = tfs_space_next(vol, s, all, free, min)) < all; s++) {
 			u32 has = vol->segment_blocks - vol->segment[s].used_blocks;
 
-			if (has >= free && has < 2 * free && has < vol->segment_blocks && !victim(vol, s) &&
+			if (has < 2 * free && has < vol->segment_blocks && !victim(vol, s) &&
 			    run_in(vol, &vol->head[head], s, tfs_segment_block(vol, s), min, max))
 				return true;
 		}

@@ -252,6 +252,7 @@ int tfs_repair_space(struct tfs_vol *vol, const u8 *(*map)(void *arg, u64 segmen
 		if (bytes)
 			err = tfs_space_set(vol, s, bytes);
 	}
+	tfs_space_unknown(vol);
 	if (!err)
 		err = drops_pin(vol);
 	if (err)

@@ -85,6 +85,7 @@ static void block_changed(struct tfs_vol *vol, u64 segment, u64 block, bool live
 	} else {
 		vol->used_blocks--;
 		vol->segment[segment].used_blocks--;
+		tfs_space_emptier(vol, segment);
 		tfs_pin_set(vol, tfs_epoch_pin(vol->epoch), block, 1);
 	}
 }
@@ -177,74 +178,6 @@ int tfs_space_live(struct tfs_vol *vol, u64 addr, u32 units, bool want)
 	return 0;
 }
 
-/* ---- looking for free blocks ---- */
-
-#define LONGEST_ANY 0xffffu
-
-static bool in_other_run(const struct tfs_vol *vol, u64 block)
-{
-	u32 h;
-
-	for (h = 0; h < TFS_HEADS; h++)
-		if (block >= vol->head[h].from && block < vol->head[h].end)
-			return true;
-	return false;
-}
-
-static int map_of(struct tfs_vol *vol, u64 segment, u64 chunk, const u8 **map)
-{
-	const void *v;
-	u32 len;
-	int err = tfs_item_find(vol, TFS_TREE_SPACE, map_key(segment, chunk), &v, &len);
-
-	if (!err && len != vol->map_bytes)
-		err = tfs_corrupt(vol, 0, "segment map of another size");
-	*map = err ? NULL : v;
-	return err == -ENOENT ? 0 : err;
-}
-
-void tfs_space_freed(struct tfs_vol *vol, u64 block)
-{
-	u64 first = TFS_SEGMENTS_OFFSET >> TFS_BLOCK_BITS;
-
-	if (block >= first && tfs_block_segment(vol, block) < vol->segments)
-		vol->longest[tfs_block_segment(vol, block)] = LONGEST_ANY;
-}
-
-u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max, u64 *start)
-{
-	u64 first = tfs_segment_block(vol, segment), end = first + vol->segment_blocks, b = from, run = 0, longest = 0;
-	const u8 *map = NULL;
-	u64 have = ~0ull;
-
-	if (vol->longest[segment] < min)
-		return 0;
-	for (; b < end && run < max && run + (end - b) >= min; b++) {
-		u64 in = b - first, chunk = in / vol->map_bytes;
-
-		if (chunk != have) {
-			if (map_of(vol, segment, chunk, &map))
-				return 0; /* unreadable: nothing is placed here */
-			have = chunk;
-		}
-		if (!(map && map[in % vol->map_bytes]) && !tfs_pinned(vol, b) && !in_other_run(vol, b)) {
-			if (!run++)
-				*start = b;
-		} else if (run >= min) {
-			break;
-		} else {
-			longest = run > longest ? run : longest;
-			run = 0;
-		}
-	}
-	if (run >= min)
-		return run;
-	run += end - b;    /* what was not looked at is too short in any case */
-	if (from <= first) /* not again before something comes free */
-		vol->longest[segment] = (u16)(run > longest ? run : longest);
-	return 0;
-}
-
 /* ---- the segment table ---- */
 
 static void sizes_set(struct tfs_vol *vol, u64 segments)
@@ -266,21 +199,25 @@ void tfs_space_table_free(struct tfs_segment_table *table)
 {
 	tfs_port_free(table->segment);
 	tfs_port_free(table->longest);
+	tfs_port_free(table->group);
 }
 
 int tfs_space_table(struct tfs_vol *vol, u64 segments, struct tfs_segment_table *out)
 {
 	size_t bytes = (segments + TFS_SEGS_PER_ITEM) * sizeof(*vol->segment);
+	size_t groups = (segments / TFS_SEGMENT_GROUP + 1) * sizeof(*vol->group);
 
 	if (bytes / sizeof(*vol->segment) != segments + TFS_SEGS_PER_ITEM) /* a host of 32 bits */
 		return -ENOMEM;
 	out->segment = tfs_port_alloc(bytes);
 	out->longest = tfs_port_alloc(segments * sizeof(*out->longest));
-	if (!out->segment || !out->longest) {
+	out->group = tfs_port_alloc(groups);
+	if (!out->segment || !out->longest || !out->group) {
 		tfs_space_table_free(out);
 		return -ENOMEM;
 	}
 	memset(out->longest, 0xff, segments * sizeof(*out->longest));
+	memset(out->group, 0xff, groups);
 	memset(out->segment, 0, bytes);
 	return 0;
 }
@@ -295,6 +232,8 @@ void tfs_space_table_use(struct tfs_vol *vol, u64 segments, struct tfs_segment_t
 	vol->segment = table->segment;
 	tfs_port_free(vol->longest);
 	vol->longest = table->longest;
+	tfs_port_free(vol->group);
+	vol->group = table->group;
 	sizes_set(vol, segments);
 }
 
@@ -408,7 +347,7 @@ int tfs_segment_map(struct tfs_vol *vol, u64 segment, u8 *map, struct tfs_segmen
 		return -EINVAL;
 	for (done = 0; map && done < vol->segment_blocks; done += vol->map_bytes) {
 		const u8 *m;
-		int err = map_of(vol, segment, done / vol->map_bytes, &m);
+		int err = tfs_space_map(vol, segment, done / vol->map_bytes, &m);
 
 		if (err)
 			return err;
@@ -441,7 +380,7 @@ static int spread_segment(struct tfs_vol *vol, u64 segment, struct tfs_spread *s
 
 	for (done = 0; done < vol->segment_blocks; done += vol->map_bytes) {
 		const u8 *map;
-		int err = map_of(vol, segment, done / vol->map_bytes, &map);
+		int err = tfs_space_map(vol, segment, done / vol->map_bytes, &map);
 
 		if (err)
 			return err;

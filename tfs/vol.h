@@ -144,6 +144,11 @@ struct tfs_kept {
 	u64 lost;   /* bytes that went unsent, since the mount */
 };
 
+#define TFS_SEGMENT_GROUP 16u
+struct tfs_segment_bounds { /* blocks, at most */
+	u16 free, longest;
+};
+
 struct tfs_vol {
 	struct tfs_dev *dev;
 	struct tfs_env env;
@@ -176,6 +181,7 @@ struct tfs_vol {
 	u64 segments, total_blocks;
 	struct tfs_segment *segment; /* CPU order */
 	u16 *longest; /* of each segment: no free run is longer than so many blocks, as far as is known */
+	struct tfs_segment_bounds *group; /* of each TFS_SEGMENT_GROUP segments, of which none has more: free.c */
 	u64 used_blocks, live_units, pinned_blocks, reserve_blocks;
 	u64 stated_units, loaded_units; /* live, by the checkpoint block that was mounted and by its SPACE tree */
 	struct tfs_pin_chunk *pins[TFS_PIN_BUCKETS];
@@ -326,6 +332,7 @@ int tfs_space_resize(struct tfs_vol *vol, u64 segments); /* another table, for m
 struct tfs_segment_table {
 	struct tfs_segment *segment;
 	u16 *longest;
+	struct tfs_segment_bounds *group;
 };
 int tfs_space_table(struct tfs_vol *vol, u64 segments, struct tfs_segment_table *out);
 void tfs_space_table_use(struct tfs_vol *vol, u64 segments, struct tfs_segment_table *table);
@@ -338,10 +345,18 @@ bool tfs_space_valid(const struct tfs_vol *vol, u64 addr, u32 units);
 int tfs_space_prepare(struct tfs_vol *vol, u64 addr, u32 units);
 void tfs_space_mark(struct tfs_vol *vol, u64 addr, u32 units, bool live);
 int tfs_space_live(struct tfs_vol *vol, u64 addr, u32 units, bool want); /* -EUCLEAN unless all are so */
+/* free.c */
+/* The map item, NULL when all of it is free; good until the next call that reads a tree. */
+int tfs_space_map(struct tfs_vol *vol, u64 segment, u64 chunk, const u8 **map);
 /* First run of min..max free blocks at or after block `from` of the segment. Returns its length, 0: none. */
 u64 tfs_space_find(struct tfs_vol *vol, u64 segment, u64 from, u32 min, u32 max, u64 *start);
+/* The first segment in from..end - 1 with at least `free` blocks that are not live, and a run of min of them as far as is
+ * known; end: none. */
+u64 tfs_space_next(struct tfs_vol *vol, u64 from, u64 end, u32 free, u32 min);
 /* The block may be used again: what was known of its segment's runs no longer holds. */
 void tfs_space_freed(struct tfs_vol *vol, u64 block);
+void tfs_space_emptier(struct tfs_vol *vol, u64 segment); /* it has fewer live blocks than before */
+void tfs_space_unknown(struct tfs_vol *vol);              /* the whole table is another */
 static inline u64 tfs_segment_block(const struct tfs_vol *vol, u64 segment)
 {
 	return (TFS_SEGMENTS_OFFSET >> TFS_BLOCK_BITS) + (segment << (vol->segment_bits - TFS_BLOCK_BITS));

@@ -111,9 +111,11 @@ power 2 moved-data-not-verified-in-replay tfs/replay.c 's/ \|\| tfs_le16\(rec->t
 
 # 3. Nothing live is overwritten
 power 3 dropped-blocks-reused-at-once tfs/space.c 's/tfs_pin_set\(vol, tfs_epoch_pin\(vol->epoch\), block, 1\);//' "$crash"
-power 3 allocator-ignores-pins tfs/space.c 's/ && !tfs_pinned\(vol, b\)//' "$crash"
-power 3 allocator-ignores-live-map tfs/space.c 's/if \(!\(map && map\[in % vol->map_bytes\]\) && /if (/' "$crash"
-power 3 allocator-ignores-open-runs tfs/space.c 's/ && !in_other_run\(vol, b\)\)/)/' "$crash"
+power 3 allocator-ignores-pins tfs/free.c 's/ && !tfs_pinned\(vol, b\)//' "$crash"
+power 3 allocator-ignores-live-map tfs/free.c 's/if \(!\(map && map\[in % vol->map_bytes\]\) && /if (/' "$crash"
+power 3 allocator-ignores-open-runs tfs/free.c 's/ && !in_other_run\(vol, b\)\)/)/' "$crash"
+try 3 freed-segment-passed-over tfs/space.c 's/tfs_space_emptier\(vol, segment\);//' build/bin/test_free build/bin/test_free
+try 3 freed-block-passed-over tfs/free.c 's/^\tvol->group\[s \/ TFS_SEGMENT_GROUP\]\.longest = LONGEST_ANY;//' build/bin/test_free build/bin/test_free
 power 3 log-runs-released-early tfs/log.c 's/^\twhile \(\*p && \(\*p\)->addr != keep->run\)$/\twhile (0)/' "$crash"
 try 3 data-beside-the-log-freed-within-its-run tfs/checkpoint.c 's/^\ttfs_log_keep_dead\(vol, ck->epoch\);//' "$beside" build/bin/test_beside
 try 3 data-beside-the-log-freed-with-its-run tfs/pin.c '/^void tfs_unpin\(/,/^}/s/bits_clear\(vol, block, TFS_PIN_META, TFS_PIN_META \+ 1\);/bits_clear(vol, block, 0, TFS_PINS);/' "$beside" build/bin/test_beside
