@@ -25,7 +25,7 @@ static u64 clock_now, rng = 88172645463325252ull;
 
 static struct options {
 	u64 size, times;
-	u32 full, batch, files, hot, window, compact, now, end, snapshot, segment;
+	u32 full, batch, files, hot, window, compact, now, end, snapshot, segment, nodes;
 	int codec;
 	bool json;
 } o = {.size = 256, .times = 10, .full = 90, .batch = 1, .files = 4, .hot = 0, .window = 0};
@@ -330,7 +330,7 @@ static void volume_make(void)
 	struct tfs_format_options f = {
 	    .size = o.size << 20, .segment_bits = o.segment, .codec = (u8)o.codec, .uuid = "age"};
 	struct tfs_env env = {.now = env_now, .random = env_random};
-	struct tfs_mount_options m = {.cache_nodes = 16384};
+	struct tfs_mount_options m = {.cache_nodes = 16384, .dirty_nodes = o.nodes};
 
 	disk.dev = (struct tfs_dev){.ops = &disk_ops, .size = f.size};
 	disk.data = mmap(NULL, f.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -347,7 +347,7 @@ int main(int argc, char **argv)
 	                                        {"batch", 1, 0, 'b'},   {"files", 1, 0, 'n'},  {"hot", 1, 0, 'h'},
 	                                        {"codec", 1, 0, 'c'},   {"window", 0, 0, 'w'}, {"compact", 1, 0, 'C'},
 	                                        {"now", 0, 0, 'N'},     {"end", 0, 0, 'E'},    {"snapshot", 1, 0, 'S'},
-	                                        {"segment", 1, 0, 'g'}, {0, 0, 0, 0}};
+	                                        {"segment", 1, 0, 'g'}, {"nodes", 1, 0, 'd'},  {0, 0, 0, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -355,7 +355,7 @@ int main(int argc, char **argv)
 			fprintf(stderr,
 			        "usage: tfs-age [--size MiB] [--times N] [--full PERCENT] [--batch N] [--files N] "
 			        "[--hot PERCENT] [--codec N] [--window] [--compact PERCENT [--now]] [--end] "
-			        "[--snapshot PERCENT] [--segment BITS]\n");
+			        "[--snapshot PERCENT] [--segment BITS] [--nodes DIRTY]\n");
 			return 2;
 		}
 		if (c == 'w')
@@ -376,6 +376,7 @@ int main(int argc, char **argv)
 			  : c == 'C' ? &o.compact
 			  : c == 'S' ? &o.snapshot
 			  : c == 'g' ? &o.segment
+			  : c == 'd' ? &o.nodes
 			             : (u32 *)&o.codec) = (u32)atoi(optarg);
 	}
 	if (o.files < 1 || o.files > 64 || o.batch < 1) {

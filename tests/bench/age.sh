@@ -10,3 +10,7 @@ done
 "$bin/tfs-age" --size "$size" --times "$times" --full 90 --batch 64 --hot 90
 "$bin/tfs-age" --size "$size" --times "$times" --full 90 --batch 16 --codec 1
 "$bin/tfs-age" --size "$size" --times "$times" --full 95 --batch 4 --codec 1 --window
+# one snapshot kept, renewed each time a twentieth of the volume's size is written
+for full in 80 90; do "$bin/tfs-age" --size "$size" --times "$times" --full $full --batch 64 --snapshot 5; done
+# 16 times as large, with the memory for changed nodes that the smaller one has, and with four times that
+[ "$size" != 256 ] || for nodes in 4096 16384; do "$bin/tfs-age" --size 4096 --times 1 --full 80 --batch 64 --nodes $nodes; done
