@@ -123,15 +123,25 @@ static int sync_fs(struct super_block *sb, int wait)
 	return wait && !sb_rdonly(sb) ? tfs_sync_wait(sb) : 0;
 }
 
+/* Under sbi->lock, after a checkpoint that nothing came behind: a call for one is answered. Its work does not run in a
+ * freeze, and nobody else would call before the time of the next. */
+static void checkpoint_taken(struct tfs_sb *s, struct tfs_vol *vol)
+{
+	s->checkpoint_called = false;
+	WRITE_ONCE(s->checkpoint_sequence, tfs_sequence(vol));
+}
+
 static int freeze_fs(struct super_block *sb)
 {
+	struct tfs_vol *vol;
 	int err;
 
 	if (sb_rdonly(sb))
 		return 0;
-	err = tfs_checkpoint(tfs_enter(sb));
-	if (!err) /* the work that was called for one does not run in a freeze */
-		tfs_sb(sb)->checkpoint_called = false;
+	vol = tfs_enter(sb);
+	err = tfs_checkpoint(vol);
+	if (!err)
+		checkpoint_taken(tfs_sb(sb), vol);
 	tfs_leave(sb);
 	return tfs_user_err(err);
 }
@@ -529,7 +539,7 @@ static int turn_read_only(struct super_block *sb)
 	if (err)
 		sb->s_flags &= ~SB_RDONLY;
 	else
-		tfs_sb(sb)->checkpoint_called = false;
+		checkpoint_taken(tfs_sb(sb), vol);
 	tfs_leave(sb);
 	return err;
 }

@@ -3,8 +3,8 @@
  * tfs-age: what becomes of a volume that lives full. It fills one on a RAM device to a given share of what statfs
  * promises, overwrites 4 KiB at random places for N times the volume's size, a sync every BATCH of them, and says what
  * that wrote and how it left the free space and the file. Counts, no clocks: the same figures on every machine.
- * With --snapshot one snapshot is kept, the newest: a new one and the older one's end each time that share of the volume's
- * size has been written, as with a daily backup.
+ * With --snapshot one snapshot is kept: each time that share of the volume's size has been written (a day) the older one is
+ * deleted and freed to its end, then a new one is taken. (A backup that goes by both needs room for two days.)
  * Compaction, when asked for, gets a step for every so many writes, as a host that is never idle would pace it.
  */
 #include "tfs/tfs.h"
@@ -288,11 +288,12 @@ static int snapshot_renew(u64 day)
 	return err ? err : tfs_snapshot_create(vol, "day", 3, &epoch);
 }
 
-static int snapshot_daily(u64 i)
+/* Not when less than a day is left: what is said at the end is of a full one. */
+static int snapshot_daily(u64 i, u64 total)
 {
 	u64 day = o.size * 256 * o.snapshot / 100 / (o.window ? WINDOW : 1);
 
-	return o.snapshot && i % day == 0 ? snapshot_renew(i / day) : 0;
+	return day && i % day == 0 && i + day <= total ? snapshot_renew(i / day) : 0;
 }
 
 static void age(void)
@@ -305,7 +306,7 @@ static void age(void)
 	before = stat_now();
 	bytes = disk.bytes;
 	for (i = 0; !err && i < total; i++) {
-		err = snapshot_daily(i);
+		err = snapshot_daily(i, total);
 		if (!err)
 			err = overwrite();
 		if (!err && i % o.batch == o.batch - 1)
