@@ -34,7 +34,7 @@ TESTS := $(addprefix $(BIN)/,tfs-power tfs-age tfs-craft mutate mutated stop.so 
 PACKAGES := gcc make pkg-config liblz4-dev zlib1g-dev libdeflate-dev libjson-c-dev libfuse3-dev fuse3 libcmocka-dev \
 	libarchive-dev liblzma-dev libblkid-dev libsodium-dev libcurl4-openssl-dev libgnutls28-dev libexpat1-dev attr python3 curl openssl rsyslog-relp rsyslog-gnutls systemd-journal-remote sqlite3
 # to run the module: a machine to boot it in, and Debian's kernels (the newest 6.12 backported to bookworm is found by name)
-KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs linux-image-amd64 linux-headers-amd64
+KERNEL_PACKAGES := qemu-system-x86 busybox-static cpio kmod xz-utils e2fsprogs iproute2 linux-image-amd64 linux-headers-amd64
 HEAVY_PACKAGES := fio stress-ng sqlite3 postgresql redis-server mariadb-server dmsetup nfs-kernel-server dkms
 BENCH_PACKAGES := xfsprogs btrfs-progs f2fs-tools nilfs-tools tcc
 CEPH_PACKAGES := radosgw ceph-mon ceph-osd ceph-common

@@ -28,7 +28,7 @@ if [ "$*" = debug ]; then
 	run hostile -n 1000 -a uml
 	run nomem -e 1 -r 100 uml
 else
-	for t in verdict install quick snapshots ship tls kmsg features module devices streams flaky nfs compile fio sqlite memory enospc freeze sparse refill names stress pgbench backup hostile power kill; do
+	for t in verdict install quick snapshots ship torture tls kmsg features module devices streams flaky nfs compile fio sqlite memory enospc freeze sparse refill names stress pgbench backup hostile power kill; do
 		run $t "$@"
 	done
 fi

@@ -2,20 +2,24 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Breaks the module on purpose in a copy of the tree, one change at a time, where memory is short or the device fails, and
 # expects nomem.sh on user-mode Linux (make debug-kernel) to fail and to say where; without a change it passes. Then log forwarding over
-# TLS, of the module and of tfs, the same with tls.sh in one of Debian's kernels.
+# TLS, of the module and of tfs, the same with tls.sh in one of Debian's kernels, and the sender with torture.sh.
 # usage: breaks.sh [NAME]...   Prints what noticed each, and 'N passed, N failed'; hours on a busy machine.
-# Seen to be noticed so far: failed-mount-keeps-pages, and those of TLS. The others build on what nomem.sh compares, and wait for their first run.
+# Seen to be noticed so far: failed-mount-keeps-pages, those of TLS and those of torture. The others build on what nomem.sh compares, and wait for their first run.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-[ -e build/uml-kernel/version ] || [[ "$*" == *-tls* ]] || { echo "SKIPPED: tests/kernel/breaks.sh: no user-mode kernel: run make debug-kernel"; exit 77; }
+[ -e build/uml-kernel/version ] || [[ "$*" == *-t[lo]* ]] || { echo "SKIPPED: tests/kernel/breaks.sh: no user-mode kernel: run make debug-kernel"; exit 77; }
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT; trap 'exit 130' INT TERM
 t=$tmp/t wanted=" $* " passed=0 failed=0
 mkdir -p "$t/build" && tar -c --exclude=./build --exclude=./.git . | tar -x -C "$t" || exit 2
 for d in bin uml-kernel; do ln -s "$PWD/build/$d" "$t/build/$d"; done
 kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -1)
 bad() { echo "FAILED $1: $2; repeat: tests/kernel/breaks.sh $1"; failed=$((failed + 1)); }
-run() { # [tls | OPTION...]
-	(cd "$t" && if [ "$1" = tls ]; then make -s build/bin/tfs && tests/kernel/tls.sh "$kernel"; else tests/kernel/nomem.sh -s 1 "$@" uml; fi) >"$tmp/out" 2>&1
+run() { # [tls | torture | OPTION...]
+	(cd "$t" && case $1 in
+		tls) make -s build/bin/tfs && tests/kernel/tls.sh "$kernel" ;;
+		torture) make -s build/bin/tfs && tests/kernel/torture.sh -n 2 -s 1 "$kernel" ;;
+		*) tests/kernel/nomem.sh -s 1 "$@" uml ;;
+		esac) >"$tmp/out" 2>&1
 }
 
 try() { # NAME FILE SED [OPTION]...: the change must apply, build, and make nomem.sh fail with a message
@@ -26,7 +30,7 @@ try() { # NAME FILE SED [OPTION]...: the change must apply, build, and make nome
 		bad "$name" "the change does not apply to $file"
 	else
 		run "$@" || code=$?
-		line=$(grep -m1 -E 'FAILED: (memory|device|storm|not within|a stranger|tickets|after|missing)|internal error|unreferenced object|page left behind|KASAN|BUG|blocked for more|no end within' "$tmp/out" | sed 's/^ *//' | cut -c1-140)
+		line=$(grep -m1 -E 'FAILED: (memory|device|storm|not within|a stranger|tickets|after|missing|relp:|cycle [0-9]+,)|internal error|unreferenced object|page left behind|KASAN|BUG|blocked for more|no end within' "$tmp/out" | sed 's/^ *//' | cut -c1-140)
 		if [ $code = 0 ]; then
 			bad "$name" "not noticed"
 		elif [ -z "$line" ]; then
@@ -65,6 +69,10 @@ rm "$t/build/bin"; mkdir "$t/build/bin"; cp build/bin/mkfs.tfs build/bin/fsck.tf
 try anybody-is-trusted-tls admin/agent_tls.c '/gnutls_session_set_verify_cert/d' tls
 try any-name-is-trusted-tls admin/agent_tls.c 's/(gnutls_session_set_verify_cert.session, )host/\1NULL/' tls
 try ticket-ends-it-tls kernel/linux/sender_tls.c 's/!= HANDSHAKE_TICKET/== HANDSHAKE_TICKET/' tls
+
+# Log forwarding while the network, the collector and the guest go: where a cursor may stand, and what goes twice
+try cut-is-an-answer-torture kernel/linux/sender.c '/^static void failed\(/,/^}/s/^\tcommit\(t\);/\tarrived(t, t->flights); commit(t);/' torture
+try sends-from-cursors-torture kernel/linux/sender.c 's/u64 from = p && p->sent > f->acked \? p->sent : f->acked;/u64 from = f->acked;/' torture
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
