@@ -26,7 +26,7 @@ disturbances() { # SECONDS: of the network
 	local left=$(($1 * 1000)) wait for
 	echo "network_goes() {"
 	while [ $left -gt 0 ]; do
-		wait=$(between 20 400) for=$(between 100 1300); left=$((left - wait - for))
+		wait=$(between 200 1500) for=$(between 100 1300); left=$((left - wait - for))
 		echo "sleep $(ms "$wait")"
 		case $((RANDOM % 8)) in
 		0 | 1) echo "lossy $(between 1 60) $(between 1 40) $(between 1 30) $(between 1 60); sleep $(ms "$for"); calm" ;;
@@ -44,7 +44,7 @@ kills() { # SECONDS: of the collector
 	local left=$(($1 * 1000)) wait for
 	echo "collector_dies() {"
 	while [ $left -gt 0 ]; do
-		wait=$(between 300 3000) for=$(between 10 800); left=$((left - wait - for - 700))
+		wait=$(between 1500 5000) for=$(between 10 800); left=$((left - wait - for - 700))
 		echo "sleep $(ms "$wait"); gone; sleep $(ms "$for"); collector"
 	done
 	echo "}"
@@ -55,9 +55,11 @@ prelude() {
 	echo "i=$i plugins=$plugins"
 	cat <<'J'
 fail() { echo "FAILED: $*"; cat /sys/fs/tfs/vda/ship_*; tail -5 /tmp/heard; dmesg | grep 'log forw' | tail -5; exit 1; }
-port=$(readlink -f /dev/ack); rm /dev/ack; mkfifo /dev/ack; cat /dev/ack >$port & exec 9<>/dev/ack # many have something to say, one may hold the port
+port=$(readlink -f /dev/ack); rm /dev/ack; mkfifo /dev/ack; exec 9<>/dev/ack # many have something to say, one may hold the port
+heard() { cat /dev/ack >$port & } # with the first byte a kill's time begins
 event() { echo "event $1" >&9; }
 counter() { cat /sys/fs/tfs/vda/ship_$1; }
+relp() { sed -n "s/^relp.* $1=\([0-9]*\).*/\1/p" /sys/fs/tfs/vda/ship_collectors; }
 pending() { tfs ship list /mnt --json | sed 's/.*"pending":\([0-9]*\).*/\1/' | awk '{ s += $1 } END { print s + 0 }'; }
 until_() { local i=0; until eval "$*"; do i=$((i+1)); [ $i -lt 1500 ] || fail "not within a time: $*"; sleep 0.2; done; }
 # /bin/X: the shell has an ip and a tc itself, which can less
@@ -110,12 +112,12 @@ rules() {
 count=0; : >/tmp/wrote
 writer() { (lines "$@" || { : >/tmp/failed; fail lines "$@"; }; echo >>/tmp/wrote) & count=$((count + 1)); }
 writers() { # LINES: of each, 0: without end
-	writer /mnt/relp ${i}0 5 $1 10 0 120000 rucpl
-	writer /mnt/shared ${i}4 6 $1 10 0 120000 rucpls
-	writer /mnt/tcp ${i}1 2 $1 10 0 120000 rucpl
-	writer /mnt/udp ${i}2 1 $1 10 0 120000 rucpl
+	writer /mnt/relp ${i}0 5 $1 10 0 250000 rucpl
+	writer /mnt/shared ${i}4 6 $1 10 0 250000 rucpls
+	writer /mnt/tcp ${i}1 2 $1 10 0 250000 rucpl
+	writer /mnt/udp ${i}2 1 $1 10 0 250000 rucpl
 }
-small() { writer /mnt/many ${i}3 4 $1 100 2 0 n; }
+small() { writer /mnt/many ${i}3 4 $1 100 1 0 n; } # a file each line
 wrote() { until_ '[ -e /tmp/failed ] || [ "$(wc -l </tmp/wrote)" = $count ]'; [ ! -e /tmp/failed ] || fail lines; }
 mkdir -p /c /var/spool; mount -t ext4 /dev/vdb /c && mkdir /c/out && collector && mount -t tfs -o ship /dev/vda /mnt || fail mount
 [ $i != 1 ] || rules
@@ -123,26 +125,27 @@ J
 }
 killed() { # SECONDS
 	prelude; disturbances $(($1 + 5)); kills $(($1 + 5))
-	[ $((i % 5)) != 2 ] || echo 'small 1000'
-	echo 'writers 0; network_goes & collector_dies & wait'
+	[ $((i % 5)) != 2 ] || echo 'small 500'
+	echo "writers 0; until_ '[ \$(relp acknowledged) -ge 20 ]'; heard; network_goes & collector_dies & wait"
 }
 away() { # the network is, for longer than the sender waits for anything
 	prelude; disturbances 4; kills 6
-	echo "writers 400; network_goes & net=\$!; collector_dies; wait \$net"
-	case $((RANDOM % 3)) in 0) echo 'stall; sleep 34; calm' ;; 1) echo 'down v1 34' ;; 2) echo 'deaf; sleep 34; calm' ;; esac
-	echo 'wrote; [ "$(counter reconnects)" -ge 1 ] || fail "34 s without a network, and no new connection"; ended'
+	echo "heard; writers 200; network_goes & net=\$!; collector_dies; wait \$net; before=\$(relp reconnects)"
+	case $((RANDOM % 3)) in 0) echo 'stall; sleep 40; calm' ;; 1) echo 'down v1 40' ;; 2) echo 'deaf; sleep 40; calm' ;; esac
+	echo 'wrote; [ "$(relp reconnects)" -gt $before ] || fail "40 s without a network, and the connection is as before"; ended'
 }
 quiet() {
 	prelude
 	cat <<'J'
-small 200; writers 150; wrote
+heard; small 150; writers 100; wrote
 [ "$(counter reconnects)" = 0 ] || fail "$(counter reconnects) new connections, and nothing was disturbed"
 ended
 J
 }
 run() { # KIND [OPTION]...: cycle i
 	local kind=$1 at=$tmp/cycles/$i; shift
-	mkdir -p "$at"; echo "$kind" >"$at/kind"; other 256M
+	mkdir -p "$at"; echo "$kind" >"$at/kind"; rm -f "$tmp/e"; truncate -s 256M "$tmp/e"
+	mke2fs -q -F -t ext4 -O ^has_journal "$tmp/e" # a sync of each line costs half there, and fsck below brings the rest in order
 	LIMIT=500 guest -o veth -o sch_netem -o tcp_diag -p "$tmp/lines" -p "$bin/tfs" -p rsyslogd -p ip -p tc -p ss -f $plugins -a "$at/acks" -m 768 "$@" "$tmp/t" "$tmp/e" >"$tmp/guest" || bad "cycle $i ($kind), in the guest"
 	cat "$tmp/guest"; ! grep -q FAILED "$tmp/guest" || bad "cycle $i ($kind), in the guest" # of a killed one, too
 	sound "cycle $i ($kind)"
