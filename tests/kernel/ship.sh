@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Log forwarding by the module (-o ship) to tfs-logship receive in the same guest, which writes durably to a disk of its own. One boot:
 # what is inert, refused, rotated, truncated, unlinked; collectors that are killed, come back, never read; remounts, a freeze, an unmount
-# meanwhile. Then the guest is killed N times while writers write and sync, rename, truncate and punch their files, and the collector is killed, too:
+# meanwhile; a mount in a network namespace. Then the guest is killed N times while writers write and sync, rename, truncate and punch their files, and the collector is killed, too:
 # of the lines that were durable none is missing at the end, and after a clean unmount nothing is sent again.
 # usage: ship.sh [-n N] [-q] [KERNEL]...   (N: default 10; -q: part of the first boot alone)
 n=10 quick=
@@ -95,6 +95,12 @@ relp=$collector; proto=--tcp collector 2601; tcp=$collector; proto=--udp collect
 tfs -q ship add /mnt/tcp 'tcp://127.0.0.1:2601' && tfs -q ship add /mnt/udp 'udp://127.0.0.1:2602?rate=100' || fail "ship add"
 lines /mnt/tcp 8 1 300 50 0 && lines /mnt/udp 9 1 60 20 0 || fail lines; all_sent
 until_ 'grep -q "round 8 writer 0 line 299:" /c/out && grep -q "round 9 writer 0 line 59:" /c/out'
+at "mounted in a network namespace, whose loopback is another"
+all_sent; umount /mnt || fail umount
+unshare -n sh -c 'ip link set lo up; tfs-logship receive --relp 127.0.0.1:2514 --json -o /c/inside 2>/tmp/inside & echo $! >/tmp/inside.pid
+	until grep -q "listening for" /tmp/inside; do kill -0 $! || exit 1; sleep 0.05; done; mount -t tfs -o ship /dev/vda /mnt' || fail "in a namespace: $(cat /tmp/inside)"
+echo 'said outside' >/mnt/log/n.log; sync; until_ 'grep -q " said outside" /c/inside'; all_sent; ! grep -q ' said outside' /c/out || fail "sent by who wrote, not by who mounted"
+umount /mnt && kill $(cat /tmp/inside.pid) && mount -t tfs -o ship /dev/vda /mnt || fail remount
 fi
 at "unmounted while one never reads"
 live=$collector; collector 2700; dead=$collector collector=$live; kill -STOP $dead # its kernel takes connections
