@@ -7,17 +7,18 @@
 # Seen to be noticed so far: failed-mount-keeps-pages, those of TLS and those of torture. The others build on what nomem.sh compares, and wait for their first run.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-[ -e build/uml-kernel/version ] || [[ "$*" == *-t[lo]* ]] || { echo "SKIPPED: tests/kernel/breaks.sh: no user-mode kernel: run make debug-kernel"; exit 77; }
+[ -e build/uml-kernel/version ] || [[ "$*" == *-t[lo]* || "$*" == *-ship ]] || { echo "SKIPPED: tests/kernel/breaks.sh: no user-mode kernel: run make debug-kernel"; exit 77; }
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT; trap 'exit 130' INT TERM
 t=$tmp/t wanted=" $* " passed=0 failed=0
 mkdir -p "$t/build" && tar -c --exclude=./build --exclude=./.git . | tar -x -C "$t" || exit 2
 for d in bin uml-kernel; do ln -s "$PWD/build/$d" "$t/build/$d"; done
 kernel=$(ls /lib/modules 2>/dev/null | sort -V | tail -1)
 bad() { echo "FAILED $1: $2; repeat: tests/kernel/breaks.sh $1"; failed=$((failed + 1)); }
-run() { # [tls | torture | OPTION...]
+run() { # [tls | torture | ship | OPTION...]
 	(cd "$t" && case $1 in
 		tls) make -s build/bin/tfs && tests/kernel/tls.sh "$kernel" ;;
 		torture) make -s build/bin/tfs && tests/kernel/torture.sh -n 2 -s 1 "$kernel" ;;
+		ship) make -s build/bin/tfs build/bin/tfs-logship && tests/kernel/ship.sh -n 0 "$kernel" ;;
 		*) tests/kernel/nomem.sh -s 1 "$@" uml ;;
 		esac) >"$tmp/out" 2>&1
 }
@@ -73,6 +74,7 @@ try ticket-ends-it-tls kernel/linux/sender_tls.c 's/!= HANDSHAKE_TICKET/== HANDS
 # Log forwarding while the network, the collector and the guest go: where a cursor may stand, and what goes twice
 try cut-is-an-answer-torture kernel/linux/sender.c '/^static void failed\(/,/^}/s/^\tcommit\(t\);/\tarrived(t, t->flights); commit(t);/' torture
 try sends-from-cursors-torture kernel/linux/sender.c 's/u64 from = p && p->sent > f->acked \? p->sent : f->acked;/u64 from = f->acked;/' torture
+try first-namespace-ship kernel/linux/sender_link.c 's/__sock_create\(t->s->ship\.net,/__sock_create(\&init_net,/' ship
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
