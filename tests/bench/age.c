@@ -233,9 +233,8 @@ static void report(u64 bytes, u64 done, const struct tfs_stat *before, int err)
 	struct tfs_stat st = stat_now();
 	double user = (double)(st.user_blocks - before->user_blocks);
 
-	printf("%llu MiB, %u%% full (%u%% at the end), codec %d, %u blocks a write, sync every %u, hot %u%%, a "
-	       "snapshot each %u%%: "
-	       "%llu writes%s\n",
+	printf("%llu MiB, %u%% full (%u%% at the end), codec %d, %u blocks a write, sync every %u, hot %u%%, "
+	       "a snapshot each %u%%: %llu writes%s\n",
 	       (unsigned long long)o.size, o.full, full_percent(&st), o.codec, o.window ? WINDOW : 1, o.batch, o.hot,
 	       o.snapshot, (unsigned long long)done, err ? ", then an error" : "");
 	printf("  written for each byte of data: %.2f (data %.2f of it moved %.2f, log %.2f, nodes %.2f); "
@@ -276,12 +275,12 @@ static int compact_end(void)
 }
 
 /* The older one first: two at once would hold twice as much. */
-static int snapshot_renew(u64 day)
+static int snapshot_renew(void)
 {
 	u64 epoch;
 	int err = 0;
 
-	if (day && !tfs_snapshot_find(vol, "day", 3, &epoch))
+	if (!tfs_snapshot_find(vol, "day", 3, &epoch))
 		err = tfs_snapshot_delete(vol, epoch);
 	for (int more = !err; more > 0;)
 		err = more = tfs_snapshot_step(vol);
@@ -293,7 +292,7 @@ static int snapshot_daily(u64 i, u64 total)
 {
 	u64 day = o.size * 256 * o.snapshot / 100 / (o.window ? WINDOW : 1);
 
-	return day && i % day == 0 && i + day <= total ? snapshot_renew(i / day) : 0;
+	return day && i % day == 0 && i + day <= total ? snapshot_renew() : 0;
 }
 
 static void age(void)
