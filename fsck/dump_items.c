@@ -54,6 +54,10 @@ static void inode_fields(struct tfs_line *l, const struct tfs_inode *i)
 	tfs_line_time(l, "mtime", &i->mtime);
 	tfs_line_time(l, "ctime", &i->ctime);
 	tfs_line_time(l, "btime", &i->btime);
+	if (i->name_dir) {
+		tfs_line_num(l, "name_dir", tfs_le64(i->name_dir));
+		tfs_line_hex(l, "name_pos", tfs_le64(i->name_pos), 14);
+	}
 }
 
 void dump_extent_fields(struct tfs_line *l, const struct tfs_extent *e)

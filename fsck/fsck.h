@@ -15,11 +15,12 @@ enum fsck_exit { FSCK_OK = 0, FSCK_FIXED = 1, FSCK_LEFT = 4, FSCK_FAILED = 8, FS
 enum fsck_mode { MODE_CHECK, MODE_PREEN, MODE_YES, MODE_ASK };
 
 /* ---- found objects ---- */
-enum { OBJ_DIR = 1, OBJ_ORPHAN = 2, OBJ_NAMED = 4, OBJ_REACHED = 8, OBJ_WALKED = 16 };
-struct fsck_object {           /* one an inode, in ascending order */
-	u64 ino, parent, size; /* parent: directories; size: those and files */
-	size_t name;           /* a directory's: index of its entry */
-	u32 nlink, links;      /* stated, found */
+enum { OBJ_DIR = 1, OBJ_ORPHAN = 2, OBJ_NAMED = 4, OBJ_REACHED = 8, OBJ_WALKED = 16, OBJ_TRUE = 32 };
+struct fsck_object {            /* one an inode, in ascending order */
+	u64 ino, parent, size;  /* parent: directories; size: those and files */
+	u64 name_dir, name_pos; /* where it says that its name stands; OBJ_TRUE: it does */
+	size_t name;            /* OBJ_NAMED: index of its entry, of several one that stays if any does */
+	u32 nlink, links;       /* stated, found */
 	u32 entries, subdirs;
 	u8 type, flags;
 };
@@ -61,6 +62,7 @@ enum fsck_fix_kind {
 	FIX_MODE,  /* of inode key.a: the bits n go */
 	FIX_NLINK,
 	FIX_PARENT,
+	FIX_NAME,       /* of inode key.a: value: struct tfs_key of the entry that it states, or zeros */
 	FIX_ENTRY_TYPE, /* of the entry at key: n */
 	FIX_REHASH,     /* move the entry or xattr at key to its own hash */
 	FIX_LOST,       /* give inode key.a a name in lost+found */

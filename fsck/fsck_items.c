@@ -166,6 +166,8 @@ static int object_end(struct fsck_item_state *s)
 	o->nlink = tfs_le32(s->inode.nlink);
 	o->entries = s->entries;
 	o->subdirs = s->subdirs;
+	o->name_dir = tfs_le64(s->inode.name_dir);
+	o->name_pos = tfs_le64(s->inode.name_pos);
 	if (o->type == 4 || o->type == 8)
 		o->size = tfs_le64(s->inode.size);
 	if (o->type == 4) {

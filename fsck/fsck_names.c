@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Pass 3: what the names say against what the inodes say. Every entry leads to an inode of its type; every directory
- * has one name, in the parent it states, and a path to the root; link counts are what was counted; inodes without a
- * name are on the orphan list and nothing else is; forwarding cursors lie within files. Works on the tables of pass 2
- * alone.
+ * has one name, in the parent it states, and a path to the root; where an inode says that its name stands it does; link
+ * counts are what was counted; inodes without a name are on the orphan list and nothing else is; forwarding cursors lie
+ * within files. Works on the tables of pass 2 alone.
  */
 #include "fsck/fsck.h"
 
@@ -46,14 +46,28 @@ static const char *inode_name(u64 ino, char out[96])
 	return out;
 }
 
+static bool stated(const struct fsck_object *o, const struct fsck_name *n)
+{
+	return o->name_dir == n->parent && o->name_pos == n->pos;
+}
+
 /* The entry goes: its directory counts one less. */
 static void entry_remove(struct fsck *f, struct fsck_name *n)
 {
-	struct fsck_object *dir = fsck_object_find(f, n->parent);
+	struct fsck_object *dir = fsck_object_find(f, n->parent), *o = fsck_object_find(f, child_of(n));
 
+	if (o && stated(o, n))
+		o->flags &= (u8)~OBJ_TRUE;
 	fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, entry_key(n), 0, NULL, 0);
 	dir->entries--;
 	n->child = 0;
+}
+
+static void entry_counts(struct fsck *f, struct fsck_name *n, struct fsck_object *o)
+{
+	o->flags |= (u8)(OBJ_NAMED | (stated(o, n) ? OBJ_TRUE : 0));
+	o->links++;
+	o->name = (size_t)(n - f->name);
 }
 
 static void entry_dir(struct fsck *f, struct fsck_name *n, struct fsck_object *o)
@@ -67,9 +81,7 @@ static void entry_dir(struct fsck *f, struct fsck_name *n, struct fsck_object *o
 			entry_remove(f, n);
 		return;
 	}
-	o->flags |= OBJ_NAMED;
-	o->links++;
-	o->name = (size_t)(n - f->name);
+	entry_counts(f, n, o);
 	dir->subdirs++;
 	if (o->parent == n->parent)
 		return;
@@ -99,8 +111,7 @@ static void entry(struct fsck *f, struct fsck_name *n)
 		entry_dir(f, n, o);
 		return;
 	}
-	o->flags |= OBJ_NAMED;
-	o->links++;
+	entry_counts(f, n, o);
 }
 
 static void orphan_item(struct fsck *f, const struct fsck_name *n)
@@ -140,7 +151,7 @@ static void lost(struct fsck *f, struct fsck_object *o, const char *why)
 	if (o->flags & OBJ_ORPHAN)
 		fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, o->ino), 0, NULL, 0);
 	fsck_fix_add(f, FIX_LOST, TFS_TREE_FS, fsck_key(o->ino, TFS_IT_INODE, 0), o->type, NULL, 0);
-	o->flags = (u8)((o->flags | OBJ_NAMED) & ~OBJ_ORPHAN);
+	o->flags = (u8)((o->flags | OBJ_NAMED | OBJ_TRUE) & ~OBJ_ORPHAN); /* it will state its new name */
 	o->links++;
 }
 
@@ -188,6 +199,24 @@ static void number(struct fsck *f, const struct fsck_object *o, enum fsck_proble
 	if (stated != found && fsck_problem(f, p, inode_name(o->ino, object), "expected %llu, found %llu",
 	                                    (unsigned long long)found, (unsigned long long)stated))
 		fsck_fix_add(f, fix, TFS_TREE_FS, fsck_key(o->ino, TFS_IT_INODE, 0), found, NULL, 0);
+}
+
+/* Where it says that its name stands. */
+static void place(struct fsck *f, const struct fsck_object *o)
+{
+	const struct fsck_name *n = o->flags & OBJ_NAMED ? &f->name[o->name] : NULL;
+	struct tfs_key to = {0, 0};
+	char object[96];
+
+	if (!o->name_dir || o->flags & OBJ_TRUE)
+		return;
+	if (n && child_of(n) == o->ino)
+		to = (struct tfs_key){n->parent, n->pos};
+	if (fsck_problem(f, FSCK_NAME_PLACE, inode_name(o->ino, object),
+	                 "expected its name in directory %llu at %llx, found that it states directory %llu at %llx",
+	                 (unsigned long long)to.a, (unsigned long long)to.b, (unsigned long long)o->name_dir,
+	                 (unsigned long long)o->name_pos))
+		fsck_fix_add(f, FIX_NAME, TFS_TREE_FS, fsck_key(o->ino, TFS_IT_INODE, 0), 0, &to, sizeof(to));
 }
 
 static void counts(struct fsck *f, struct fsck_object *o)
@@ -288,8 +317,10 @@ int fsck_names(struct fsck *f)
 		tfs_progress_add(&f->progress, 1);
 	}
 	paths(f);
-	for (i = 0; i < f->objects; i++)
+	for (i = 0; i < f->objects; i++) {
+		place(f, &f->object[i]);
 		counts(f, &f->object[i]);
+	}
 	for (i = 0; i < f->ships; i++)
 		ship(f, &f->ship[i]);
 	return 0;

@@ -32,6 +32,12 @@ int fsck_inode_put(struct fsck *f, u64 ino, const struct tfs_inode *i)
 	return tfs_repair_put(f->vol, TFS_TREE_FS, fsck_key(ino, TFS_IT_INODE, 0), i, sizeof(*i));
 }
 
+static void name_set(struct tfs_inode *i, struct tfs_key entry)
+{
+	i->name_dir = tfs_cpu64(entry.a);
+	i->name_pos = tfs_cpu64(entry.b & TFS_POS_MASK);
+}
+
 static int inode_field(struct fsck *f, const struct fsck_fix *x)
 {
 	struct tfs_inode i;
@@ -49,6 +55,8 @@ static int inode_field(struct fsck *f, const struct fsck_fix *x)
 		i.mode = tfs_cpu32(tfs_le32(i.mode) & ~(u32)x->n);
 	else if (x->kind == FIX_NLINK)
 		i.nlink = tfs_cpu32((u32)x->n);
+	else if (x->kind == FIX_NAME)
+		name_set(&i, *(const struct tfs_key *)x->value);
 	else
 		i.parent = tfs_cpu64(x->n);
 	return fsck_inode_put(f, x->key.a, &i);
@@ -138,6 +146,18 @@ static void entry_rename(struct fsck *f, u64 dir, struct tfs_dirent *d, u32 *len
 	*len = 10 + d->name_len;
 }
 
+/* The inode of an entry that moved states the new place. */
+static int name_follow(struct fsck *f, u64 ino, struct tfs_key from, struct tfs_key to)
+{
+	struct tfs_inode i;
+	int err = fsck_inode_get(f, ino, &i);
+
+	if (err || tfs_le64(i.name_dir) != from.a || tfs_le64(i.name_pos) != (from.b & TFS_POS_MASK))
+		return err == -ENOENT ? 0 : err;
+	name_set(&i, to);
+	return fsck_inode_put(f, ino, &i);
+}
+
 static int rehash_entry(struct fsck *f, const struct fsck_fix *x)
 {
 	u8 buf[TFS_ITEM_MAX];
@@ -153,7 +173,9 @@ static int rehash_entry(struct fsck *f, const struct fsck_fix *x)
 		entry_rename(f, x->key.a, d, &len);
 		err = fsck_position(f, x->key.a, TFS_IT_DIRENT, d->name, d->name_len, &to);
 	}
-	return err ? err : tfs_repair_put(f->vol, TFS_TREE_FS, to, buf, len);
+	if (!err)
+		err = tfs_repair_put(f->vol, TFS_TREE_FS, to, buf, len);
+	return err ? err : name_follow(f, tfs_le64(d->ino), x->key, to);
 }
 
 /* An xattr whose name is there already goes: the one under the right hash was in force. */
@@ -184,6 +206,7 @@ static int rehash(struct fsck *f, const struct fsck_fix *x)
 
 /* ---- lost+found ---- */
 
+/* Gives an inode, which is there, a name that it states. */
 static int name_add(struct fsck *f, u64 dir, const char *name, u64 ino, u8 type)
 {
 	union {
@@ -201,6 +224,12 @@ static int name_add(struct fsck *f, u64 dir, const char *name, u64 ino, u8 type)
 	memcpy(u.d.name, name, len);
 	if (!err)
 		err = tfs_repair_put(f->vol, TFS_TREE_FS, key, &u, 10 + len);
+	if (!err)
+		err = fsck_inode_get(f, ino, &i);
+	if (!err) {
+		name_set(&i, key);
+		err = fsck_inode_put(f, ino, &i);
+	}
 	if (!err)
 		err = fsck_inode_get(f, dir, &i);
 	if (err)

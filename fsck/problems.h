@@ -40,6 +40,7 @@
 	  "removed, or set to the end")                                                                                \
 	P(40, NEXT_INO, "next-ino", SAFE, "the next inode number is in use or none", "set above all")                  \
 	P(41, COUNTERS, "counters", SAFE, "a counter of the volume differs", "set to what was found")                  \
+	P(42, NAME_PLACE, "name-place", SAFE, "an inode states a place where its name is not", "set to where it is")   \
 	P(50, UNIT_TWICE, "unit-twice", SAFE, "a place on the device is used twice", "gets a place of its own")        \
 	P(51, SPACE_MAP, "space-map", SAFE, "the space map differs from what is in use", "SPACE is built anew")        \
 	P(52, SPACE_COUNT, "space-count", SAFE, "a segment's counts differ", "SPACE is built anew")                    \

@@ -285,7 +285,8 @@ struct tfs_inode {
 	u8 codec, codec_level, window_bits, reserved0;
 	le32 generation;
 	struct tfs_time atime, mtime, ctime, btime;
-	u8 reserved[24];
+	le64 name_dir, name_pos; /* where the name given last stands: {name_dir, DIRENT, name_pos}; zeros: not known */
+	u8 reserved[8];
 };
 TFS_ASSERT_SIZE(struct tfs_inode, 152);
 

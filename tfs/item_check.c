@@ -26,6 +26,8 @@ static const char *inode_check(struct tfs_key key, const struct tfs_inode *i, u3
 		return "inode size or link count out of range";
 	if (i->codec >= TFS_CODEC_COUNT || i->window_bits < TFS_WINDOW_BITS_MIN || i->window_bits > TFS_WINDOW_BITS_MAX)
 		return "inode codec or window unknown";
+	if (tfs_le64(i->name_dir) > TFS_INO_MAX || tfs_le64(i->name_pos) > TFS_POS_MASK)
+		return "inode's name out of range";
 	if (time_check(&i->atime) || time_check(&i->mtime) || time_check(&i->ctime) || time_check(&i->btime))
 		return "inode time out of range";
 	return NULL;

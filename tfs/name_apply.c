@@ -3,7 +3,7 @@
  * What namespace records do to the trees, live and in replay. Each function checks the whole record against the volume
  * first (a crafted log may say anything: -EUCLEAN), then prepares every item it touches, then applies, which cannot
  * fail. Always: a directory's size counts its entries and nlink its subdirectories plus two; an inode without links has
- * an orphan item.
+ * an orphan item; an inode that says where its name stands says the truth.
  */
 #include "tfs/name.h"
 #include "tfs/ship.h"
@@ -58,9 +58,24 @@ static void orphan_put(struct tfs_vol *vol, u64 ino)
 	tfs_item_put(vol, TFS_TREE_FS, tfs_orphan_key(ino), "", 0);
 }
 
-/* Takes one link (a directory: all) from an inode; the last makes it an orphan. */
-static void link_drop(struct tfs_vol *vol, u64 ino, struct tfs_inode *i, const struct tfs_time *t)
+/* Who has an inode's number so finds its path without looking through directories. */
+static void named(struct tfs_inode *i, struct tfs_key entry)
 {
+	i->name_dir = tfs_cpu64(entry.a);
+	i->name_pos = tfs_cpu64(tfs_key_pos(entry));
+}
+
+/* Of other names it may have nobody knows where they are. */
+static void unnamed(struct tfs_inode *i, struct tfs_key entry)
+{
+	if (tfs_le64(i->name_dir) == entry.a && tfs_le64(i->name_pos) == tfs_key_pos(entry))
+		i->name_dir = i->name_pos = 0;
+}
+
+/* Takes one link, the name at `entry` (a directory: all), from an inode; the last makes it an orphan. */
+static void link_drop(struct tfs_vol *vol, u64 ino, struct tfs_inode *i, struct tfs_key entry, const struct tfs_time *t)
+{
+	unnamed(i, entry);
 	i->nlink = tfs_is_dir(i) ? 0 : tfs_cpu32(tfs_le32(i->nlink) - 1);
 	i->ctime = *t;
 	if (!i->nlink)
@@ -176,6 +191,8 @@ static int create_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	err = tfs_prepare(vol);
 	if (err)
 		return err;
+	if (r->name_len)
+		named(&inode, key);
 	tfs_item_put(vol, TFS_TREE_FS, tfs_inode_key(ino), &inode, sizeof(inode));
 	if (target)
 		tfs_item_put(vol, TFS_TREE_FS, tfs_key(ino, TFS_IT_SYMLINK, 0), name + r->name_len, target);
@@ -242,6 +259,7 @@ static int link_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 		tfs_item_del(vol, TFS_TREE_FS, tfs_orphan_key(ino));
 	add32(&inode.nlink, 1);
 	inode.ctime = rec->time;
+	named(&inode, key);
 	dir_changed(&dir, 1, false, &rec->time);
 	tfs_dirent_put(vol, key, name, r->name_len, ino, (u8)(tfs_le32(inode.mode) >> 12));
 	tfs_inode_put(vol, ino, &inode);
@@ -278,7 +296,7 @@ static int unlink_apply(struct tfs_vol *vol, const struct tfs_rec_head *rec)
 	if (err)
 		return err;
 	tfs_item_del(vol, TFS_TREE_FS, key);
-	link_drop(vol, ino, &inode, &rec->time);
+	link_drop(vol, ino, &inode, key, &rec->time);
 	dir_changed(&dir, -1, tfs_is_dir(&inode), &rec->time);
 	tfs_inode_put(vol, ino, &inode);
 	tfs_inode_put(vol, parent, &dir);
@@ -381,6 +399,7 @@ static void whiteout_put(struct tfs_vol *vol, const struct move *m)
 	i.codec = m->from_dir.codec;
 	i.window_bits = m->from_dir.window_bits;
 	i.atime = i.mtime = i.ctime = i.btime = m->r->head.time;
+	named(&i, m->from_key);
 	tfs_item_put(vol, TFS_TREE_FS, tfs_inode_key(m->whiteout), &i, sizeof(i));
 	tfs_dirent_put(vol, m->from_key, m->old_name, m->r->old_len, m->whiteout, TFS_S_IFCHR >> 12);
 	created_count(vol, m->whiteout);
@@ -417,6 +436,7 @@ static void move_inodes(struct tfs_vol *vol, struct move *m)
 	m->inode.ctime = *t;
 	if (tfs_is_dir(&m->inode))
 		m->inode.parent = tfs_cpu64(m->to);
+	named(&m->inode, m->to_key);
 	tfs_inode_put(vol, m->ino, &m->inode);
 	if (!m->target)
 		return;
@@ -424,8 +444,9 @@ static void move_inodes(struct tfs_vol *vol, struct move *m)
 		m->victim.ctime = *t;
 		if (tfs_is_dir(&m->victim))
 			m->victim.parent = tfs_cpu64(m->from);
+		named(&m->victim, m->from_key);
 	} else {
-		link_drop(vol, m->target, &m->victim, t);
+		link_drop(vol, m->target, &m->victim, m->to_key, t);
 	}
 	tfs_inode_put(vol, m->target, &m->victim);
 }

@@ -179,8 +179,8 @@ class Extent:
 
 class Inode:
     FIELDS = ('mode', 'uid', 'gid', 'nlink', 'size', 'blocks', 'major', 'minor', 'parent', 'flags', 'user_flags', 'codec',
-              'level', 'window_bits', 'generation', 'atime', 'mtime', 'ctime', 'btime')
-    FORM = struct.Struct('<IIIIQQIIQIIBBBxI16s16s16s16s24x')
+              'level', 'window_bits', 'generation', 'atime', 'mtime', 'ctime', 'btime', 'name_dir', 'name_pos')
+    FORM = struct.Struct('<IIIIQQIIQIIBBBxI16s16s16s16sQQ8x')
 
     def __init__(self, value=None):
         if value is not None:

@@ -118,7 +118,10 @@ class Record:
 
     def entry_put(self, parent, name, ino):
         at, free = self.v.find(parent, DIRENT, name)
-        self.items[at or free] = struct.pack('<QBB', ino, self.v.inode(ino).kind, len(name)) + name
+        i = self.v.inode(ino)
+        self.items[at or free] = struct.pack('<QBB', ino, i.kind, len(name)) + name
+        i.name_dir, i.name_pos = parent, (at or free)[1] & POS
+        self.put(ino, i)
         self.inherit(parent, name, ino)
 
     def entry_del(self, parent, name):
@@ -135,8 +138,10 @@ class Record:
         self.put(ino, i)
         return i
 
-    def link_lost(self, ino):
+    def link_lost(self, ino, parent, name):
         i = self.v.inode(ino)
+        if (i.name_dir, DIRENT << 56 | i.name_pos) == self.v.find(parent, DIRENT, name)[0]:
+            i.name_dir = i.name_pos = 0
         i.nlink, i.ctime = 0 if i.kind == DIRECTORY else i.nlink - 1, self.time
         self.put(ino, i)
         if not i.nlink:
@@ -168,8 +173,8 @@ class Record:
 
     def unlink(self):
         parent, n = struct.unpack_from('<QB', self.b, 32)
+        self.link_lost(self.ino, parent, self.b[48:48 + n])
         self.entry_del(parent, self.b[48:48 + n])
-        self.link_lost(self.ino)
         self.dir_changed(parent, -1, -(self.v.inode(self.ino).kind == DIRECTORY))
 
     def rename(self):
@@ -188,7 +193,7 @@ class Record:
             self.dir_changed(new_parent, 0, is_dir - other_dir)
         else:
             if target:
-                self.link_lost(target)
+                self.link_lost(target, new_parent, new)
                 self.dir_changed(new_parent, -1, -is_dir)
             self.dir_changed(old_parent, -1, -is_dir)
             self.dir_changed(new_parent, 1, is_dir)

@@ -48,6 +48,8 @@ def inode_line(value):
     i = Inode(value)
     line = {k: getattr(i, k) for k in ('nlink', 'uid', 'gid', 'size', 'blocks', 'major', 'minor', 'parent', 'level',
                                        'window_bits', 'generation')}
+    if i.name_dir:
+        line.update(name_dir=i.name_dir, name_pos='%014x' % i.name_pos)
     line.update({k: moment(getattr(i, k)) for k in ('atime', 'mtime', 'ctime', 'btime')})
     line.update(type=TYPES[i.kind], mode='%06o' % i.mode, flags='%x' % i.flags, user_flags='%x' % i.user_flags,
                 codec=CODECS[i.codec])

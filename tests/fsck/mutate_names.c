@@ -95,6 +95,29 @@ static void m_root_parent(void)
 	inode.parent = tfs_cpu64(5);
 	inode_store(1);
 }
+static void m_place(void) /* the name's own hash, and none that is there */
+{
+	inode_load(3);
+	inode.name_pos = tfs_cpu64(tfs_le64(inode.name_pos) + 1);
+	inode_store(3);
+}
+static void m_place_other(void) /* an entry that names another inode */
+{
+	inode_load(4);
+	inode.name_pos = tfs_cpu64(entry_of(2, "sub").b & TFS_POS_MASK);
+	inode_store(4);
+}
+static void m_place_orphan(void) /* no name at all, and one that it states */
+{
+	inode_load(4);
+	inode.nlink = 0;
+	inode_store(4);
+	item_put(tfs_orphan_key(4), "", 0);
+	item_del(entry_of(2, "b"));
+	inode_load(2);
+	inode.size = tfs_cpu64(tfs_le64(inode.size) - 1);
+	inode_store(2);
+}
 /* Directories that only name themselves, and a chain that hangs below the first of them. */
 static void m_cycles(void)
 {
@@ -135,5 +158,8 @@ const struct mutation mutations_names[] = {
     {"cycles", m_cycles, 35, 0, 0},
     {"lost-file", m_lost_file, 35, 0, 0},
     {"renames", m_renames, 29, 0, 0},
+    {"place", m_place, 42, 0, 0},
+    {"place-other", m_place_other, 42, 0, 0},
+    {"place-orphan", m_place_orphan, 42, 0, 0},
     {NULL, NULL, 0, 0, 0},
 };

@@ -104,13 +104,13 @@ done
 # the same where nearly nothing is free: the places of the leaves found are not written over before the repair is durable
 name=index-full; $mutate make "$i" && $mutate "$i" many:8000 && $mutate "$i" fill:1200 || bad "mutation"
 $dump tar "$i" >"$tmp/tar.before"; poke $(($($mutate "$i" where:1) + 70)); cp "$i" "$tmp/index.img"
-for ((n = 1; n < 400; n += 9)); do
+for ((n = 1; n < 400; n += 5)); do
 	cp "$tmp/index.img" "$i"; code=0; STOP_AT=$n LD_PRELOAD=build/bin/stop.so $fsck -fy "$i" >"$tmp/out" 2>&1 || code=$?
 	[ $code = 99 ] || break
 	timeout 60 $fsck -fy "$i" >"$tmp/out" 2>&1
 	$dump tar "$i" 2>&1 | cmp -s - "$tmp/tar.before" || bad "cut off at write $n: content differs"
 done
-[ "$n" -gt 40 ] || bad "expected a repair of more than 40 writes, found $n"
+[ "$n" -gt 20 ] || bad "expected a repair of more than 20 writes, found $n"
 name=index-log; $mutate make "$i"; $mutate "$i" many:3000; $dump ls -R "$i" | sort >"$tmp/ls"; $mutate "$i" log
 poke $(($($mutate "$i" where:1) + 70)); run 1 $fsck -fy "$i"; run 0 $fsck -fn --data "$i"
 $dump ls -R "$i" | sort | comm -23 "$tmp/ls" - | grep -q . && bad "names that the checkpoint held are gone"

@@ -5,6 +5,7 @@
  * recovered one from the volume: so they are compared. Accounting: live units recomputed from all trees.
  */
 #include "tests/power/power.h"
+#include "tfs/name.h"
 #include "tfs/ship.h"
 #include "tfs/vol.h"
 
@@ -185,12 +186,40 @@ static void rules_hash(struct walk *w)
 		w->err = err;
 }
 
+/* ---- where a name stands, as its inode says ---- */
+
+u64 power_name_mix(u64 dir, const char *name, u32 len)
+{
+	return mix(mix(5, &dir, 8), name, len);
+}
+
+int power_name_load(struct tfs_vol *vol, u64 ino, u64 *out)
+{
+	const struct tfs_dirent *d;
+	struct tfs_inode i;
+	const void *v;
+	u64 dir;
+	u32 len;
+	int err = tfs_inode_find(vol, ino, &i);
+
+	*out = 0;
+	dir = err ? 0 : tfs_le64(i.name_dir);
+	if (!dir)
+		return err;
+	err = tfs_item_find(vol, TFS_TREE_FS, tfs_key(dir, TFS_IT_DIRENT, tfs_le64(i.name_pos)), &v, &len);
+	if (err)
+		return err;
+	d = v;
+	*out = power_name_mix(dir, (const char *)d->name, d->name_len);
+	return tfs_le64(d->ino) == ino ? 0 : -EUCLEAN;
+}
+
 static u64 inode_hash(struct walk *w, u64 ino)
 {
 	struct power_ship ship;
 	struct tfs_attr a;
 	char target[4096];
-	u64 h = ino;
+	u64 h = ino, named = 0;
 	int n;
 
 	w->err = w->err ? w->err : tfs_getattr(w->vol, ino, &a);
@@ -199,6 +228,8 @@ static u64 inode_hash(struct walk *w, u64 ino)
 	a.blocks = 0; /* a matter of placement; the accounting checks it */
 	a.flags = 0;
 	h = mix(h, &a, sizeof(a));
+	w->err = power_name_load(w->vol, ino, &named);
+	h = mix(h, &named, 8);
 	xattrs_hash(w, ino, &h);
 	w->err = w->err ? w->err : power_ship_load(w->vol, ino, &ship);
 	h = power_ship_mix(h, &ship);

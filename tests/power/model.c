@@ -34,6 +34,7 @@ struct node {
 	struct attribute *xattrs;
 	struct power_ship ship;
 	u64 origin; /* of an orphan: whose lines it holds */
+	u64 named;  /* hash of its newest name and where that is; 0: not known */
 	char target[64];
 };
 #define RULES 8
@@ -168,6 +169,13 @@ static void entry_add(struct node *dir, const char *name, u32 len, u64 ino, u32 
 	dir->entries = e;
 }
 
+/* A name given now: the inode's newest. */
+static void entry_give(struct node *dir, const char *name, u32 len, struct node *n)
+{
+	entry_add(dir, name, len, n->a.ino, n->a.mode);
+	n->named = power_name_mix(dir->a.ino, name, len);
+}
+
 static void entry_drop(struct node *dir, const char *name, u32 len)
 {
 	struct entry **at = entry_at(dir, name, len), *e = *at;
@@ -217,6 +225,7 @@ static void load(struct tfs_vol *vol, u64 ino)
 	u64 pos = 0;
 
 	tfs_getattr(vol, ino, &n->a);
+	power_name_load(vol, ino, &n->named);
 	load_xattrs(vol, n);
 	power_ship_load(vol, ino, &n->ship);
 	if ((n->a.mode & S_TYPE) == S_LNK)
@@ -277,6 +286,7 @@ static u64 node_hash(struct node *n)
 	a.blocks = 0;
 	a.flags = 0;
 	h = power_mix(h, &a, sizeof(a));
+	h = power_mix(h, &n->named, 8);
 	for (x = n->xattrs; x; x = x->next)
 		sum += x->hash;
 	h = power_mix(h, &sum, 8);
@@ -624,7 +634,7 @@ void model_create(u64 parent, const char *name, u32 len, const struct tfs_create
 		memcpy(n->target, c->target, c->target_len);
 	if (!len)
 		return;
-	entry_add(dir, name, len, ino, c->mode);
+	entry_give(dir, name, len, n);
 	dir_touch(dir, 1, subdir);
 	inherit(n, dir, name, len);
 }
@@ -642,14 +652,16 @@ void model_link(u64 ino, u64 parent, const char *name, u32 len, int got)
 		return;
 	n->a.nlink++;
 	touch(n);
-	entry_add(dir, name, len, ino, n->a.mode);
+	entry_give(dir, name, len, n);
 	dir_touch(dir, 1, 0);
 	inherit(n, dir, name, len);
 }
 
 /* An inode lost a name; a directory loses all. */
-static void unlinked(struct node *n)
+static void unlinked(struct node *n, struct node *dir, const char *name, u32 len)
 {
+	if (n->named == power_name_mix(dir->a.ino, name, len))
+		n->named = 0;
 	n->a.nlink = is_dir(n) ? 0 : n->a.nlink - 1;
 	touch(n);
 }
@@ -673,7 +685,7 @@ void model_unlink(u64 parent, const char *name, u32 len, bool want_dir, int got)
 		return;
 	entry_drop(dir, name, len);
 	dir_touch(dir, -1, is_dir(n) ? -1 : 0);
-	unlinked(n);
+	unlinked(n, dir, name, len);
 }
 
 static bool above(u64 ino, u64 dir)
@@ -722,7 +734,7 @@ static void model_whiteout(struct node *dir, const char *name, u32 len, u64 ino)
 	                         .mtime = model_now,
 	                         .ctime = model_now,
 	                         .btime = model_now};
-	entry_add(dir, name, len, ino, n->a.mode);
+	entry_give(dir, name, len, n);
 	dir_touch(dir, 1, 0);
 }
 
@@ -744,6 +756,8 @@ static void exchange(struct node *from, struct entry *x, struct node *to, struct
 		n->a.parent = to->a.ino;
 	if (is_dir(o))
 		o->a.parent = from->a.ino;
+	n->named = power_name_mix(to->a.ino, y->name, y->len);
+	o->named = power_name_mix(from->a.ino, x->name, x->len);
 	inherit(n, to, y->name, y->len);
 	inherit(o, from, x->name, x->len);
 }
@@ -773,11 +787,11 @@ void model_rename(u64 from, const char *a, u32 a_len, u64 to, const char *b, u32
 	if (over) {
 		entry_drop(dt, b, b_len);
 		dir_touch(dt, -1, is_dir(over) ? -1 : 0);
-		unlinked(over);
+		unlinked(over, dt, b, b_len);
 	}
 	entry_drop(df, a, a_len);
 	dir_touch(df, -1, is_dir(n) ? -1 : 0);
-	entry_add(dt, b, b_len, n->a.ino, n->a.mode);
+	entry_give(dt, b, b_len, n);
 	dir_touch(dt, 1, is_dir(n));
 	touch(n);
 	if (is_dir(n))

@@ -137,6 +137,9 @@ struct power_ship {
 u64 power_ship_mix(u64 h, const struct power_ship *s);
 u64 power_rule_mix(u64 rule, u64 ino, const char *pattern, u32 len);
 int power_ship_load(struct tfs_vol *vol, u64 ino, struct power_ship *out);
+/* Of a name and its directory; and of the one that an inode says is its newest (0: none). -EUCLEAN, -ENOENT: it is not. */
+u64 power_name_mix(u64 dir, const char *name, u32 len);
+int power_name_load(struct tfs_vol *vol, u64 ino, u64 *out);
 
 /* ---- snaps.c: snapshots, and what each must hold ---- */
 extern bool power_viewing;        /* what is walked is a snapshot */

@@ -2,6 +2,7 @@
 /* Names on a RAM volume: errnos as Linux gives them, what rename does, readdir under change, and the same after replay.
  */
 #include "tests/unit/ram.h"
+#include "tfs/name.h"
 
 static int setup(void **state)
 {
@@ -116,6 +117,83 @@ static void test_rename(void **state)
 	assert_int_equal(attr.parent, 1);
 }
 
+/* What an inode says of its newest name: it is `name` in dir, or (NULL) nothing. */
+static void says(u64 ino, u64 dir, const char *name)
+{
+	const struct tfs_dirent *d;
+	struct tfs_inode i;
+	const void *v;
+	u32 len;
+
+	assert_int_equal(tfs_inode_find(vol, ino, &i), 0);
+	assert_int_equal(tfs_le64(i.name_dir), name ? dir : 0);
+	if (!name) {
+		assert_int_equal(tfs_le64(i.name_pos), 0);
+		return;
+	}
+	assert_int_equal(tfs_item_find(vol, TFS_TREE_FS, tfs_key(dir, TFS_IT_DIRENT, tfs_le64(i.name_pos)), &v, &len),
+	                 0);
+	d = v;
+	assert_int_equal(tfs_le64(d->ino), ino);
+	assert_int_equal(d->name_len, strlen(name));
+	assert_memory_equal(d->name, name, d->name_len);
+}
+
+static u64 rm(u64 dir, const char *name, bool is_dir)
+{
+	u64 ino;
+
+	assert_int_equal(tfs_unlink(vol, dir, name, (u32)strlen(name), is_dir, &ino), 0);
+	return ino;
+}
+
+/* An inode states where its newest name is, live and after replay; nothing when that name is gone. */
+static void test_places(void **state)
+{
+	u64 d, a, b, t, e, w;
+
+	(void)state;
+	assert_int_equal(mk(1, "d", 0040755, &d), 0);
+	assert_int_equal(mk(d, "a", 0100644, &a), 0);
+	assert_int_equal(mk(1, "b", 0100644, &b), 0);
+	assert_int_equal(mk(1, "e", 0040755, &e), 0);
+	assert_int_equal(mk(1, "", 0100644, &t), 0);
+	says(1, 0, NULL);
+	says(d, 1, "d");
+	says(a, d, "a");
+	says(t, 0, NULL);
+	assert_int_equal(tfs_link(vol, t, d, "t", 1), 0);
+	says(t, d, "t");
+	assert_int_equal(tfs_link(vol, a, 1, "a2", 2), 0);
+	says(a, 1, "a2"); /* the newest */
+	rm(d, "a", false);
+	says(a, 1, "a2"); /* another went */
+	assert_int_equal(tfs_link(vol, a, 1, "a3", 2), 0);
+	assert_int_equal(tfs_link(vol, a, 1, "a4", 2), 0);
+	rm(1, "a4", false);
+	says(a, 0, NULL); /* a2 and a3 are left */
+	assert_int_equal(mv(1, "a2", d, "a5", 0), 0);
+	says(a, d, "a5");
+	assert_int_equal(mv(d, "a5", 1, "b", TFS_RENAME_EXCHANGE), 0);
+	says(a, 1, "b");
+	says(b, d, "a5");
+	assert_int_equal(mv(1, "b", 1, "d2", TFS_RENAME_WHITEOUT), 0);
+	w = at(1, "b");
+	says(w, 1, "b");
+	says(a, 1, "d2");
+	assert_int_equal(mv(d, "a5", 1, "d2", 0), 0); /* a loses the name it states, a3 is left */
+	says(b, 1, "d2");
+	says(a, 0, NULL);
+	rm(1, "e", true);
+	says(e, 0, NULL);
+	crash();
+	says(d, 1, "d");
+	says(t, d, "t");
+	says(w, 1, "b");
+	says(b, 1, "d2");
+	says(a, 0, NULL);
+}
+
 static u32 seen;
 static int count(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next)
 {
@@ -170,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_errnos, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_places, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	};
 

@@ -14,6 +14,9 @@ struct change { /* one an inode, ascending */
 	u64 ino, size;
 	u32 what, mode;
 	size_t range, ranges;
+	struct place {
+		u64 dir, pos;
+	} place[2]; /* where its name stands, before and after; zeros: not known */
 };
 struct range {
 	u64 block, end;
@@ -57,10 +60,17 @@ static struct change *change_of(struct diff *f, u64 ino)
 	return &f->change[f->changes++];
 }
 
+static struct place place_of(const struct tfs_inode *i)
+{
+	return i ? (struct place){tfs_le64(i->name_dir), tfs_le64(i->name_pos)} : (struct place){0, 0};
+}
+
 static void inode_differs(struct change *c, const struct tfs_inode *a, const struct tfs_inode *b)
 {
 	const struct tfs_inode *i = b ? b : a;
 
+	c->place[0] = place_of(a);
+	c->place[1] = place_of(b);
 	c->mode = tfs_le32(i->mode);
 	c->size = tfs_le64(i->size);
 	if (!a || !b || !b->nlink) { /* without a name: gone, if not freed yet */
@@ -215,6 +225,7 @@ static size_t unique(u64 *v, size_t n)
 static int paths_load(struct diff *f, int side, u64 epoch)
 {
 	u64 *ino = malloc((f->changes + f->names + 1) * sizeof(*ino));
+	struct tfs_path_want *want;
 	size_t n = 0;
 	int err;
 
@@ -226,7 +237,19 @@ static int paths_load(struct diff *f, int side, u64 epoch)
 	for (size_t i = 0; side && i < f->changes; i++)
 		if (stayed(&f->change[i]))
 			ino[n++] = f->change[i].ino;
-	err = tfs_paths_load(&f->paths[side], f->source, epoch, ino, unique(ino, n));
+	n = unique(ino, n);
+	want = calloc(n + 1, sizeof(*want));
+	for (size_t i = 0; want && i < n; i++) {
+		const struct change *c = change_find(f, ino[i]);
+
+		want[i].ino = ino[i];
+		if (c) {
+			want[i].dir = c->place[side].dir;
+			want[i].pos = c->place[side].pos;
+		}
+	}
+	err = want ? tfs_paths_load(&f->paths[side], f->source, epoch, want, n) : -ENOMEM;
+	free(want);
 	free(ino);
 	return err;
 }

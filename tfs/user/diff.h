@@ -16,12 +16,14 @@ struct tfs_items_source {
 	void *arg;
 	struct tfs_ioc_items *batch; /* room for one, the source's owner's */
 };
-/* Each item from {a, b} to {last_a, last_b} of a snapshot (0: now), or those that differ from an older one. Values stay
- * good until fn returns; fn may not ask the source. Its nonzero ends it and is returned. */
+/* tfs_items_each: each item from {a, b} to {last_a, last_b} of a snapshot (0: now), or those that differ from an older one. Values stay
+ * good until fn returns; fn may not ask the source. Its nonzero ends it and is returned. tfs_items_some: as one request answers,
+ * 1: go on from {a, b}. */
 struct tfs_items_range {
 	u64 older, newer, a, b, last_a, last_b;
 };
 typedef int (*tfs_item_differs_fn)(void *arg, const struct tfs_ioc_item *i, const void *a, const void *b);
+int tfs_items_some(const struct tfs_items_source *s, struct tfs_items_range *r, tfs_item_differs_fn fn, void *arg);
 int tfs_items_each(const struct tfs_items_source *s, const struct tfs_items_range *r, tfs_item_differs_fn fn,
                    void *arg);
 
@@ -39,8 +41,14 @@ struct tfs_paths {
 	size_t names, names_max;
 	size_t *slot, slots; /* by inode: index of name + 1 */
 };
-/* Goes through directories from the root on until each of the n inodes has a name, so at worst through all. */
-int tfs_paths_load(struct tfs_paths *p, const struct tfs_items_source *s, u64 epoch, const u64 *ino, size_t n);
+/* An inode whose path is wanted, and the entry where it says that its name stands, {0, 0}: to be asked. */
+struct tfs_path_want {
+	u64 ino, dir, pos;
+};
+/* Finds a name of each of the n inodes, which are sorted in any way on return, and of all directories above. Costs what
+ * is asked for, but where an inode does not say where its name stands: then at worst all directories are gone through. */
+int tfs_paths_load(struct tfs_paths *p, const struct tfs_items_source *s, u64 epoch, struct tfs_path_want *want,
+                   size_t n);
 const struct tfs_path_name *tfs_paths_find(const struct tfs_paths *p, u64 ino);
 /* The path of `text` in dir, built from the end of buf on; NULL: not known, or it does not fit. */
 char *tfs_paths_text(const struct tfs_paths *p, u64 dir, const char *text, char *buf, size_t size);
