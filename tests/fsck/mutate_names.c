@@ -50,6 +50,16 @@ static void m_hash(void)
 	item_del(k);
 	entry_put(2, (k.b & TFS_POS_MASK) ^ 0x5500, "a", 3, 8);
 }
+static void m_hash_stated(void) /* the inode states where it stands; so it does when that is mended */
+{
+	u64 pos = (entry_of(2, "b").b & TFS_POS_MASK) ^ 0x5500;
+
+	item_del(entry_of(2, "b"));
+	entry_put(2, pos, "b", 4, 8);
+	inode_load(4);
+	inode.name_pos = tfs_cpu64(pos);
+	inode_store(4);
+}
 static void m_twice(void)
 {
 	entry_put(2, (entry_of(2, "a").b & TFS_POS_MASK) + 1, "a", 4, 8);
@@ -147,6 +157,7 @@ const struct mutation mutations_names[] = {
     {"dangling", m_dangling, 31, 0, 0},
     {"type", m_type, 32, 0, 0},
     {"hash", m_hash, 29, 0, 0},
+    {"hash-stated", m_hash_stated, 29, 0, 0},
     {"twice", m_twice, 30, 0, 0},
     {"two-names", m_two_names, 33, 0, 0},
     {"cycle", m_cycle, 35, 0, 0},

@@ -207,7 +207,7 @@ power 8 old-state-frees-twice tfs/old_state.c 's/again = shared_in\(f->vol, &f->
 try 8 stale-node-read-in-a-snapshot tfs/checkpoint.c 's/^\ttfs_cache_stale\(vol, n->ptr.addr\);.*$//' build/bin/test_views build/bin/test_views
 try 8 path-from-the-root-only tfs/user/diff_paths.c 's/err = climb\(p, s, epoch, want, n\);/err = 0;/' build/bin/test_paths build/bin/test_paths
 try 8 entry-of-another-inode tfs/user/diff_paths.c 's/ && tfs_le64\(e->ino\) == c->next->ino &&/ \&\&/' build/bin/test_paths build/bin/test_paths
-try 8 moved-entry-is-not-stated fsck/fsck_repair.c 's/^\tname_set\(&i, to\);//' "tests/fsck/test_fsck.sh hash" build/bin/mutate build/bin/fsck.tfs build/bin/dump.tfs build/bin/stop.so
+try 8 moved-entry-is-not-stated fsck/fsck_repair.c 's/^\tname_set\(&i, to\);//' "tests/fsck/test_fsck.sh hash-stated" build/bin/mutate build/bin/fsck.tfs build/bin/dump.tfs build/bin/stop.so
 try 8 target-goes-before-the-old-state tfs/snapshot.c 's/err = tfs_old_leave\(vol, epoch\);/err = 0;/' build/bin/test_rollback build/bin/test_rollback
 power 8 old-state-parts-alone tfs/old_state.c 's/again = in_part\(key, value\);/again = false;/' "$crash"
 power 8 old-state-forgets-nodes tfs/old_state.c 's/level <= p->top; level\+\+/level <= p->level; level++/' "$crash"
