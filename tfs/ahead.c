@@ -82,10 +82,8 @@ static void read_together(struct tfs_vol *vol, struct tfs_node *n, u32 slot, u64
 	buf = tfs_port_alloc(bytes);
 	if (!buf)
 		return;
-	if (!vol->dev->ops->io(vol->dev, TFS_IO_READ, first * TFS_UNIT, buf, bytes, 0)) { /* quiet about errors */
-		tfs_cache_make_room(vol, children);
+	if (!vol->dev->ops->io(vol->dev, TFS_IO_READ, first * TFS_UNIT, buf, bytes, 0)) /* quiet about errors */
 		children_offer(vol, n, slot, to, since, hi, buf, first);
-	}
 	tfs_port_free(buf);
 }
 

@@ -2,13 +2,17 @@
 /*
  * The nodes in memory. One hash over all: a clean node is found by its address, a dirty one by a number of its own
  * (TFS_MEM_ADDR | n), which its parent holds in place of an address until a checkpoint gives it one. Three states:
- *   clean   epoch 0, on vol->lru, may go in tfs_cache_trim
+ *   clean   epoch 0, on vol->lru, may go in tfs_cache_trim; or on vol->ahead: read ahead, and nobody has asked for it
  *   dirty   epoch == vol->epoch, on vol->dirty
  *   frozen  epoch == vol->ck.epoch, on vol->ck.frozen: being written; a change copies it first
  * Trimming takes the least recently used of at least TFS_CACHE_MIN clean nodes, more than an operation can touch, so
  * pointers into nodes are good within one.
  */
 #include "tfs/vol.h"
+
+/* Two streams at once: a walk reads names and inodes in turn, a diff the older and the newer tree. When they waited at
+ * the old end of the LRU, a full cache dropped what one had read ahead when the other did. */
+#define AHEAD_MAX (2 * TFS_AHEAD_NODES)
 
 static struct tfs_node **bucket(struct tfs_vol *vol, u64 id)
 {
@@ -50,18 +54,6 @@ void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n)
 	else
 		l->first = n;
 	l->last = n;
-	l->count++;
-}
-
-static void list_add_first(struct tfs_list_head *l, struct tfs_node *n)
-{
-	n->prev = NULL;
-	n->next = l->first;
-	if (l->first)
-		l->first->prev = n;
-	else
-		l->last = n;
-	l->first = n;
 	l->count++;
 }
 
@@ -140,6 +132,19 @@ static void node_drop(struct tfs_vol *vol, struct tfs_node *n)
 {
 	tfs_fingers_forget(vol);
 	node_free(n);
+}
+
+static void clean_remove(struct tfs_vol *vol, struct tfs_node *n)
+{
+	tfs_list_remove(n->ahead ? &vol->ahead : &vol->lru, n);
+	n->ahead = false;
+}
+
+static void clean_drop(struct tfs_vol *vol, struct tfs_node *n)
+{
+	hash_remove(vol, n);
+	clean_remove(vol, n);
+	node_drop(vol, n);
 }
 
 static struct tfs_node *node_alloc(void)
@@ -317,7 +322,10 @@ bool tfs_cache_offer(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, i
 	    tfs_port_crc32c(0, stored, ptr->len * TFS_UNIT) != ptr->crc ||
 	    node_load(vol, tree, ptr, level, lo, hi, stored, &n, &why))
 		return false;
-	list_add_first(&vol->lru, n);
+	if (vol->ahead.count >= AHEAD_MAX)
+		clean_drop(vol, vol->ahead.first);
+	n->ahead = true;
+	tfs_list_add(&vol->ahead, n);
 	return true;
 }
 
@@ -325,8 +333,9 @@ void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *n)
 {
 	if (n->epoch || vol->lru.last == n)
 		return;
-	tfs_list_remove(&vol->lru, n);
+	clean_remove(vol, n);
 	tfs_list_add(&vol->lru, n);
+	tfs_cache_trim(vol); /* it may have come from the others */
 }
 
 int tfs_cache_get(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
@@ -386,7 +395,7 @@ int tfs_cache_dirty(struct tfs_vol *vol, struct tfs_node **node)
 		if (err)
 			return err;
 		hash_remove(vol, n);
-		tfs_list_remove(&vol->lru, n);
+		clean_remove(vol, n);
 		make_dirty(vol, n);
 		return 0;
 	}
@@ -413,11 +422,8 @@ void tfs_cache_stale(struct tfs_vol *vol, u64 addr)
 {
 	struct tfs_node *n = tfs_cache_find(vol, addr);
 
-	if (!n)
-		return;
-	hash_remove(vol, n);
-	tfs_list_remove(&vol->lru, n);
-	node_drop(vol, n);
+	if (n)
+		clean_drop(vol, n);
 }
 
 void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *n)
@@ -435,25 +441,10 @@ void tfs_cache_clean(struct tfs_vol *vol, struct tfs_node *n)
 	tfs_list_add(&vol->lru, n);
 }
 
-static void trim_to(struct tfs_vol *vol, u32 count)
-{
-	while (vol->lru.count > count) {
-		struct tfs_node *n = vol->lru.first;
-
-		hash_remove(vol, n);
-		tfs_list_remove(&vol->lru, n);
-		node_drop(vol, n);
-	}
-}
-
 void tfs_cache_trim(struct tfs_vol *vol)
 {
-	trim_to(vol, vol->cache_max);
-}
-
-void tfs_cache_make_room(struct tfs_vol *vol, u32 nodes)
-{
-	trim_to(vol, vol->cache_max - nodes);
+	while (vol->lru.count > vol->cache_max)
+		clean_drop(vol, vol->lru.first);
 }
 
 static void list_destroy(struct tfs_vol *vol, struct tfs_list_head *l)
@@ -471,6 +462,7 @@ void tfs_cache_destroy(struct tfs_vol *vol)
 	struct tfs_drop *d;
 
 	list_destroy(vol, &vol->lru);
+	list_destroy(vol, &vol->ahead);
 	list_destroy(vol, &vol->dirty);
 	list_destroy(vol, &vol->ck.frozen);
 	while ((d = vol->drops)) {

@@ -29,6 +29,7 @@ struct tfs_node {
 	u8 tree, level;
 	bool placed;     /* written by the running checkpoint */
 	bool superseded; /* frozen, and a newer copy exists */
+	bool ahead;      /* read ahead, and nobody has asked for it */
 	u8 *buf;
 };
 struct tfs_list_head {

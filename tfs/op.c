@@ -301,7 +301,7 @@ void tfs_statfs(struct tfs_vol *vol, struct tfs_stat *out)
 	out->compact_sweeps = vol->compact.sweeps;
 	out->compact_emptied = vol->compact.emptied;
 	out->dirty_nodes = tfs_dirty_nodes(vol);
-	out->cache_nodes = out->dirty_nodes + vol->lru.count;
+	out->cache_nodes = out->dirty_nodes + vol->lru.count + vol->ahead.count;
 	out->read_only = vol->read_only;
 	out->damaged = vol->damaged;
 	out->was_clean = vol->was_clean;

@@ -165,7 +165,7 @@ struct tfs_vol {
 
 	struct tfs_ptr root[TFS_TREES];
 	struct tfs_node *hash[TFS_HASH_BUCKETS];
-	struct tfs_list_head lru, dirty;
+	struct tfs_list_head lru, ahead, dirty;
 	u64 next_mem;
 	u64 shape; /* from 1 on; another one: what fingers know of the leaves need not hold */
 	struct tfs_finger finger[TFS_TREES][TFS_FINGERS];
@@ -263,11 +263,8 @@ void tfs_cache_clean(struct tfs_vol *vol,
 void tfs_cache_stale(struct tfs_vol *vol, u64 addr);
 void tfs_cache_touch(struct tfs_vol *vol, struct tfs_node *node);
 void tfs_cache_trim(struct tfs_vol *vol);
-/*
- * For read-ahead: room for so many (at most TFS_AHEAD_NODES); a stored node joins the cache as its oldest, if it is
- * sound and not there. So what nobody asks for goes first, and an operation sees no more of its nodes go than without.
- */
-void tfs_cache_make_room(struct tfs_vol *vol, u32 nodes);
+/* For read-ahead: a stored node joins the cache, if it is sound and not there. Until somebody asks for it, it stands
+ * with others of its kind in a row of its own, which the oldest leaves when the row is full. */
 bool tfs_cache_offer(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
                      struct tfs_key hi, const u8 *stored);
 void tfs_cache_destroy(struct tfs_vol *vol);

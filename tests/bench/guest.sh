@@ -15,7 +15,7 @@ usage: tests/bench/guest.sh [OPTION]... [GROUP]...     without a group: all of t
   -c          unthrottled, on one CPU that counts its instructions: for the CPU times, which the host's load does not touch
   -k KERNEL   (default: the newest that is installed)
   -d FOLDER   for the disks' images (default /dev/shm, so that no disk of the host has a part in it)
-FULL: how much group full overwrites, in tenths of the volume's size (100).
+FULL: how much groups full and kept overwrite, in tenths of the volume's size (100).
 Exit code: 0, or 1 when a row failed; 77: QEMU, a kernel or a program is missing.
 U
 	exit 2
@@ -31,8 +31,8 @@ groups=("$@"); set --
 . "$(dirname "$0")/../kernel/lib.sh"
 k=${kernel:-${KERNELS[-1]}}
 flock build kernel/linux/build.sh "$k" >"$tmp/build" 2>&1 || { cat "$tmp/build"; exit 1; }
-[ ${#groups[@]} -gt 0 ] || groups=(rows sync sqlite pgbench fio files tree mount latency aged full)
-for g in "${groups[@]}"; do case $g in prelude | crash) false ;; *) [ -e "tests/bench/guest/$g.sh" ] ;; esac || { echo "no group $g; there are: rows sync sqlite pgbench fio files tree mount latency aged full" >&2; exit 2; }; done
+[ ${#groups[@]} -gt 0 ] || groups=(rows sync sqlite pgbench fio files tree mount latency aged full kept)
+for g in "${groups[@]}"; do case $g in prelude | crash) false ;; *) [ -e "tests/bench/guest/$g.sh" ] ;; esac || { echo "no group $g; there are: rows sync sqlite pgbench fio files tree mount latency aged full kept" >&2; exit 2; }; done
 for p in mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs mkfs.f2fs:f2fs-tools mkfs.nilfs2:nilfs-tools fio:fio sqlite3:sqlite3 tcc:tcc; do
 	command -v ${p%:*} >/dev/null || skip "${p%:*} is missing: as root, apt-get install ${p#*:}"
 done
@@ -73,8 +73,8 @@ letter() { printf "vd\\x$(printf %x $((97 + $1)))"; } # the disk with this numbe
 run_group() { # NAME
 	local images=() f options=($count) volume=2G memory=1024
 	case $1 in
-	full) volume=512M ;;
-	aged) volume=${quick:+320M} volume=${volume:-512M} ;; # XFS takes no less than 300
+	full | kept) volume=${VOLUME:-320M} ;; # XFS takes no less than 300
+	aged) volume=${quick:+320M} volume=${volume:-512M} ;;
 	tree) tools; options+=(-R "$disks/tools" -p tcc) ;;
 	sqlite) options+=(-p sqlite3) ;;
 	pgbench)
@@ -85,7 +85,8 @@ run_group() { # NAME
 	for f in $fss; do image "$f" $volume; images+=("$disks/$f"); done
 	for f in $programs; do options+=(-p "$tmp/$f"); done
 	[ -z "$throttle" ] || options+=(-T "$throttle")
-	options+=(-m $memory -o xfs -o btrfs -o f2fs -o nilfs2 -p fio -p nilfs_cleanerd -f /etc/nilfs_cleanerd.conf)
+	for f in btrfs mkcp chcp lscp; do options+=(-p $f); done
+	options+=(-m $memory -p "$bin/tfs" -o xfs -o btrfs -o f2fs -o nilfs2 -p fio -p nilfs_cleanerd -f /etc/nilfs_cleanerd.conf)
 	if [ "$1" = mount ]; then
 		in_guest crash -a "$tmp/ack" -k 5 "${options[@]}" >"$tmp/crash.out" 2>&1 || { cat "$tmp/crash.out"; bad "group mount: before the crash"; }
 	fi

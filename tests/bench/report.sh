@@ -10,7 +10,7 @@ from=${1%/} out=${2:-docs/bench}
 cpus="two CPUs"; case $from in *-counted) cpus="one CPU that counts its instructions, a billion a second" ;; esac
 name=$(basename "$from" | tr -c 'a-zA-Z0-9.\n' -); limit=$(cat "$from/limit" 2>/dev/null || true)
 mkdir -p "$out"; shopt -s nullglob
-files=(); for g in rows aged full sync sqlite pgbench fio files tree mount latency; do files+=("$from/$g".[0-9]*); done
+files=(); for g in rows aged full kept sync sqlite pgbench fio files tree mount latency; do files+=("$from/$g".[0-9]*); done
 [ ${#files[@]} -gt 0 ] || { echo "nothing in $from: run tests/bench/guest.sh" >&2; exit 2; }
 {
 	echo "# TFS beside ext4, XFS, btrfs, F2FS and NILFS2: kernel ${name%%-amd64*}"

@@ -5,6 +5,7 @@
  * snapshots reads the leaves of what changed.
  */
 #include "tests/unit/ram.h"
+#include "tfs/vol.h"
 
 #define SIZE (1u << 30) /* large, so that all is written by one checkpoint */
 #define FILES 6000u
@@ -82,13 +83,30 @@ static int none(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next
 	return 0;
 }
 
-static void all_names(void)
+static int one(void *arg, const char *name, u32 len, u64 ino, u8 type, u64 next)
+{
+	u32 *left = arg;
+
+	(void)name;
+	(void)len;
+	(void)ino;
+	(void)type;
+	(void)next;
+	return !(*left)--;
+}
+
+static void all_of(u32 files)
 {
 	u64 pos = 0;
 	u32 n = 0;
 
 	assert_int_equal(tfs_readdir(vol, TFS_INO_ROOT, &pos, none, &n), 0);
-	assert_int_equal(n, FILES);
+	assert_int_equal(n, files);
+}
+
+static void all_names(void)
+{
+	all_of(FILES);
 }
 
 static void test_in_order(void **state)
@@ -222,6 +240,7 @@ static int live_blocks(void *arg, const struct tfs_node_info *info)
 }
 
 #define NAMES 20000u
+static u64 last_ino;
 
 /* Reads all names in order; how many blocks were read that have nothing live. */
 static u32 dead_blocks_read(void)
@@ -250,7 +269,6 @@ static void test_gaps(void **state)
 {
 	struct tfs_create c = {.mode = 0100644};
 	char name[200];
-	u64 ino;
 	u32 with;
 
 	(void)state;
@@ -262,7 +280,7 @@ static void test_gaps(void **state)
 		for (u32 k = 0; k < sizeof(name); k++)
 			name[k] = (char)('0' + rand() % 70);
 		memcpy(name, &(u32){i | 0x80808080u}, 4);
-		assert_int_equal(tfs_create(vol, TFS_INO_ROOT, name, sizeof(name), &c, &ino), 0);
+		assert_int_equal(tfs_create(vol, TFS_INO_ROOT, name, sizeof(name), &c, &last_ino), 0);
 	}
 	assert_true(dead_blocks_read() > 0); /* else nobody would read over anything, and this tests nothing */
 	with = reads;
@@ -272,12 +290,42 @@ static void test_gaps(void **state)
 	ram_dev.no_gaps = false;
 }
 
+/* Two streams, names and inodes in turn, in a cache that is smaller than the tree: what one reads ahead is still there after
+ * the other did. On the volume of test_gaps. */
+static void test_full(void **state)
+{
+	u32 all = leaves(), max = vol->cache_max, n = 0, left;
+	struct tfs_attr a;
+	u64 pos = 0;
+
+	(void)state;
+	remount();
+	all_of(NAMES);
+	vol->cache_max = all / 4;
+	assert_true(vol->cache_max > 2 * TFS_AHEAD_NODES);
+	tfs_cache_trim(vol);
+	reads = 0;
+	for (u32 i = 0; i < NAMES; i++) {
+		assert_int_equal(tfs_getattr(vol, last_ino - NAMES + 1 + i, &a), 0);
+		left = 1;
+		assert_int_equal(tfs_readdir(vol, TFS_INO_ROOT, &pos, one, &left), 0);
+		n += left != 1;
+	}
+	vol->cache_max = max;
+	assert_int_equal(n, NAMES);
+	assert_in_range(reads, 2, all / 10); /* 13 leaves a request, of 25 that fit in one */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_in_order), cmocka_unit_test(test_not_in_order),
-	    cmocka_unit_test(test_refused),  cmocka_unit_test(test_damaged),
-	    cmocka_unit_test(test_diff),     cmocka_unit_test(test_gaps), /* last: on another volume */
+	    cmocka_unit_test(test_in_order),
+	    cmocka_unit_test(test_not_in_order),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_diff),
+	    cmocka_unit_test(test_gaps),
+	    /* on another volume */ cmocka_unit_test(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
