@@ -143,7 +143,8 @@ static void lost(struct fsck *f, struct fsck_object *o, const char *why)
 {
 	char object[96];
 
-	o->flags |= OBJ_REACHED;
+	o->flags |=
+	    OBJ_REACHED | OBJ_TRUE; /* it will state its new name; declined, what it states is all there is to go by */
 	if (!fsck_problem(f, FSCK_UNREACHABLE, inode_name(o->ino, object), "expected a name, found %s", why))
 		return;
 	if (o->flags & OBJ_NAMED)
@@ -151,7 +152,7 @@ static void lost(struct fsck *f, struct fsck_object *o, const char *why)
 	if (o->flags & OBJ_ORPHAN)
 		fsck_fix_add(f, FIX_DEL, TFS_TREE_FS, fsck_key(TFS_INO_ORPHANS, TFS_IT_ORPHAN, o->ino), 0, NULL, 0);
 	fsck_fix_add(f, FIX_LOST, TFS_TREE_FS, fsck_key(o->ino, TFS_IT_INODE, 0), o->type, NULL, 0);
-	o->flags = (u8)((o->flags | OBJ_NAMED | OBJ_TRUE) & ~OBJ_ORPHAN); /* it will state its new name */
+	o->flags = (u8)((o->flags | OBJ_NAMED | OBJ_TRUE) & ~OBJ_ORPHAN);
 	o->links++;
 }
 
@@ -210,7 +211,7 @@ static void place(struct fsck *f, const struct fsck_object *o)
 
 	if (!o->name_dir || o->flags & OBJ_TRUE)
 		return;
-	if (n && child_of(n) == o->ino)
+	if (n)
 		to = (struct tfs_key){n->parent, n->pos};
 	if (fsck_problem(f, FSCK_NAME_PLACE, inode_name(o->ino, object),
 	                 "expected its name in directory %llu at %llx, found that it states directory %llu at %llx",

@@ -165,6 +165,39 @@ static void test_wrong(void **state)
 	PATHS(DIRS * 3, ino, "dir50/file0", "dir60/dir61/file1", "dir70/file2", "dir80/file3", "dir290/file0");
 }
 
+/* One directory that says nothing, as in a volume of before: asked for is where it may be, and not all that there is. */
+static void test_one_unknown(void **state)
+{
+	const u64 ino[] = {files[0][3]};
+
+	(void)state;
+	say(dirs[0], 0, 0);
+	PATHS(8, ino, "dir0/file3");
+}
+
+/* Directories that state each other in a ring, beside a chain of ten that is honest: each is asked once. */
+static void test_ring(void **state)
+{
+	static u64 ino[101];
+	static char text[101][96];
+	const char *want[101];
+
+	(void)state;
+	for (u32 d = 0; d < 100; d++) {
+		int n = 0;
+
+		say(dirs[d], dirs[(d + 1) % 100], 12345);
+		ino[d] = files[d][0];
+		for (u32 up = d - d % 10; up <= d; up++)
+			n += snprintf(text[d] + n, sizeof(text[d]) - (size_t)n, "dir%u/", up);
+		snprintf(text[d] + n, sizeof(text[d]) - (size_t)n, "file0");
+		want[d] = text[d];
+	}
+	ino[100] = files[109][0];
+	want[100] = "dir100/dir101/dir102/dir103/dir104/dir105/dir106/dir107/dir108/dir109/file0";
+	paths(ino, want, 101, 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +205,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_moved, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_wrong, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_one_unknown, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_ring, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

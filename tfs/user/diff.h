@@ -45,7 +45,7 @@ struct tfs_paths {
 struct tfs_path_want {
 	u64 ino, dir, pos;
 };
-/* Finds a name of each of the n inodes, which are sorted in any way on return, and of all directories above. Costs what
+/* Finds a name of each of the n inodes and of all directories above; the list is used up. Costs what
  * is asked for, but where an inode does not say where its name stands: then at worst all directories are gone through. */
 int tfs_paths_load(struct tfs_paths *p, const struct tfs_items_source *s, u64 epoch, struct tfs_path_want *want,
                    size_t n);

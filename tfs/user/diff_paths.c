@@ -208,7 +208,7 @@ static int level_climb(struct tfs_paths *p, const struct tfs_items_source *s, u6
                        size_t *n)
 {
 	int err = places_ask(p, s, epoch, want, *n);
-	size_t above = 0, end;
+	size_t above = 0, end, names;
 
 	qsort(want, *n, sizeof(*want), by_entry);
 	for (size_t i = 0; !err && i < *n; i = end) {
@@ -218,29 +218,26 @@ static int level_climb(struct tfs_paths *p, const struct tfs_items_source *s, u6
 			;
 		if (!dir)
 			continue;
+		names = p->names;
 		err = directory_climb(&(struct climb){p, want + i, want + end}, s, epoch);
-		if (!tfs_paths_find(p, dir))
+		if (p->names > names && !tfs_paths_find(p, dir))
 			want[above++] = (struct tfs_path_want){.ino = dir};
 	}
 	*n = above;
 	return err;
 }
 
-/* Ends: each level but the last finds a name that was not known, or nobody is left above. */
+/* Ends, and asks no more than there are names: who is above is asked for a name that was not known. */
 static int climb(struct tfs_paths *p, const struct tfs_items_source *s, u64 epoch, const struct tfs_path_want *want,
                  size_t n)
 {
 	struct tfs_path_want *left = malloc(n * sizeof(*left));
-	size_t names;
 	int err = left ? 0 : -ENOMEM;
 
 	if (left)
 		memcpy(left, want, n * sizeof(*left));
-	do {
-		names = p->names;
-		if (!err)
-			err = level_climb(p, s, epoch, left, &n);
-	} while (!err && n && p->names > names);
+	while (!err && n)
+		err = level_climb(p, s, epoch, left, &n);
 	free(left);
 	return err;
 }
@@ -300,18 +297,14 @@ static int walk(struct walk *w, const struct tfs_items_source *s, u64 epoch)
 	return err;
 }
 
-/* Nobody's chain of directories ends before the root: climbing may have stopped at one that says nothing. */
-static bool hangs(const struct tfs_paths *p, u64 ino)
+/* Where the chain of directories above an inode ends: the root, or one that has no name yet (or is part of a cycle). */
+static u64 top_of(const struct tfs_paths *p, u64 ino)
 {
 	const struct tfs_path_name *n;
 
-	for (u32 depth = 0; ino != TFS_INO_ROOT && depth < DEPTH_MAX; depth++) {
-		n = tfs_paths_find(p, ino);
-		if (!n)
-			return true;
+	for (u32 depth = 0; ino != TFS_INO_ROOT && depth < DEPTH_MAX && (n = tfs_paths_find(p, ino)); depth++)
 		ino = n->dir;
-	}
-	return false;
+	return ino;
 }
 
 int tfs_paths_load(struct tfs_paths *p, const struct tfs_items_source *s, u64 epoch, struct tfs_path_want *want,
@@ -325,11 +318,12 @@ int tfs_paths_load(struct tfs_paths *p, const struct tfs_items_source *s, u64 ep
 	err = name_add(p, TFS_INO_ROOT, TFS_INO_ROOT, (const u8 *)"", 0);
 	if (!err)
 		err = climb(p, s, epoch, want, n);
-	/* what is left: those without a path, each once */
 	for (size_t i = 0; !err && i < n; i++)
-		if (hangs(p, want[i].ino))
+		want[i].ino = top_of(p, want[i].ino);
+	qsort(want, n, sizeof(*want), by_ino);
+	for (size_t i = 0; !err && i < n; i++)
+		if (!tfs_paths_find(p, want[i].ino) && (!w.n || want[w.n - 1].ino != want[i].ino))
 			want[w.n++] = want[i];
-	qsort(want, w.n, sizeof(*want), by_ino);
 	w.missing = w.n;
 	return err || !w.n ? err : walk(&w, s, epoch);
 }

@@ -14,18 +14,17 @@ fill_up() { # what df called available when the volume was empty is the whole
 }
 cat >/tmp/days <<'D'
 renew() { # the new one is there before the old one goes
+	old=$(cat /tmp/day.$fs 2>/dev/null)
 	case $fs in
-	btrfs)
-		btrfs subvolume snapshot -r /mnt /mnt/.day$1 >/dev/null || return 1
-		[ ! -e /mnt/.day$2 ] || btrfs subvolume delete /mnt/.day$2 >/dev/null ;;
+	btrfs) btrfs subvolume snapshot -r /mnt /mnt/.$1 >/dev/null && { [ -z "$old" ] || btrfs subvolume delete -c /mnt/.$old >/dev/null; } ;;
 	nilfs2)
 		old=$(lscp -s /dev/$disk | awk 'NR > 1 { print $1 }'); mkcp -s /dev/$disk || return 1
 		for c in $old; do chcp cp /dev/$disk $c || return 1; done ;;
-	tfs*) tfs -q snapshot create /mnt day$1 && { [ ! -e /mnt/.snapshots/day$2 ] || tfs -q snapshot delete /mnt day$2; } ;;
-	esac
+	tfs*) tfs -q snapshot create /mnt $1 && { [ -z "$old" ] || tfs -q snapshot delete /mnt $old; } ;;
+	esac && echo $1 >/tmp/day.$fs
 }
 for i in $(seq $count); do
-	renew $percent.$i $percent.$((i - 1)) && fio --name=x --thread --ioengine=psync --randrepeat=1 --randseed=$((percent * 1000 + i)) --filename=/mnt/aged \
+	renew day$percent.$i && fio --name=x --thread --ioengine=psync --randrepeat=1 --randseed=$((percent * 1000 + i)) --filename=/mnt/aged \
 		--rw=randwrite --norandommap --bs=4k --io_size=${step}k --fsync=64 --overwrite=1 --output=/tmp/o >/dev/null || {
 		tail -3 /tmp/o >&2; echo "$fs: at $percent% full no more after $((i - 1)) of $count twentieths of the volume's size" >&2; exit 1
 	}
