@@ -39,6 +39,13 @@ int snapshot_change(struct admin *a, u32 request, const char *what, const char *
 /* df.c: how free space is spread over all segments. A negative errno. */
 int space_spread(struct admin *a, u64 segments, struct tfs_ioc_spread *sum);
 
+/* compact.c: steps, each of which others get in between, until nothing more is gained. A negative errno. */
+int compact_now(struct admin *a, struct tfs_progress *p);
+
+/* place.c: the file or directory at `path` in the target (NULL: the root, or where the target is). A negative errno;
+ * -EINVAL: something else, or of another filesystem. */
+int place_find(const struct admin *a, const char *path, u64 *ino, bool *dir);
+
 /* ship.c, ship_below.c: what an error means; all below rule->ino gets the rule. Exit codes. */
 int ship_fail(const struct admin *a, const char *object, int err);
 int ship_below(struct admin *a, const struct tfs_ioc_ship_rule *rule, u64 *files);
@@ -58,6 +65,7 @@ int admin_snapshot_diff(struct admin *a);
 int admin_snapshot_auto(struct admin *a);
 int admin_df(struct admin *a);
 int admin_compact(struct admin *a);
+int admin_defrag(struct admin *a);
 int admin_convert(struct admin *a); /* its target is not open */
 int admin_rollback(struct admin *a);
 int admin_grow(struct admin *a);

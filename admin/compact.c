@@ -40,19 +40,27 @@ static int state_print(struct admin *a)
 	return 0;
 }
 
-static int now(struct admin *a)
+int compact_now(struct admin *a, struct tfs_progress *p)
 {
-	struct tfs_progress p;
 	struct tfs_ioc_compact c;
 	int err;
 
-	tfs_progress_start(&p, a->quiet || a->json, -1, 1);
-	tfs_progress_pass(&p, "gathering free space, steps", 0);
+	tfs_progress_pass(p, "gathering free space, steps", 0);
 	do {
 		c = (struct tfs_ioc_compact){.what = TFS_COMPACT_STEP, .blocks = STEP_BLOCKS};
 		err = target_request(&a->target, TFS_IOC_COMPACT, &c);
-		tfs_progress_add(&p, 1);
+		tfs_progress_add(p, 1);
 	} while (!err && c.more);
+	return err;
+}
+
+static int now(struct admin *a)
+{
+	struct tfs_progress p;
+	int err;
+
+	tfs_progress_start(&p, a->quiet || a->json, -1, 1);
+	err = compact_now(a, &p);
 	tfs_progress_end(&p);
 	return err ? admin_fail(a, NULL, err) : a->quiet ? 0 : state_print(a);
 }

@@ -22,6 +22,9 @@ static const char usage[] =
     "                                       --keep-monthly N  --keep-yearly N  --prefix TEXT  -n (say, do not do)\n"
     "  df TARGET                            space: used, held by snapshots, free and in which pieces\n"
     "  compact TARGET [off|auto|now]        gathers free space; without an argument: the state\n"
+    "  defrag TARGET                        what lies scattered comes to lie in one piece a window; --path FILE in "
+    "TARGET\n"
+    "                                       (default: all files), -n (count, move nothing)\n"
     "  convert TARGET NEW [SIZE]            an image of ours becomes one of the Nanos kernel, or the other way round;\n"
     "                                       --partition root|boot|N of a bootable image\n"
     "  rollback TARGET NAME                 back to that snapshot: what came later is lost; not of what is mounted\n"
@@ -57,6 +60,7 @@ static const struct command commands[] = {
     {"snapshot", "auto", admin_snapshot_auto, 0, 0, 0, "nP012345"},
     {NULL, "df", admin_df, 0, 0, -1, ""},
     {NULL, "compact", admin_compact, 0, 1, 1, ""},
+    {NULL, "defrag", admin_defrag, 0, 0, 0, "pn"},
     {NULL, "convert", admin_convert, 1, 2, -1, "T"},
     {NULL, "rollback", admin_rollback, 1, 1, 0, ""},
     {NULL, "grow", admin_grow, 0, 1, 0, ""},

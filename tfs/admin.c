@@ -288,6 +288,34 @@ static int compact(struct tfs_vol *vol, void *arg)
 	return err < 0 ? err : 0;
 }
 
+static int defrag(struct tfs_vol *vol, void *arg)
+{
+	struct tfs_ioc_defrag *q = arg;
+	struct tfs_defrag d = {
+	    .ino = q->ino, .block = q->block, .last = q->last, .places = q->places, .look = q->flags & TFS_DEFRAG_LOOK};
+	int err;
+
+	if (!d.ino || d.ino > TFS_INO_MAX || d.last > TFS_INO_MAX || d.block > TFS_POS_MASK || d.places < 2 ||
+	    !q->blocks || q->blocks > STEP_BLOCKS_MAX || q->flags & ~TFS_DEFRAG_LOOK || q->more || q->windows ||
+	    q->scattered || q->joined || q->moved || !TFS_ALL_ZERO(q->reserved))
+		return -EINVAL;
+	if (vol->read_only && !d.look)
+		return -EROFS;
+	err = tfs_defrag_step(vol, &d, q->blocks);
+	*q = (struct tfs_ioc_defrag){.ino = d.ino,
+	                             .block = d.block,
+	                             .last = d.last,
+	                             .blocks = q->blocks,
+	                             .places = d.places,
+	                             .flags = q->flags,
+	                             .more = err > 0,
+	                             .windows = d.windows,
+	                             .scattered = d.scattered,
+	                             .joined = d.joined,
+	                             .moved = d.moved};
+	return err < 0 ? err : 0;
+}
+
 /* ---- size, and what is stored ---- */
 
 static int grow(struct tfs_vol *vol, void *arg)
@@ -385,6 +413,7 @@ static const struct request {
     {TFS_IOC_ITEMS, items},
     {TFS_IOC_RAW, raw},
     {TFS_IOC_COMPACT, compact},
+    {TFS_IOC_DEFRAG, defrag},
     {TFS_IOC_GROW, grow},
     {TFS_IOC_SCRUB, scrub},
     {TFS_IOC_SHIP_ADD, tfs_admin_ship_add},

@@ -8,8 +8,7 @@
  * or an end of the sweep at any point leaves a sound volume. Called by hosts through tfs_compact_step, under the same
  * lock as any operation; the sweep's state is in vol->compact and goes with the mount.
  */
-#include "tfs/data_apply.h"
-#include "tfs/vol.h"
+#include "tfs/move.h"
 
 #define MISSES_MAX 64u       /* extents without a place, then the sweep ends */
 #define VICTIMS_MAX 1024u    /* a sweep */
@@ -137,7 +136,7 @@ static bool worth_it(const struct tfs_vol *vol, const struct holes *h, u32 flags
 	if (flags & TFS_COMPACT_NOW)
 		return true;
 	return h->whole * vol->segment_blocks < h->blocks &&
-	       vol->moved_blocks <= vol->user_blocks / 2 + vol->total_blocks / 16;
+	       vol->compact.spent <= vol->user_blocks / 2 + vol->total_blocks / 16;
 }
 
 /* Unless it is told to, it does not write more than seven blocks for one that it gains. */
@@ -248,17 +247,6 @@ int tfs_ptr_victim(struct tfs_vol *vol, const struct tfs_ptr *ptr)
 
 /* ---- moving the pieces of a window ---- */
 
-struct mover {
-	struct tfs_vol *vol;
-	u64 ino;
-	struct tfs_window *w;
-	u8 *data;                   /* a window's bytes */
-	u8 *at;                     /* where the record goes on */
-	u32 count, blocks;          /* items, and blocks of 4 KiB written for them */
-	u32 lost;                   /* pieces that found no place */
-	bool go[TFS_WINDOW_BLOCKS]; /* pieces that are to move */
-};
-
 /* Is piece i the first of the window that uses its extent? A raw one always is. */
 static bool first_use(const struct tfs_window *w, u32 i)
 {
@@ -270,198 +258,43 @@ static bool first_use(const struct tfs_window *w, u32 i)
 	return true;
 }
 
-static int pieces_choose(struct mover *m, u32 *n)
+static int pieces_choose(struct tfs_mover *m, u32 *n)
 {
 	u32 i;
 
 	*n = 0;
 	for (i = 0; i < m->w->news; i++) {
-		const struct tfs_extent *e = &m->w->piece[i].e;
-		struct tfs_ptr ptr = tfs_ptr_cpu(&e->ptr);
-		bool shared = false;
-		int in = first_use(m->w, i) ? tfs_ptr_victim(m->vol, &ptr) : 0;
+		struct tfs_ptr ptr = tfs_ptr_cpu(&m->w->piece[i].e.ptr);
+		int go = first_use(m->w, i) ? tfs_ptr_victim(m->vol, &ptr) : 0;
 
-		int err = in > 0 ? tfs_ref_prepare_drop(m->vol, &ptr, !e->codec, &shared) : in;
-
-		if (err)
-			return err;
-		m->go[i] = in && !shared;
+		if (go > 0)
+			go = tfs_move_alone(m, i);
+		if (go < 0)
+			return go;
+		m->go[i] = go;
 		*n += m->go[i];
 	}
 	tfs_need_reset(m->vol);
 	return 0;
 }
 
-static void item_begin(struct mover *m, u64 block, u32 len, const struct tfs_extent *head)
-{
-	le64 b = tfs_cpu64(block);
-	le32 l[2] = {tfs_cpu32(len), 0};
-
-	memcpy(m->at, &b, 8);
-	memcpy(m->at + 8, l, 8);
-	memset(m->at + 16, 0, (len + 7) & ~7u);
-	memcpy(m->at + 16, head, TFS_EXTENT_HEAD);
-}
-
-static void item_end(struct mover *m, u32 len)
-{
-	m->at += 16 + ((len + 7) & ~7u);
-	m->count++;
-}
-
-/* Pieces [i, i + n), which follow each other in the file, become one. */
-static int raw_move(struct mover *m, u32 i, u32 n)
-{
-	struct tfs_extent *e = (struct tfs_extent *)(m->at + 16), head = {0};
-	u32 done = 0, len, j, k;
-	struct tfs_ptr ptr;
-	int got;
-
-	for (j = i; j < i + n; j++) {
-		const struct tfs_piece *p = &m->w->piece[j];
-		int err = tfs_read_raw(m->vol, m->ino, p, m->data + done * TFS_BLOCK);
-
-		if (err)
-			return err;
-		done += tfs_piece_blocks(p);
-	}
-	got = tfs_place_raw(m->vol, m->data, done, false, &ptr);
-	if (got < 0)
-		return got;
-	len = TFS_EXTENT_HEAD + 4 * done;
-	head.ptr = tfs_ptr_disk(&ptr);
-	head.blocks = head.total = tfs_cpu16((u16)done);
-	item_begin(m, m->w->piece[i].block, len, &head);
-	for (j = i, done = 0; j < i + n; j++)
-		for (k = 0; k < tfs_piece_blocks(&m->w->piece[j]); k++)
-			e->crc[done++] = m->w->piece[j].e.crc[k];
-	item_end(m, len);
-	m->blocks += done;
-	return 0;
-}
-
-static int packed_move(struct mover *m, const struct tfs_piece *p)
-{
-	struct tfs_ptr old = tfs_ptr_cpu(&p->e.ptr), ptr;
-	struct tfs_extent e = p->e;
-	int err;
-
-	if (old.len > TFS_WINDOW_BLOCKS * TFS_UNITS_PER_BLOCK)
-		return -ENOSPC; /* of another version: it stays */
-	err = tfs_read_ptr(m->vol, &old, m->data, true);
-	if (!err)
-		err = tfs_place_packed(m->vol, m->data, old.len * TFS_UNIT, false, &ptr);
-	if (err)
-		return err;
-	e.ptr = tfs_ptr_disk(&ptr);
-	item_begin(m, p->block, TFS_EXTENT_HEAD, &e);
-	item_end(m, TFS_EXTENT_HEAD);
-	m->blocks += (old.len + TFS_UNITS_PER_BLOCK - 1u) / TFS_UNITS_PER_BLOCK;
-	return 0;
-}
-
-/* How many pieces from i on can become one: raw, chosen, and without a hole between them. */
-static u32 row_of(const struct mover *m, u32 i)
-{
-	u32 n = 1;
-
-	while (i + n < m->w->news && m->go[i + n] && !m->w->piece[i + n].e.codec &&
-	       m->w->piece[i + n].block == m->w->piece[i + n - 1].block + tfs_piece_blocks(&m->w->piece[i + n - 1]))
-		n++;
-	return n;
-}
-
-/* What finds no place, or does not match its CRC (which was said), stays where it is. */
-static int stays(struct mover *m, int err, u32 n)
-{
-	if ((err != -ENOSPC && err != -EIO) || m->vol->stopped)
-		return err;
-	m->lost += n;
-	return 0;
-}
-
-/* As one, or each by itself where there is no room for that. */
-static int row_move(struct mover *m, u32 i, u32 n)
-{
-	int err = raw_move(m, i, n);
-	u32 j;
-
-	if (n == 1 || err != -ENOSPC)
-		return stays(m, err, n);
-	for (err = 0, j = i; !err && j < i + n; j++)
-		err = stays(m, raw_move(m, j, 1), 1);
-	return err;
-}
-
-static int pieces_move(struct mover *m)
-{
-	u32 i, n;
-	int err = 0;
-
-	for (i = 0; !err && i < m->w->news; i += n) {
-		const struct tfs_piece *p = &m->w->piece[i];
-
-		n = m->go[i] && !p->e.codec ? row_of(m, i) : 1;
-		if (m->go[i])
-			err = p->e.codec ? stays(m, packed_move(m, p), 1) : row_move(m, i, n);
-	}
-	return err;
-}
-
-static int window_record(struct mover *m)
-{
-	struct tfs_rec_write *r = tfs_rec_start(m->vol, TFS_REC_MOVE, m->ino, sizeof(*r));
-	int err;
-
-	m->at = (u8 *)(r + 1);
-	m->vol->compact.moving = true;
-	err = pieces_move(m);
-	m->vol->compact.moving = false;
-	m->vol->compact.misses += m->lost;
-	if (err || !m->count)
-		return err;
-	r->block = tfs_cpu64(m->w->first);
-	r->blocks = tfs_cpu32(TFS_WINDOW_BLOCKS);
-	r->count = tfs_cpu32(m->count);
-	err = tfs_commit(m->vol, (u32)(m->at - (u8 *)r));
-	if (!err)
-		m->vol->moved_blocks += m->blocks;
-	return err;
-}
-
-/* What was moved left places that only a checkpoint gives back. *again: it did, and the window may find one. */
-static int places_come_free(struct tfs_vol *vol, bool *again)
-{
-	struct tfs_compact *c = &vol->compact;
-
-	if (vol->moved_blocks - c->moved < vol->segment_blocks)
-		return 0;
-	c->moved = vol->moved_blocks;
-	c->misses = 0;
-	*again = true;
-	return tfs_checkpoint_run(vol, false);
-}
-
 /* Blocks moved, or a negative errno. *again: the window is to be looked at once more. */
 static int window_move(struct tfs_vol *vol, u64 ino, u64 block, bool *again)
 {
-	struct mover m = {.vol = vol, .ino = ino, .w = &tfs_change_of(vol)->right};
+	struct tfs_mover m;
 	u32 n;
-	int err = tfs_op_begin(vol, TFS_TIER_COMPACT, TFS_WINDOW_BLOCKS + 2);
+	int err = tfs_move_begin(vol, ino, block, &m);
 
-	if (!err)
-		err = tfs_pending_step(vol, ino);
 	*again = err > 0;
 	if (err)
 		return err < 0 ? err : 0;
-	m.data = (u8 *)tfs_scratch(vol) + TFS_SCRATCH - TFS_WINDOW_BLOCKS * TFS_BLOCK;
-	err = tfs_window_load(vol, ino, block, m.w);
-	if (!err)
-		err = pieces_choose(&m, &n);
+	err = pieces_choose(&m, &n);
 	if (!err && n)
-		err = window_record(&m);
+		err = tfs_move(&m);
+	vol->compact.misses += m.lost;
+	vol->compact.spent += m.blocks;
 	if (!err && m.lost)
-		err = places_come_free(vol, again);
+		err = tfs_move_places(vol, again);
 	return err ? err : (int)m.blocks;
 }
 
@@ -503,8 +336,10 @@ static int value_move(struct tfs_vol *vol, struct tfs_key key)
 	vol->compact.moving = true;
 	n = tfs_xattr_move(vol, key);
 	vol->compact.moving = false;
-	if (n > 0)
+	if (n > 0) {
 		vol->moved_blocks += (u64)n;
+		vol->compact.spent += (u64)n;
+	}
 	if ((n != -ENOSPC && n != -EIO) || vol->stopped)
 		return n;
 	vol->compact.misses++;

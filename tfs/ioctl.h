@@ -149,6 +149,21 @@ struct tfs_ioc_compact {
 };
 #define TFS_IOC_COMPACT TFS_IOC(32, struct tfs_ioc_compact)
 
+/* One step of defragmentation: struct tfs_defrag of tfs/tfs.h. */
+struct tfs_ioc_defrag {
+	u64 ino, block; /* in: where to begin, a block of 4 KiB in it; out: where to go on */
+	u64 last;       /* in: the last inode */
+	u32 blocks;     /* in: at most about so many windows looked at, and blocks moved, 1 to 4096 */
+	u32 places;     /* in: windows that lie in so many places or more, from 2 on */
+	u32 flags;
+	u32 more; /* out */
+	u64 windows, scattered, joined,
+	    moved; /* out, of this step: looked at, in several places before, mended; blocks */
+	u64 reserved[4];
+};
+#define TFS_DEFRAG_LOOK 1u                                /* move nothing */
+#define TFS_IOC_DEFRAG TFS_IOC(35, struct tfs_ioc_defrag) /* ENOSPC: too little is left to move anything */
+
 /* ---- size, and what is stored ---- */
 struct tfs_ioc_grow {
 	u64 size;   /* in: bytes, 0: all of the device; out: what it is now */

@@ -382,6 +382,20 @@ int tfs_compact_step(struct tfs_vol *vol, u32 blocks, u32 flags);
 /* Off: with no flags a step does nothing. On is how a volume is mounted. */
 void tfs_compact_set(struct tfs_vol *vol, bool off);
 
+/*
+ * Defragmentation: one bounded step over windows of files, from {ino, block} to inode `last`; raw content that lies in
+ * `places` or more, and might lie in one, comes to lie in one, where there is a hole of that length. What snapshots
+ * hold and what is shared stays. At most about `blocks` windows are looked at, and blocks of 4 KiB moved. 1: go on;
+ * 0: done. -ENOSPC: too little is left to move anything; -EROFS, -EIO (stopped), -ENOMEM.
+ */
+struct tfs_defrag {
+	u64 ino, block, last;                  /* ino, block: go on there */
+	u32 places;                            /* from 2 on */
+	bool look;                             /* count, and move nothing */
+	u64 windows, scattered, joined, moved; /* looked at; found in more than one place; mended; blocks. Added up */
+};
+int tfs_defrag_step(struct tfs_vol *vol, struct tfs_defrag *d, u32 blocks);
+
 /* Discards the segment's blocks that hold nothing any more within [from, to) bytes of the device, in runs of at least
  * `min` bytes; adds what was discarded. -EINVAL: past the last segment; -EOPNOTSUPP: the device cannot. */
 int tfs_trim(struct tfs_vol *vol, u64 segment, u64 from, u64 to, u64 min, u64 *discarded);

@@ -113,12 +113,14 @@ struct tfs_compact {
 	u8 *stuck;  /* a bit a segment: was a victim, and something in it does not move */
 	int tree;   /* the sweep goes on at `next` of it, in a leaf that ends before `leaf_end` */
 	struct tfs_key next, leaf_end;
-	u64 victims, whole, moved; /* free segments when the sweep began; moved_blocks at its last checkpoint */
-	u32 misses;                /* extents that found no place in this sweep */
-	bool moving;               /* what is placed now is moved */
-	bool ignored;              /* nothing else is left: victims may be written into */
-	bool off;                  /* only on demand */
-	u64 sweeps, emptied;       /* since the mount: done, and victims that they left empty */
+	u64 victims, whole;  /* free segments when the sweep began */
+	u64 moved;           /* moved_blocks at the last checkpoint for their places */
+	u64 spent;           /* blocks that it moved since the mount */
+	u32 misses;          /* extents that found no place in this sweep */
+	bool moving;         /* what is placed now is moved */
+	bool ignored;        /* nothing else is left: victims may be written into */
+	bool off;            /* only on demand */
+	u64 sweeps, emptied; /* since the mount: done, and victims that they left empty */
 };
 
 /* A leaf that a search ended in, and its keys: lo <= key < hi (finger.c). */

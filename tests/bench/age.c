@@ -25,7 +25,7 @@ static u64 clock_now, rng = 88172645463325252ull;
 
 static struct options {
 	u64 size, times;
-	u32 full, batch, files, hot, window, compact, now, end, snapshot, segment, nodes;
+	u32 full, batch, files, hot, window, compact, now, end, snapshot, segment, nodes, defrag;
 	int codec;
 	bool json;
 } o = {.size = 256, .times = 10, .full = 90, .batch = 1, .files = 4, .hot = 0, .window = 0};
@@ -295,6 +295,21 @@ static int snapshot_daily(u64 i, u64 total)
 	return day && i % day == 0 && i + day <= total ? snapshot_renew() : 0;
 }
 
+/* What was overwritten comes to lie in one place a window, as far as there are holes. */
+static struct tfs_defrag defrag(void)
+{
+	struct tfs_defrag d = {.ino = 1, .last = TFS_INO_MAX, .places = 2};
+	int err = 1;
+
+	while (err > 0)
+		err = tfs_defrag_step(vol, &d, 64);
+	printf("  then joined: %llu of %llu scattered windows, %.1f MiB moved%s\n", (unsigned long long)d.joined,
+	       (unsigned long long)d.scattered, (double)d.moved / 256, err ? ", then an error" : "");
+	must(tfs_checkpoint(vol), "checkpoint");
+	spread_report();
+	return d;
+}
+
 static void age(void)
 {
 	u64 total = o.size * 256 * o.times / (o.window ? WINDOW : 1), i, bytes;
@@ -321,6 +336,15 @@ static void age(void)
 		err = compact_end();
 		compact_report(&before, err);
 	}
+	for (u32 rounds = o.defrag; !err && rounds; rounds--) {
+		struct tfs_defrag d = defrag();
+
+		if (d.joined < d.scattered / 16 || d.joined == d.scattered)
+			break;
+		before = stat_now();
+		err = compact_end();
+		compact_report(&before, err);
+	}
 	err = err ? err : tfs_unmount(vol);
 	must(err, "ageing");
 }
@@ -343,11 +367,11 @@ static void volume_make(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"size", 1, 0, 's'},    {"times", 1, 0, 't'},  {"full", 1, 0, 'f'},
-	                                        {"batch", 1, 0, 'b'},   {"files", 1, 0, 'n'},  {"hot", 1, 0, 'h'},
-	                                        {"codec", 1, 0, 'c'},   {"window", 0, 0, 'w'}, {"compact", 1, 0, 'C'},
-	                                        {"now", 0, 0, 'N'},     {"end", 0, 0, 'E'},    {"snapshot", 1, 0, 'S'},
-	                                        {"segment", 1, 0, 'g'}, {"nodes", 1, 0, 'd'},  {0, 0, 0, 0}};
+	static const struct option options[] = {
+	    {"size", 1, 0, 's'},    {"times", 1, 0, 't'}, {"full", 1, 0, 'f'},   {"batch", 1, 0, 'b'},
+	    {"files", 1, 0, 'n'},   {"hot", 1, 0, 'h'},   {"codec", 1, 0, 'c'},  {"window", 0, 0, 'w'},
+	    {"compact", 1, 0, 'C'}, {"now", 0, 0, 'N'},   {"end", 0, 0, 'E'},    {"snapshot", 1, 0, 'S'},
+	    {"segment", 1, 0, 'g'}, {"nodes", 1, 0, 'd'}, {"defrag", 0, 0, 'D'}, {0, 0, 0, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -355,7 +379,7 @@ int main(int argc, char **argv)
 			fprintf(stderr,
 			        "usage: tfs-age [--size MiB] [--times N] [--full PERCENT] [--batch N] [--files N] "
 			        "[--hot PERCENT] [--codec N] [--window] [--compact PERCENT [--now]] [--end] "
-			        "[--snapshot PERCENT] [--segment BITS] [--nodes DIRTY]\n");
+			        "[--snapshot PERCENT] [--segment BITS] [--nodes DIRTY] [--defrag]\n");
 			return 2;
 		}
 		if (c == 'w')
@@ -364,6 +388,8 @@ int main(int argc, char **argv)
 			o.now = 1;
 		else if (c == 'E')
 			o.end = 1;
+		else if (c == 'D')
+			o.end = o.defrag = 12;
 		else if (c == 's')
 			o.size = strtoull(optarg, NULL, 0);
 		else if (c == 't')

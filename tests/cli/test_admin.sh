@@ -94,6 +94,14 @@ expect 0 "$t" compact "$i"; has 'state +not mounted'; expect 1 "$t" compact "$i"
 expect 0 "$t" compact "$i" now; has '  whole +[0-9]'; expect 0 "$bin/fsck.tfs" -fn --data "$i"
 expect 0 "$t" compact "$i" now -q; [ ! -s "$tmp/o" ] || fail "-q prints something"
 
+# scattered content: counted, joined in one file or in all, read the same; what is no file is named
+"$bin/mutate" "$i" scatter; "$bin/dump.tfs" cat "$i" scattered | md5sum >"$tmp/sum"
+expect 0 "$t" defrag -n "$i"; has 'scattered +20$'; lacks joined; expect 0 "$t" defrag -n "$i"; has 'scattered +20$'
+expect 0 "$t" defrag "$i" --path small; has 'scattered +0$'; expect 1 "$t" defrag "$i" --path none; says 'none: no such file'; expect 1 "$t" defrag "$i" --path .; says 'expected a regular file'
+expect 0 "$t" defrag --json "$i" --path scattered; has '"scattered":20,"joined":20,"moved_bytes":1310720,"left":0'
+expect 0 "$t" defrag "$i"; has 'scattered +0$'; "$bin/dump.tfs" cat "$i" scattered | md5sum | cmp -s - "$tmp/sum" || fail "content differs after defrag"
+expect 0 "$bin/fsck.tfs" -fn --data "$i"; expect 0 "$t" defrag -q "$i"; [ ! -s "$tmp/o" ] || fail "-q prints something"
+
 # retention: newest of each period, what is held and what has another name stays
 for n in auto-20200101T0000Z auto-20240229T1200Z auto-20240302T0100Z auto-20240302T0159Z auto-20240302T0200Z auto-2024 auto-20240230T0000Z other-20200101T0000Z; do
 	expect 0 "$t" snapshot create "$i" $n

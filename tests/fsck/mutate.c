@@ -62,6 +62,9 @@ static void command(const char *name)
 	} else if (!strncmp(name, "fill:", 5)) {
 		fill_make((u32)strtoul(name + 5, NULL, 10));
 		must(tfs_unmount(vol), "unmount");
+	} else if (!strcmp(name, "scatter")) {
+		scatter_make();
+		must(tfs_unmount(vol), "unmount");
 	} else if (!strcmp(name, "copies")) {
 		copies_make();
 		must(tfs_unmount(vol), "unmount");

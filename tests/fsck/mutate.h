@@ -57,6 +57,7 @@ extern const u8 volume_acl[44];     /* sound; dir/b has it as access list, same 
 void volume_make(const char *path); /* the volume that all mutations work on */
 void log_make(void);
 void many_make(u32 files);
+void scatter_make(void);
 void copies_make(void);
 /* A raw file takes all space there is but the reserve, then single blocks of it, that many, are free again. Its number.
  */

@@ -168,6 +168,23 @@ void copies_make(void)
 	must(tfs_tree_walk(vol, TFS_TREE_FS, leaf_copy, &c), "walk");
 }
 
+/* ---- content in many places ---- */
+
+/* A file of 20 windows whose blocks were written one by one in no order. */
+void scatter_make(void)
+{
+	static u8 data[TFS_BLOCK];
+	struct tfs_encoded e = {.blocks = 1, .bytes = sizeof(data), .buf = data};
+	u64 ino = make(TFS_INO_ROOT, "scattered", 0100644);
+
+	for (u64 i = 0; i < 320; i++) {
+		u64 block = i * 263 % 320;
+
+		memset(data, (int)(block % 251), sizeof(data));
+		must(tfs_write(vol, ino, block, &e, (block + 1) * TFS_BLOCK, NULL), "write");
+	}
+}
+
 /* ---- full volumes ---- */
 
 u64 fill_make(u32 free)

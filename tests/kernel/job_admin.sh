@@ -40,6 +40,19 @@ done
 echo "read-only under the compactor $busy times of 8"; [ $busy -gt 0 ] || fail "the compactor had nothing to do"
 (cd /mnt; md5sum -c -s /tmp/s) || fail "content under the compactor"; sound
 
+# A file written block by block in no order, read and written meanwhile: joined, the same, and read by fewer requests
+reads() { awk '{print $1}' /sys/block/vda/stat; }
+fresh --compress none; i=0; dd if=/dev/urandom of=/tmp/whole bs=4k count=640 2>/dev/null
+while [ $i -lt 640 ]; do b=$((i * 263 % 640)); dd if=/tmp/whole of=/mnt/x bs=4k count=1 skip=$b seek=$b conv=notrunc,fsync 2>/dev/null; i=$((i + 1)); done
+cp /tmp/whole /mnt/y; sync; echo 3 >/proc/sys/vm/drop_caches; n=$(reads); cmp /mnt/x /tmp/whole || fail "scattered content"; n=$(($(reads) - n))
+tfs defrag -n /mnt >/tmp/o && grep -q 'scattered  *40$' /tmp/o || fail "expected 40 scattered windows: $(cat /tmp/o)"
+( while [ ! -e /tmp/enough ]; do cmp /mnt/x /tmp/whole || { echo differs >/tmp/differs; break; }; echo 1 >/proc/sys/vm/drop_caches; done ) & reader=$!
+( while [ ! -e /tmp/enough ]; do dd if=/tmp/whole of=/mnt/y bs=4k count=64 conv=notrunc,fsync 2>/dev/null; done ) & writer=$!
+tfs defrag /mnt --path x >/tmp/o; c=$?; touch /tmp/enough; wait $reader $writer
+[ $c = 0 ] && grep -q 'joined  *40$' /tmp/o || fail "defrag ended with $c: $(cat /tmp/o)"; [ ! -e /tmp/differs ] || fail "content while it was joined"
+umount /mnt; mount -t tfs /dev/vda /mnt; a=$(reads); cmp /mnt/x /tmp/whole && cmp /mnt/y /tmp/whole || fail "joined content"
+a=$(($(reads) - a)); echo "read by $n requests, then $a"; [ $a -lt $((n / 2)) ] || fail "expected fewer requests than half of $n, found $a"; sound
+
 fresh; dd if=/dev/urandom of=/mnt/a bs=1M count=10 2>/dev/null; tfs snapshot create /mnt s; rm /mnt/a; sync
 tfs snapshot delete /mnt s; kfeat shutdown /mnt 2; again -o ro; [ $(counter snapshots_dying) = 1 ] || fail "freed by a crash"
 mount -o remount,rw /mnt; i=0; while [ $(counter snapshots_dying) != 0 ]; do sleep 0.1; i=$((i + 1)); [ $i -lt 300 ] || fail "never freed"; done

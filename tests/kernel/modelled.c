@@ -569,6 +569,12 @@ u64 power_rule_mix(u64 rule, u64 ino, const char *pattern, u32 len)
 	return 0;
 }
 
+int tfs_defrag_step(struct tfs_vol *vol, struct tfs_defrag *d, u32 blocks)
+{
+	(void)vol, (void)d, (void)blocks;
+	return 0;
+}
+
 u64 power_name_mix(u64 dir, const char *name, u32 len)
 {
 	(void)dir, (void)name, (void)len;

@@ -671,6 +671,26 @@ static int compact(struct tfs_vol *vol)
 	return err;
 }
 
+static int defrag(struct tfs_vol *vol)
+{
+	struct tfs_defrag d = {.ino = 1, .last = ~0ull >> 8, .places = 2};
+	int err;
+
+	do
+		err = called(vol, tfs_defrag_step(vol, &d, 40));
+	while (err > 0);
+	return err;
+}
+
+/* Every other block of a window elsewhere, and then all of it in one place. */
+static int scatter_and_defrag(struct tfs_vol *vol)
+{
+	put(vol, "a", 0, 65536, 1);
+	for (u32 off = 4096; off < 65536; off += 16384)
+		put(vol, "a", off, 4096, 1);
+	return defrag(vol);
+}
+
 /* ---- log forwarding ---- */
 
 static int ship(struct tfs_vol *vol, const char *path, const char *pattern)
@@ -915,7 +935,11 @@ static int snapshot_among_writes(struct tfs_vol *vol)
 	OP("ship a, write, half arrived, unlink", (ship(vol, "a", ""), put(vol, "a", 0, 150000, 1),                    \
 	                                           ship_acked(vol, "a", 2, false), drop(vol, "a", false, false)))      \
 	OP("some unlinked arrived", unlinked_acked(vol, 2))                                                            \
-	OP("all unlinked arrived", unlinked_acked(vol, 1))
+	OP("all unlinked arrived", unlinked_acked(vol, 1))                                                             \
+	OP("defrag", defrag(vol))                                                                                      \
+	OP("scatter a and defrag", scatter_and_defrag(vol))                                                            \
+	OP("defrag step",                                                                                              \
+	   called(vol, tfs_defrag_step(vol, &(struct tfs_defrag){1, 0, ~0ull >> 8, 2, false, 0, 0, 0, 0}, 4)))
 
 const char *power_op_name(int op)
 {
