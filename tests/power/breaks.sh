@@ -209,7 +209,6 @@ try 8 read-ahead-shares-the-lru tfs/cache.c 's/^\tn->ahead = true;//; s/^\ttfs_l
 try 8 path-from-the-root-only tfs/user/diff_paths.c 's/err = climb\(p, s, epoch, want, n\);/err = 0;/' build/bin/test_paths build/bin/test_paths
 try 8 joins-what-a-snapshot-holds tfs/defrag.c 's/tfs_held\(m->vol, tfs_le64\(p->e\.ptr\.birth\)\)/false/' build/bin/test_defrag build/bin/test_defrag
 try 8 joins-what-is-shared tfs/move.c 's/return err \? err : !shared;/return err ? err : 1;/' build/bin/test_defrag build/bin/test_defrag
-try 8 joins-over-a-hole tfs/defrag.c 's/p->block != p\[-1\]\.block \+ tfs_piece_blocks\(&p\[-1\]\)/false/' build/bin/test_defrag build/bin/test_defrag
 try 8 row-in-parts tfs/move.c 's/n == 1 \|\| m->rows \|\|/n == 1 ||/' build/bin/test_defrag build/bin/test_defrag
 try 8 ring-of-directories tfs/user/diff_paths.c 's/if \(p->names > names && !tfs_paths_find\(p, dir\)\)/if (!tfs_paths_find(p, dir))/; s/while \(!err && n\)$/for (size_t had = 0; !err \&\& n \&\& p->names > had \&\& ((had = p->names), 1);)/' build/bin/test_paths build/bin/test_paths
 try 8 entry-of-another-inode tfs/user/diff_paths.c 's/ && tfs_le64\(e->ino\) == c->next->ino &&/ \&\&/' build/bin/test_paths build/bin/test_paths
