@@ -9,9 +9,10 @@ function three(load, when) { k = load SUBSEP "fsync latency " when ", "; return 
 function transactions(load) { return ms(pg[load, 1] / 1000) ", " ms(pg[load, 2] / 1000) ", " ms(pg[load, 3] / 1000) " of " pg[load, 4] }
 function cost(what) { return sprintf("%.2f s, %.0f, %.1f", cpu[what] / runs[what], requests[what] / runs[what], kb[what] / runs[what] / 1024) }
 function per(what) { return cpu[what] / runs[what] }
+function took(what) { return elapsed[what] / runs[what] }
 function asked(what) { return requests[what] / runs[what] }
 function freed(what) { return sprintf("%.1f MB, %d, %.2f s, %.2f s", bytes[what] / 1e6, steps[what], elapsed["delete" SUBSEP what], cpu["delete" SUBSEP what]) }
-function row(what, w, d) { print "| " what " | " cost(d) " | " ratio(per(w), per(d)) " | " ratio(asked(w), asked(d)) " | 50: " within(50, per(d) ? per(w) / per(d) : 50) " |" }
+function row(what, w, d) { print "| " what " | " cost(d) " | " ratio(per(w), per(d)) " | " ratio(took(w), took(d)) " | " ratio(asked(w), asked(d)) " | 50: " within(50, per(d) ? per(w) / per(d) : 50) " |" }
 { split($0, f, "|") }
 f[1] == "fsync" && (f[3] == "before" || f[3] == "command") { k = f[2] SUBSEP f[3]; count[k]++; sum[k] += f[4]; if (f[4] > max[k]) max[k] = f[4] }
 f[1] == "fsync" { v[f[2], f[3]] = f[4]; n[f[2], f[3]] = f[6] }
@@ -40,8 +41,8 @@ END {
 	print "\n| create, ms of " count[c] " | mean | longest |\n|---|---|---|"
 	print "| writing back what is dirty, just before (`sync -f`) | " ms(sum[b] / count[b]) " | " ms(max[b]) " |"
 	print "| `tfs snapshot create`, its process among it, under the load | " ms(sum[c] / count[c]) " | " ms(max[c]) " |"
-	print "\n| overwritten, of " files " files | processor time, requests read, MiB read | walk / diff: time | requests | bar |\n|---|---|---|---|---|"
-	w = "walk" SUBSEP "all"; print "| (walk over " met_by_walk " files and their attributes, nothing cached) | " cost(w) " | | | |"
+	print "\n| overwritten, of " files " files | processor time, requests read, MiB read | walk / diff: processor time | elapsed | requests | bar, of processor time |\n|---|---|---|---|---|---|"
+	w = "walk" SUBSEP "all"; print "| (walk over " met_by_walk " files and their attributes, nothing cached) | " cost(w) " | | | | |"
 	row(changed " spread over all folders, nothing cached", w, "diff" SUBSEP "spread"); row("the same, `-i` (no paths)", w, "diff" SUBSEP "spread-inodes")
 	row(together " that lie together, nothing cached", w, "diff" SUBSEP "together"); row("the same, `-i`", w, "diff" SUBSEP "together-inodes")
 	row(changed " spread, walk and diff a second time", "walk" SUBSEP "cached", "diff" SUBSEP "cached")

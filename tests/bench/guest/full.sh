@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # A volume that has been full for long: a file takes four fifths of it, and 4 KiB at random in that are overwritten, $full times the
 # volume's size in all, synced every 64; then again with the volume filled to 90 and to 95%. What the disk wrote for each, how fast,
-# and how the aged file reads from one end to the other. $full: times the size, in tenths.
+# and how the aged file reads from one end to the other, and at the end after defragmenting it. $full: times the size, in tenths.
 # NILFS2's cleaner leaves alone what is younger than an hour, by default: nothing here gets that old
 sed -i 's/^protection_period.*/protection_period 1/; s/^clean_check_interval.*/clean_check_interval 1/' /etc/nilfs_cleanerd.conf
 kb_left() { df -k /mnt | tail -1 | awk '{print $4}'; }
