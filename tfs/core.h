@@ -61,11 +61,15 @@ int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void
 /* The same, of what is below hi; no leaf is read that begins there or beyond. */
 int tfs_item_next_before(struct tfs_vol *vol, int tree, struct tfs_key hi, struct tfs_key *key, const void **value,
                          u32 *len);
+/* Each item of [from, hi) in order, with one search a leaf. fn reads and changes no node; what it returns but 0 ends it,
+ * and is returned. */
+typedef int (*tfs_scan_fn)(void *arg, struct tfs_key key, const void *value, u32 len);
+int tfs_items_scan(struct tfs_vol *vol, int tree, struct tfs_key from, struct tfs_key hi, tfs_scan_fn fn, void *arg);
 /* Last item at or before *key (updated). -ENOENT. */
 int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len);
 /* In the apply phase, for keys named by tfs_need: */
 void tfs_item_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value,
-                  u32 len);                                           /* insert or replace */
+                  u32 len); /* insert, or replace: in place when it is as long, so that its need may say 0 bytes */
 void tfs_item_del(struct tfs_vol *vol, int tree, struct tfs_key key); /* must exist */
 void *tfs_item_edit(struct tfs_vol *vol, int tree, struct tfs_key key,
                     u32 *len);                                          /* in place, same length; must exist */

@@ -3,7 +3,8 @@
  * Looking for free blocks. Of each segment, and of each group of TFS_SEGMENT_GROUP, it is remembered how much is free and
  * how long a run of it is at most, so that a volume that has been full for long is not looked through for each run that is
  * opened. Both are upper bounds: lowered when a search found less, raised when something comes free (tfs_space_emptier,
- * tfs_space_freed). What is free now is what no map says is live, nothing pins and no open run holds.
+ * tfs_space_freed). What is free now is what no map says is live, nothing pins and no open run holds. A group's free blocks are
+ * those of segments that may have a run at all: of a full volume's most have only what is pinned.
  */
 #include "tfs/vol.h"
 
@@ -42,7 +43,7 @@ void tfs_space_emptier(struct tfs_vol *vol, u64 segment)
 {
 	struct tfs_segment_bounds *g = &vol->group[segment / TFS_SEGMENT_GROUP];
 
-	if (g->free < free_in(vol, segment))
+	if (vol->longest[segment] && g->free < free_in(vol, segment))
 		g->free = (u16)free_in(vol, segment);
 }
 
@@ -57,6 +58,7 @@ void tfs_space_freed(struct tfs_vol *vol, u64 block)
 		return;
 	vol->longest[s] = LONGEST_ANY;
 	vol->group[s / TFS_SEGMENT_GROUP].longest = LONGEST_ANY;
+	tfs_space_emptier(vol, s);
 }
 
 void tfs_space_unknown(struct tfs_vol *vol)
@@ -71,7 +73,8 @@ static void group_look(struct tfs_vol *vol, u64 group)
 	u64 s = group * TFS_SEGMENT_GROUP, end = s + TFS_SEGMENT_GROUP;
 
 	for (g->free = g->longest = 0; s < end && s < vol->segments; s++) {
-		g->free = g->free < free_in(vol, s) ? (u16)free_in(vol, s) : g->free;
+		if (vol->longest[s]) /* else all that is free is pinned */
+			g->free = g->free < free_in(vol, s) ? (u16)free_in(vol, s) : g->free;
 		g->longest = g->longest < vol->longest[s] ? vol->longest[s] : g->longest;
 	}
 }

@@ -149,6 +149,27 @@ int tfs_item_next(struct tfs_vol *vol, int tree, struct tfs_key *key, const void
 	return tfs_item_next_before(vol, tree, KEY_MAX, key, value, len);
 }
 
+int tfs_items_scan(struct tfs_vol *vol, int tree, struct tfs_key from, struct tfs_key hi, tfs_scan_fn fn, void *arg)
+{
+	struct spot s = {.hi = from};
+	int err = 0;
+
+	while (!err && tfs_key_cmp(s.hi, hi) < 0) {
+		err = spot_find(vol, tree, s.hi, &s);
+		for (; !err && s.slot < tfs_node_count(s.leaf->buf); s.slot++) {
+			struct tfs_key key;
+			const void *value;
+			u32 len;
+
+			item_at(&s, s.slot, &key, &value, &len);
+			if (tfs_key_cmp(key, hi) >= 0)
+				return 0;
+			err = fn(arg, key, value, len);
+		}
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
 int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)
 {
 	struct tfs_key from = *key;
@@ -442,10 +463,18 @@ static void spot_prepared(struct tfs_vol *vol, int tree, struct tfs_key key, str
 void tfs_item_put(struct tfs_vol *vol, int tree, struct tfs_key key, const void *value, u32 len)
 {
 	struct spot s;
+	u32 old;
 
 	spot_prepared(vol, tree, key, &s);
-	if (s.exact)
+	if (s.exact) {
+		void *at = tfs_leaf_value(s.leaf->buf, s.slot, &old);
+
+		if (old == len) { /* no garbage, and the slots stay */
+			memcpy(at, value, len);
+			return;
+		}
 		tfs_leaf_remove(s.leaf->buf, s.slot);
+	}
 	tfs_leaf_insert(s.leaf->buf, vol->node_scratch, s.slot, key, value, len);
 }
 

@@ -13,36 +13,41 @@ static int window_bad(struct tfs_vol *vol, u64 ino)
 	return tfs_corrupt(vol, ino, "extents overlap or cross a window");
 }
 
+struct loading {
+	struct tfs_vol *vol;
+	struct tfs_window *w;
+	u64 ino, at; /* up to which block there are pieces */
+};
+
+static int piece_load(void *arg, struct tfs_key key, const void *value, u32 len)
+{
+	struct loading *l = arg;
+	struct tfs_window *w = l->w;
+	struct tfs_piece *p = &w->old[w->olds];
+
+	if (w->olds == TFS_WINDOW_BLOCKS || len > sizeof(p->bytes) || tfs_key_pos(key) < l->at)
+		return window_bad(l->vol, l->ino);
+	p->block = tfs_key_pos(key);
+	memcpy(p->bytes, value, len);
+	l->at = p->block + tfs_piece_blocks(p);
+	w->olds++;
+	return l->at > w->first + TFS_WINDOW_BLOCKS ? window_bad(l->vol, l->ino) : 0;
+}
+
 int tfs_window_load(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_window *w)
 {
-	struct tfs_key k = tfs_extent_key(ino, tfs_window_first(block));
-	u64 at;
+	u64 first = tfs_window_first(block);
+	struct loading l = {.vol = vol, .w = w, .ino = ino, .at = first};
+	int err;
 
-	memset(w, 0, sizeof(*w));
-	at = w->first = tfs_window_first(block);
-	for (;; k.b++) {
-		struct tfs_piece *p = &w->old[w->olds];
-		const void *v;
-		u32 len;
-		int err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);
-
-		if (err == -ENOENT || (!err && (k.a != ino || tfs_key_type(k) != TFS_IT_EXTENT ||
-		                                tfs_key_pos(k) >= w->first + TFS_WINDOW_BLOCKS)))
-			break;
-		if (err)
-			return err;
-		if (w->olds == TFS_WINDOW_BLOCKS || len > sizeof(p->bytes) || tfs_key_pos(k) < at)
-			return window_bad(vol, ino);
-		p->block = tfs_key_pos(k);
-		memcpy(p->bytes, v, len);
-		at = p->block + tfs_piece_blocks(p);
-		if (at > w->first + TFS_WINDOW_BLOCKS)
-			return window_bad(vol, ino);
-		w->olds++;
-	}
+	w->first = first;
+	w->olds = w->dead = 0;
+	w->mapped = 0;
+	err = tfs_items_scan(vol, TFS_TREE_FS, tfs_extent_key(ino, first),
+	                     tfs_extent_key(ino, first + TFS_WINDOW_BLOCKS), piece_load, &l);
 	memcpy(w->piece, w->old, w->olds * sizeof(w->old[0]));
 	w->news = w->olds;
-	return 0;
+	return err;
 }
 
 void tfs_piece_part(struct tfs_piece *out, const struct tfs_piece *p, u32 skip, u32 blocks)
@@ -166,28 +171,39 @@ static bool piece_same(const struct tfs_piece *a, const struct tfs_piece *b)
 	       !memcmp(a->bytes, b->bytes, tfs_piece_bytes(a));
 }
 
-static bool in_list(const struct tfs_piece *list, u32 n, const struct tfs_piece *p)
-{
-	u32 i;
+/* What changes at one block: a piece goes, comes, or another one takes its place. */
+struct change {
+	const struct tfs_piece *was, *is; /* NULL: none */
+};
 
-	for (i = 0; i < n; i++)
-		if (piece_same(&list[i], p))
+/* Both lists ascend. i, j: how far they were looked at. */
+static bool change_next(const struct tfs_window *w, u32 *i, u32 *j, struct change *c)
+{
+	while (*i < w->olds || *j < w->news) {
+		const struct tfs_piece *was = *i < w->olds ? &w->old[*i] : NULL;
+		const struct tfs_piece *is = *j < w->news ? &w->piece[*j] : NULL;
+
+		c->was = was && (!is || was->block <= is->block) ? was : NULL;
+		c->is = is && (!was || is->block <= was->block) ? is : NULL;
+		*i += c->was != NULL;
+		*j += c->is != NULL;
+		if (!c->was || !c->is || !piece_same(c->was, c->is))
 			return true;
+	}
 	return false;
 }
 
 int tfs_window_need(struct tfs_vol *vol, u64 ino, struct tfs_window *w)
 {
-	u32 i;
+	struct change c;
+	u32 i = 0, j = 0;
 	int err = 0;
 
-	for (i = 0; i < w->olds; i++)
-		if (!in_list(w->piece, w->news, &w->old[i]))
-			tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, w->old[i].block), 0);
-	for (i = 0; i < w->news; i++)
-		if (!in_list(w->old, w->olds, &w->piece[i]))
-			tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block),
-			         tfs_piece_bytes(&w->piece[i]));
+	while (change_next(w, &i, &j, &c)) {
+		u32 gone = c.was ? tfs_piece_bytes(c.was) : 0, come = c.is ? tfs_piece_bytes(c.is) : 0;
+
+		tfs_need(vol, TFS_TREE_FS, tfs_extent_key(ino, (c.is ? c.is : c.was)->block), come == gone ? 0 : come);
+	}
 	for (i = 0; !err && i < w->dead; i++)
 		err = tfs_ref_prepare_drop(vol, &w->die[i].ptr, w->die[i].raw, &w->die[i].shared);
 	return err;
@@ -195,15 +211,15 @@ int tfs_window_need(struct tfs_vol *vol, u64 ino, struct tfs_window *w)
 
 void tfs_window_apply(struct tfs_vol *vol, u64 ino, const struct tfs_window *w)
 {
-	u32 i;
+	struct change c;
+	u32 i = 0, j = 0;
 
-	for (i = 0; i < w->olds; i++)
-		if (!in_list(w->piece, w->news, &w->old[i]))
-			tfs_item_del(vol, TFS_TREE_FS, tfs_extent_key(ino, w->old[i].block));
-	for (i = 0; i < w->news; i++)
-		if (!in_list(w->old, w->olds, &w->piece[i]))
-			tfs_item_put(vol, TFS_TREE_FS, tfs_extent_key(ino, w->piece[i].block), w->piece[i].bytes,
-			             tfs_piece_bytes(&w->piece[i]));
+	while (change_next(w, &i, &j, &c))
+		if (c.is)
+			tfs_item_put(vol, TFS_TREE_FS, tfs_extent_key(ino, c.is->block), c.is->bytes,
+			             tfs_piece_bytes(c.is));
+		else
+			tfs_item_del(vol, TFS_TREE_FS, tfs_extent_key(ino, c.was->block));
 	for (i = 0; i < w->dead; i++)
 		tfs_ref_drop(vol, &w->die[i].ptr, w->die[i].shared);
 }

@@ -73,7 +73,8 @@ static void bounds_hold(void)
 
 		assert_true(longest_run(s) <= vol->longest[s]);
 		assert_true(vol->longest[s] <= g->longest);
-		assert_true(vol->segment_blocks - vol->segment[s].used_blocks <= g->free);
+		if (vol->longest[s]) /* else nothing of it can be had */
+			assert_true(vol->segment_blocks - vol->segment[s].used_blocks <= g->free);
 	}
 	for (u32 free = 1; free <= vol->segment_blocks; free *= 2)
 		for (u32 min = 1; min <= free; min *= 2) {

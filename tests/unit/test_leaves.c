@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* What is emptied leaves the tree: no search has to read through rows of empty leaves, whatever emptied them. */
+/*
+ * What is emptied leaves the tree: no search has to read through rows of empty leaves, whatever emptied them. And a scan,
+ * which searches once a leaf, gives the items that one search for each gives.
+ */
 #include "tests/unit/ram.h"
+#include "tfs/vol.h"
 
 #define SIZE (64u << 20)
 #define WRITES 4000u
@@ -114,13 +118,62 @@ static void test_names(void **state)
 	expect(1, 2);
 }
 
+struct scanned {
+	u32 n, most;
+	struct tfs_key key[WRITES];
+	u64 addr[WRITES];
+};
+
+static int scan_note(void *arg, struct tfs_key key, const void *value, u32 len)
+{
+	struct scanned *s = arg;
+
+	assert_true(len >= TFS_EXTENT_HEAD && s->n < s->most);
+	s->key[s->n] = key;
+	s->addr[s->n++] = ((const struct tfs_extent *)value)->ptr.addr;
+	return s->n == s->most ? -EDOM : 0;
+}
+
+static void expect_scan(u64 ino, u64 from, u64 to, u32 most)
+{
+	static struct scanned s;
+	struct tfs_key k = tfs_key(ino, TFS_IT_EXTENT, from), hi = tfs_key(ino, TFS_IT_EXTENT, to);
+	const void *v;
+	u32 len;
+	int err;
+
+	s.n = 0;
+	s.most = most;
+	err = tfs_items_scan(vol, TFS_TREE_FS, k, hi, scan_note, &s);
+	assert_int_equal(err, s.n == most ? -EDOM : 0);
+	for (u32 i = 0; i < s.n; i++, k.b++) {
+		assert_true(tfs_key_cmp(s.key[i], hi) < 0);
+		assert_int_equal(tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len), 0);
+		assert_true(!tfs_key_cmp(k, s.key[i]) && ((const struct tfs_extent *)v)->ptr.addr == s.addr[i]);
+	}
+	if (s.n < most)
+		assert_int_equal(tfs_item_next_before(vol, TFS_TREE_FS, hi, &k, &v, &len), -ENOENT);
+}
+
+static void test_scans(void **state)
+{
+	u64 ino = file_make("scanned"), i;
+
+	(void)state;
+	expect_scan(ino, 0, 2 * WRITES, WRITES);
+	for (i = 0; i < 2 * WRITES; i += 7) {
+		expect_scan(ino, i, i + i % 900, WRITES);
+		expect_scan(ino, i, 2 * WRITES, 1 + (u32)(i % 500));
+	}
+	expect_scan(ino, 5, 5, WRITES);
+	expect_scan(ino, 6, 5, WRITES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_truncate),
-	    cmocka_unit_test(test_evict),
-	    cmocka_unit_test(test_punch),
-	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_truncate), cmocka_unit_test(test_evict), cmocka_unit_test(test_punch),
+	    cmocka_unit_test(test_names),    cmocka_unit_test(test_scans),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
