@@ -42,6 +42,7 @@ static int sweep(struct admin *a, struct tfs_progress *p, struct tfs_ioc_defrag 
 		all->windows += q.windows;
 		all->scattered += q.scattered;
 		all->joined += q.joined;
+		all->lacking += q.lacking;
 		all->moved += q.moved;
 		tfs_progress_add(p, q.windows);
 	} while (q.more);
@@ -49,26 +50,27 @@ static int sweep(struct admin *a, struct tfs_progress *p, struct tfs_ioc_defrag 
 }
 
 /* Joining uses up what free space lies together, and the places it leaves are scattered: gathering these makes room for
- * the next ones. Ends: a sweep that joins nothing after free space was gathered is the last. */
+ * the next ones. Goes on as long as that helps: others may scatter as much meanwhile. */
 static int rounds(struct admin *a, struct tfs_ioc_defrag *all, u64 *left)
 {
 	struct tfs_ioc_defrag q = {.ino = all->ino, .last = all->last};
 	struct tfs_progress p;
-	bool first = true;
+	u64 before = ~0ull;
 	int err;
 
 	tfs_progress_start(&p, a->quiet || a->json, -1, 1);
-	for (;; first = false) {
+	for (;;) {
 		err = sweep(a, &p, &q);
-		if (first) {
+		if (before == ~0ull) {
 			all->windows = q.windows;
 			all->scattered = q.scattered;
 		}
 		all->joined += q.joined;
 		all->moved += q.moved;
 		*left = q.scattered - q.joined;
-		if (err || a->dry_run || !*left || (!first && !q.joined))
+		if (err || !q.lacking || q.lacking > before - before / 16)
 			break;
+		before = q.lacking;
 		err = compact_now(a, &p);
 		if (err)
 			break;
@@ -77,11 +79,25 @@ static int rounds(struct admin *a, struct tfs_ioc_defrag *all, u64 *left)
 	return err;
 }
 
+static void result_print(struct admin *a, const struct tfs_ioc_defrag *all, u64 left)
+{
+	struct tfs_line l;
+
+	tfs_line_begin_tall(&l, a->json, "defrag");
+	tfs_line_num(&l, "windows", all->windows);
+	tfs_line_num(&l, "scattered", all->scattered);
+	if (!a->dry_run) {
+		tfs_line_num(&l, "joined", all->joined);
+		tfs_line_num(&l, "moved_bytes", all->moved * TFS_BLOCK);
+		tfs_line_num(&l, "left", left);
+	}
+	tfs_line_end(&l);
+}
+
 int admin_defrag(struct admin *a)
 {
 	struct tfs_ioc_defrag all = {.ino = TFS_INO_ROOT, .last = TFS_INO_MAX};
 	const char *object = a->path ? a->path : a->target.path;
-	struct tfs_line l;
 	bool dir = false;
 	u64 left = 0;
 	int err = a->path ? place_find(a, a->path, &all.ino, &dir) : 0;
@@ -90,20 +106,10 @@ int admin_defrag(struct admin *a)
 		err = -EINVAL;
 	if (!err && a->path)
 		all.last = all.ino;
-	if (!err)
-		err = rounds(a, &all, &left);
 	if (err)
 		return failed(a, object, err);
-	if (a->quiet && !a->json)
-		return 0;
-	tfs_line_begin_tall(&l, a->json, "defrag");
-	tfs_line_num(&l, "windows", all.windows);
-	tfs_line_num(&l, "scattered", all.scattered);
-	if (!a->dry_run) {
-		tfs_line_num(&l, "joined", all.joined);
-		tfs_line_num(&l, "moved_bytes", all.moved * TFS_BLOCK);
-		tfs_line_num(&l, "left", left);
-	}
-	tfs_line_end(&l);
-	return 0;
+	err = rounds(a, &all, &left);
+	if ((!a->quiet || a->json) && (!err || all.windows))
+		result_print(a, &all, left); /* also of what was done before an error */
+	return err ? failed(a, object, err) : 0;
 }

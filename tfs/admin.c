@@ -297,7 +297,7 @@ static int defrag(struct tfs_vol *vol, void *arg)
 
 	if (!d.ino || d.ino > TFS_INO_MAX || d.last > TFS_INO_MAX || d.block > TFS_POS_MASK || d.places < 2 ||
 	    !q->blocks || q->blocks > STEP_BLOCKS_MAX || q->flags & ~TFS_DEFRAG_LOOK || q->more || q->windows ||
-	    q->scattered || q->joined || q->moved || !TFS_ALL_ZERO(q->reserved))
+	    q->scattered || q->joined || q->lacking || q->moved || !TFS_ALL_ZERO(q->reserved))
 		return -EINVAL;
 	if (vol->read_only && !d.look)
 		return -EROFS;
@@ -312,6 +312,7 @@ static int defrag(struct tfs_vol *vol, void *arg)
 	                             .windows = d.windows,
 	                             .scattered = d.scattered,
 	                             .joined = d.joined,
+	                             .lacking = d.lacking,
 	                             .moved = d.moved};
 	return err < 0 ? err : 0;
 }

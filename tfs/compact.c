@@ -95,7 +95,7 @@ static u64 score_of(const struct tfs_vol *vol, const struct tfs_segment *s)
 }
 
 /* Segments that are written right now. */
-static bool busy(const struct tfs_vol *vol, u64 segment)
+bool tfs_segment_busy(const struct tfs_vol *vol, u64 segment)
 {
 	const struct tfs_log_run *r;
 	u32 h;
@@ -154,7 +154,7 @@ static void candidates(const struct tfs_vol *vol, u32 flags, struct best *b)
 		const struct tfs_segment *g = &vol->segment[s];
 
 		if (g->used_blocks && g->used_blocks < vol->segment_blocks && cheap(vol, g, flags) &&
-		    !bit_is(vol->compact.stuck, s) && !busy(vol, s))
+		    !bit_is(vol->compact.stuck, s) && !tfs_segment_busy(vol, s))
 			best_add(b, (struct candidate){score_of(vol, g), s});
 	}
 	best_sort(b);
@@ -274,7 +274,6 @@ static int pieces_choose(struct tfs_mover *m, u32 *n)
 		m->go[i] = go;
 		*n += m->go[i];
 	}
-	tfs_need_reset(m->vol);
 	return 0;
 }
 
@@ -291,10 +290,12 @@ static int window_move(struct tfs_vol *vol, u64 ino, u64 block, bool *again)
 	err = pieces_choose(&m, &n);
 	if (!err && n)
 		err = tfs_move(&m);
-	vol->compact.misses += m.lost;
+	vol->compact.misses += m.lost + m.bad;
 	vol->compact.spent += m.blocks;
 	if (!err && m.lost)
 		err = tfs_move_places(vol, again);
+	if (*again)
+		vol->compact.misses = 0;
 	return err ? err : (int)m.blocks;
 }
 

@@ -9,12 +9,22 @@
  */
 #include "tfs/move.h"
 
-/* Do the pieces i and i + 1 follow each other on the device, too? */
+/* Do the pieces i and i + 1 follow each other on the device, too, or lie in one compressed extent? */
 static bool joined(const struct tfs_window *w, u32 i)
 {
-	const struct tfs_piece *p = &w->piece[i];
+	u64 a = tfs_le64(w->piece[i].e.ptr.addr), b = tfs_le64(w->piece[i + 1].e.ptr.addr);
 
-	return tfs_le64(p->e.ptr.addr) + tfs_le16(p->e.ptr.len) == tfs_le64(w->piece[i + 1].e.ptr.addr);
+	return a == b || a + tfs_le16(w->piece[i].e.ptr.len) == b;
+}
+
+/* In how many places the window lies. */
+static u32 places_of(const struct tfs_window *w)
+{
+	u32 n = w->news ? 1 : 0, i;
+
+	for (i = 0; i + 1 < w->news; i++)
+		n += !joined(w, i);
+	return n;
 }
 
 /* A row of pieces without a hole between them that may all be moved, from i on: how many. */
@@ -39,7 +49,13 @@ static int row_of(struct tfs_mover *m, u32 i, u32 *n)
 /* Asked before 64 KiB are read: is there a hole for so many blocks? */
 static bool hole_likely(struct tfs_vol *vol, u32 blocks)
 {
-	return tfs_space_next(vol, 0, vol->segments, blocks, blocks) < vol->segments;
+	u64 s = 0, all = vol->segments;
+
+	for (; (s = tfs_space_next(vol, s, all, blocks, blocks)) < all; s++)
+		if (!(vol->compact.victim && tfs_compact_victim(vol, s)) &&
+		    (vol->segment[s].used_blocks || !tfs_segment_busy(vol, s))) /* the log's: nothing in it is live */
+			return true;
+	return false;
 }
 
 /* Rows that lie in at least `places` go, if there is a hole for them; *lacks: there is none for one. */
@@ -64,108 +80,104 @@ static int rows_choose(struct tfs_mover *m, u32 places, bool *chosen, bool *lack
 			m->go[j] = true;
 		*chosen = true;
 	}
-	tfs_need_reset(m->vol);
 	return err;
 }
 
-/* In how many places the window lies. */
-static u32 places_of(const struct tfs_window *w)
+/* What became of one window. */
+struct outcome {
+	bool joined, lacks, again; /* again: it is to be looked at once more, since places came free */
+};
+
+/* 1: content is being dropped there, a step of which was done. */
+static int window_try(struct tfs_vol *vol, struct tfs_defrag *d, struct outcome *o)
 {
-	u32 n = w->news ? 1 : 0, i;
-
-	for (i = 0; i + 1 < w->news; i++)
-		n += !joined(w, i);
-	return n;
-}
-
-static int window_look(struct tfs_vol *vol, struct tfs_defrag *d)
-{
-	struct tfs_window *w = &tfs_change_of(vol)->right;
-	int err = tfs_window_load(vol, d->ino, d->block, w);
-
-	if (err)
-		return err;
-	d->windows++;
-	d->scattered += places_of(w) > 1;
-	return 0;
-}
-
-/* *again: the window is to be looked at once more. */
-static int window_join(struct tfs_vol *vol, struct tfs_defrag *d, bool *again)
-{
-	bool chosen = false, lacks = false;
+	bool chosen = false;
 	struct tfs_mover m;
 	int err = tfs_move_begin(vol, d->ino, d->block, &m);
 
-	*again = err > 0;
+	o->lacks = o->again = false;
 	if (err == -ENOSPC) {
-		err = tfs_move_places(vol, again);
-		return err || *again ? err : -ENOSPC;
+		err = tfs_move_places(vol, &o->again);
+		return err || o->again ? err : -ENOSPC;
 	}
 	if (err)
-		return err < 0 ? err : 0;
-	d->windows++;
-	d->scattered += places_of(m.w) > 1;
+		return err;
 	m.rows = true;
-	err = rows_choose(&m, d->places, &chosen, &lacks);
+	err = rows_choose(&m, d->places, &chosen, &o->lacks);
 	if (!err && chosen)
 		err = tfs_move(&m);
 	d->moved += m.blocks;
-	d->joined += m.count != 0;
-	if (err || (!m.lost && !lacks))
-		return err;
-	err = tfs_move_places(vol, again);
-	if (*again) { /* it is counted then */
-		d->windows--;
-		d->scattered--;
-		d->joined -= m.count != 0;
-	}
-	return err;
+	o->joined |= m.count != 0;
+	o->lacks |= m.lost != 0;
+	return err || !o->lacks ? err : tfs_move_places(vol, &o->again);
 }
 
-/* On to the next window that an extent maps: 1; 0: no more. */
-static int window_next(struct tfs_vol *vol, struct tfs_defrag *d)
+/* 1: not done with it yet. */
+static int window_do(struct tfs_vol *vol, struct tfs_defrag *d)
+{
+	struct tfs_window *w = &tfs_change_of(vol)->right;
+	struct outcome o = {false, false, false};
+	int err = tfs_window_load(vol, d->ino, d->block, w);
+	u32 places = places_of(w);
+
+	if (!err && places >= d->places && !d->look)
+		do
+			err = window_try(vol, d, &o);
+		while (!err && o.again);
+	if (err)
+		return err;
+	d->windows++;
+	d->scattered += places > 1;
+	d->joined += o.joined;
+	d->lacking += o.lacks;
+	return 0;
+}
+
+/* On to the next window that an extent maps: 1; 0: no more; 2: so many items were looked at. */
+static int window_next(struct tfs_vol *vol, struct tfs_defrag *d, u32 *items)
 {
 	struct tfs_key k = tfs_extent_key(d->ino, d->block);
 
-	for (;;) {
+	for (; *items; --*items) {
 		const void *v;
-		u32 len, type;
+		u32 len;
 		int err = tfs_item_next(vol, TFS_TREE_FS, &k, &v, &len);
 
 		if (err == -ENOENT || (!err && k.a > d->last))
 			return 0;
 		if (err)
 			return err;
-		type = tfs_key_type(k);
-		if (type == TFS_IT_EXTENT) {
-			d->ino = k.a;
+		d->ino = k.a;
+		d->block = 0;
+		if (tfs_key_type(k) == TFS_IT_EXTENT) {
 			d->block = tfs_window_first(tfs_key_pos(k));
 			return 1;
 		}
-		k = type < TFS_IT_EXTENT ? tfs_extent_key(k.a, 0) : (struct tfs_key){k.a + 1, 0};
+		if (tfs_key_type(k) > TFS_IT_EXTENT) {
+			if (k.a == d->last)
+				return 0;
+			d->ino++;
+		}
+		k = tfs_extent_key(d->ino, 0);
 	}
+	return 2;
 }
 
 int tfs_defrag_step(struct tfs_vol *vol, struct tfs_defrag *d, u32 blocks)
 {
+	u32 looked, items = blocks * TFS_WINDOW_BLOCKS;
 	u64 moved = d->moved;
-	u32 looked = 0;
-	int err = 1;
 
-	while (err > 0 && looked < blocks && d->moved - moved < blocks) {
-		bool again = false;
+	for (looked = 0; looked < blocks && d->moved - moved < blocks; looked++) {
+		int err = window_next(vol, d, &items);
 
-		err = window_next(vol, d);
-		if (err <= 0)
+		if (err != 1)
+			return err < 0 ? err : err != 0;
+		err = window_do(vol, d);
+		if (err < 0)
 			return err;
-		err = d->look ? window_look(vol, d) : window_join(vol, d, &again);
-		if (err)
-			return err;
-		if (!again)
+		if (!err)
 			d->block += TFS_WINDOW_BLOCKS;
-		looked++;
-		err = 1;
 	}
 	return 1;
 }

@@ -149,7 +149,7 @@ struct tfs_ioc_compact {
 };
 #define TFS_IOC_COMPACT TFS_IOC(32, struct tfs_ioc_compact)
 
-/* One step of defragmentation: struct tfs_defrag of tfs/tfs.h. */
+/* One step of defragmentation: struct tfs_defrag of tfs/tfs.h. What only comes out is zero. */
 struct tfs_ioc_defrag {
 	u64 ino, block; /* in: where to begin, a block of 4 KiB in it; out: where to go on */
 	u64 last;       /* in: the last inode */
@@ -157,9 +157,10 @@ struct tfs_ioc_defrag {
 	u32 places;     /* in: windows that lie in so many places or more, from 2 on */
 	u32 flags;
 	u32 more; /* out */
-	u64 windows, scattered, joined,
-	    moved; /* out, of this step: looked at, in several places before, mended; blocks */
-	u64 reserved[4];
+	/* out, of this step: windows looked at, in several places before, joined, and where a hole was lacking */
+	u64 windows, scattered, joined, lacking;
+	u64 moved; /* out: blocks */
+	u64 reserved[3];
 };
 #define TFS_DEFRAG_LOOK 1u                                /* move nothing */
 #define TFS_IOC_DEFRAG TFS_IOC(35, struct tfs_ioc_defrag) /* ENOSPC: too little is left to move anything */

@@ -25,10 +25,9 @@ int tfs_move_alone(struct tfs_mover *m, u32 piece)
 {
 	const struct tfs_extent *e = &m->w->piece[piece].e;
 	struct tfs_ptr ptr = tfs_ptr_cpu(&e->ptr);
-	bool shared = false;
-	int err = tfs_ref_prepare_drop(m->vol, &ptr, !e->codec, &shared);
+	int keys = tfs_ref_keys(m->vol, &ptr, !e->codec);
 
-	return err ? err : !shared;
+	return keys < 0 ? keys : !keys;
 }
 
 static void item_begin(struct tfs_mover *m, u64 block, u32 len, const struct tfs_extent *head)
@@ -115,7 +114,7 @@ static int stays(struct tfs_mover *m, int err, u32 n)
 {
 	if ((err != -ENOSPC && err != -EIO) || m->vol->stopped)
 		return err;
-	m->lost += n;
+	*(err == -EIO ? &m->bad : &m->lost) += n;
 	return 0;
 }
 
@@ -174,7 +173,6 @@ int tfs_move_places(struct tfs_vol *vol, bool *again)
 	if (vol->moved_blocks - c->moved < vol->segment_blocks)
 		return 0;
 	c->moved = vol->moved_blocks;
-	c->misses = 0;
 	*again = true;
 	return tfs_checkpoint_run(vol, false);
 }

@@ -13,7 +13,8 @@ struct tfs_mover {
 	u8 *data;                   /* a window's bytes */
 	u8 *at;                     /* where the record goes on */
 	u32 count, blocks;          /* items, and blocks of 4 KiB written for them */
-	u32 lost;                   /* pieces that found no place, or do not match their CRC */
+	u32 lost;                   /* pieces that found no place */
+	u32 bad;                    /* pieces that do not match their CRC: said already */
 	bool rows;                  /* raw pieces that follow each other go together or not at all */
 	bool go[TFS_WINDOW_BLOCKS]; /* pieces that are to move: set between the two calls */
 };
@@ -21,7 +22,7 @@ struct tfs_mover {
 /* Loads the window of `block`. 1: content is being dropped there, call again. -ENOSPC: too little is left to move
  * anything; -EROFS, -EIO, -ENOMEM, -EUCLEAN. */
 int tfs_move_begin(struct tfs_vol *vol, u64 ino, u64 block, struct tfs_mover *m);
-/* 1: nothing but this window's piece refers to what it maps; 0: something else does. Names keys: tfs_need_reset when all are asked. */
+/* 1: nothing but this window's piece refers to what it maps; 0: something else does. */
 int tfs_move_alone(struct tfs_mover *m, u32 piece);
 /* Moves what is chosen; what finds no place stays (m->lost). Then m->blocks were written. */
 int tfs_move(struct tfs_mover *m);

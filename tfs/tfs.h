@@ -385,14 +385,17 @@ void tfs_compact_set(struct tfs_vol *vol, bool off);
 /*
  * Defragmentation: one bounded step over windows of files, from {ino, block} to inode `last`; raw content that lies in
  * `places` or more, and might lie in one, comes to lie in one, where there is a hole of that length. What snapshots
- * hold and what is shared stays. At most about `blocks` windows are looked at, and blocks of 4 KiB moved. 1: go on;
- * 0: done. -ENOSPC: too little is left to move anything; -EROFS, -EIO (stopped), -ENOMEM.
+ * hold and what is shared stays. At most about `blocks` windows are looked at, and blocks of 4 KiB moved; of files without
+ * such content 16 times as many. 1: go on; 0: done. -ENOSPC: too little is left to move anything; -EROFS, -EIO (stopped),
+ * -EUCLEAN, -ENOMEM.
  */
 struct tfs_defrag {
-	u64 ino, block, last;                  /* ino, block: go on there */
-	u32 places;                            /* from 2 on */
-	bool look;                             /* count, and move nothing */
-	u64 windows, scattered, joined, moved; /* looked at; found in more than one place; mended; blocks. Added up */
+	u64 ino, block, last; /* ino, block: go on there */
+	u32 places;           /* from 2 on */
+	bool look;            /* count, and move nothing */
+	/* Added up: windows looked at, found in more than one place, where something was joined, where a hole was lacking. */
+	u64 windows, scattered, joined, lacking;
+	u64 moved; /* blocks */
 };
 int tfs_defrag_step(struct tfs_vol *vol, struct tfs_defrag *d, u32 blocks);
 

@@ -394,6 +394,8 @@ void tfs_gangs_forget(struct tfs_vol *vol);
 int tfs_heads_close_over(struct tfs_vol *vol, u64 addr, u32 units); /* writes what a head still buffers of it */
 
 /* compact.c */
+bool tfs_segment_busy(const struct tfs_vol *vol,
+                      u64 segment); /* something is being written into it: a head's run, or the log's */
 static inline bool tfs_compact_victim(const struct tfs_vol *vol, u64 segment)
 {
 	return vol->compact.victim[segment / 8] >> segment % 8 & 1;

@@ -154,9 +154,11 @@ static int request_do(struct super_block *sb, unsigned int request, void *arg)
 	return err;
 }
 
-static bool changes(unsigned int request)
+static bool changes(unsigned int request, const void *arg)
 {
 	switch (request) {
+	case TFS_IOC_DEFRAG:
+		return !(((const struct tfs_ioc_defrag *)arg)->flags & TFS_DEFRAG_LOOK);
 	case TFS_IOC_INFO:
 	case TFS_IOC_SPREAD:
 	case TFS_IOC_SNAPSHOT_NEXT:
@@ -176,7 +178,7 @@ long tfs_admin_ioctl(struct file *file, unsigned int request, void __user *to)
 {
 	struct super_block *sb = file_inode(file)->i_sb;
 	size_t bytes = _IOC_SIZE(request);
-	bool change = changes(request);
+	bool change = false;
 	void *arg;
 	int err;
 
@@ -185,7 +187,11 @@ long tfs_admin_ioctl(struct file *file, unsigned int request, void __user *to)
 	arg = kvmalloc(bytes, GFP_KERNEL);
 	if (!arg)
 		return -ENOMEM;
-	err = copy_from_user(arg, to, bytes) ? -EFAULT : change ? mnt_want_write_file(file) : 0;
+	err = copy_from_user(arg, to, bytes) ? -EFAULT : 0;
+	if (!err) {
+		change = changes(request, arg);
+		err = change ? mnt_want_write_file(file) : 0;
+	}
 	if (err)
 		goto out;
 	err = tfs_user_err(request_do(sb, request, arg));

@@ -314,6 +314,7 @@ static void age(void)
 {
 	u64 total = o.size * 256 * o.times / (o.window ? WINDOW : 1), i, bytes;
 	struct tfs_stat before;
+	u64 lacking = ~0ull; /* as in admin/defrag.c */
 	int err = 0;
 
 	files_fill();
@@ -336,11 +337,12 @@ static void age(void)
 		err = compact_end();
 		compact_report(&before, err);
 	}
-	for (u32 rounds = o.defrag; !err && rounds; rounds--) {
+	while (!err && o.defrag) {
 		struct tfs_defrag d = defrag();
 
-		if (d.joined < d.scattered / 16 || d.joined == d.scattered)
+		if (!d.lacking || d.lacking > lacking - lacking / 16)
 			break;
+		lacking = d.lacking;
 		before = stat_now();
 		err = compact_end();
 		compact_report(&before, err);
@@ -389,7 +391,7 @@ int main(int argc, char **argv)
 		else if (c == 'E')
 			o.end = 1;
 		else if (c == 'D')
-			o.end = o.defrag = 12;
+			o.end = o.defrag = 1;
 		else if (c == 's')
 			o.size = strtoull(optarg, NULL, 0);
 		else if (c == 't')

@@ -51,7 +51,17 @@ tfs defrag -n /mnt >/tmp/o && grep -q 'scattered  *40$' /tmp/o || fail "expected
 tfs defrag /mnt --path x >/tmp/o; c=$?; touch /tmp/enough; wait $reader $writer
 [ $c = 0 ] && grep -q 'joined  *40$' /tmp/o || fail "defrag ended with $c: $(cat /tmp/o)"; [ ! -e /tmp/differs ] || fail "content while it was joined"
 umount /mnt; mount -t tfs /dev/vda /mnt; a=$(reads); cmp /mnt/x /tmp/whole && cmp /mnt/y /tmp/whole || fail "joined content"
-a=$(($(reads) - a)); echo "read by $n requests, then $a"; [ $a -lt $((n / 2)) ] || fail "expected fewer requests than half of $n, found $a"; sound
+a=$(($(reads) - a)); echo "read by $n requests, then $a"; [ $a -lt $((n / 2)) ] || fail "expected fewer requests than half of $n, found $a"
+# What is joined is also written, block by block, each time with another content; what was written last is there, also after a crash
+mount -o remount,ro /mnt; tfs defrag -n /mnt >/tmp/o || fail "counting on a mount for reading"; ! tfs defrag /mnt 2>/dev/null || fail "joined on a mount for reading"
+mount -o remount,rw /mnt; rm -f /tmp/enough; cp /tmp/whole /tmp/want
+( n=0; while [ ! -e /tmp/enough ] || [ $n -lt 200 ]; do
+	b=$((n * 263 % 640)); n=$((n + 1)); for f in /mnt/x /tmp/want; do dd if=/tmp/whole of=$f bs=4k count=1 skip=$(((b + n) % 640)) seek=$b conv=notrunc 2>/dev/null; done
+	[ $((n % 7)) != 0 ] || sync /mnt/x
+done; echo "$n blocks written meanwhile" ) & writer=$!
+i=0; while [ $i -lt 12 ]; do tfs defrag -q /mnt --path x || fail "defrag beside a writer"; i=$((i + 1)); done
+touch /tmp/enough; wait $writer; cmp /mnt/x /tmp/want || fail "content written while it was joined"; sync /mnt/x
+tfs defrag -q /mnt --path x; kfeat shutdown /mnt 2; again; cmp /mnt/x /tmp/want || fail "content after a crash"; sound
 
 fresh; dd if=/dev/urandom of=/mnt/a bs=1M count=10 2>/dev/null; tfs snapshot create /mnt s; rm /mnt/a; sync
 tfs snapshot delete /mnt s; kfeat shutdown /mnt 2; again -o ro; [ $(counter snapshots_dying) = 1 ] || fail "freed by a crash"

@@ -673,7 +673,7 @@ static int compact(struct tfs_vol *vol)
 
 static int defrag(struct tfs_vol *vol)
 {
-	struct tfs_defrag d = {.ino = 1, .last = ~0ull >> 8, .places = 2};
+	struct tfs_defrag d = {.ino = 1, .last = TFS_INO_MAX, .places = 2};
 	int err;
 
 	do
@@ -939,7 +939,7 @@ static int snapshot_among_writes(struct tfs_vol *vol)
 	OP("defrag", defrag(vol))                                                                                      \
 	OP("scatter a and defrag", scatter_and_defrag(vol))                                                            \
 	OP("defrag step",                                                                                              \
-	   called(vol, tfs_defrag_step(vol, &(struct tfs_defrag){1, 0, ~0ull >> 8, 2, false, 0, 0, 0, 0}, 4)))
+	   called(vol, tfs_defrag_step(vol, &(struct tfs_defrag){.ino = 1, .last = TFS_INO_MAX, .places = 2}, 4)))
 
 const char *power_op_name(int op)
 {

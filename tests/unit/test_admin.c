@@ -46,6 +46,15 @@ static void reserved(void **state)
 	struct tfs_ioc_info info = {0};
 	struct tfs_ioc_spread spread = {.count = 1};
 	struct tfs_ioc_compact step = {.what = TFS_COMPACT_STEP, .blocks = 4}, mode = {.what = TFS_COMPACT_OFF};
+	struct tfs_ioc_defrag defrag = {.ino = 1, .last = TFS_INO_MAX, .blocks = 1, .places = 2};
+	struct tfs_ioc_defrag wrong[] = {{.ino = 0, .last = 1, .blocks = 1, .places = 2},
+	                                 {.ino = TFS_INO_MAX + 1, .last = 1, .blocks = 1, .places = 2},
+	                                 {.ino = 1, .last = TFS_INO_MAX + 1, .blocks = 1, .places = 2},
+	                                 {.ino = 1, .block = 1ull << 56, .last = 1, .blocks = 1, .places = 2},
+	                                 {.ino = 1, .last = 1, .blocks = 0, .places = 2},
+	                                 {.ino = 1, .last = 1, .blocks = 4097, .places = 2},
+	                                 {.ino = 1, .last = 1, .blocks = 1, .places = 1},
+	                                 {.ino = 1, .last = 1, .blocks = 1, .places = 2, .flags = 2}};
 	static struct tfs_ioc_items items;
 	static struct tfs_ioc_raw raw;
 
@@ -65,6 +74,10 @@ static void reserved(void **state)
 	zeros_wanted(TFS_IOC_SNAPSHOT_CREATE, &s, sizeof(s), 20);
 	zeros_wanted(TFS_IOC_COMPACT, &step, sizeof(step), 16);
 	zeros_wanted(TFS_IOC_COMPACT, &mode, sizeof(mode), 4);
+	zeros_wanted(TFS_IOC_DEFRAG, &defrag, sizeof(defrag), 36);
+	for (u32 i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_int_equal(tfs_admin(vol, TFS_IOC_DEFRAG, &wrong[i]), -EINVAL);
+	assert_int_equal(tfs_admin(vol, TFS_IOC_DEFRAG, &defrag), 0);
 	for (u32 at = 52; at < offsetof(struct tfs_ioc_items, data); at += 4) {
 		memset(&items, 0, sizeof(items));
 		((u8 *)&items)[at] = 1;

@@ -101,7 +101,8 @@ static struct tfs_defrag defrag(u64 from, u64 last, u32 least, bool look)
 static void test_joins(void **state)
 {
 	struct tfs_defrag d = defrag(1, TFS_INO_MAX, 2, true);
-	u64 sequence;
+	struct tfs_stat st;
+	u64 sequence, dirty;
 
 	(void)state;
 	assert_int_equal(d.windows, WINDOWS);
@@ -114,10 +115,14 @@ static void test_joins(void **state)
 	for (u32 w = 0; w < WINDOWS; w++)
 		assert_int_equal(places(ino, w), 1);
 	same();
+	tfs_statfs(vol, &st);
 	sequence = tfs_sequence(vol);
-	d = defrag(1, TFS_INO_MAX, 2, false); /* nothing is left to do */
-	assert_int_equal(d.scattered + d.moved, 0);
+	d = defrag(1, TFS_INO_MAX, 2, false); /* nothing is left to do, and no node is changed for that */
+	assert_int_equal(d.scattered + d.moved + d.lacking, 0);
 	assert_int_equal(tfs_sequence(vol), sequence);
+	dirty = st.dirty_nodes;
+	tfs_statfs(vol, &st);
+	assert_int_equal(st.dirty_nodes, dirty);
 	assert_int_equal(tfs_sync(vol), 0);
 	tfs_abandon(vol);
 	ram_mount();
@@ -164,6 +169,7 @@ static void test_stays(void **state)
 	note();
 	d = defrag(1, TFS_INO_MAX, 2, false);
 	assert_int_equal(d.joined, WINDOWS - 2);
+	assert_int_equal(d.lacking, 0);             /* what stays for other reasons lacks no hole */
 	assert_in_range(places(ino, 1), 2, WINDOW); /* shared */
 	assert_int_equal(content(other), others);
 	same();
@@ -171,7 +177,8 @@ static void test_stays(void **state)
 		put(ino, i * 263 % BLOCKS, 1, 9, TFS_CODEC_NONE);
 	note();
 	assert_int_equal(tfs_snapshot_create(vol, "s", 1, &epoch), 0);
-	assert_int_equal(defrag(1, TFS_INO_MAX, 2, false).moved, 0);
+	d = defrag(1, TFS_INO_MAX, 2, false);
+	assert_int_equal(d.moved + d.lacking, 0);
 	assert_int_equal(tfs_snapshot_delete(vol, epoch), 0);
 	while (tfs_snapshot_step(vol) > 0)
 		;
@@ -207,7 +214,36 @@ static void test_no_hole(void **state)
 	before = ram_read;
 	d = defrag(1, ino, 2, false);
 	assert_int_equal(d.moved, 0);
-	assert_in_range(ram_read - before, 0, BLOCKS / 4 * TFS_BLOCK);
+	assert_in_range(d.lacking, 1, WINDOWS);
+	assert_int_equal(d.lacking, d.scattered);
+	assert_in_range(ram_read - before, 0, 2 * WINDOW * TFS_BLOCK);
+	same();
+}
+
+/* A step is bounded also where there is nothing to join. */
+static void test_empty(void **state)
+{
+	struct tfs_create c = {.mode = 0100644};
+	struct tfs_defrag d = {.ino = 1, .last = TFS_INO_MAX, .places = 2};
+	u32 steps = 0;
+	u64 last;
+	int err;
+
+	(void)state;
+	for (u32 i = 0; i < 2000; i++) {
+		char name[16];
+		int n = snprintf(name, sizeof(name), "e%u", i);
+
+		assert_int_equal(tfs_create(vol, TFS_INO_ROOT, name, (u32)n, &c, &last), 0);
+	}
+	for (u64 at = d.ino; (err = tfs_defrag_step(vol, &d, 4)) > 0; at = d.ino, steps++)
+		assert_in_range(d.ino, at, at + 4 * WINDOW);
+	assert_int_equal(err, 0);
+	assert_in_range(steps, 2000 / (4 * WINDOW), 2000);
+	assert_int_equal(d.joined, WINDOWS);
+	d = (struct tfs_defrag){.ino = last, .last = last, .places = 2}; /* the last one asked for has nothing */
+	assert_int_equal(tfs_defrag_step(vol, &d, 1), 0);
+	assert_int_equal(d.ino, last);
 	same();
 }
 
@@ -218,6 +254,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_stays, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_hole, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
