@@ -155,14 +155,14 @@ static u64 writable_blocks(const struct tfs_vol *vol)
 
 /*
  * What may wait for a checkpoint. A part of the reserve is there for it on a full volume; as long as the volume could
- * write half a reserve of what nobody was promised at once it may be more, up to what memory and a mount after a crash can bear: a node is then
+ * write a quarter of a reserve of what nobody was promised at once it may be more, up to what memory and a mount after a crash can bear: a node is then
  * written once for more changes of it.
  */
 static bool room_to_spare(const struct tfs_vol *vol)
 {
 	const struct tfs_counters *c = &vol->counters;
 
-	return minus(writable_blocks(vol), c->delayed_blocks + c->prealloc_blocks) >= vol->reserve_blocks / 2;
+	return minus(writable_blocks(vol), c->delayed_blocks + c->prealloc_blocks) >= vol->reserve_blocks / 4;
 }
 
 static u32 dirty_share(const struct tfs_vol *vol)
