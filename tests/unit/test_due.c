@@ -101,7 +101,7 @@ static void with_room_to_spare(void **state)
 	ram_end(NULL);
 
 	mount_with(64 << 20, 0, 0);
-	while (ram_stat().available > 300) { /* nearly full */
+	while (ram_stat().available > 60) { /* nearly full */
 		static u8 data[16 * TFS_BLOCK];
 		struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(data), .buf = data};
 		static u64 ino, block;
