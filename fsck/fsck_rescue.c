@@ -426,7 +426,7 @@ static int find(struct rescue *r)
 	r->free = calloc(r->f->st.segments, sizeof(*r->free));
 	r->content = calloc(r->f->st.segments, sizeof(*r->content));
 	r->buf = malloc(SCAN_BYTES);
-	r->node = malloc(TFS_NODE_SIZE);
+	r->node = malloc(2 * TFS_NODE_SIZE);
 	if (r->free && r->content && r->buf && r->node)
 		err = claims(r);
 	if (!err && !r->blind)
@@ -480,11 +480,11 @@ int fsck_rescued(struct fsck *f, const struct tfs_node_info *info, tfs_item_fn f
 {
 	const struct fsck_leaf *l;
 	size_t i = 0;
-	u8 *buf = f->leaves ? malloc(2 * TFS_NODE_SIZE + TFS_UNIT) : NULL;
+	u8 *buf = f->leaves ? malloc(3 * TFS_NODE_SIZE + TFS_UNIT) : NULL;
 	int err = f->leaves && !buf ? -ENOMEM : 0;
 
 	while (!err && (l = fsck_leaf_next(f, info, &i))) {
-		err = leaf_read(f, l, buf + TFS_NODE_SIZE, buf);
+		err = leaf_read(f, l, buf + 2 * TFS_NODE_SIZE, buf);
 		if (!err)
 			err = fsck_leaf_items(buf, fn, arg);
 	}

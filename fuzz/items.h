@@ -20,7 +20,8 @@ enum {
 	FUZZ_ITEMS_ANCHOR,
 	FUZZ_ITEMS_HEAD,
 	FUZZ_ITEMS_SPACE,
-	FUZZ_ITEMS_FS
+	FUZZ_ITEMS_FS,
+	FUZZ_ITEMS_COLUMNS
 };
 
 void fuzz_base_small(void);         /* base.c: FS and SPACE of one leaf each, not compressed; kept as base */

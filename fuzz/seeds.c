@@ -389,6 +389,45 @@ static void head_seeds(const struct tfs_vol *vol)
 	save("items", "anchor", 0);
 }
 
+/* The body of a node by columns, under a head that says `count` items. */
+static void columns_seed(const u8 *node, u32 count, u32 n)
+{
+	static u8 spoilt[TFS_NODE_SIZE], columns[TFS_NODE_SIZE];
+	u32 bytes = TFS_NODE_SIZE - sizeof(struct tfs_node_head);
+
+	memcpy(spoilt, node, sizeof(spoilt));
+	tfs_columns_out(columns, spoilt);
+	while (bytes && !columns[bytes - 1])
+		bytes--;
+	put8(FUZZ_ITEMS_COLUMNS);
+	put8(0);
+	put8(node[6]);
+	put8((u32)tfs_node_level(node));
+	put16(count);
+	put(node + 26, 2); /* heap */
+	put(columns, bytes);
+	save("items", "columns", n);
+}
+
+/* The leaf, an index, and either with a count that is too high. */
+static void columns_seeds(const u8 *leaf)
+{
+	u8 node[TFS_NODE_SIZE];
+	u32 i;
+
+	tfs_node_init(node, TFS_TREE_FS, 1, 7);
+	for (i = 0; i < 100; i++) {
+		struct tfs_ptr p = {.addr = 8 + i * 77777, .len = (u16)(1 + i % 33), .birth = i, .crc = i * 7654321};
+
+		tfs_branch_insert(node, i, (struct tfs_key){i / 9, i}, &p);
+	}
+	columns_seed(node, 100, 0);
+	columns_seed(node, 65535, 1);
+	columns_seed(leaf, tfs_node_count(leaf), 2);
+	columns_seed(leaf, 680, 3);
+	columns_seed(leaf, 5, 4);
+}
+
 static void items_seeds(void)
 {
 	struct tfs_ptr root;
@@ -405,6 +444,7 @@ static void items_seeds(void)
 	put(leaf + 16 + 8, 4); /* count, heap */
 	put(leaf + 64, 1024);
 	save("items", "node", 0);
+	columns_seeds(leaf);
 	FUZZ_CHECK(!fuzz_mount(TFS_MOUNT_RO, &vol), "seeds: mount failed");
 	for (i = 0; i < 10; i++)
 		leaf_seed(vol, TFS_TREE_FS, i);

@@ -164,15 +164,31 @@ static struct tfs_node *node_alloc(void)
 
 /* ---- stored form ---- */
 
-u32 tfs_node_store(const u8 *node, int codec, u8 *out)
+/* The body as one stream that saves a unit at least, which pays for the decoding; its bytes, 0: there is none. */
+static u32 body_pack(const u8 *node, int codec, u8 *out, u8 *spare)
+{
+	const u32 head = sizeof(struct tfs_node_head), body = TFS_NODE_SIZE - head;
+	const u8 *from = node + head;
+
+	if (codec == TFS_NODE_COLUMNS) {
+		memcpy(out, node, TFS_NODE_SIZE);
+		tfs_columns_out(spare, out);
+		from = spare;
+		codec = TFS_CODEC_LZ4;
+	}
+	return (u32)tfs_port_compress(codec, 0, out + head, body - TFS_UNIT, from, body);
+}
+
+u32 tfs_node_store(const u8 *node, int codec, u8 *out, u8 *spare)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)out;
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
 	u32 stored, bytes;
 
+	if (codec == TFS_NODE_COLUMNS && tfs_node_count(node) < TFS_COLUMN_ROWS)
+		codec = TFS_CODEC_LZ4;
+	stored = body_pack(node, codec, out, spare);
 	memcpy(h, node, sizeof(*h));
-	/* one unit saved pays for the decoding */
-	stored = (u32)tfs_port_compress(codec, 0, out + sizeof(*h), body - TFS_UNIT, node + sizeof(*h), body);
 	h->codec = tfs_cpu16((u16)(stored ? codec : TFS_CODEC_NONE));
 	h->check = 0;
 	if (!stored) {
@@ -186,11 +202,12 @@ u32 tfs_node_store(const u8 *node, int codec, u8 *out)
 	return bytes;
 }
 
-int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, const char **why)
+int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, u8 *spare, const char **why)
 {
 	struct tfs_node_head *h = (struct tfs_node_head *)buf;
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
 	u32 stored, codec;
+	bool columns;
 	int err;
 
 	memcpy(h, in, sizeof(*h));
@@ -199,10 +216,12 @@ int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, const char **why)
 	*why = "stored length out of range";
 	if (stored > bytes - sizeof(*h))
 		return -EIO;
-	if (codec && codec < TFS_CODEC_COUNT) {
+	columns = codec == TFS_NODE_COLUMNS;
+	if (columns || (codec && codec < TFS_CODEC_COUNT)) {
 		*why = "node does not decode";
-		err = tfs_port_decompress((int)codec, buf + sizeof(*h), body, in + sizeof(*h), stored);
-		if (err)
+		err = tfs_port_decompress(columns ? TFS_CODEC_LZ4 : (int)codec, columns ? spare : buf + sizeof(*h),
+		                          body, in + sizeof(*h), stored);
+		if (err || (columns && !tfs_columns_in(buf, spare)))
 			return err == -ENOMEM ? err : -EIO;
 	} else if (codec || stored != body) {
 		*why = "unknown node codec";
@@ -232,7 +251,9 @@ u32 tfs_node_find(u8 *stored, u32 bytes, u64 volume, u8 *node)
 	h->check = 0;
 	whole = tfs_port_crc32c(0, stored, len) == check;
 	h->check = tfs_cpu32(check);
-	return whole && !tfs_node_decode(node, stored, len, &why) && !tfs_node_check(node, volume) ? len : 0;
+	return whole && !tfs_node_decode(node, stored, len, node + TFS_NODE_SIZE, &why) && !tfs_node_check(node, volume)
+	           ? len
+	           : 0;
 }
 
 /* That a sound node is the one the parent means. */
@@ -264,13 +285,14 @@ static int node_damaged(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr
 static int node_load(struct tfs_vol *vol, int tree, const struct tfs_ptr *ptr, int level, struct tfs_key lo,
                      struct tfs_key hi, const u8 *stored, struct tfs_node **out, const char **why)
 {
+	u8 *spare = vol->node_scratch + 2 * TFS_NODE_SIZE;
 	struct tfs_node *n = node_alloc();
 	int err;
 
 	*why = NULL;
 	if (!n)
 		return -ENOMEM;
-	err = tfs_node_decode(n->buf, stored, ptr->len * TFS_UNIT, why);
+	err = tfs_node_decode(n->buf, stored, ptr->len * TFS_UNIT, spare, why);
 	if (!err)
 		*why = tfs_node_check(n->buf, vol->volume);
 	if (!err && !*why)

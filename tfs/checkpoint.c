@@ -80,7 +80,7 @@ static int node_write(struct tfs_vol *vol, struct tfs_node *n)
 	} else if (h->garbage) {
 		tfs_leaf_compact(n->buf, vol->node_scratch);
 	}
-	bytes = tfs_node_store(image, vol->node_codec, stored);
+	bytes = tfs_node_store(image, vol->node_codec, stored, vol->node_scratch);
 	err = tfs_head_packed(vol, TFS_HEAD_NODE, stored, bytes, &n->ptr);
 	n->ptr.birth = vol->ck.epoch; /* of the tree it belongs to, not of the epoch open by now */
 	if (err)

@@ -101,7 +101,8 @@ enum tfs_codec { TFS_CODEC_NONE = 0, TFS_CODEC_LZ4 = 1, TFS_CODEC_ZLIB = 2, TFS_
 
 /* Log writes may have data beside them (struct tfs_log_head). */
 #define TFS_INCOMPAT_BESIDE 1ull
-#define TFS_INCOMPAT_KNOWN TFS_INCOMPAT_BESIDE
+#define TFS_INCOMPAT_COLUMNS 2ull /* nodes may be by columns; mkfs sets it */
+#define TFS_INCOMPAT_KNOWN (TFS_INCOMPAT_BESIDE | TFS_INCOMPAT_COLUMNS)
 /* Set before the first of what they stand for: who does not know that must not write. */
 #define TFS_RO_COMPAT_SNAPSHOTS 1ull
 #define TFS_RO_COMPAT_SHARED 2ull /* raw blocks are shared, or compressed extents at other places of their windows */
@@ -213,8 +214,9 @@ struct tfs_disk_key {
 TFS_ASSERT_SIZE(struct tfs_disk_key, 16);
 
 /*
- * Stored form: these 64 bytes, then `stored` bytes: the rest of the node (16320 bytes) as it is or as one LZ4
- * block or zlib stream, then zeros to a multiple of 512. The pointer's CRC covers all of it.
+ * Stored form: these 64 bytes, then `stored` bytes: the rest of the node (16320 bytes) as it is, as one LZ4 block or
+ * zlib stream, or by columns (columns.c) as one LZ4 block; then zeros to a multiple of 512. The pointer's CRC covers
+ * all of it.
  */
 struct tfs_node_head {
 	le32 magic; /* TFS_MAGIC */
@@ -226,12 +228,16 @@ struct tfs_node_head {
 	le16 count;
 	le16 heap;    /* leaf: offset in the node of the lowest value byte; index: 0 */
 	le32 stored;  /* on disk only: bytes after the head; 0 in memory */
-	le16 codec;   /* on disk only: TFS_CODEC_NONE, _LZ4 or _ZLIB */
+	le16 codec;   /* on disk only: TFS_CODEC_NONE, _LZ4 or _ZLIB, or TFS_NODE_COLUMNS */
 	le16 garbage; /* leaf in memory: heap bytes no slot uses; 0 on disk */
 	le32 check; /* on disk only: CRC-32C of the stored bytes with this field zero; for finding nodes by scanning */
 	u8 reserved[24];
 };
 TFS_ASSERT_SIZE(struct tfs_node_head, 64);
+
+#define TFS_NODE_COLUMNS 3u /* of a node with TFS_COLUMN_ROWS items or more, with TFS_INCOMPAT_COLUMNS */
+#define TFS_COLUMN_ROWS 8u  /* what there are fewer of makes no table */
+#define TFS_COLUMN_MAX 160u /* a longer value stays as it is */
 
 /* Leaf: slots ascend by key after the head; values lie behind them, and between heap and the end of the node. */
 struct tfs_slot {

@@ -42,7 +42,7 @@ static void super_fill(struct tfs_super *s, const struct tfs_format_options *opt
 	memcpy(s->label, opt->label, sizeof(s->label));
 	s->hash_seed[0] = tfs_cpu64(derive(opt->uuid, 1));
 	s->hash_seed[1] = tfs_cpu64(derive(opt->uuid, 2));
-	s->incompat = tfs_cpu64(TFS_INCOMPAT_BESIDE);
+	s->incompat = tfs_cpu64(TFS_INCOMPAT_BESIDE | TFS_INCOMPAT_COLUMNS);
 	s->size = tfs_cpu64(size);
 	s->segments = tfs_cpu64(tfs_segments_for(size, bits));
 	s->created = opt->created;
@@ -133,8 +133,7 @@ int tfs_format(struct tfs_dev *dev, const struct tfs_env *env, const struct tfs_
 	err = tfs_vol_new(dev, env, &vol);
 	if (err)
 		return err;
-	if (opt->codec == TFS_CODEC_ZLIB)
-		vol->node_codec = TFS_CODEC_ZLIB;
+	vol->node_codec = opt->codec == TFS_CODEC_ZLIB ? TFS_CODEC_ZLIB : TFS_NODE_COLUMNS;
 	err = vol_make(vol, opt);
 	if (err) {
 		tfs_vol_free(vol);

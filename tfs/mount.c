@@ -30,7 +30,7 @@ static bool buffers_alloc(struct tfs_vol *vol)
 
 	vol->rec = tfs_port_alloc(TFS_REC_MAX + TFS_BLOCK);
 	vol->scratch = tfs_port_alloc(TFS_SCRATCH);
-	vol->node_scratch = tfs_port_alloc(2 * TFS_NODE_SIZE);
+	vol->node_scratch = tfs_port_alloc(3 * TFS_NODE_SIZE);
 	vol->log.pending = tfs_port_alloc(TFS_LOG_BUFFER);
 	vol->log.write = tfs_port_alloc(TFS_LOG_BUFFER + 2 * TFS_BLOCK);
 	for (h = 0; h < TFS_HEAD_LOG; h++)
@@ -54,7 +54,6 @@ int tfs_vol_new(struct tfs_dev *dev, const struct tfs_env *env, struct tfs_vol *
 	vol->cache_max = TFS_CACHE_MIN;
 	vol->dirty_max = TFS_DIRTY_MAX;
 	vol->shape = 1; /* no finger's */
-	vol->node_codec = TFS_CODEC_LZ4;
 	for (h = 0; h < TFS_HEADS; h++)
 		vol->head[h].segment = ~0ull;
 	if (!buffers_alloc(vol)) {
@@ -104,6 +103,8 @@ static int features_check(struct tfs_vol *vol)
 		        (unsigned long long)(tfs_le64(vol->super.ro_compat) & ~TFS_RO_COMPAT_KNOWN));
 		return -EROFS;
 	}
+	/* what knows no columns may still read a volume made before them */
+	vol->node_codec = tfs_le64(vol->super.incompat) & TFS_INCOMPAT_COLUMNS ? TFS_NODE_COLUMNS : TFS_CODEC_LZ4;
 	return 0;
 }
 

@@ -58,7 +58,7 @@ u32 tfs_port_crc32c(u32 crc, const void *data, size_t bytes);
 /*
  * Codecs by enum tfs_codec. compress: bytes written to dst, or 0 when it does not fit in dst_max or cannot be done.
  * decompress: 0 when exactly dst_bytes came out, else -EINVAL, or -ENOMEM which says nothing of src. Thread safe.
- * level: zlib only.
+ * level: zlib only. Of whole units zeros may follow the stream.
  */
 size_t tfs_port_compress(int codec, int level, void *dst, size_t dst_max, const void *src, size_t bytes);
 int tfs_port_decompress(int codec, void *dst, size_t dst_bytes, const void *src, size_t src_bytes);

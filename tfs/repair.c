@@ -109,12 +109,12 @@ int tfs_repair_salvage(struct tfs_vol *vol, const struct tfs_node_info *info, tf
 
 	if (info->level || bytes < TFS_UNIT || bytes > TFS_NODE_SIZE + TFS_UNIT)
 		return 0;
-	buf = tfs_port_alloc(2 * TFS_NODE_SIZE + TFS_NODE_SIZE);
+	buf = tfs_port_alloc(4 * TFS_NODE_SIZE);
 	if (!buf)
 		return -ENOMEM;
-	err = tfs_read_ptr(vol, &info->ptr, buf + TFS_NODE_SIZE, true);
+	err = tfs_read_ptr(vol, &info->ptr, buf + 2 * TFS_NODE_SIZE, true);
 	if (!err)
-		err = tfs_node_decode(buf, buf + TFS_NODE_SIZE, bytes, &why);
+		err = tfs_node_decode(buf, buf + 2 * TFS_NODE_SIZE, bytes, buf + TFS_NODE_SIZE, &why);
 	if (err == -ENOMEM)
 		found = err;
 	else if (!err && !tfs_node_level(buf))

@@ -627,7 +627,8 @@ const char *tfs_item_check(int tree, struct tfs_key key, const void *value, u32 
 bool tfs_item_ptr(int tree, struct tfs_key key, const void *value, struct tfs_ptr *out);
 const char *tfs_node_check(const void *node, u64 volume);
 /* A node found by scanning, without a pointer that holds its CRC: bytes of its stored form if a sound one of this
- * volume begins at stored (of which `bytes` can be read), decoded into node (TFS_NODE_SIZE); 0: none. */
+ * volume begins at stored (of which `bytes` can be read), decoded into node (2 * TFS_NODE_SIZE,
+ * the second half is for decoding); 0: none. */
 u32 tfs_node_find(u8 *stored, u32 bytes, u64 volume, u8 *node);
 const char *tfs_log_head_check(const void *block, u64 volume);
 /* Picks superblock and newest anchor. Any of the outputs may be NULL. */

@@ -91,7 +91,7 @@ int tfs_node_verify(struct tfs_vol *vol, int tree, int level, struct tfs_key lo,
 	crc = err ? 0 : tfs_port_crc32c(0, buf, bytes);
 	if (err || crc != ptr->crc)
 		return tell(&c, TFS_BAD_NODE, -1, ptr->crc, crc), 1;
-	err = tfs_node_decode(buf + 2 * TFS_NODE_SIZE, buf, bytes, &why);
+	err = tfs_node_decode(buf + 2 * TFS_NODE_SIZE, buf, bytes, buf + 3 * TFS_NODE_SIZE, &why);
 	if (err == -ENOMEM)
 		return err;
 	if (!why)

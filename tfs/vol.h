@@ -205,7 +205,7 @@ struct tfs_vol {
 	bool host_checkpoints;                                   /* TFS_MOUNT_CHECKPOINTS */
 	u64 user_blocks, data_blocks, node_blocks, moved_blocks; /* as in struct tfs_stat */
 	struct tfs_ck ck;
-	u8 node_codec; /* of nodes written: LZ4 on a mounted volume, which is quick; zlib when a zlib volume is made */
+	u8 node_codec;             /* of nodes written; zlib when a zlib volume is made */
 	u64 meta[TFS_META_BLOCKS]; /* of the durable anchor */
 	u32 metas;
 
@@ -227,7 +227,8 @@ struct tfs_vol {
 	struct tfs_need need[TFS_NEEDS_MAX];
 	struct tfs_node *need_leaf[TFS_NEEDS_MAX];
 	u32 needs;
-	u8 *rec, *scratch, *node_scratch; /* node_scratch: a stored node, 2 * TFS_NODE_SIZE */
+	u8 *rec, *scratch;
+	u8 *node_scratch; /* 3 * TFS_NODE_SIZE: a stored node, and the last third for decoding it */
 };
 
 /* node.c: one node in its buffer; no volume, no I/O */
@@ -273,13 +274,20 @@ void tfs_cache_destroy(struct tfs_vol *vol);
 void tfs_list_add(struct tfs_list_head *l, struct tfs_node *n);
 void tfs_list_remove(struct tfs_list_head *l, struct tfs_node *n);
 void tfs_list_sort(struct tfs_list_head *l); /* by tree and first key */
-/* Stored form to memory. -ENOMEM; -EIO, and what is wrong. */
-int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, const char **why);
-/* Stored form of a compact node, by codec (or raw, where that saves nothing); bytes, a multiple of 512. */
-u32 tfs_node_store(const u8 *node, int codec, u8 *out);
+/*
+ * columns.c: the body, TFS_NODE_SIZE - 64 bytes, of a compact node of TFS_COLUMN_ROWS items or more by columns, which
+ * spoils the node; and back, behind the head that is there. False: no node comes to this.
+ */
+void tfs_columns_out(u8 *columns, u8 *node);
+bool tfs_columns_in(u8 *node, u8 *columns);
+/* Stored form to memory. spare, of both: TFS_NODE_SIZE bytes. -ENOMEM; -EIO, and what is wrong. */
+int tfs_node_decode(u8 *buf, const u8 *in, u32 bytes, u8 *spare, const char **why);
+/* Stored form of a compact node, by codec or as TFS_NODE_COLUMNS (or raw, where that saves nothing); bytes, a multiple
+ * of 512. */
+u32 tfs_node_store(const u8 *node, int codec, u8 *out, u8 *spare);
 
 /* ahead.c: before the child at this slot is got; hi: where the node's own range ends. Reads ahead, or does nothing. */
-#define TFS_AHEAD_NODES 64u
+#define TFS_AHEAD_NODES 24u /* each is decoded, and takes the place of another */
 void tfs_ahead(struct tfs_vol *vol, struct tfs_node *n, u32 slot, struct tfs_key hi);
 /* The same, by who goes in order through the children that were born after `since`. */
 void tfs_ahead_born(struct tfs_vol *vol, struct tfs_node *n, u32 slot, u64 since, struct tfs_key hi);

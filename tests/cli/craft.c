@@ -181,7 +181,7 @@ static void leaf_put(void)
 	struct tfs_checkpoint *cp = (struct tfs_checkpoint *)block;
 	u32 bytes;
 
-	bytes = tfs_node_store(leaf, TFS_CODEC_LZ4, block);
+	bytes = tfs_node_store(leaf, TFS_CODEC_LZ4, block, NULL);
 	leaf_ptr.addr = place(8);
 	leaf_ptr.len = (u16)(bytes / TFS_UNIT);
 	leaf_ptr.crc = tfs_port_crc32c(0, block, bytes);

@@ -134,6 +134,46 @@ def decode(codec, data, want):
     return out
 
 
+def rows(b, at, count, width):
+    """Of a table that stands by columns."""
+    expect(at + count * width <= len(b), 'a table is longer than the node')
+    return [b[at + i:at + count * width:count] for i in range(count)]
+
+
+def summed(table, words):
+    """Rows whose first words are less those of the row before."""
+    before, out = [0] * words, []
+    for row in table:
+        before = [(x + u64(row, 8 * i)) % 2 ** 64 for i, x in enumerate(before)]
+        out.append(struct.pack('<%dQ' % words, *before) + row[8 * words:])
+    return out
+
+
+def by_columns(b, count, leaf):
+    """The body of a node, from the one by columns."""
+    expect(count >= 8, 'columns of fewer than 8 items')
+    if not leaf:
+        return b''.join(summed(rows(b, 0, count, 40), 2)).ljust(len(b), b'\0')
+    slots, at, tables = summed(rows(b, 0, count, 24), 3), 24 * count, {}
+    lengths = [(u16(slot, 18) + 7) // 8 * 8 for slot in slots]
+    for n in range(8, 161, 8):
+        if lengths.count(n) >= 8:
+            tables[n] = iter(rows(b, at, lengths.count(n), n))
+            at += n * lengths.count(n)
+    off, values = NODE, []
+    for i, n in enumerate(lengths):
+        if n in tables:
+            values.append(next(tables[n]))
+        else:
+            values.append(b[at:at + n])
+            at += n
+        off -= n
+        slots[i] = slots[i][:16] + struct.pack('<H', off if off >= 0 else 0) + slots[i][18:]
+    expect(at <= len(b) and not any(b[at:]), 'more by columns than a node holds')
+    head = b''.join(slots)
+    return head + bytes(len(b) - at) + b''.join(reversed(values))
+
+
 # ---- small structures ----
 
 class Pointer:
@@ -243,7 +283,7 @@ class Volume:
             except Damage:
                 if at != BLOCK:
                     raise
-        self.volume, incompat = u64(b, 8), u64(b, 40) & ~1
+        self.volume, incompat, self.columns = u64(b, 8), u64(b, 40) & ~3, u64(b, 40) & 2
         self.size, self.segments, self.segment_bits = u64(b, 144), u64(b, 152), u32(b, 176)
         self.seed = u64(b, 128), u64(b, 136)
         expect(not incompat and self.volume and u32(b, 180) == NODE and u32(b, 184) == 1, 'not known here')
@@ -345,7 +385,9 @@ class Volume:
         count, heap, n, codec = u16(b, 24), u16(b, 26), u32(b, 28), u16(b, 32)
         expect(n <= len(b) - 64 and (n + 64 + 511) // 512 == ptr.len, 'node stored length')
         expect(crc32c(b[:36] + bytes(4) + b[40:]) == u32(b, 36), 'node check')
-        node = b[:64] + decode(codec, b[64:64 + n], NODE - 64)
+        expect(codec != 3 or self.columns, 'columns without the feature')
+        body = decode(1 if codec == 3 else codec, b[64:64 + n], NODE - 64)
+        node = b[:64] + (by_columns(body, count, not b[7]) if codec == 3 else body)
         width = 40 if b[7] else 24
         self.seen.update(('tree %d level %d' % (tree, b[7]), 'node codec %d' % codec))
         keys = [(u64(node, 64 + width * i), u64(node, 72 + width * i)) for i in range(count)]

@@ -181,7 +181,7 @@ def after_log(image):
 WANTED = ({'record %d flags 0' % t for t in (1, 2, 3, 5, 6, 8, 9, 10, 11, 12)} |
           {'record 4 flags %d' % f for f in (0, 2, 4)} | {'record 7 flags %d' % f for f in (2, 3)} |
           {'record 13 flags %d' % f for f in (1, 2, 3, 4)} | {'record %d flags 1' % t for t in (8, 9)} | {'inherited rule', 'lines cut off'} |
-          {'codec %d' % c for c in (0, 1, 2)} | {'node codec %d' % c for c in (0, 1, 2)} |
+          {'codec %d' % c for c in (0, 1, 2)} | {'node codec %d' % c for c in (0, 1, 2, 3)} |
           {'gang', 'tree 0 level 0', 'tree 0 level 1', 'tree 1 level 0', 'tree 3 level 0', 'torn record',
            'evidence of damage', 'data beside the log', 'snapshot', 'deadlist', 'void deadlist', 'shared extent', 'shared blocks'} |
           {'old state %d' % n for n in range(4)})

@@ -152,7 +152,7 @@ static int leaf_copy(void *arg, const struct tfs_node_info *info)
 	if (info->level || !info->ptr.addr || c->blocks >= 400)
 		return 0;
 	memset(data, 0, sizeof(data));
-	tfs_node_store(info->node, TFS_CODEC_LZ4, data);
+	tfs_node_store(info->node, TFS_CODEC_LZ4, data, NULL);
 	must(tfs_write(vol, c->ino, c->blocks, &e, (c->blocks + 4) * TFS_BLOCK, NULL), "write");
 	c->blocks += 16; /* one a window */
 	return 0;

@@ -163,6 +163,13 @@ try 4 scrub-believes-raw-data tfs/verify.c 's/if \(crc != tfs_le32\(e->crc\[i\]\
 # 5. Any image may be hostile: the checks of items and nodes, under ASan
 try 5 leaf-item-bounds tfs/node.c 's/if \(off < heap \|\| off % 8 \|\| off \+ len > TFS_NODE_SIZE \|\| len > TFS_ITEM_MAX\)/if (0)/' "$(fuzz "image items")"
 try 5 extent-bounds tfs/item_check.c 's/if \(!blocks \|\| total > 256 \|\| skip \+ blocks > total /if (!blocks /' "$(fuzz items)"
+columns=build/bin/test_columns
+try 5 columns-of-more-values-than-fit tfs/columns.c 's/^\tif \(end > BODY\)/\tif (0)/' $columns $columns
+try 5 columns-of-more-items-than-fit tfs/columns.c 's/ \|\| count \* len > BODY\)/)/' "$(fuzz items)"
+try 5 columns-of-few-items tfs/columns.c 's/if \(count < GROUP \|\| /if (/' $columns $columns
+try 1 columns-without-their-last-rows tfs/columns.c 's/if \(t->done % GROUP && t->done != t->rows\)/if (t->done % GROUP)/' $columns $columns
+try 1 columns-in-another-order tfs/columns.c 's/^\tswap\(&v\[0\], &v\[1\], 8, eighth\);//' $columns $columns
+try 1 columns-for-whom-they-are-unknown tfs/mount.c 's/tfs_le64\(vol->super.incompat\) & TFS_INCOMPAT_COLUMNS \? //; s/TFS_NODE_COLUMNS : TFS_CODEC_LZ4;/TFS_NODE_COLUMNS;/' $columns $columns
 try 5 xattr-length tfs/item_check.c 's/return len == 6 \+ x->name_len \+ value \? NULL : "xattr length differs";/return NULL;/' "$(fuzz items)"
 
 # 6. Full is not stuck

@@ -7,6 +7,8 @@
 #include "tests/unit/ram.h"
 #include "tfs/vol.h"
 
+#include "tfs/vol.h"
+
 #define SIZE (1u << 30) /* large, so that all is written by one checkpoint */
 #define FILES 6000u
 
@@ -264,7 +266,7 @@ static u32 dead_blocks_read(void)
 	return dead;
 }
 
-/* Nodes that do not compress leave some room at the end of each segment. It is read over, but not from a device that has no gaps. */
+/* Nodes that are hardly compressed leave some room at the end of each segment. It is read over, but not from a device that has no gaps. */
 static void test_gaps(void **state)
 {
 	struct tfs_create c = {.mode = 0100644};
@@ -275,6 +277,7 @@ static void test_gaps(void **state)
 	tfs_abandon(vol);
 	ram_free();
 	ram_format(SIZE);
+	vol->node_codec = TFS_CODEC_LZ4; /* by columns they fit better */
 	srand(1);
 	for (u32 i = 0; i < NAMES; i++) {
 		for (u32 k = 0; k < sizeof(name); k++)

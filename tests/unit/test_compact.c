@@ -173,7 +173,8 @@ static int step(u32 flags)
 	int err = tfs_compact_step(vol, STEP, flags);
 
 	assert_true(err >= 0);
-	assert_true(stat_now().moved_blocks - before <= STEP + WINDOW);
+	/* the last may be a window, or a value of so many bytes that begins within a block */
+	assert_true(stat_now().moved_blocks - before <= STEP + WINDOW + 1);
 	return err;
 }
 
