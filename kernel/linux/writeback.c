@@ -8,6 +8,7 @@
 #include "tfs_linux.h"
 #include "trace.h"
 
+#include <linux/blkdev.h>
 #include <linux/slab.h>
 
 /* ---- staging buffers ---- */
@@ -194,14 +195,17 @@ int tfs_writepages_op(struct address_space *mapping, struct writeback_control *w
 {
 	struct tfs_sb *s = tfs_sb(mapping->host->i_sb);
 	struct batch b = {.inode = mapping->host, .sync = wbc->sync_mode == WB_SYNC_ALL && !wbc->for_sync};
+	struct blk_plug plug;
 	unsigned int nofs;
 	int err, last;
 
 	mutex_lock(&tfs_info(b.inode)->writeback);
 	b.stage = stage_get(s);
 	nofs = memalloc_nofs_save();
+	blk_start_plug(&plug); /* windows that go to single holes: their writes reach the disk's queue together */
 	err = write_cache_pages(mapping, wbc, write_one, &b);
 	last = batch_flush(&b, true);
+	blk_finish_plug(&plug);
 	memalloc_nofs_restore(nofs);
 	stage_put(s, b.stage);
 	mutex_unlock(&tfs_info(b.inode)->writeback);
