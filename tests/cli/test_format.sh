@@ -24,7 +24,7 @@ for c in none lz4 zlib; do "$BIN/mkfs.tfs" -q --compress $c --from "$src" --mani
 
 # crashes: one record of each kind; random histories by seed, among them zlib and one whose free space is single blocks
 "$BIN/mkfs.tfs" -q "$tmp/records.img" 32M; "$BIN/tfs-craft" log "$tmp/records.img"
-for s in 1 5 11 27 48 70; do "$BIN/tfs-power" --image=$s:"$tmp/history-$s.img"; done
+for s in 1 3 5 11 15 27 47 48 70; do "$BIN/tfs-power" --image=$s:"$tmp/history-$s.img"; done
 "$BIN/mutate" make "$tmp/shared.img"
 for n in 0 8 16 17 19 20; do cp "$tmp/shared.img" "$tmp/rollback-$n.img"; "$BIN/mutate" "$tmp/rollback-$n.img" rollback:$n; done
 cp "$tmp/shared.img" "$tmp/unsynced.img"; "$BIN/mutate" "$tmp/unsynced.img" log
@@ -36,6 +36,6 @@ for line in sys.stdin:
     d = json.loads(line)
     if d["what"] in ("write", "extent"): print(d.get("unit", d.get("addr"))); break'; }
 cp "$tmp/records.img" "$tmp/torn.img"; poke "$tmp/torn.img" $(($(unit object "$tmp/torn.img" 3 --json) * 512))
-cp "$tmp/history-1.img" "$tmp/lost.img"; poke "$tmp/lost.img" $(($(unit log "$tmp/lost.img" --json) * 512 + 140))
+cp "$tmp/history-27.img" "$tmp/lost.img"; poke "$tmp/lost.img" $(($(unit log "$tmp/lost.img" --json) * 512 + 140))
 COMPLETE=1 tests/format/test_format.py "$tmp"/*.img
 echo "format: as expected"
