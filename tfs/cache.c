@@ -164,19 +164,41 @@ static struct tfs_node *node_alloc(void)
 
 /* ---- stored form ---- */
 
-/* The body as one stream that saves a unit at least, which pays for the decoding; its bytes, 0: there is none. */
-static u32 body_pack(const u8 *node, int codec, u8 *out, u8 *spare)
+static u32 lz4(u8 *to, u32 room, const u8 *body, u32 bytes)
+{
+	return (u32)tfs_port_compress(TFS_CODEC_LZ4, 0, to, room, body, bytes);
+}
+
+/* By columns; or, where that takes more than half, as it is, if this saves a unit more: values that come again and again
+ * are one match of LZ4's, and as many as they have bytes in columns. */
+static u32 columns_pack(const u8 *node, int *codec, u8 *out, u8 *spare)
 {
 	const u32 head = sizeof(struct tfs_node_head), body = TFS_NODE_SIZE - head;
-	const u8 *from = node + head;
+	u32 stored, plain;
 
-	if (codec == TFS_NODE_COLUMNS) {
-		memcpy(out, node, TFS_NODE_SIZE);
-		tfs_columns_out(spare, out);
-		from = spare;
-		codec = TFS_CODEC_LZ4;
-	}
-	return (u32)tfs_port_compress(codec, 0, out + head, body - TFS_UNIT, from, body);
+	memcpy(out, node, TFS_NODE_SIZE);
+	tfs_columns_out(spare, out);
+	stored = lz4(out + head, body - TFS_UNIT, spare, body);
+	if (stored && stored <= body / 2)
+		return stored;
+	plain = lz4(spare, (stored ? stored : body) - TFS_UNIT, node + head, body);
+	if (!plain)
+		return stored;
+	memcpy(out + head, spare, plain);
+	*codec = TFS_CODEC_LZ4;
+	return plain;
+}
+
+/* The body as one stream that saves a unit at least, which pays for the decoding; its bytes, 0: there is none. */
+static u32 body_pack(const u8 *node, int *codec, u8 *out, u8 *spare)
+{
+	const u32 head = sizeof(struct tfs_node_head), body = TFS_NODE_SIZE - head;
+
+	if (*codec == TFS_NODE_COLUMNS && tfs_node_count(node) >= TFS_COLUMN_ROWS)
+		return columns_pack(node, codec, out, spare);
+	if (*codec == TFS_NODE_COLUMNS)
+		*codec = TFS_CODEC_LZ4;
+	return (u32)tfs_port_compress(*codec, 0, out + head, body - TFS_UNIT, node + head, body);
 }
 
 u32 tfs_node_store(const u8 *node, int codec, u8 *out, u8 *spare)
@@ -185,9 +207,7 @@ u32 tfs_node_store(const u8 *node, int codec, u8 *out, u8 *spare)
 	const u32 body = TFS_NODE_SIZE - sizeof(*h);
 	u32 stored, bytes;
 
-	if (codec == TFS_NODE_COLUMNS && tfs_node_count(node) < TFS_COLUMN_ROWS)
-		codec = TFS_CODEC_LZ4;
-	stored = body_pack(node, codec, out, spare);
+	stored = body_pack(node, &codec, out, spare);
 	memcpy(h, node, sizeof(*h));
 	h->codec = tfs_cpu16((u16)(stored ? codec : TFS_CODEC_NONE));
 	h->check = 0;

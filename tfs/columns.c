@@ -194,7 +194,7 @@ void tfs_columns_out(u8 *columns, u8 *node)
 		memset(columns + count * BRANCH, 0, BODY - count * BRANCH);
 		return;
 	}
-	values_turn(node, columns, false);
+	TFS_BUG_ON(!values_turn(node, columns, false)); /* of a sound node they fill what is left */
 	for (i = 0; i < count; i++)
 		s[i].off = 0;
 	differ(node + HEAD, count, SLOT, 3, false);

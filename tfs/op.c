@@ -155,35 +155,46 @@ static u64 writable_blocks(const struct tfs_vol *vol)
 
 /*
  * What may wait for a checkpoint. A part of the reserve is there for it on a full volume; as long as the volume could
- * write a quarter of a reserve of what nobody was promised at once it may be more, up to what memory and a mount after a crash can bear: a node is then
- * written once for more changes of it.
+ * write `least` blocks of what nobody was promised at once it may be more, up to what memory and a mount after a crash
+ * can bear: a node is then written once for more changes of it.
  */
-static bool room_to_spare(const struct tfs_vol *vol)
+static bool room_to_spare(const struct tfs_vol *vol, u64 least)
 {
 	const struct tfs_counters *c = &vol->counters;
 
-	return minus(writable_blocks(vol), c->delayed_blocks + c->prealloc_blocks) >= vol->reserve_blocks / 4;
+	return minus(writable_blocks(vol), c->delayed_blocks + c->prealloc_blocks) >= least;
 }
 
-static u32 dirty_share(const struct tfs_vol *vol)
+static u32 dirty_share(const struct tfs_vol *vol, u64 least)
 {
-	return room_to_spare(vol) || vol->dirty_cap > vol->dirty_max ? vol->dirty_max : vol->dirty_cap;
+	return room_to_spare(vol, least) || vol->dirty_cap > vol->dirty_max ? vol->dirty_max : vol->dirty_cap;
 }
 
-static u32 log_share(const struct tfs_vol *vol)
+static u32 log_share(const struct tfs_vol *vol, u64 least)
 {
-	return room_to_spare(vol) ? TFS_LOG_MAX : vol->log_share;
+	return room_to_spare(vol, least) ? TFS_LOG_MAX : vol->log_share;
+}
+
+/* Below a quarter of the reserve it is high time, below an eighth an operation makes one itself (make_writable). A host that
+ * takes steps is called before, so that it is through by then. */
+static u64 least_overdue(const struct tfs_vol *vol)
+{
+	return vol->reserve_blocks / 4;
 }
 
 bool tfs_checkpoint_due(const struct tfs_vol *vol)
 {
-	return vol->dirty.count >= dirty_share(vol) / 2 || vol->log.blocks_used >= log_share(vol) / 2;
+	u64 least = vol->host_checkpoints ? vol->reserve_blocks * 3 / 8 : least_overdue(vol);
+
+	return vol->dirty.count >= dirty_share(vol, least) / 2 || vol->log.blocks_used >= log_share(vol, least) / 2;
 }
 
 /* More than that, and the host's checkpoint would come too late. */
 static bool overdue(const struct tfs_vol *vol)
 {
-	return tfs_dirty_nodes(vol) >= dirty_share(vol) || vol->log.blocks_used >= log_share(vol);
+	u64 least = least_overdue(vol);
+
+	return tfs_dirty_nodes(vol) >= dirty_share(vol, least) || vol->log.blocks_used >= log_share(vol, least);
 }
 
 static bool want_checkpoint(const struct tfs_vol *vol)

@@ -156,6 +156,8 @@ int tfs_items_scan(struct tfs_vol *vol, int tree, struct tfs_key from, struct tf
 
 	while (!err && tfs_key_cmp(s.hi, hi) < 0) {
 		err = spot_find(vol, tree, s.hi, &s);
+		if (err == -ENOENT)
+			return 0;
 		for (; !err && s.slot < tfs_node_count(s.leaf->buf); s.slot++) {
 			struct tfs_key key;
 			const void *value;
@@ -167,7 +169,7 @@ int tfs_items_scan(struct tfs_vol *vol, int tree, struct tfs_key from, struct tf
 			err = fn(arg, key, value, len);
 		}
 	}
-	return err == -ENOENT ? 0 : err;
+	return err;
 }
 
 int tfs_item_prev(struct tfs_vol *vol, int tree, struct tfs_key *key, const void **value, u32 *len)

@@ -78,6 +78,7 @@ void tfs_stages_exit(struct tfs_sb *s)
 struct batch {
 	struct inode *inode;
 	struct tfs_stage *stage;
+	struct blk_plug *plug;
 	u64 first; /* page */
 	u64 size;  /* of the file when the last of it was copied */
 	unsigned int count, reserved;
@@ -168,6 +169,15 @@ static void stage_folio(struct batch *b, struct folio *folio, loff_t size)
 	b->folio[b->count++] = folio;
 }
 
+/* Whoever waits for writes may wait for those, too: they are handed on. A task that sleeps does so by itself. */
+static void plug_share(struct batch *b)
+{
+	if (wq_has_sleeper(&tfs_sb(b->inode->i_sb)->bdev.wait)) {
+		blk_finish_plug(b->plug);
+		blk_start_plug(b->plug);
+	}
+}
+
 TFS_WRITEPAGE(write_one)
 {
 	TFS_WRITEPAGE_FOLIO
@@ -176,8 +186,10 @@ TFS_WRITEPAGE(write_one)
 	int err = 0;
 
 	if (b->count &&
-	    (folio->index != b->first + b->count || folio->index / TFS_WINDOW_BLOCKS != b->first / TFS_WINDOW_BLOCKS))
+	    (folio->index != b->first + b->count || folio->index / TFS_WINDOW_BLOCKS != b->first / TFS_WINDOW_BLOCKS)) {
 		err = batch_flush(b, false);
+		plug_share(b);
+	}
 	size = i_size_read(b->inode);
 	if (folio_pos(folio) >= size) { /* cut off meanwhile: its reservation goes when it is invalidated */
 		folio_unlock(folio);
@@ -194,8 +206,9 @@ TFS_WRITEPAGE(write_one)
 int tfs_writepages_op(struct address_space *mapping, struct writeback_control *wbc)
 {
 	struct tfs_sb *s = tfs_sb(mapping->host->i_sb);
-	struct batch b = {.inode = mapping->host, .sync = wbc->sync_mode == WB_SYNC_ALL && !wbc->for_sync};
 	struct blk_plug plug;
+	struct batch b = {
+	    .inode = mapping->host, .plug = &plug, .sync = wbc->sync_mode == WB_SYNC_ALL && !wbc->for_sync};
 	unsigned int nofs;
 	int err, last;
 

@@ -7,8 +7,6 @@
 #include "tests/unit/ram.h"
 #include "tfs/vol.h"
 
-#include "tfs/vol.h"
-
 #define SIZE (1u << 30) /* large, so that all is written by one checkpoint */
 #define FILES 6000u
 

@@ -119,13 +119,46 @@ static void with_room_to_spare(void **state)
 	assert_true(none < room / 2);
 }
 
+/* Nearly full, blocks overwritten at random, a host that is called and takes a step every other operation: it is through
+ * before an operation would have to make a checkpoint itself. */
+static void called_in_time(void **state)
+{
+	static u8 data[16 * TFS_BLOCK];
+	struct tfs_create c = {.mode = 0100644};
+	struct tfs_encoded e = {.blocks = 16, .bytes = sizeof(data), .buf = data};
+	u64 ino, blocks = 0, seed = 1, taken, begun = 0;
+
+	(void)state;
+	mount_with(64 << 20, 0, TFS_MOUNT_CHECKPOINTS);
+	assert_int_equal(tfs_create(vol, TFS_INO_ROOT, "f", 1, &c, &ino), 0);
+	for (; ram_stat().available > 120; blocks += 16) {
+		memset(data, (int)blocks, sizeof(data));
+		assert_int_equal(tfs_write(vol, ino, blocks, &e, (blocks + 16) * TFS_BLOCK, NULL), 0);
+	}
+	e.blocks = 1;
+	e.bytes = TFS_BLOCK;
+	assert_int_equal(tfs_checkpoint(vol), 0);
+	taken = ram_stat().checkpoints;
+	for (u32 i = 0; i < 40000; i++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		memcpy(data, &seed, 8);
+		assert_int_equal(tfs_write(vol, ino, (seed >> 33) % blocks, &e, 0, NULL), 0);
+		if (i % 2 || (!tfs_checkpoint_running(vol) && !due()))
+			continue;
+		begun += !tfs_checkpoint_running(vol);
+		assert_true(tfs_checkpoint_step(vol, 16) >= 0);
+	}
+	taken = ram_stat().checkpoints - taken;
+	assert_in_range(begun, 20, 1000);
+	assert_in_range(taken, begun - 1, begun + 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_teardown(by_operations, ram_end),
-	    cmocka_unit_test_teardown(by_the_host, ram_end),
-	    cmocka_unit_test_teardown(while_one_runs, ram_end),
-	    cmocka_unit_test_teardown(with_room_to_spare, ram_end),
+	    cmocka_unit_test_teardown(by_operations, ram_end),  cmocka_unit_test_teardown(by_the_host, ram_end),
+	    cmocka_unit_test_teardown(while_one_runs, ram_end), cmocka_unit_test_teardown(with_room_to_spare, ram_end),
+	    cmocka_unit_test_teardown(called_in_time, ram_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
