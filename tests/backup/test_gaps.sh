@@ -25,7 +25,7 @@ gaps() { "$bin/dump.tfs" tree "$i" fs | grep ' lo_a=1 ' | sed -n 's/.* level=0 a
 "$bin/mkfs.tfs" -q --size 32M "$i"; expect 0 "$bk" init "$R" --grace 1h
 
 # ---- beside something needed, in one block: in one pack, of which a part is moved ----
-change 1 1; change 70 2
+change 1 1; change 55 2
 old_go; whole
 
 # ---- between leaves: a file had all the room that they are written to then, so that something of it lay in each gap ----

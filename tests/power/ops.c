@@ -552,12 +552,15 @@ static int attr(struct tfs_vol *vol, const char *path, u32 mask, u8 codec, u8 wi
 	return called(vol, err);
 }
 
+/* Files whose leaves do not shrink: more of these than the runs hold that the log gives back. */
+#define SHRED_FILES 250
+
 /* A leaf of a shredded volume, which is a gang, gets a new form. */
 void power_shred_touch(struct tfs_vol *vol, u32 n)
 {
 	char name[8];
 
-	snprintf(name, sizeof(name), "i%u", n % 100);
+	snprintf(name, sizeof(name), "i%u", n % SHRED_FILES);
 	attr(vol, name, TFS_SET_MODE, 0, 16);
 }
 
@@ -599,7 +602,7 @@ void power_shred(struct tfs_vol *vol)
 	char name[8];
 	int i, b, err = 0;
 
-	for (i = 0; i < 100; i++) { /* leaves that do not shrink */
+	for (i = 0; i < SHRED_FILES; i++) {
 		snprintf(name, sizeof(name), "i%d", i);
 		power_must(make(vol, name, 0100644, NULL), name);
 		power_must(put(vol, name, 0, 3000, 1), name);
@@ -621,7 +624,7 @@ void power_shred(struct tfs_vol *vol)
 	if (err != -ENOSPC)
 		power_must(err ? err : -ENOSPC, "shred");
 	for (b = 0; b < 3; b++) { /* all leaves of the tree find new places */
-		for (i = 0; i < 100; i++) {
+		for (i = 0; i < SHRED_FILES; i++) {
 			snprintf(name, sizeof(name), "i%d", i);
 			attr(vol, name, TFS_SET_MODE, 0, 16);
 		}
