@@ -29,9 +29,9 @@ read_aged() {
 }
 defragment() { # those that have a tool for it and write elsewhere
 	case $fs in tfs*) tool="tfs -q defrag /mnt" ;; btrfs) tool="btrfs -q filesystem defragment -f /mnt/aged" ;; *) return 0 ;; esac
-	m -s /mnt $disk $fs "full: defragmenting, $percent% full, s" s 1 $tool
+	m -s /mnt $disk $fs "full: defragmenting, $percent% full" s 1 $tool
 	cold
-	m $disk $fs "full: sequential read then, $percent% full, MB/s" MB/s $(($(stat -c %s /mnt/aged) >> 20)) dd if=/mnt/aged of=/dev/null bs=128k
+	m $disk $fs "full: sequential read then, $percent% full" MB/s $(($(stat -c %s /mnt/aged) >> 20)) dd if=/mnt/aged of=/dev/null bs=128k
 }
 disk_mb=$(($(cat /sys/block/vda/size) / 2048))
 for percent in 80 90 95; do each fill_up; each overwrite; each read_aged; done
