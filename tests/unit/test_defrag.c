@@ -79,14 +79,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(tfs_unmount(vol), 0);
-	ram_free();
-	return 0;
-}
-
 static struct tfs_defrag defrag(u64 from, u64 last, u32 least, bool look)
 {
 	struct tfs_defrag d = {.ino = from, .last = last, .places = least, .look = look};
@@ -191,6 +183,7 @@ static void test_no_hole(void **state)
 {
 	struct tfs_create c = {.mode = 0100644};
 	struct tfs_defrag d;
+	u32 whole = 0;
 	u64 fill, n = 0, before;
 	struct tfs_stat st;
 
@@ -210,7 +203,10 @@ static void test_no_hole(void **state)
 	assert_int_equal(tfs_checkpoint(vol), 0);
 	tfs_statfs(vol, &st);
 	assert_in_range(st.free, BLOCKS, ~0ull); /* room enough, in pieces */
-	defrag(1, ino, 2, false);                /* what the reserve has in one piece is used up */
+	d = defrag(1, ino, 2, false);            /* what the reserve has in one piece is used up */
+	for (u32 w = 0; w < WINDOWS; w++)
+		whole += places(ino, w) == 1;
+	assert_int_equal(whole, d.joined); /* all of a window, or nothing */
 	before = ram_read;
 	d = defrag(1, ino, 2, false);
 	assert_int_equal(d.moved, 0);
@@ -250,11 +246,11 @@ static void test_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_joins, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_stays, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_no_hole, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_joins, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_parts, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_stays, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_no_hole, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_empty, setup, ram_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,14 +11,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(tfs_unmount(vol), 0);
-	ram_free();
-	return 0;
-}
-
 static void crash(void)
 {
 	assert_int_equal(tfs_sync(vol), 0);
@@ -246,10 +238,10 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_errnos, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_places, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_errnos, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_rename, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_places, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_many, setup, ram_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,14 +50,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(tfs_unmount(vol), 0);
-	ram_free();
-	return 0;
-}
-
 /* What the inode says, forged. */
 static void say(u64 ino, u64 dir, u64 pos)
 {
@@ -201,12 +193,12 @@ static void test_ring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_few, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_many, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_moved, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_wrong, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_one_unknown, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_ring, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_few, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_many, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_moved, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_wrong, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_one_unknown, setup, ram_end),
+	    cmocka_unit_test_setup_teardown(test_ring, setup, ram_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
