@@ -250,7 +250,7 @@ int main(int argc, char **argv)
 	if (cmd->run == admin_convert || cmd->run == admin_ship_agent)
 		return tfs_cli_end(cmd->run(&a), ADMIN_REFUSED);
 	code = target_open(&a.target, &codes, a.target.path, a.offset,
-	                   cmd->writes >= 0 && a.args >= cmd->writes && !(a.dry_run && cmd->run == admin_defrag));
+	                   cmd->writes >= 0 && a.args >= cmd->writes && !a.dry_run);
 	if (code)
 		return code;
 	code = cmd->run(&a);

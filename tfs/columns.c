@@ -187,6 +187,7 @@ void tfs_columns_out(u8 *columns, u8 *node)
 {
 	struct tfs_slot *s = (struct tfs_slot *)(node + HEAD);
 	u32 count = tfs_node_count(node), i;
+	bool fit;
 
 	if (tfs_node_level(node)) {
 		differ(node + HEAD, count, BRANCH, 2, false);
@@ -194,7 +195,8 @@ void tfs_columns_out(u8 *columns, u8 *node)
 		memset(columns + count * BRANCH, 0, BODY - count * BRANCH);
 		return;
 	}
-	TFS_BUG_ON(!values_turn(node, columns, false)); /* of a sound node they fill what is left */
+	fit = values_turn(node, columns, false);
+	TFS_BUG_ON(!fit); /* of a sound node they fill what is left */
 	for (i = 0; i < count; i++)
 		s[i].off = 0;
 	differ(node + HEAD, count, SLOT, 3, false);

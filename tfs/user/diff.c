@@ -271,11 +271,9 @@ static int sizes_fill(struct diff *f, u64 epoch)
 
 	for (size_t i = 0; !err && i < f->changes; i++) {
 		struct change *c = &f->change[i];
-		u64 b = (u64)TFS_IT_INODE << TFS_POS_BITS;
-		struct tfs_items_range r = {.newer = epoch, .a = c->ino, .b = b, .last_a = c->ino, .last_b = b};
 
 		if (!c->mode && c->what & DATA)
-			err = tfs_items_each(f->source, &r, size_take, &c->size);
+			err = tfs_items_inode(f->source, epoch, c->ino, size_take, &c->size);
 	}
 	return err;
 }

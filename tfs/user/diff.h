@@ -16,9 +16,11 @@ struct tfs_items_source {
 	void *arg;
 	struct tfs_ioc_items *batch; /* room for one, the source's owner's */
 };
-/* tfs_items_each: each item from {a, b} to {last_a, last_b} of a snapshot (0: now), or those that differ from an older one. Values stay
- * good until fn returns; fn may not ask the source. Its nonzero ends it and is returned. tfs_items_some: as one request answers,
- * 1: go on from {a, b}. */
+/*
+ * tfs_items_each: each item from {a, b} to {last_a, last_b} of a snapshot (0: now), or those that differ from an older
+ * one. Values stay good until fn returns; fn may not ask the source. Its nonzero ends it and is returned.
+ * tfs_items_some: as one request answers; 1: go on from {a, b}. tfs_items_inode: an inode's own item, if it is there.
+ */
 struct tfs_items_range {
 	u64 older, newer, a, b, last_a, last_b;
 };
@@ -26,6 +28,7 @@ typedef int (*tfs_item_differs_fn)(void *arg, const struct tfs_ioc_item *i, cons
 int tfs_items_some(const struct tfs_items_source *s, struct tfs_items_range *r, tfs_item_differs_fn fn, void *arg);
 int tfs_items_each(const struct tfs_items_source *s, const struct tfs_items_range *r, tfs_item_differs_fn fn,
                    void *arg);
+int tfs_items_inode(const struct tfs_items_source *s, u64 epoch, u64 ino, tfs_item_differs_fn fn, void *arg);
 
 /* json: one object a line. paths: inode numbers alone cost what changed, and nothing more. -ENOMEM, and what the source
  * says. -EINVAL: the later is older. */

@@ -48,6 +48,14 @@ int tfs_items_each(const struct tfs_items_source *s, const struct tfs_items_rang
 	return more;
 }
 
+int tfs_items_inode(const struct tfs_items_source *s, u64 epoch, u64 ino, tfs_item_differs_fn fn, void *arg)
+{
+	u64 b = (u64)TFS_IT_INODE << TFS_POS_BITS;
+	struct tfs_items_range r = {.newer = epoch, .a = ino, .b = b, .last_a = ino, .last_b = b};
+
+	return tfs_items_each(s, &r, fn, arg);
+}
+
 /* ---- by inode ---- */
 
 static size_t slot_of(const struct tfs_paths *p, u64 ino)
@@ -190,16 +198,9 @@ static int places_ask(const struct tfs_paths *p, const struct tfs_items_source *
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < n; i++) {
-		struct tfs_items_range r = {.newer = epoch,
-		                            .a = want[i].ino,
-		                            .b = BITS_OF(TFS_IT_INODE),
-		                            .last_a = want[i].ino,
-		                            .last_b = BITS_OF(TFS_IT_INODE)};
-
+	for (size_t i = 0; !err && i < n; i++)
 		if (!want[i].dir && !tfs_paths_find(p, want[i].ino))
-			err = tfs_items_each(s, &r, place_take, &want[i]);
-	}
+			err = tfs_items_inode(s, epoch, want[i].ino, place_take, &want[i]);
 	return err;
 }
 

@@ -2,10 +2,7 @@
 # A volume that has been full for long: a file takes four fifths of it, and 4 KiB at random in that are overwritten, $full times the
 # volume's size in all, synced every 64; then again with the volume filled to 90 and to 95%. What the disk wrote for each, how fast,
 # and how the aged file reads from one end to the other, and at the end after defragmenting it. $full: times the size, in tenths.
-# NILFS2's cleaner leaves alone what is younger than an hour, by default: nothing here gets that old
-sed -i 's/^protection_period.*/protection_period 1/; s/^clean_check_interval.*/clean_check_interval 1/' /etc/nilfs_cleanerd.conf
-kb_left() { df -k /mnt | tail -1 | awk '{print $4}'; }
-written() { awk '{print $7 / 2, $16}' /sys/block/$disk/stat; }
+clean_at_once
 f() { fio --name=x --thread --ioengine=psync --randrepeat=1 --randseed=$percent --refill_buffers=1 --output=/tmp/o "$@" >/dev/null || { cat /tmp/o >&2; return 1; }; }
 fill_up() { # what df called available when the volume was empty is the whole
 	if [ $percent = 80 ]; then
@@ -20,8 +17,7 @@ overwrite() {
 	before=$(written)
 	m -s /mnt $disk $fs "full: random 4 KiB, a sync every 64, $percent% full" ops/s $n sh -c "fio --name=x --thread --ioengine=psync --randrepeat=1 --randseed=$percent --filename=/mnt/aged --rw=randwrite --norandommap --bs=4k --io_size=${mb}m --fsync=64 --overwrite=1 --output=/tmp/o >/dev/null || { cat /tmp/o >&2; exit 1; }"
 	[ -n "$went" ] || return 0
-	middle=$(written); down; after=$(written); up
-	echo "$before $middle $after" | awk -v n=$n "{ printf \"$fs|random 4 KiB, a sync every 64, $percent%% full|%.2f|%.3f|%.2f\\n\", (\$3 - \$1) / n, (\$4 - \$2) / n, (\$5 - \$1) / n }"
+	written_row "random 4 KiB, a sync every 64, $percent% full"
 }
 read_aged() {
 	cold

@@ -2,10 +2,7 @@
 # As full.sh, with a snapshot kept that is renewed each time a twentieth of the volume's size was written, as one a day would be: of
 # those that have snapshots (btrfs, NILFS2, TFS). The file that is overwritten takes two fifths of the volume, others what is missing
 # to 40, 80 and 90%; a third of $full times the volume's size at each. Who finds no space has no row, and says how far it came.
-# NILFS2's cleaner leaves alone what is younger than an hour, by default: nothing here gets that old
-sed -i 's/^protection_period.*/protection_period 1/; s/^clean_check_interval.*/clean_check_interval 1/' /etc/nilfs_cleanerd.conf
-kb_left() { df -k /mnt | tail -1 | awk '{print $4}'; }
-written() { awk '{print $7 / 2, $16}' /sys/block/$disk/stat; }
+clean_at_once
 fill_up() { # what df called available when the volume was empty is the whole
 	[ -e /tmp/whole.$fs ] || kb_left >/tmp/whole.$fs
 	name=/mnt/more.$percent; [ $percent != 40 ] || name=/mnt/aged
@@ -35,8 +32,7 @@ age() {
 	export fs disk percent count step
 	m -s /mnt $disk $fs "kept: random 4 KiB, a sync every 64, a snapshot kept, $percent% full" ops/s $n sh /tmp/days
 	[ -n "$went" ] || return 0
-	middle=$(written); down; after=$(written); up
-	echo "$before $middle $after" | awk -v n=$n "{ printf \"$fs|random 4 KiB, a sync every 64, a snapshot kept, $percent%% full|%.2f|%.3f|%.2f\\n\", (\$3 - \$1) / n, (\$4 - \$2) / n, (\$5 - \$1) / n }"
+	written_row "random 4 KiB, a sync every 64, a snapshot kept, $percent% full"
 }
 with_snapshots() { case $fs in btrfs | nilfs2 | tfs*) fill_up; age ;; esac; }
 disk_mb=$(($(cat /sys/block/vda/size) / 2048))

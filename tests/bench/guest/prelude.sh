@@ -29,3 +29,14 @@ each() {
 	turn=$((turn + 1))
 	for fs in "$@"; do disk=$(disk_of $fs); up && { $f; down || exit 1; }; done
 }
+
+# ---- of groups that fill a volume: full, kept ----
+kb_left() { df -k /mnt | tail -1 | awk '{print $4}'; }
+written() { awk '{print $7 / 2, $16}' /sys/block/$disk/stat; }
+# ROW: KB and flushes of each of $n operations since $before, which `written` gave, and KB of each until the unmount
+written_row() {
+	middle=$(written); down; after=$(written); up
+	echo "$before $middle $after" | awk -v n=$n -v row="$fs|$1" '{ printf "%s|%.2f|%.3f|%.2f\n", row, ($3 - $1) / n, ($4 - $2) / n, ($5 - $1) / n }'
+}
+# NILFS2's cleaner leaves alone what is younger than an hour, by default: nothing here gets that old
+clean_at_once() { sed -i 's/^protection_period.*/protection_period 1/; s/^clean_check_interval.*/clean_check_interval 1/' /etc/nilfs_cleanerd.conf; }
